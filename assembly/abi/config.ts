@@ -1,0 +1,21 @@
+/**
+ * CONFIG: what the chassis tells a board before reset. A sequence of items, each TYPE u16, LENGTH u16, then LENGTH octets,
+ * the next item at the next multiple of 4. Numbers are little-endian u32 unless said; addresses are in network order,
+ * 4 or 16 octets.
+ */
+export const CONFIG_ITEM_TYPE: u32 = 0;
+export const CONFIG_ITEM_LENGTH: u32 = 2;
+export const CONFIG_ITEM_VALUE: u32 = 4;
+export const CONFIG_MAX: u32 = 65536;
+
+export const CONFIG_LINK_KIND: u32 = 1; // LINK_ETHERNET or LINK_ATM
+export const CONFIG_IKE_SLOT: u32 = 2; // the slot of the IKE board
+export const CONFIG_LOCAL_ADDRESS: u32 = 3; // an unprotected local address; repeated
+/** IPsec board: the key shared with the IKE board for this generation, 32 octets. */
+export const CONFIG_CONTROL_KEY: u32 = 4;
+export const CONFIG_SA_CAPACITY: u32 = 5; // CHILD_SAs: of one IPsec board, or of the whole on the IKE board
+export const CONFIG_IKE_SA_CAPACITY: u32 = 6;
+export const CONFIG_RETRANSMIT_MS: u32 = 7; // first retransmission time-out of IKE
+export const CONFIG_RETRANSMIT_TRIES: u32 = 8;
+export const CONFIG_PORT_IKE: u32 = 9; // default 500
+export const CONFIG_PORT_NATT: u32 = 10; // default 4500

@@ -1,0 +1,64 @@
+/**
+ * Why a frame was dropped: one closed vocabulary, declared once. The identifiers are the names: DROP_REPLAY is shown as
+ * `replay`. Counters are u64, one per reason, at the board's MAP_DROPS.
+ */
+
+// Patent: the two "no entry" drops stay apart.
+export const DROP_NO_SA_ENTRY_IKE_BOARD: u32 = 0; // S606
+export const DROP_NO_SA_ENTRY_IPSEC_BOARD: u32 = 1; // S707
+
+// Distribution and internal path.
+export const DROP_BOARD_OFFLINE: u32 = 2;
+export const DROP_BACKPLANE_CONGESTION: u32 = 3; // transmit ring or frame pool exhausted
+export const DROP_CHANNEL_MALFORMED: u32 = 4; // capsule too short, wrong version, wrong addresses
+export const DROP_LLC_UNKNOWN_PID: u32 = 5;
+export const DROP_ETHERTYPE_UNKNOWN: u32 = 6;
+export const DROP_CHANNEL_SOURCE: u32 = 7; // not from the peer that may speak on this link
+export const DROP_CONTROL_MALFORMED: u32 = 8;
+export const DROP_CONTROL_AUTHENTICATION: u32 = 9; // seal of a control message does not verify
+export const DROP_CONTROL_REPLAY: u32 = 10; // control message of an old sequence or generation
+export const DROP_LEASE_WAIT: u32 = 11;
+
+// IP.
+export const DROP_IP_MALFORMED: u32 = 12;
+export const DROP_IP_NOT_FOR_US: u32 = 13;
+export const DROP_IP_FRAGMENT: u32 = 14;
+export const DROP_IP_VERSION: u32 = 15;
+export const DROP_IP_TTL: u32 = 16;
+export const DROP_PACKET_TOO_BIG: u32 = 17;
+export const DROP_PROTOCOL_UNKNOWN: u32 = 18;
+export const DROP_UDP_MALFORMED: u32 = 19;
+export const DROP_UDP_PORT: u32 = 20;
+
+// Security policy.
+export const DROP_NO_POLICY: u32 = 21;
+export const DROP_POLICY_DISCARD: u32 = 22;
+export const DROP_NO_SA_ACQUIRING: u32 = 23; // policy says PROTECT, the SA is being negotiated
+export const DROP_SELECTOR_MISMATCH: u32 = 24; // after opening: not what the SA was agreed for (RFC 4301 5.2)
+
+// ESP.
+export const DROP_ESP_MALFORMED: u32 = 25;
+export const DROP_REPLAY: u32 = 26;
+export const DROP_ICV: u32 = 27;
+export const DROP_ESP_PADDING: u32 = 28;
+export const DROP_ESP_NEXT_HEADER: u32 = 29;
+export const DROP_SEQUENCE_CYCLED: u32 = 30;
+export const DROP_SA_EXPIRED: u32 = 31;
+export const DROP_ENCAPSULATION_MISMATCH: u32 = 32; // UDP-encapsulated where plain was agreed, or from elsewhere
+
+// IKE.
+export const DROP_IKE_MALFORMED: u32 = 33;
+export const DROP_IKE_VERSION: u32 = 34;
+export const DROP_IKE_UNKNOWN_SPI: u32 = 35;
+export const DROP_IKE_AUTHENTICATION: u32 = 36; // SK payload does not verify
+export const DROP_IKE_MESSAGE_ID: u32 = 37; // outside the window
+export const DROP_IKE_STATE: u32 = 38; // valid, but nothing that this state expects
+export const DROP_IKE_TABLE_FULL: u32 = 39;
+export const DROP_IKE_NO_CONNECTION: u32 = 40; // no configured connection for these addresses
+
+// Management and secure element.
+export const DROP_MANAGEMENT_MALFORMED: u32 = 41;
+export const DROP_SECURE_ELEMENT_MALFORMED: u32 = 42;
+export const DROP_SECURE_ELEMENT_STALE: u32 = 43; // the answer's job is gone
+
+export const DROP_COUNT: u32 = 44;

@@ -1,0 +1,138 @@
+/**
+ * Messages on a board's MANAGEMENT port: the operator's side of the chassis speaks to the firmware.
+ *
+ *   0 TYPE u16   2 reserved u16   4 TRANSACTION u32   8 LENGTH u32 (all)   12 body
+ *
+ * A body is items as in config.ts (TYPE u16, LENGTH u16, value, padded to 4), unless said otherwise. A command is
+ * answered by REPLY with the same TRANSACTION; LIST_* first yields one message per entry. Events have TRANSACTION 0.
+ */
+export const MANAGEMENT_TYPE: u32 = 0;
+export const MANAGEMENT_TRANSACTION: u32 = 4;
+export const MANAGEMENT_LENGTH: u32 = 8;
+export const MANAGEMENT_HEADER: u32 = 12;
+
+/** Chassis -> IKE board: fixed bodies. */
+export const MANAGEMENT_BOARD_UP: u32 = 1; // slot u32, generation u32, SA capacity u32, control key 32 octets
+export const MANAGEMENT_BOARD_DOWN: u32 = 2; // slot u32, generation u32
+/** Chassis -> IKE board: items. */
+export const MANAGEMENT_CONNECTION_LOAD: u32 = 3; // CONNECTION_* items; replaces one of the same name
+export const MANAGEMENT_CONNECTION_UNLOAD: u32 = 4; // CONNECTION_NAME
+export const MANAGEMENT_INITIATE: u32 = 5; // CHILD_NAME, or CONNECTION_NAME alone
+export const MANAGEMENT_TERMINATE: u32 = 6; // CONNECTION_NAME or CHILD_NAME; none: all
+export const MANAGEMENT_REKEY: u32 = 7; // CONNECTION_NAME or CHILD_NAME
+/** Chassis -> IKE or IPsec board: empty. */
+export const MANAGEMENT_LIST_SAS: u32 = 8;
+export const MANAGEMENT_LIST_CONNECTIONS: u32 = 9;
+
+/** Board -> chassis. */
+export const MANAGEMENT_REPLY: u32 = 128; // result u32
+export const MANAGEMENT_IKE_SA: u32 = 129; // IKE_SA_* items
+export const MANAGEMENT_CHILD_SA: u32 = 130; // CHILD_SA_* items
+export const MANAGEMENT_SA: u32 = 131; // from an IPsec board: an SA status as in message.ts, from its message header on
+export const MANAGEMENT_CONNECTION: u32 = 132; // CONNECTION_NAME, CHILD_NAME.., CONNECTION_FAILURE
+export const MANAGEMENT_EVENT: u32 = 133; // EVENT_KIND and the items that it concerns
+
+export const RESULT_OK: u32 = 0;
+export const RESULT_NOT_FOUND: u32 = 1;
+export const RESULT_MALFORMED: u32 = 2;
+export const RESULT_TABLE_FULL: u32 = 3;
+export const RESULT_UNSUPPORTED: u32 = 4;
+
+/** Items of a connection. Text is UTF-8. Times in seconds; 0 switches the thing off. */
+export const CONNECTION_NAME: u32 = 1;
+export const CONNECTION_LOCAL_ADDRESS: u32 = 2; // 4 or 16 octets; repeated; none: any
+export const CONNECTION_REMOTE_ADDRESS: u32 = 3; // the same
+export const CONNECTION_REMOTE_PORT: u32 = 4;
+export const CONNECTION_PROPOSAL: u32 = 5; // repeated, in order of preference: transforms, TRANSFORM_OCTETS each
+export const CONNECTION_LOCAL_ID: u32 = 6; // ID type u8, data (RFC 7296 3.5)
+export const CONNECTION_REMOTE_ID: u32 = 7; // the same; absent: any
+export const CONNECTION_REKEY_TIME: u32 = 8;
+export const CONNECTION_OVER_TIME: u32 = 9;
+export const CONNECTION_DPD_DELAY: u32 = 10;
+export const CONNECTION_ENCAP: u32 = 11; // 1: force UDP encapsulation
+export const CONNECTION_FAILURE: u32 = 12; // text of the last failure
+export const CONNECTION_RAND_TIME: u32 = 13;
+/** CHILD_NAME opens a child; the CHILD_* items up to the next CHILD_NAME belong to it. */
+export const CHILD_NAME: u32 = 32;
+export const CHILD_PROPOSAL: u32 = 33; // repeated
+export const CHILD_LOCAL_TS: u32 = 34; // a selector of message.ts; repeated
+export const CHILD_REMOTE_TS: u32 = 35;
+export const CHILD_MODE: u32 = 36;
+export const CHILD_START_ACTION: u32 = 37; // START_*
+export const CHILD_REKEY_TIME: u32 = 38;
+export const CHILD_LIFE_TIME: u32 = 39;
+export const CHILD_RAND_TIME: u32 = 40;
+export const CHILD_REPLAY_WINDOW: u32 = 41;
+export const CHILD_DPD_ACTION: u32 = 42; // START_* too: none is clear, start is restart
+export const CHILD_CLOSE_ACTION: u32 = 43;
+export const CHILD_REKEY_PACKETS: u32 = 44; // u64
+export const CHILD_REKEY_BYTES: u32 = 45; // u64
+
+export const START_NONE: u32 = 0;
+export const START_TRAP: u32 = 1;
+export const START_START: u32 = 2;
+
+/** A transform of a proposal, TRANSFORM_OCTETS each. */
+export const TRANSFORM_TYPE: u32 = 0; // u8: 1 ENCR, 2 PRF, 3 INTEG, 4 KE, 5 ESN
+export const TRANSFORM_ID: u32 = 2; // u16
+export const TRANSFORM_KEY_BITS: u32 = 4; // u16, 0 none
+export const TRANSFORM_OCTETS: u32 = 8;
+
+/** Items of IKE_SA, CHILD_SA and EVENT messages. CONNECTION_NAME and CHILD_NAME are used too. */
+export const IKE_SA_UNIQUE_ID: u32 = 64;
+export const IKE_SA_STATE: u32 = 65; // IKE_STATE_*
+export const IKE_SA_SPI_I: u32 = 66; // 8 octets
+export const IKE_SA_SPI_R: u32 = 67;
+export const IKE_SA_INITIATOR: u32 = 68; // 1: we initiated
+export const IKE_SA_LOCAL: u32 = 69; // address octets
+export const IKE_SA_LOCAL_PORT: u32 = 70;
+export const IKE_SA_REMOTE: u32 = 71;
+export const IKE_SA_REMOTE_PORT: u32 = 72;
+export const IKE_SA_LOCAL_ID: u32 = 73;
+export const IKE_SA_REMOTE_ID: u32 = 74;
+export const IKE_SA_PROPOSAL: u32 = 75; // the transforms agreed on
+export const IKE_SA_ESTABLISHED: u32 = 76; // u64 NOW
+export const IKE_SA_NAT: u32 = 77; // bit 0: we are behind a NAT, bit 1: the peer is
+export const CHILD_SA_UNIQUE_ID: u32 = 96;
+export const CHILD_SA_STATE: u32 = 97; // CHILD_STATE_*
+export const CHILD_SA_SPI_IN: u32 = 98;
+export const CHILD_SA_SPI_OUT: u32 = 99;
+export const CHILD_SA_LINK: u32 = 100; // index
+export const CHILD_SA_SLOT: u32 = 101; // where it is placed
+export const CHILD_SA_GENERATION: u32 = 102;
+export const CHILD_SA_PROPOSAL: u32 = 103;
+export const CHILD_SA_LOCAL_TS: u32 = 104;
+export const CHILD_SA_REMOTE_TS: u32 = 105;
+export const CHILD_SA_MODE: u32 = 106;
+export const CHILD_SA_FLAGS: u32 = 107; // SA_FLAG_*
+export const CHILD_SA_INSTALLED: u32 = 108; // u64 NOW
+
+export const IKE_STATE_FREE: u32 = 0;
+export const IKE_STATE_CONNECTING: u32 = 1;
+export const IKE_STATE_ESTABLISHED: u32 = 2;
+export const IKE_STATE_REKEYING: u32 = 3;
+export const IKE_STATE_REKEYED: u32 = 4;
+export const IKE_STATE_DELETING: u32 = 5;
+
+export const CHILD_STATE_FREE: u32 = 0;
+export const CHILD_STATE_CREATED: u32 = 1;
+export const CHILD_STATE_INSTALLING: u32 = 2;
+export const CHILD_STATE_INSTALLED: u32 = 3;
+export const CHILD_STATE_REKEYING: u32 = 4;
+export const CHILD_STATE_REKEYED: u32 = 5;
+export const CHILD_STATE_DELETING: u32 = 6;
+
+/** EVENT items. */
+export const EVENT_KIND: u32 = 128;
+export const EVENT_UP: u32 = 129; // 1 up, 0 down
+export const EVENT_NOTIFY: u32 = 130; // the notify type that the peer gave, or that we gave
+export const EVENT_TEXT: u32 = 131;
+
+/** Values of EVENT_KIND, named after vici's events. */
+export const EVENT_IKE_UPDOWN: u32 = 1;
+export const EVENT_IKE_REKEY: u32 = 2;
+export const EVENT_CHILD_UPDOWN: u32 = 3;
+export const EVENT_CHILD_REKEY: u32 = 4;
+export const EVENT_ALERT: u32 = 5; // an attempt failed: EVENT_TEXT says why
+export const EVENT_SA_PLACED: u32 = 6;
+export const EVENT_SA_REFUSED: u32 = 7;

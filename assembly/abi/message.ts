@@ -1,0 +1,137 @@
+/**
+ * Control messages between the IKE board and an IPsec board: S404/S501 and their answers. The only place where the two
+ * planes meet.
+ *
+ * On the channel a control message travels sealed (AES-256-GCM under the key that the chassis gave to both for this
+ * generation of the IPsec board):
+ *
+ *    0            4            8                         16
+ *   +------------+------------+-------------------------+----------------------------+-----------+
+ *   | slot       | generation | sequence u64            | message (encrypted)        | ICV 16    |
+ *   +------------+------------+-------------------------+----------------------------+-----------+
+ *     associated data: the first 16 octets; nonce: direction u32 (0 from the IKE board) | sequence u64, both as they stand
+ *
+ * Sequence numbers rise by at least one per message and direction; an older one is dropped. The sender of a request
+ * repeats it until it is answered; requests are idempotent, an answer carries the request's TRANSACTION.
+ */
+export const CONTROL_SLOT: u32 = 0;
+export const CONTROL_GENERATION: u32 = 4;
+export const CONTROL_SEQUENCE: u32 = 8;
+export const CONTROL_HEADER: u32 = 16;
+export const CONTROL_ICV: u32 = 16;
+export const CONTROL_FROM_IKE_BOARD: u32 = 0;
+export const CONTROL_FROM_IPSEC_BOARD: u32 = 1;
+
+/** Every message starts with these 12 octets. */
+export const MESSAGE_TYPE: u32 = 0; // u16
+export const MESSAGE_VERSION: u32 = 2; // u16
+export const MESSAGE_TRANSACTION: u32 = 4; // u32
+export const MESSAGE_LENGTH: u32 = 8; // u32, this header included
+export const MESSAGE_HEADER: u32 = 12;
+export const MESSAGE_CURRENT_VERSION: u32 = 1;
+
+/** IKE board -> IPsec board. */
+export const MESSAGE_SA_INSTALL: u32 = 1; // an SA record
+export const MESSAGE_SA_REMOVE: u32 = 2; // SPI u32, direction u32, link u32
+export const MESSAGE_SA_QUERY: u32 = 3; // SPI u32, direction u32, link u32
+export const MESSAGE_SA_REMOVE_ALL: u32 = 4;
+export const MESSAGE_PING: u32 = 5;
+/** IPsec board -> IKE board. */
+export const MESSAGE_SA_INSTALLED: u32 = 129; // link u32, SPI u32, direction u32
+export const MESSAGE_SA_REFUSED: u32 = 130; // link u32, SPI u32, direction u32, reason u32
+export const MESSAGE_SA_REMOVED: u32 = 131; // link u32, SPI u32, direction u32
+export const MESSAGE_SA_STATUS: u32 = 132; // an SA status
+export const MESSAGE_SA_EXPIRING: u32 = 133; // link u32, SPI u32, direction u32, cause u32: rekey soon
+export const MESSAGE_PONG: u32 = 134;
+
+export const REFUSED_TABLE_FULL: u32 = 1;
+export const REFUSED_TRANSFORM: u32 = 2;
+export const REFUSED_MALFORMED: u32 = 3;
+export const REFUSED_SPI_IN_USE: u32 = 4;
+export const REFUSED_MODE: u32 = 5;
+
+export const EXPIRING_SEQUENCE: u32 = 1;
+export const EXPIRING_PACKETS: u32 = 2;
+export const EXPIRING_OCTETS: u32 = 3;
+
+/** Short answers: offsets behind the message header. */
+export const ANSWER_LINK: u32 = MESSAGE_HEADER;
+export const ANSWER_SPI: u32 = MESSAGE_HEADER + 4;
+export const ANSWER_DIRECTION: u32 = MESSAGE_HEADER + 8;
+export const ANSWER_REASON: u32 = MESSAGE_HEADER + 12;
+export const ANSWER_OCTETS: u32 = MESSAGE_HEADER + 16;
+
+/** SA_REMOVE and SA_QUERY: offsets behind the message header. */
+export const REQUEST_SPI: u32 = MESSAGE_HEADER;
+export const REQUEST_DIRECTION: u32 = MESSAGE_HEADER + 4;
+export const REQUEST_LINK: u32 = MESSAGE_HEADER + 8;
+export const REQUEST_OCTETS: u32 = MESSAGE_HEADER + 12;
+
+/**
+ * The SA record: one SA, one direction; the whole interface between the planes. SPIs and ports are host-order numbers,
+ * addresses are in network order (IPv4 in the first 4 of 16 octets). Offsets from the start of the record.
+ *
+ * LINK is the index of the CHILD_SA in the IKE board's tables. An SPI that we choose carries it in its low LINK_BITS bits
+ * with random bits above, so the inbound look-up is an index and a compare.
+ */
+export const LINK_BITS: u32 = 17;
+export const LINK_MAX: u32 = 131072;
+
+export const DIRECTION_INBOUND: u32 = 0;
+export const DIRECTION_OUTBOUND: u32 = 1;
+export const MODE_TUNNEL: u32 = 0;
+export const MODE_TRANSPORT: u32 = 1;
+export const SA_FLAG_ESN: u32 = 1;
+export const SA_FLAG_UDP_ENCAPSULATION: u32 = 2; // RFC 3948
+
+export const SA_LINK: u32 = 0; // u32
+export const SA_SPI: u32 = 4; // u32
+export const SA_DIRECTION: u32 = 8; // u8
+export const SA_PROTOCOL: u32 = 9; // u8: 50 ESP, 51 AH
+export const SA_MODE: u32 = 10; // u8
+export const SA_FLAGS: u32 = 11; // u8
+export const SA_ENCRYPTION: u32 = 12; // u16: IANA IKEv2 transform type 1; 0 with AH
+export const SA_KEY_BITS: u32 = 14; // u16: key length attribute
+export const SA_INTEGRITY: u32 = 16; // u16: IANA IKEv2 transform type 3; 0 with an AEAD
+export const SA_REPLAY_WINDOW: u32 = 18; // u16: packets; 0 switches replay protection off
+export const SA_FAMILY: u32 = 20; // u8: 4 or 6, of the tunnel's outer header
+export const SA_LOCAL_TS_COUNT: u32 = 21; // u8
+export const SA_REMOTE_TS_COUNT: u32 = 22; // u8
+export const SA_KEYMAT_LENGTH: u32 = 24; // u16
+export const SA_LOCAL_PORT: u32 = 28; // u16: of UDP encapsulation
+export const SA_REMOTE_PORT: u32 = 30; // u16
+export const SA_LOCAL_ADDRESS: u32 = 32; // 16 octets
+export const SA_REMOTE_ADDRESS: u32 = 48; // 16 octets
+export const SA_SEQUENCE: u32 = 64; // u64: outbound, last number used; inbound, right edge of the replay window
+export const SA_LEASE: u32 = 72; // u64: numbers up to this one may be used; 0: no lease
+export const SA_SOFT_PACKETS: u32 = 80; // u64: 0 none; crossing it raises SA_EXPIRING
+export const SA_SOFT_OCTETS: u32 = 88; // u64
+export const SA_HARD_PACKETS: u32 = 96; // u64: 0 none; beyond it DROP_SA_EXPIRED
+export const SA_HARD_OCTETS: u32 = 104; // u64
+export const SA_KEYMAT: u32 = 112; // 144 octets: encryption key, salt, integrity key, as RFC 7296 2.17 orders them
+export const SA_KEYMAT_MAX: u32 = 144;
+export const SA_SELECTORS: u32 = 256; // local selectors, then remote ones
+export const SA_SELECTORS_MAX: u32 = 32; // both together
+
+/** A traffic selector: inclusive ranges. Protocol 0 is any; ports are host-order. */
+export const SELECTOR_FAMILY: u32 = 0; // u8: 4 or 6
+export const SELECTOR_PROTOCOL: u32 = 1; // u8
+export const SELECTOR_START_PORT: u32 = 2; // u16
+export const SELECTOR_END_PORT: u32 = 4; // u16
+export const SELECTOR_START: u32 = 8; // 16 octets, network order
+export const SELECTOR_END: u32 = 24; // 16 octets
+export const SELECTOR_OCTETS: u32 = 40;
+
+export const SA_RECORD_MAX: u32 = SA_SELECTORS + SA_SELECTORS_MAX * SELECTOR_OCTETS;
+export const MESSAGE_MAX: u32 = MESSAGE_HEADER + SA_RECORD_MAX;
+
+/** SA_STATUS: offsets behind the message header. u64 but for the first three. */
+export const STATUS_LINK: u32 = MESSAGE_HEADER;
+export const STATUS_SPI: u32 = MESSAGE_HEADER + 4;
+export const STATUS_DIRECTION: u32 = MESSAGE_HEADER + 8;
+export const STATUS_PACKETS: u32 = MESSAGE_HEADER + 12;
+export const STATUS_OCTETS: u32 = MESSAGE_HEADER + 20; // of clear packets
+export const STATUS_LAST_USED: u32 = MESSAGE_HEADER + 28; // NOW of the last packet, 0 never
+export const STATUS_SEQUENCE: u32 = MESSAGE_HEADER + 36;
+export const STATUS_DROPS: u32 = MESSAGE_HEADER + 44; // packets of this SA that were dropped
+export const STATUS_MESSAGE_OCTETS: u32 = MESSAGE_HEADER + 52;

@@ -1,0 +1,41 @@
+/**
+ * The secure element's messages, on the IKE board's SECURE_ELEMENT port. The vocabulary is Arm's PSA Crypto API: key ids
+ * stand for keys that never leave the element; status values are PSA's.
+ *
+ *   request   0 OP u16   2 reserved u16   4 TRANSACTION u32   8 KEY u32   12 ALGORITHM u32   16 fields
+ *   answer    0 OP u16   2 reserved u16   4 TRANSACTION u32   8 KEY u32   12 STATUS i32      16 field
+ *
+ * A field is LENGTH u16 followed by that many octets, unpadded; the fields of a message follow each other.
+ */
+export const PSA_OP: u32 = 0;
+export const PSA_TRANSACTION: u32 = 4;
+export const PSA_KEY: u32 = 8;
+export const PSA_ALGORITHM: u32 = 12;
+export const PSA_STATUS: u32 = 12;
+export const PSA_FIELDS: u32 = 16;
+
+/** ALGORITHM: IANA key exchange method. Answer: KEY, field public value as a KE payload carries it. */
+export const PSA_GENERATE_KEY: u32 = 1;
+/** KEY, ALGORITHM: the method; field: the peer's public value. Answer: field shared secret. The key is destroyed. */
+export const PSA_RAW_KEY_AGREEMENT: u32 = 2;
+export const PSA_DESTROY_KEY: u32 = 3;
+/** ALGORITHM: octets wanted (1..1024). Answer: field random octets. */
+export const PSA_GENERATE_RANDOM: u32 = 4;
+/**
+ * RFC 7296 2.15 with a shared key: prf(prf(PSK, "Key Pad for IKEv2"), octets). ALGORITHM: IANA PRF id; fields: local
+ * identification (ID type u8, data), remote identification (the same), signed octets. The element finds the PSK by the
+ * two identities. Answer: field AUTH data.
+ */
+export const PSA_PSK_AUTH: u32 = 5;
+
+export const PSA_SUCCESS: i32 = 0;
+export const PSA_ERROR_NOT_PERMITTED: i32 = -133;
+export const PSA_ERROR_NOT_SUPPORTED: i32 = -134;
+export const PSA_ERROR_INVALID_ARGUMENT: i32 = -135;
+export const PSA_ERROR_INVALID_HANDLE: i32 = -136;
+export const PSA_ERROR_DOES_NOT_EXIST: i32 = -140;
+export const PSA_ERROR_INSUFFICIENT_MEMORY: i32 = -141;
+
+/** IANA IKEv2 key exchange methods that the element serves. */
+export const KE_ECP256: u32 = 19;
+export const KE_X25519: u32 = 31;

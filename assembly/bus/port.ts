@@ -1,0 +1,220 @@
+/**
+ * The firmware's side of a port: take what the chassis filled, post what it shall send, account for every frame.
+ *
+ * Every frame that receive or originate hands out must come back through exactly one of transmit, consume and drop.
+ * REG_HELD follows from the counters: IN + ORIGINATED - SENT - CONSUMED - DROPPED.
+ */
+import {
+  MAP_PORT_COUNT,
+  MAP_PORT_TABLE,
+  REG_CONSUMED,
+  REG_DROPPED,
+  REG_HELD,
+  REG_IN,
+  REG_ORIGINATED,
+  REG_SENT,
+} from "../abi/board";
+import { DROP_BACKPLANE_CONGESTION } from "../abi/drop";
+import { FRAME_CAPACITY } from "../abi/frame";
+import {
+  DESCRIPTOR_ADDRESS,
+  DESCRIPTOR_COOKIE,
+  DESCRIPTOR_LENGTH,
+  DESCRIPTOR_LINK,
+  DESCRIPTOR_OCTETS,
+  PORT_CHANNEL,
+  PORT_COUNT_MAX,
+  PORT_ENTRY_OCTETS,
+  PORT_MANAGEMENT,
+  PORT_RX,
+  PORT_SECURE_ELEMENT,
+  PORT_TX,
+  RING_DESCRIPTORS,
+  RING_DONE,
+  RING_POSTED,
+  RING_SIZE,
+  RING_SIZE_CHANNEL,
+  RING_SIZE_DATA,
+  RING_SIZE_MANAGEMENT,
+  RING_SIZE_SECURE_ELEMENT,
+  RING_TAKEN,
+} from "../abi/ring";
+import { arenaTake } from "../rt/arena";
+import { map } from "../rt/map";
+import { countDrop } from "./drop";
+import { Frame, frameClear } from "./frame";
+import { poolGive, poolTake } from "./pool";
+
+const table: usize = memory.data(PORT_COUNT_MAX * PORT_ENTRY_OCTETS, 16);
+let ports: u32 = 0;
+
+function sizeOfRing(port: u32): u32 {
+  if (port == PORT_CHANNEL) return RING_SIZE_CHANNEL;
+  if (port == PORT_MANAGEMENT) return RING_SIZE_MANAGEMENT;
+  if (port == PORT_SECURE_ELEMENT) return RING_SIZE_SECURE_ELEMENT;
+  return RING_SIZE_DATA;
+}
+
+function newRing(size: u32): usize {
+  const ring = arenaTake(RING_DESCRIPTORS + size * DESCRIPTOR_OCTETS);
+  if (ring != 0) store<u32>(ring + RING_SIZE, size);
+  return ring;
+}
+
+// @ts-ignore: decorator
+@inline
+function rxRing(port: u32): usize {
+  return <usize>load<u32>(table + port * PORT_ENTRY_OCTETS + PORT_RX);
+}
+
+// @ts-ignore: decorator
+@inline
+function txRing(port: u32): usize {
+  return <usize>load<u32>(table + port * PORT_ENTRY_OCTETS + PORT_TX);
+}
+
+// @ts-ignore: decorator
+@inline
+function descriptor(ring: usize, cursor: u32): usize {
+  return ring + RING_DESCRIPTORS + <usize>(cursor & (load<u32>(ring + RING_SIZE) - 1)) * DESCRIPTOR_OCTETS;
+}
+
+/** Builds `count` ports and posts empty frames on every receive ring; false when RAM is too small. */
+export function portsReset(count: u32): bool {
+  ports = count;
+  for (let port: u32 = 0; port < count; port++) {
+    const rx = newRing(sizeOfRing(port));
+    const tx = newRing(sizeOfRing(port));
+    if (rx == 0 || tx == 0) return false;
+    store<u32>(table + port * PORT_ENTRY_OCTETS + PORT_RX, <u32>rx);
+    store<u32>(table + port * PORT_ENTRY_OCTETS + PORT_TX, <u32>tx);
+  }
+  store<u32>(map + MAP_PORT_TABLE, <u32>table);
+  store<u32>(map + MAP_PORT_COUNT, count);
+  portsRefill();
+  return true;
+}
+
+/** Posts empty frames until the receive rings are full or the pool is empty. */
+export function portsRefill(): void {
+  for (let port: u32 = 0; port < ports; port++) {
+    const ring = rxRing(port);
+    const size = load<u32>(ring + RING_SIZE);
+    let posted = load<u32>(ring + RING_POSTED);
+    const taken = load<u32>(ring + RING_TAKEN);
+    while (posted - taken < size) {
+      const frame = poolTake();
+      if (!frame) break;
+      const d = descriptor(ring, posted);
+      store<u32>(d + DESCRIPTOR_ADDRESS, <u32>frame.start);
+      store<u32>(d + DESCRIPTOR_LENGTH, FRAME_CAPACITY);
+      store<u32>(d + DESCRIPTOR_LINK, 0);
+      store<u32>(d + DESCRIPTOR_COOKIE, <u32>changetype<usize>(frame));
+      posted += 1;
+    }
+    store<u32>(ring + RING_POSTED, posted);
+  }
+}
+
+/** Takes back the frames of every transmit ring that the chassis has drained. */
+export function portsReclaim(): void {
+  for (let port: u32 = 0; port < ports; port++) {
+    const ring = txRing(port);
+    const done = load<u32>(ring + RING_DONE);
+    let taken = load<u32>(ring + RING_TAKEN);
+    while (taken != done) {
+      poolGive(changetype<Frame>(<usize>load<u32>(descriptor(ring, taken) + DESCRIPTOR_COOKIE)));
+      taken += 1;
+    }
+    store<u32>(ring + RING_TAKEN, taken);
+  }
+}
+
+/** Frames that wait on a port's receive ring. */
+export function portPending(port: u32): u32 {
+  const ring = rxRing(port);
+  return load<u32>(ring + RING_DONE) - load<u32>(ring + RING_TAKEN);
+}
+
+/** The next received frame, now the caller's, or null. */
+export function receive(port: u32): Frame | null {
+  const ring = rxRing(port);
+  const taken = load<u32>(ring + RING_TAKEN);
+  if (taken == load<u32>(ring + RING_DONE)) return null;
+  const d = descriptor(ring, taken);
+  const frame = changetype<Frame>(<usize>load<u32>(d + DESCRIPTOR_COOKIE));
+  frame.start = <usize>load<u32>(d + DESCRIPTOR_ADDRESS);
+  // The chassis owns this field; a length beyond the frame is its fault, cut it before it becomes ours.
+  frame.length = min<u32>(load<u32>(d + DESCRIPTOR_LENGTH), FRAME_CAPACITY);
+  frame.link = load<u32>(d + DESCRIPTOR_LINK);
+  frame.port = port;
+  store<u32>(ring + RING_TAKEN, taken + 1);
+  count(REG_IN);
+  return frame;
+}
+
+/** An empty frame for a packet of the board's own making, or null when the pool is empty. */
+export function originate(): Frame | null {
+  const frame = poolTake();
+  if (frame) {
+    frame.port = PORT_COUNT_MAX;
+    count(REG_ORIGINATED);
+  }
+  return frame;
+}
+
+/** Posts a frame for the chassis to send; drops it for congestion when the ring is full. True when posted. */
+export function transmit(port: u32, frame: Frame, link: u32 = 0): bool {
+  const ring = txRing(port);
+  const posted = load<u32>(ring + RING_POSTED);
+  if (posted - load<u32>(ring + RING_TAKEN) >= load<u32>(ring + RING_SIZE)) {
+    drop(frame, DROP_BACKPLANE_CONGESTION);
+    return false;
+  }
+  const d = descriptor(ring, posted);
+  store<u32>(d + DESCRIPTOR_ADDRESS, <u32>frame.start);
+  store<u32>(d + DESCRIPTOR_LENGTH, frame.length);
+  store<u32>(d + DESCRIPTOR_LINK, link);
+  store<u32>(d + DESCRIPTOR_COOKIE, <u32>changetype<usize>(frame));
+  store<u32>(ring + RING_POSTED, posted + 1);
+  count(REG_SENT);
+  return true;
+}
+
+/** True when nothing waits to be drained on any transmit ring. */
+export function portsDrained(): bool {
+  for (let port: u32 = 0; port < ports; port++) {
+    const ring = txRing(port);
+    if (load<u32>(ring + RING_DONE) != load<u32>(ring + RING_POSTED)) return false;
+  }
+  return true;
+}
+
+/** The frame has served its purpose on this board. */
+export function consume(frame: Frame): void {
+  count(REG_CONSUMED);
+  frameClear(frame);
+  poolGive(frame);
+}
+
+/** The frame ends here for a declared reason (abi/drop.ts). */
+export function drop(frame: Frame, reason: u32): void {
+  countDrop(reason);
+  count(REG_DROPPED);
+  frameClear(frame);
+  poolGive(frame);
+}
+
+/** Writes REG_HELD; the last thing that boardPoll does. */
+export function portsSettle(): void {
+  const inside = load<u64>(map + REG_IN) + load<u64>(map + REG_ORIGINATED);
+  const gone = load<u64>(map + REG_SENT) + load<u64>(map + REG_CONSUMED) + load<u64>(map + REG_DROPPED);
+  assert(inside >= gone, "a frame ended twice");
+  store<u32>(map + REG_HELD, <u32>(inside - gone));
+}
+
+// @ts-ignore: decorator
+@inline
+function count(register: u32): void {
+  store<u64>(map + register, load<u64>(map + register) + 1);
+}
