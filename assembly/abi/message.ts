@@ -49,6 +49,8 @@ export const REFUSED_TRANSFORM: u32 = 2;
 export const REFUSED_MALFORMED: u32 = 3;
 export const REFUSED_SPI_IN_USE: u32 = 4;
 export const REFUSED_MODE: u32 = 5;
+/** Not from a board: none is online, or it went away before it answered. */
+export const REFUSED_NO_BOARD: u32 = 6;
 
 export const EXPIRING_SEQUENCE: u32 = 1;
 export const EXPIRING_PACKETS: u32 = 2;

@@ -1,0 +1,300 @@
+/**
+ * S402 to S404: the boards learn the SAs that the IKE board negotiated.
+ *
+ *   establish(record)  S402 select a board (once per CHILD_SA)
+ *                      S403 link SA and board (slot + generation) in the local database
+ *                      S404 transfer the SA: a sealed control message, repeated until it is answered
+ *   confirm(...)       the board stored it (S502): the direction is live; outbound, its selectors now lead to it
+ *   withdraw(...)      the SA is taken off its board
+ *   boardLost(...)     every link of a board that went away is reported, its entry closed
+ *
+ * Both directions of a CHILD_SA go to the same board, and stay there: order and sequence numbers need no lock.
+ */
+import {
+  DIRECTION_INBOUND,
+  DIRECTION_OUTBOUND,
+  MESSAGE_CURRENT_VERSION,
+  MESSAGE_HEADER,
+  MESSAGE_LENGTH,
+  MESSAGE_SA_INSTALL,
+  MESSAGE_TRANSACTION,
+  MESSAGE_TYPE,
+  MESSAGE_VERSION,
+  REFUSED_MALFORMED,
+  REFUSED_NO_BOARD,
+  REFUSED_TABLE_FULL,
+  SA_DIRECTION,
+  SA_LINK,
+  SA_LOCAL_TS_COUNT,
+  SA_RECORD_MAX,
+  SA_REMOTE_TS_COUNT,
+  SA_SELECTORS,
+  SA_SPI,
+  SELECTOR_OCTETS,
+} from "../abi/message";
+import { STEP_S402, STEP_S403, STEP_S404, TRACE_MASK_ESTABLISH } from "../abi/trace";
+import { Frame } from "../bus/frame";
+import { originate } from "../bus/port";
+import { controlForget, controlKey } from "../channel/control";
+import { now } from "../rt/registers";
+import { trace } from "../rt/trace";
+import {
+  boardGeneration,
+  boardIsOnline,
+  boardLinkAdd,
+  boardLinkRemove,
+  boardOffline,
+  boardOnline,
+} from "./board_table";
+import { sendControl } from "./control_out";
+import { DISTRIBUTION_INSTALLED, DISTRIBUTION_REFUSED, raise } from "./event";
+import {
+  LINK_INSTALLING,
+  LINK_LIVE,
+  LINK_NONE,
+  Link,
+  linkAt,
+  linkCapacity,
+  linkNumber,
+  recordOf,
+  recordWipe,
+} from "./local_database";
+import { policyInsert, policyRemove } from "./policy";
+import { removeFromBoard } from "./removal";
+import { SELECTION_NONE, selectBoard } from "./selection";
+
+const RETRY_NS: u64 = 100_000_000;
+const TRIES: u8 = 30;
+
+/** Links with an unconfirmed install, oldest first: one constant interval, so this is also the order of retryAt. */
+let listHead: u32 = 0;
+let listTail: u32 = 0;
+/** Where the walk over the links of a lost board stands; LINK numbers from here on are still to be looked at. */
+let lostCursor: u32 = 0xffffffff;
+
+export function establishReset(): void {
+  listHead = 0;
+  listTail = 0;
+  lostCursor = 0xffffffff;
+}
+
+function listRemove(link: Link): void {
+  if (link.listed == 0) return;
+  if (link.previous != 0) changetype<Link>(linkAt(link.previous - 1)).next = link.next;
+  else listHead = link.next;
+  if (link.next != 0) changetype<Link>(linkAt(link.next - 1)).previous = link.previous;
+  else listTail = link.previous;
+  link.next = 0;
+  link.previous = 0;
+  link.listed = 0;
+}
+
+function listAppend(link: Link): void {
+  listRemove(link);
+  const n = linkNumber(link) + 1;
+  link.previous = listTail;
+  if (listTail != 0) changetype<Link>(linkAt(listTail - 1)).next = n;
+  else listHead = n;
+  listTail = n;
+  link.listed = 1;
+  link.retryAt = now() + RETRY_NS;
+}
+
+/** Octets of an SA record, or 0 when its selector counts are beyond the format. */
+function recordOctets(record: usize): u32 {
+  const selectors = <u32>load<u8>(record + SA_LOCAL_TS_COUNT) + <u32>load<u8>(record + SA_REMOTE_TS_COUNT);
+  const octets = SA_SELECTORS + selectors * SELECTOR_OCTETS;
+  return octets <= SA_RECORD_MAX ? octets : 0;
+}
+
+/** S402 to S404 for one SA record of abi/message.ts; the answer comes as an event. */
+export function establish(record: usize): void {
+  const number = load<u32>(record + SA_LINK);
+  const spi = load<u32>(record + SA_SPI);
+  const direction = <u32>load<u8>(record + SA_DIRECTION);
+  const octets = recordOctets(record);
+  const found = linkAt(number);
+  if (!found || octets == 0) {
+    raise(DISTRIBUTION_REFUSED, number, spi, direction, found ? REFUSED_MALFORMED : REFUSED_TABLE_FULL);
+    return;
+  }
+  const link = changetype<Link>(found);
+  if (link.stateIn == LINK_NONE && link.stateOut == LINK_NONE) {
+    const slot = selectBoard(); // S402
+    if (slot == SELECTION_NONE) {
+      raise(DISTRIBUTION_REFUSED, number, spi, direction, REFUSED_NO_BOARD);
+      return;
+    }
+    trace(TRACE_MASK_ESTABLISH, STEP_S402, spi, slot);
+    link.slot = slot; // S403
+    link.generation = boardGeneration(slot);
+    boardLinkAdd(slot);
+    trace(TRACE_MASK_ESTABLISH, STEP_S403, spi, slot, link.generation);
+  }
+  memory.copy(recordOf(link, direction), record, octets);
+  if (direction == DIRECTION_INBOUND) {
+    link.spiIn = spi;
+    link.stateIn = LINK_INSTALLING;
+    link.recordIn = octets;
+    link.triesIn = 0;
+  } else {
+    link.spiOut = spi;
+    link.stateOut = LINK_INSTALLING;
+    link.recordOut = octets;
+    link.triesOut = 0;
+  }
+  transfer(link, direction);
+  listAppend(link);
+}
+
+/** S404: sends one direction's SA to the board of its link. */
+function transfer(link: Link, direction: u32): void {
+  if (direction == DIRECTION_INBOUND) link.triesIn += 1;
+  else link.triesOut += 1;
+  const frame = originate();
+  if (!frame) return; // no frame free: repeated at retryAt
+  const octets = direction == DIRECTION_INBOUND ? link.recordIn : link.recordOut;
+  const m = frame.start;
+  frame.length = MESSAGE_HEADER + octets;
+  store<u16>(m + MESSAGE_TYPE, <u16>MESSAGE_SA_INSTALL);
+  store<u16>(m + MESSAGE_VERSION, <u16>MESSAGE_CURRENT_VERSION);
+  store<u32>(m + MESSAGE_TRANSACTION, (linkNumber(link) << 1) | direction);
+  store<u32>(m + MESSAGE_LENGTH, frame.length);
+  memory.copy(m + MESSAGE_HEADER, recordOf(link, direction), octets);
+  trace(
+    TRACE_MASK_ESTABLISH,
+    STEP_S404,
+    direction == DIRECTION_INBOUND ? link.spiIn : link.spiOut,
+    link.slot,
+    direction,
+  );
+  sendControl(frame, link.slot);
+}
+
+// @ts-ignore: decorator
+@inline
+function isCurrent(link: Link, spi: u32, direction: u32): bool {
+  return direction == DIRECTION_INBOUND
+    ? link.spiIn == spi && link.stateIn != LINK_NONE
+    : link.spiOut == spi && link.stateOut != LINK_NONE;
+}
+
+/** SA_INSTALLED from `slot`: the link is live, its key material no longer needed here. */
+export function confirm(slot: u32, number: u32, spi: u32, direction: u32): void {
+  const found = linkAt(number);
+  if (!found) return;
+  const link = changetype<Link>(found);
+  if (link.slot != slot || !isCurrent(link, spi, direction)) return;
+  if (direction == DIRECTION_INBOUND) {
+    if (link.stateIn == LINK_LIVE) return; // an answer to a repetition
+    link.stateIn = LINK_LIVE;
+  } else {
+    if (link.stateOut == LINK_LIVE) return;
+    link.stateOut = LINK_LIVE;
+    policyInsert(recordOf(link, direction), number);
+  }
+  recordWipe(link, direction);
+  if (link.stateIn != LINK_INSTALLING && link.stateOut != LINK_INSTALLING) listRemove(link);
+  raise(DISTRIBUTION_INSTALLED, number, spi, direction, 0);
+}
+
+/** SA_REFUSED from `slot`, or no answer: that direction of the link is closed. */
+export function refused(slot: u32, number: u32, spi: u32, direction: u32, reason: u32): void {
+  const found = linkAt(number);
+  if (!found) return;
+  const link = changetype<Link>(found);
+  if (link.slot != slot || !isCurrent(link, spi, direction)) return;
+  close(link, direction);
+  raise(DISTRIBUTION_REFUSED, number, spi, direction, reason);
+}
+
+/** Closes one direction of a link; the last one frees the entry. */
+function close(link: Link, direction: u32): void {
+  recordWipe(link, direction);
+  if (direction == DIRECTION_INBOUND) {
+    link.stateIn = LINK_NONE;
+    link.spiIn = 0;
+  } else {
+    if (link.stateOut == LINK_LIVE) policyRemove(linkNumber(link));
+    link.stateOut = LINK_NONE;
+    link.spiOut = 0;
+  }
+  if (link.stateIn != LINK_INSTALLING && link.stateOut != LINK_INSTALLING) listRemove(link);
+  if (link.stateIn == LINK_NONE && link.stateOut == LINK_NONE) boardLinkRemove(link.slot, link.generation);
+}
+
+/** The CHILD_SA is gone: takes one direction off its board. */
+export function withdraw(number: u32, spi: u32, direction: u32): void {
+  const found = linkAt(number);
+  if (!found) return;
+  const link = changetype<Link>(found);
+  if (!isCurrent(link, spi, direction)) return;
+  removeFromBoard(link.slot, link.generation, spi, direction, number);
+  close(link, direction);
+}
+
+/** BOARD_UP: the board may be chosen from now on. `key`: 32 octets, wiped by the caller. */
+export function boardUp(slot: u32, generation: u32, capacity: u32, key: usize): bool {
+  if (!boardOnline(slot, generation, capacity)) return false;
+  controlKey(slot, generation, key);
+  lostCursor = 0; // links with an earlier generation are lost
+  return true;
+}
+
+/** BOARD_DOWN: its links are lost; pollLost names them. */
+export function boardDown(slot: u32, generation: u32): bool {
+  if (!boardOffline(slot, generation)) return false;
+  controlForget(slot);
+  lostCursor = 0;
+  return true;
+}
+
+/**
+ * The next link whose board is gone, its entry closed; -1 when there is none, or when `budget` entries were looked at (then
+ * lostPending() stays true). The caller tells ike, which negotiates anew: without the board's counters its keys may not be
+ * used again.
+ */
+export function pollLost(budget: u32): i32 {
+  while (budget > 0 && lostCursor < linkCapacity()) {
+    const link = changetype<Link>(linkAt(lostCursor));
+    const number = lostCursor;
+    lostCursor += 1;
+    budget -= 1;
+    if (link.stateIn == LINK_NONE && link.stateOut == LINK_NONE) continue;
+    if (boardIsOnline(link.slot, link.generation)) continue;
+    if (link.stateIn != LINK_NONE) close(link, DIRECTION_INBOUND);
+    if (link.stateOut != LINK_NONE) close(link, DIRECTION_OUTBOUND);
+    return <i32>number;
+  }
+  return -1;
+}
+
+/** True while links are still to be looked at for a lost board. */
+export function lostPending(): bool {
+  return lostCursor < linkCapacity();
+}
+
+/** Repeats unconfirmed transfers that are due; returns when to come again. */
+export function establishTimeout(): u64 {
+  while (listHead != 0) {
+    const link = changetype<Link>(linkAt(listHead - 1));
+    if (link.retryAt > now()) return link.retryAt;
+    listAppend(link); // to the end, retryAt anew
+    repeat(link, DIRECTION_INBOUND);
+    repeat(link, DIRECTION_OUTBOUND);
+  }
+  return u64.MAX_VALUE;
+}
+
+function repeat(link: Link, direction: u32): void {
+  const inbound = direction == DIRECTION_INBOUND;
+  if ((inbound ? link.stateIn : link.stateOut) != LINK_INSTALLING) return;
+  if ((inbound ? link.triesIn : link.triesOut) >= TRIES) {
+    const number = linkNumber(link);
+    const spi = inbound ? link.spiIn : link.spiOut;
+    removeFromBoard(link.slot, link.generation, spi, direction, number); // it may have heard us after all
+    refused(link.slot, number, spi, direction, REFUSED_NO_BOARD);
+    return;
+  }
+  transfer(link, direction);
+}

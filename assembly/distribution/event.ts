@@ -1,0 +1,50 @@
+/**
+ * What distribution tells its board's main loop: the answers to installs, and SAs that were lost with their board. A ring
+ * in static memory; the main loop drains it in the same poll, so it holds what one poll can raise. SAs lost with a board
+ * are not queued here but walked (establish.ts), because one board may carry them all.
+ */
+export const DISTRIBUTION_INSTALLED: u32 = 1;
+export const DISTRIBUTION_REFUSED: u32 = 2;
+export const DISTRIBUTION_EXPIRING: u32 = 3;
+/** A packet met a trap policy: `spi` is the policy's value. */
+export const DISTRIBUTION_ACQUIRE: u32 = 4;
+
+@unmanaged
+export class DistributionEvent {
+  kind: u32;
+  link: u32;
+  spi: u32;
+  direction: u32;
+  /** REFUSED_* or EXPIRING_*. */
+  reason: u32;
+}
+
+const CAPACITY: u32 = 1024; // more than the frames of one poll
+const ring: usize = memory.data(CAPACITY * offsetof<DistributionEvent>(), 16);
+let head: u32 = 0;
+let tail: u32 = 0;
+
+export function eventsReset(): void {
+  head = 0;
+  tail = 0;
+}
+
+/** Queues an event; the acknowledged control messages are repeated, so one lost to a full ring comes again. */
+export function raise(kind: u32, link: u32, spi: u32, direction: u32, reason: u32): void {
+  if (head - tail == CAPACITY) return;
+  const e = changetype<DistributionEvent>(ring + <usize>(head & (CAPACITY - 1)) * offsetof<DistributionEvent>());
+  e.kind = kind;
+  e.link = link;
+  e.spi = spi;
+  e.direction = direction;
+  e.reason = reason;
+  head += 1;
+}
+
+/** The next event, valid until the next call, or null. */
+export function pollDistributionEvent(): DistributionEvent | null {
+  if (head == tail) return null;
+  const e = changetype<DistributionEvent>(ring + <usize>(tail & (CAPACITY - 1)) * offsetof<DistributionEvent>());
+  tail += 1;
+  return e;
+}

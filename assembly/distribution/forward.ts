@@ -1,0 +1,183 @@
+/**
+ * The walk of an arriving packet over the IKE board: look the SA up, determine the board, hand the packet over
+ * (figure 6; claims 3 and 14). The IKE board does nothing else with it.
+ *
+ *   unprotected side                                   protected side
+ *   1 S601  ours, whole, ESP or AH or IKE?             1 S601  whole?
+ *   2       IKE: to the IKE core                       2 S602  policy and SA by the selectors
+ *   3 S602  local database by SPI                      3 S603  none: S606, discarded or acquired
+ *   4 S603  none: S606, discarded                      4 S604  slot + generation
+ *   5 S604  slot + generation                          5 S605  capsule, internal path
+ *   6 S605  capsule, internal path
+ *
+ * Refuses to reassemble fragments: a fragment has no SPI and no ports to look up.
+ */
+import {
+  DROP_BOARD_OFFLINE,
+  DROP_ESP_MALFORMED,
+  DROP_IP_FRAGMENT,
+  DROP_IP_MALFORMED,
+  DROP_IP_NOT_FOR_US,
+  DROP_IP_VERSION,
+  DROP_NO_POLICY,
+  DROP_NO_SA_ACQUIRING,
+  DROP_NO_SA_ENTRY_IKE_BOARD,
+  DROP_PROTOCOL_UNKNOWN,
+  DROP_UDP_MALFORMED,
+  DROP_UDP_PORT,
+} from "../abi/drop";
+import { PORT_CHANNEL, PORT_PROTECTED, PORT_UNPROTECTED } from "../abi/ring";
+import {
+  STEP_S601,
+  STEP_S602,
+  STEP_S603,
+  STEP_S604,
+  STEP_S605,
+  STEP_S606,
+  TRACE_MASK_PACKET,
+} from "../abi/trace";
+import { Frame } from "../bus/frame";
+import { consume, drop, transmit } from "../bus/port";
+import { channelLink, channelPushPacket } from "../channel/channel";
+import { SELECTOR_TABLE_NONE, selectorTableLookup } from "../policy/selector_table";
+import { loadBE32 } from "../rt/bytes";
+import { trace } from "../rt/trace";
+import {
+  IPV4_DESTINATION,
+  IPV4_PROTOCOL,
+  IPV4_SOURCE,
+  ipv4Check,
+  ipv4HeaderOctets,
+  ipv4IsFragment,
+  ipv4TotalLength,
+} from "../wire/ipv4";
+import { UDP_HEADER, udpCheck, udpDestinationPort, udpLength, udpSourcePort } from "../wire/udp";
+import { boardIsOnline } from "./board_table";
+import { DISTRIBUTION_ACQUIRE, raise } from "./event";
+import { Link, findInbound, linkAt } from "./local_database";
+import { TRAP_POLICY } from "./policy";
+import { isLocalAddress, portIke, portNatt } from "./local_address";
+
+const PROTOCOL_TCP: u32 = 6;
+const PROTOCOL_UDP: u32 = 17;
+const PROTOCOL_ESP: u32 = 50;
+const PROTOCOL_AH: u32 = 51;
+
+/** What forwardUnprotected says of a frame. */
+export const FORWARD_DONE: u32 = 0;
+/** An IKE datagram: still the caller's, a whole IP packet. */
+export const FORWARD_IKE: u32 = 1;
+
+/** An arriving packet of the unprotected network (17). */
+export function forwardUnprotected(frame: Frame): u32 {
+  const p = frame.start;
+  if (!checkIpv4(frame)) return FORWARD_DONE;
+  if (!isLocalAddress(loadBE32(p + IPV4_DESTINATION))) return dropped(frame, 0, DROP_IP_NOT_FOR_US);
+  if (ipv4IsFragment(p)) return dropped(frame, 0, DROP_IP_FRAGMENT);
+  const header = ipv4HeaderOctets(p);
+  const octets = frame.length - header;
+  const payload = p + header;
+  const protocol = <u32>load<u8>(p + IPV4_PROTOCOL);
+  if (protocol == PROTOCOL_ESP) {
+    if (octets < 8) return dropped(frame, 0, DROP_ESP_MALFORMED);
+    return inbound(frame, loadBE32(payload));
+  }
+  if (protocol == PROTOCOL_AH) {
+    if (octets < 12) return dropped(frame, 0, DROP_ESP_MALFORMED);
+    return inbound(frame, loadBE32(payload + 4));
+  }
+  if (protocol != PROTOCOL_UDP) return dropped(frame, 0, DROP_PROTOCOL_UNKNOWN);
+  if (!udpCheck(payload, octets)) return dropped(frame, 0, DROP_UDP_MALFORMED);
+  const port = udpDestinationPort(payload);
+  if (port == portIke()) return FORWARD_IKE;
+  if (port != portNatt()) return dropped(frame, 0, DROP_UDP_PORT);
+  // RFC 3948 section 2: one octet FF is a keepalive, four zero octets mark IKE, anything else is an SPI.
+  const data = udpLength(payload) - UDP_HEADER;
+  if (data == 1 && load<u8>(payload + UDP_HEADER) == 0xff) {
+    consume(frame);
+    return FORWARD_DONE;
+  }
+  if (data < 8) return dropped(frame, 0, DROP_UDP_MALFORMED);
+  const spi = loadBE32(payload + UDP_HEADER);
+  if (spi == 0) return FORWARD_IKE;
+  return inbound(frame, spi);
+}
+
+/** S602 to S605 for a sealed packet. */
+function inbound(frame: Frame, spi: u32): u32 {
+  trace(TRACE_MASK_PACKET, STEP_S601, spi, 0, frame.length, PORT_UNPROTECTED);
+  trace(TRACE_MASK_PACKET, STEP_S602, spi);
+  const link = findInbound(spi);
+  if (!link) return dropped(frame, spi, DROP_NO_SA_ENTRY_IKE_BOARD);
+  return handOver(frame, changetype<Link>(link), spi);
+}
+
+/** An arriving clear packet of the protected network. */
+export function forwardProtected(frame: Frame): void {
+  if (!checkIpv4(frame)) return;
+  const p = frame.start;
+  trace(TRACE_MASK_PACKET, STEP_S601, 0, 0, frame.length, PORT_PROTECTED);
+  const protocol = <u32>load<u8>(p + IPV4_PROTOCOL);
+  const header = ipv4HeaderOctets(p);
+  let sourcePort: u32 = 0;
+  let destinationPort: u32 = 0;
+  if (
+    (protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP) &&
+    !ipv4IsFragment(p) &&
+    frame.length - header >= UDP_HEADER
+  ) {
+    sourcePort = udpSourcePort(p + header);
+    destinationPort = udpDestinationPort(p + header);
+  }
+  trace(TRACE_MASK_PACKET, STEP_S602, 0);
+  const value = selectorTableLookup(p + IPV4_SOURCE, p + IPV4_DESTINATION, protocol, sourcePort, destinationPort);
+  if (value == SELECTOR_TABLE_NONE) {
+    dropped(frame, 0, DROP_NO_POLICY);
+    return;
+  }
+  if (value & TRAP_POLICY) {
+    raise(DISTRIBUTION_ACQUIRE, 0, value & ~TRAP_POLICY, 0, 0);
+    dropped(frame, 0, DROP_NO_SA_ACQUIRING);
+    return;
+  }
+  const link = linkAt(value);
+  if (!link) {
+    dropped(frame, 0, DROP_NO_SA_ENTRY_IKE_BOARD);
+    return;
+  }
+  handOver(frame, changetype<Link>(link), changetype<Link>(link).spiOut);
+}
+
+/** S603 to S605. */
+function handOver(frame: Frame, link: Link, spi: u32): u32 {
+  trace(TRACE_MASK_PACKET, STEP_S603, spi);
+  const slot = link.slot;
+  if (!boardIsOnline(slot, link.generation)) return dropped(frame, spi, DROP_BOARD_OFFLINE);
+  trace(TRACE_MASK_PACKET, STEP_S604, spi, slot);
+  if (!channelPushPacket(frame, slot)) return dropped(frame, spi, DROP_BOARD_OFFLINE);
+  trace(TRACE_MASK_PACKET, STEP_S605, spi, slot, frame.length);
+  transmit(PORT_CHANNEL, frame, channelLink(slot));
+  return FORWARD_DONE;
+}
+
+/** IPv4 with a sound header; cuts what the link layer padded behind the packet. Drops the frame otherwise. */
+function checkIpv4(frame: Frame): bool {
+  if (frame.length == 0 || load<u8>(frame.start) >> 4 != 4) {
+    const version = frame.length == 0 ? 0 : <u32>load<u8>(frame.start) >> 4;
+    dropped(frame, 0, version == 6 ? DROP_IP_VERSION : DROP_IP_MALFORMED);
+    return false;
+  }
+  if (!ipv4Check(frame.start, frame.length)) {
+    dropped(frame, 0, DROP_IP_MALFORMED);
+    return false;
+  }
+  frame.length = ipv4TotalLength(frame.start);
+  return true;
+}
+
+/** S606, and every other reason for which a packet ends here. */
+function dropped(frame: Frame, spi: u32, reason: u32): u32 {
+  trace(TRACE_MASK_PACKET, STEP_S606, spi, reason);
+  drop(frame, reason);
+  return FORWARD_DONE;
+}

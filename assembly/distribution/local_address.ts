@@ -1,0 +1,49 @@
+/**
+ * The gateway's own addresses and ports on the unprotected network, from CONFIG: what is addressed to them is ours to
+ * open, everything else there is not.
+ */
+import { CONFIG_LOCAL_ADDRESS, CONFIG_PORT_IKE, CONFIG_PORT_NATT } from "../abi/config";
+import { loadBE32 } from "../rt/bytes";
+import { itemFirst, itemLength, itemNext, itemType, itemU32, itemValue } from "../rt/items";
+
+const MAX: u32 = 64;
+const addresses: usize = memory.data(MAX * 4, 16);
+let count: u32 = 0;
+let ike: u32 = 500;
+let natt: u32 = 4500;
+
+/** Reads CONFIG; false when there are more addresses than fit. */
+export function localAddressReset(start: usize, end: usize): bool {
+  count = 0;
+  ike = 500;
+  natt = 4500;
+  let item = itemFirst(start, end);
+  while (item != 0) {
+    const type = itemType(item);
+    if (type == CONFIG_PORT_IKE) ike = itemU32(item);
+    else if (type == CONFIG_PORT_NATT) natt = itemU32(item);
+    else if (type == CONFIG_LOCAL_ADDRESS && itemLength(item) == 4) {
+      if (count == MAX) return false;
+      store<u32>(addresses + (count << 2), loadBE32(itemValue(item)));
+      count += 1;
+    }
+    item = itemNext(item, end);
+  }
+  return true;
+}
+
+/** `address`: IPv4, as a number. */
+export function isLocalAddress(address: u32): bool {
+  for (let i: u32 = 0; i < count; i++) {
+    if (load<u32>(addresses + (i << 2)) == address) return true;
+  }
+  return false;
+}
+
+export function portIke(): u32 {
+  return ike;
+}
+
+export function portNatt(): u32 {
+  return natt;
+}

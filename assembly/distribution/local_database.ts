@@ -1,0 +1,100 @@
+/**
+ * The local database (15) of the IKE board: SA -> IPsec board (S403, S602 to S604; claims 4 and 15).
+ *
+ * One entry per CHILD_SA, an array indexed by LINK. An inbound SPI carries its LINK in the low bits, so that a look-up is
+ * an index and a compare whatever the number of entries. Outbound, the selector table yields the LINK.
+ *
+ *   Link (hot, 64 octets)                       SA records (cold), one per direction
+ *   +---------+----------+------+------------+  +------------------------------------+
+ *   | SPI in  | SPI out  | slot | generation |  | until the board has confirmed them |
+ *   +---------+----------+------+------------+  +------------------------------------+
+ *
+ * Key material stays here only while its transfer is unconfirmed; then it is wiped.
+ */
+import { DIRECTION_INBOUND, LINK_BITS, SA_RECORD_MAX } from "../abi/message";
+import { arenaTake } from "../rt/arena";
+import { zeroize } from "../rt/bytes";
+
+/** Where one direction of a link stands. */
+export const LINK_NONE: u8 = 0;
+export const LINK_INSTALLING: u8 = 1;
+export const LINK_LIVE: u8 = 2;
+
+@unmanaged
+export class Link {
+  spiIn: u32;
+  spiOut: u32;
+  slot: u32;
+  generation: u32;
+  stateIn: u8;
+  stateOut: u8;
+  /** Directions whose install is unconfirmed, and how often it was sent. */
+  triesIn: u8;
+  triesOut: u8;
+  /** Octets of each SA record kept for repetition; 0 when wiped. */
+  recordIn: u32;
+  recordOut: u32;
+  /** NOW at which the install is repeated. */
+  retryAt: u64;
+  /** The list of links with an unconfirmed install, by LINK + 1; 0 ends. */
+  next: u32;
+  previous: u32;
+  listed: u32;
+  reserved: u32;
+}
+
+let links: usize = 0;
+let records: usize = 0;
+let capacity: u32 = 0;
+
+/** Builds the table for `count` CHILD_SAs; false when RAM is too small. */
+export function localDatabaseReset(count: u32): bool {
+  ERROR_IF_SIZE();
+  capacity = count;
+  links = arenaTake(<usize>count * offsetof<Link>());
+  records = arenaTake(<usize>count * 2 * SA_RECORD_MAX);
+  return links != 0 && records != 0;
+}
+
+// @ts-ignore: decorator
+@inline
+function ERROR_IF_SIZE(): void {
+  if (offsetof<Link>() != 64) ERROR("Link must be 64 octets");
+}
+
+export function linkCapacity(): u32 {
+  return capacity;
+}
+
+/** The entry of a LINK number; null beyond the table. */
+// @ts-ignore: decorator
+@inline
+export function linkAt(link: u32): Link | null {
+  if (link >= capacity) return null;
+  return changetype<Link>(links + <usize>link * offsetof<Link>());
+}
+
+export function linkNumber(link: Link): u32 {
+  return <u32>((changetype<usize>(link) - links) / offsetof<Link>());
+}
+
+/** S602/S603: the link of an inbound SPI, or null when there is no entry (S606). */
+// @ts-ignore: decorator
+@inline
+export function findInbound(spi: u32): Link | null {
+  const link = linkAt(spi & ((1 << LINK_BITS) - 1));
+  if (!link || link.spiIn != spi || link.stateIn == LINK_NONE) return null;
+  return link;
+}
+
+/** Where the SA record of one direction of a link is kept while unconfirmed: SA_RECORD_MAX octets. */
+export function recordOf(link: Link, direction: u32): usize {
+  return records + (<usize>linkNumber(link) * 2 + direction) * SA_RECORD_MAX;
+}
+
+/** Wipes a record, keys included. */
+export function recordWipe(link: Link, direction: u32): void {
+  zeroize(recordOf(link, direction), SA_RECORD_MAX);
+  if (direction == DIRECTION_INBOUND) link.recordIn = 0;
+  else link.recordOut = 0;
+}

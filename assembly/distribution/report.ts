@@ -1,0 +1,41 @@
+/** Placement, told to the operator: an EVENT on the management port for every CHILD_SA that was given to a board. */
+import {
+  CHILD_SA_GENERATION,
+  CHILD_SA_LINK,
+  CHILD_SA_SLOT,
+  CHILD_SA_SPI_IN,
+  EVENT_KIND,
+  EVENT_SA_PLACED,
+  EVENT_SA_REFUSED,
+  MANAGEMENT_EVENT,
+  MANAGEMENT_HEADER,
+  MANAGEMENT_LENGTH,
+  MANAGEMENT_TRANSACTION,
+  MANAGEMENT_TYPE,
+  EVENT_NOTIFY,
+} from "../abi/management";
+import { PORT_MANAGEMENT } from "../abi/ring";
+import { originate, transmit } from "../bus/port";
+import { itemWriteU32 } from "../rt/items";
+
+/** An SA now lives on `slot`; `refusal` is 0, or why it does not (REFUSED_*). Lost when no frame is free. */
+export function reportPlacement(link: u32, spi: u32, slot: u32, generation: u32, refusal: u32): void {
+  const frame = originate();
+  if (!frame) return;
+  const m = frame.start;
+  let p = m + MANAGEMENT_HEADER;
+  p = itemWriteU32(p, EVENT_KIND, refusal == 0 ? EVENT_SA_PLACED : EVENT_SA_REFUSED);
+  p = itemWriteU32(p, CHILD_SA_LINK, link);
+  p = itemWriteU32(p, CHILD_SA_SPI_IN, spi);
+  if (refusal == 0) {
+    p = itemWriteU32(p, CHILD_SA_SLOT, slot);
+    p = itemWriteU32(p, CHILD_SA_GENERATION, generation);
+  } else {
+    p = itemWriteU32(p, EVENT_NOTIFY, refusal);
+  }
+  frame.length = <u32>(p - m);
+  store<u32>(m + MANAGEMENT_TYPE, MANAGEMENT_EVENT);
+  store<u32>(m + MANAGEMENT_TRANSACTION, 0);
+  store<u32>(m + MANAGEMENT_LENGTH, frame.length);
+  transmit(PORT_MANAGEMENT, frame);
+}
