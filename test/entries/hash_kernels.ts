@@ -1,16 +1,23 @@
-/** A wasm module of the hash, MAC, PRF and stream kernels for tests on the host; `arena` is RAM that the caller arranges. */
+/**
+ * The hash, MAC, PRF and cipher mode kernels as bare exports, for vector tests and build comparisons on the host. Not a
+ * board: the host passes addresses in the imported memory from `kernelHeap()` upwards.
+ */
 import "../../assembly/rt/fault";
-export * from "../../assembly/crypto/hash";
-export * from "../../assembly/crypto/hmac";
-export * from "../../assembly/crypto/prf";
-export { prfPlus } from "../../assembly/crypto/prf_plus";
+
+export { AES_CONTEXT_OCTETS, aesCtr, aesInit } from "../../assembly/crypto/aes";
+export { cbcDecrypt, cbcEncrypt } from "../../assembly/crypto/cbc";
+export { CCM_CONTEXT_OCTETS, ccmInit, ccmOpen, ccmSeal } from "../../assembly/crypto/ccm";
+export { CMAC_CONTEXT_OCTETS, cmacFinal, cmacInit, cmacUpdate } from "../../assembly/crypto/cmac";
+export { ctrCrypt } from "../../assembly/crypto/ctr";
 export { drbgGenerate, drbgReseed, drbgSeed, drbgU32 } from "../../assembly/crypto/drbg";
+export { hash, HASH_CONTEXT_OCTETS, hashFinal, hashInit, hashOctets, hashUpdate } from "../../assembly/crypto/hash";
+export { hmac, HMAC_CONTEXT_OCTETS, hmacFinal, hmacInit, hmacUpdate } from "../../assembly/crypto/hmac";
+export { prf, PRF_CONTEXT_OCTETS, prfFinal, prfInit, prfOctets, prfUpdate } from "../../assembly/crypto/prf";
+export { prfPlus } from "../../assembly/crypto/prf_plus";
 export { transformFind } from "../../assembly/crypto/transform";
+export { XCBC_CONTEXT_OCTETS, xcbcFinal, xcbcInit, xcbcUpdate } from "../../assembly/crypto/xcbc";
 
-const ARENA_OCTETS: i32 = 1 << 20;
-const memoryArena: usize = memory.data(ARENA_OCTETS, 64);
-
-/** Address of 1 MiB for keys, messages and contexts. */
-export function arena(): usize {
-  return memoryArena;
+/** First address that the module itself does not use. */
+export function kernelHeap(): usize {
+  return (__heap_base + 63) & ~63;
 }
