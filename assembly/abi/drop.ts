@@ -61,4 +61,7 @@ export const DROP_MANAGEMENT_MALFORMED: u32 = 41;
 export const DROP_SECURE_ELEMENT_MALFORMED: u32 = 42;
 export const DROP_SECURE_ELEMENT_STALE: u32 = 43; // the answer's job is gone
 
-export const DROP_COUNT: u32 = 44;
+// Tunnel.
+export const DROP_ECN: u32 = 44; // RFC 6040: congestion marked outside, the packet inside cannot carry it
+
+export const DROP_COUNT: u32 = 45;
