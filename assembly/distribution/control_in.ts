@@ -47,7 +47,8 @@ export function handleControl(frame: Frame, slot: u32): void {
   // SA_INSTALLED and SA_REMOVED carry no reason.
   const plain = type == MESSAGE_SA_INSTALLED || type == MESSAGE_SA_REMOVED;
   const reasoned = type == MESSAGE_SA_REFUSED || type == MESSAGE_SA_EXPIRING;
-  if ((!plain && !reasoned) || frame.length < (plain ? ANSWER_REASON : ANSWER_OCTETS)) {
+  const octets = plain ? ANSWER_REASON : ANSWER_OCTETS;
+  if ((!plain && !reasoned) || frame.length < octets) {
     drop(frame, DROP_CONTROL_MALFORMED);
     return;
   }

@@ -190,8 +190,12 @@ export function confirm(slot: u32, number: u32, spi: u32, direction: u32): void 
     link.stateIn = LINK_LIVE;
   } else {
     if (link.stateOut == LINK_LIVE) return;
+    if (!policyInsert(recordOf(link, direction), number)) {
+      removeFromBoard(link.slot, link.generation, spi, direction, number);
+      refused(slot, number, spi, direction, REFUSED_TABLE_FULL);
+      return;
+    }
     link.stateOut = LINK_LIVE;
-    policyInsert(recordOf(link, direction), number);
   }
   recordWipe(link, direction);
   if (link.stateIn != LINK_INSTALLING && link.stateOut != LINK_INSTALLING) listRemove(link);

@@ -39,29 +39,26 @@ import {
 import { Frame } from "../bus/frame";
 import { consume, drop, transmit } from "../bus/port";
 import { channelLink, channelPushPacket } from "../channel/channel";
-import { SELECTOR_TABLE_NONE, selectorTableLookup } from "../policy/selector_table";
+import { SELECTOR_TABLE_NONE, selectorTableLookupPacket } from "../policy/selector_table";
 import { loadBE32 } from "../rt/bytes";
 import { trace } from "../rt/trace";
 import {
   IPV4_DESTINATION,
   IPV4_PROTOCOL,
-  IPV4_SOURCE,
+  PROTOCOL_AH,
+  PROTOCOL_ESP,
+  PROTOCOL_UDP,
   ipv4Check,
   ipv4HeaderOctets,
   ipv4IsFragment,
   ipv4TotalLength,
 } from "../wire/ipv4";
-import { UDP_HEADER, udpCheck, udpDestinationPort, udpLength, udpSourcePort } from "../wire/udp";
+import { UDP_HEADER, udpCheck, udpDestinationPort, udpLength } from "../wire/udp";
 import { boardIsOnline } from "./board_table";
 import { DISTRIBUTION_ACQUIRE, raise } from "./event";
 import { Link, findInbound, linkAt } from "./local_database";
 import { TRAP_POLICY } from "./policy";
 import { isLocalAddress, portIke, portNatt } from "./local_address";
-
-const PROTOCOL_TCP: u32 = 6;
-const PROTOCOL_UDP: u32 = 17;
-const PROTOCOL_ESP: u32 = 50;
-const PROTOCOL_AH: u32 = 51;
 
 /** What forwardUnprotected says of a frame. */
 export const FORWARD_DONE: u32 = 0;
@@ -117,20 +114,8 @@ export function forwardProtected(frame: Frame): void {
   if (!checkIpv4(frame)) return;
   const p = frame.start;
   trace(TRACE_MASK_PACKET, STEP_S601, 0, 0, frame.length, PORT_PROTECTED);
-  const protocol = <u32>load<u8>(p + IPV4_PROTOCOL);
-  const header = ipv4HeaderOctets(p);
-  let sourcePort: u32 = 0;
-  let destinationPort: u32 = 0;
-  if (
-    (protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP) &&
-    !ipv4IsFragment(p) &&
-    frame.length - header >= UDP_HEADER
-  ) {
-    sourcePort = udpSourcePort(p + header);
-    destinationPort = udpDestinationPort(p + header);
-  }
   trace(TRACE_MASK_PACKET, STEP_S602, 0);
-  const value = selectorTableLookup(p + IPV4_SOURCE, p + IPV4_DESTINATION, protocol, sourcePort, destinationPort);
+  const value = selectorTableLookupPacket(p, frame.length);
   if (value == SELECTOR_TABLE_NONE) {
     dropped(frame, 0, DROP_NO_POLICY);
     return;

@@ -41,6 +41,7 @@ export class Link {
   previous: u32;
   listed: u32;
   reserved: u32;
+  reserved64: u64;
 }
 
 let links: usize = 0;
@@ -49,17 +50,11 @@ let capacity: u32 = 0;
 
 /** Builds the table for `count` CHILD_SAs; false when RAM is too small. */
 export function localDatabaseReset(count: u32): bool {
-  ERROR_IF_SIZE();
+  if (offsetof<Link>() != 64) ERROR("Link must be 64 octets");
   capacity = count;
   links = arenaTake(<usize>count * offsetof<Link>());
   records = arenaTake(<usize>count * 2 * SA_RECORD_MAX);
   return links != 0 && records != 0;
-}
-
-// @ts-ignore: decorator
-@inline
-function ERROR_IF_SIZE(): void {
-  if (offsetof<Link>() != 64) ERROR("Link must be 64 octets");
 }
 
 export function linkCapacity(): u32 {

@@ -12,9 +12,12 @@ export const TRAP_POLICY: u32 = 0x80000000;
 /** Configured children that may have trap policies. */
 const TRAPS_MAX: u32 = 1024;
 
+/** Pairs of selectors that a CHILD_SA has on average at most; one with more takes from the others. */
+const PAIRS_PER_LINK: u32 = 2;
+
 /** Room for the policies of `links` CHILD_SAs and of the traps; false when RAM is too small. */
 export function policyReset(links: u32): bool {
-  return selectorTableReset(links + TRAPS_MAX);
+  return selectorTableReset(links * PAIRS_PER_LINK + TRAPS_MAX);
 }
 
 /** The SA of `link` takes over what its selectors cover. `record`: the outbound SA record. */

@@ -1,0 +1,241 @@
+import { REG_CONSUMED, REG_DROPPED, REG_HELD, REG_IN, REG_NOW, REG_ORIGINATED, REG_SENT, REG_SLOT, REG_CONFIG_LENGTH } from "../../../assembly/abi/board";
+import { CONFIG_IKE_SLOT, CONFIG_LINK_KIND } from "../../../assembly/abi/config";
+import { LINK_ETHERNET } from "../../../assembly/abi/fabric";
+import {
+  DIRECTION_INBOUND,
+  DIRECTION_OUTBOUND,
+  LINK_BITS,
+  REFUSED_NO_BOARD,
+  REFUSED_TABLE_FULL,
+  SA_DIRECTION,
+  SA_KEYMAT,
+  SA_LINK,
+  SA_LOCAL_TS_COUNT,
+  SA_RECORD_MAX,
+  SA_REMOTE_TS_COUNT,
+  SA_SELECTORS,
+  SA_SPI,
+  SELECTOR_END,
+  SELECTOR_END_PORT,
+  SELECTOR_FAMILY,
+  SELECTOR_OCTETS,
+  SELECTOR_START,
+} from "../../../assembly/abi/message";
+import { PORT_COUNT_IKE } from "../../../assembly/abi/ring";
+import { dropsReset } from "../../../assembly/bus/drop";
+import { poolReset } from "../../../assembly/bus/pool";
+import { portsReset, portsSettle } from "../../../assembly/bus/port";
+import { channelReset } from "../../../assembly/channel/channel";
+import { boardsReset } from "../../../assembly/distribution/board_table";
+import {
+  boardDown,
+  boardUp,
+  confirm,
+  establish,
+  establishReset,
+  establishTimeout,
+  pollLost,
+  withdraw,
+} from "../../../assembly/distribution/establish";
+import {
+  DISTRIBUTION_INSTALLED,
+  DISTRIBUTION_REFUSED,
+  DistributionEvent,
+  eventsReset,
+  pollDistributionEvent,
+} from "../../../assembly/distribution/event";
+import { Link, findInbound, linkAt, localDatabaseReset, recordOf } from "../../../assembly/distribution/local_database";
+import { policyReset } from "../../../assembly/distribution/policy";
+import { removalReset, removalTimeout } from "../../../assembly/distribution/removal";
+import { selectionReset } from "../../../assembly/distribution/selection";
+import { SELECTOR_TABLE_NONE, selectorTableLookup } from "../../../assembly/policy/selector_table";
+import { PORT_NONE } from "../../../assembly/policy/flow";
+import { arenaResetAt } from "../../../assembly/rt/arena";
+import { storeBE32 } from "../../../assembly/rt/bytes";
+import { itemWriteU32 } from "../../../assembly/rt/items";
+import { map } from "../../../assembly/rt/map";
+import { configAddress } from "../../../assembly/rt/registers";
+
+const ARENA: usize = 40 << 20;
+const arena = memory.data(41943040, 64);
+const record = memory.data(SA_RECORD_MAX, 16);
+const key = memory.data(32, 16);
+const addresses = memory.data(8, 8);
+const LINKS: u32 = 64;
+
+function reset(): void {
+  arenaResetAt(arena, arena + ARENA);
+  for (let r: u32 = REG_IN; r <= REG_DROPPED; r += 8) store<u64>(map + r, 0);
+  store<u32>(map + REG_SLOT, 0);
+  store<u64>(map + REG_NOW, 1_000_000_000);
+  let p = configAddress();
+  p = itemWriteU32(p, CONFIG_LINK_KIND, LINK_ETHERNET);
+  p = itemWriteU32(p, CONFIG_IKE_SLOT, 0);
+  store<u32>(map + REG_CONFIG_LENGTH, <u32>(p - configAddress()));
+  dropsReset();
+  assert(channelReset(), "CONFIG");
+  boardsReset();
+  selectionReset();
+  establishReset();
+  eventsReset();
+  assert(poolReset() && portsReset(PORT_COUNT_IKE), "RAM");
+  assert(localDatabaseReset(LINKS) && policyReset(LINKS) && removalReset(16), "RAM");
+}
+
+function selector(at: usize, start: u32, end: u32): void {
+  memory.fill(at, 0, SELECTOR_OCTETS);
+  store<u8>(at + SELECTOR_FAMILY, 4);
+  store<u16>(at + SELECTOR_END_PORT, 65535);
+  storeBE32(at + SELECTOR_START, start);
+  storeBE32(at + SELECTOR_END, end);
+}
+
+/** An SA record for 10.1.0.0/24 - 10.(2 + link).0.0/24. */
+function sa(link: u32, direction: u32, spi: u32): usize {
+  memory.fill(record, 0, SA_RECORD_MAX);
+  store<u32>(record + SA_LINK, link);
+  store<u32>(record + SA_SPI, spi);
+  store<u8>(record + SA_DIRECTION, <u8>direction);
+  store<u8>(record + SA_LOCAL_TS_COUNT, 1);
+  store<u8>(record + SA_REMOTE_TS_COUNT, 1);
+  memory.fill(record + SA_KEYMAT, 0xa5, 20);
+  selector(record + SA_SELECTORS, 0x0a010000, 0x0a0100ff);
+  const net = 0x0a000000 | ((2 + link) << 16);
+  selector(record + SA_SELECTORS + SELECTOR_OCTETS, net, net | 0xff);
+  return record;
+}
+
+function lookup(link: u32): u32 {
+  storeBE32(addresses, 0x0a010005);
+  storeBE32(addresses + 4, 0x0a000007 | ((2 + link) << 16));
+  return selectorTableLookup(addresses, addresses + 4, 1, PORT_NONE, PORT_NONE);
+}
+
+function sent(): u64 {
+  return load<u64>(map + REG_SENT);
+}
+
+function spiOf(link: u32): u32 {
+  return (0x5a << LINK_BITS) | link;
+}
+
+function installBoth(link: u32): void {
+  establish(sa(link, DIRECTION_INBOUND, spiOf(link)));
+  establish(sa(link, DIRECTION_OUTBOUND, 0xc0ffee00 + link));
+}
+
+describe("establish (S402 to S404)", () => {
+  beforeEach(reset);
+
+  test("without a board the SA is refused at once", () => {
+    establish(sa(3, DIRECTION_INBOUND, spiOf(3)));
+    const event = changetype<DistributionEvent>(pollDistributionEvent());
+    expect(event.kind).toBe(DISTRIBUTION_REFUSED);
+    expect(event.link).toBe(3);
+    expect(event.reason).toBe(REFUSED_NO_BOARD);
+    expect(sent()).toBe(0);
+  });
+
+  test("a LINK beyond the table is refused", () => {
+    boardUp(1, 1, 10, key);
+    establish(sa(LINKS, DIRECTION_INBOUND, spiOf(LINKS)));
+    expect(changetype<DistributionEvent>(pollDistributionEvent()).reason).toBe(REFUSED_TABLE_FULL);
+  });
+
+  test("links alternate over two boards, both directions of one on the same", () => {
+    boardUp(1, 1, 10, key);
+    boardUp(2, 1, 10, key);
+    for (let i: u32 = 0; i < 4; i++) installBoth(i);
+    expect(changetype<Link>(linkAt(0)).slot).toBe(1);
+    expect(changetype<Link>(linkAt(1)).slot).toBe(2);
+    expect(changetype<Link>(linkAt(2)).slot).toBe(1);
+    expect(changetype<Link>(linkAt(3)).slot).toBe(2);
+    expect(sent()).toBe(8);
+  });
+
+  test("confirmed: live, found by SPI and selectors, key material wiped", () => {
+    boardUp(1, 1, 10, key);
+    installBoth(5);
+    expect(lookup(5)).toBe(SELECTOR_TABLE_NONE, "no outbound traffic before the board has the SA");
+    confirm(1, 5, spiOf(5), DIRECTION_INBOUND);
+    confirm(1, 5, 0xc0ffee05, DIRECTION_OUTBOUND);
+    expect(lookup(5)).toBe(5);
+    expect(changetype<DistributionEvent>(pollDistributionEvent()).kind).toBe(DISTRIBUTION_INSTALLED);
+    expect(changetype<DistributionEvent>(pollDistributionEvent()).direction).toBe(DIRECTION_OUTBOUND);
+    const link = changetype<Link>(findInbound(spiOf(5)));
+    expect(link.slot).toBe(1);
+    let left: u32 = 0;
+    for (let d: u32 = 0; d < 2; d++) {
+      for (let i: u32 = 0; i < SA_RECORD_MAX; i++) left |= load<u8>(recordOf(link, d) + i);
+    }
+    expect(left).toBe(0);
+    expect(findInbound(spiOf(5) ^ (1 << LINK_BITS)) == null).toBe(true, "the random bits of the SPI count");
+  });
+
+  test("an answer from another slot, or for another SPI, changes nothing", () => {
+    boardUp(1, 1, 10, key);
+    installBoth(0);
+    confirm(2, 0, 0xc0ffee00, DIRECTION_OUTBOUND);
+    confirm(1, 0, 0xc0ffee01, DIRECTION_OUTBOUND);
+    expect(lookup(0)).toBe(SELECTOR_TABLE_NONE);
+    expect(pollDistributionEvent() == null).toBe(true);
+  });
+
+  test("unanswered transfers are repeated, then given up", () => {
+    boardUp(1, 1, 10, key);
+    establish(sa(0, DIRECTION_INBOUND, spiOf(0)));
+    expect(sent()).toBe(1);
+    let deadline = establishTimeout();
+    store<u64>(map + REG_NOW, deadline);
+    establishTimeout();
+    expect(sent()).toBe(2);
+    for (let i = 0; i < 100; i++) {
+      deadline = establishTimeout();
+      if (deadline == u64.MAX_VALUE) break;
+      store<u64>(map + REG_NOW, deadline);
+    }
+    expect(deadline).toBe(u64.MAX_VALUE);
+    const event = changetype<DistributionEvent>(pollDistributionEvent());
+    expect(event.kind).toBe(DISTRIBUTION_REFUSED);
+    expect(event.reason).toBe(REFUSED_NO_BOARD);
+    expect(findInbound(spiOf(0)) == null).toBe(true);
+  });
+
+  test("withdrawn: gone from both look-ups, the removal repeated until it is given up", () => {
+    boardUp(1, 1, 10, key);
+    installBoth(2);
+    confirm(1, 2, spiOf(2), DIRECTION_INBOUND);
+    confirm(1, 2, 0xc0ffee02, DIRECTION_OUTBOUND);
+    withdraw(2, 0xc0ffee02, DIRECTION_OUTBOUND);
+    withdraw(2, spiOf(2), DIRECTION_INBOUND);
+    expect(lookup(2)).toBe(SELECTOR_TABLE_NONE);
+    expect(findInbound(spiOf(2)) == null).toBe(true);
+    expect(sent()).toBe(4);
+    const deadline = removalTimeout();
+    store<u64>(map + REG_NOW, deadline);
+    removalTimeout();
+    expect(sent()).toBe(6);
+  });
+
+  test("a board that goes loses its links, and theirs alone", () => {
+    boardUp(1, 1, 10, key);
+    boardUp(2, 1, 10, key);
+    for (let i: u32 = 0; i < 4; i++) installBoth(i);
+    expect(boardDown(1, 1)).toBe(true);
+    expect(pollLost(LINKS)).toBe(0);
+    expect(pollLost(LINKS)).toBe(2);
+    expect(pollLost(LINKS)).toBe(-1);
+    expect(findInbound(spiOf(0)) == null).toBe(true);
+    expect(findInbound(spiOf(1)) != null).toBe(true);
+    installBoth(0);
+    expect(changetype<Link>(linkAt(0)).slot).toBe(2);
+  });
+
+  afterEach(() => {
+    portsSettle();
+    expect(load<u32>(map + REG_HELD)).toBe(0);
+    const made = load<u64>(map + REG_IN) + load<u64>(map + REG_ORIGINATED);
+    const gone = load<u64>(map + REG_SENT) + load<u64>(map + REG_DROPPED) + load<u64>(map + REG_CONSUMED);
+    expect(made).toBe(gone);
+  });
+});
