@@ -1,0 +1,373 @@
+/**
+ * One powered board: its module, its RAM, its map and its rings, seen from the chassis.
+ *
+ * The chassis touches a board's RAM only where the contract lets it (abi/board.ts, abi/ring.ts): host registers, CONFIG, the
+ * `done` cursors, LENGTH and LINK of receive descriptors, and the frames that it owns. Whatever the board wrote is
+ * suspect: a cursor or an address outside of what it may be is a fault of the board, never one of the chassis. A
+ * Board is used once: a reset is a new Board on new RAM. Needs a little-endian computer, as all engines' hosts are.
+ */
+import {
+  ABI_MAGIC,
+  ABI_VERSION,
+  MAP_ABI_VERSION,
+  MAP_BOARD_CLASS,
+  MAP_CONFIG,
+  MAP_CONFIG_CAPACITY,
+  MAP_DROPS,
+  MAP_DROP_COUNT,
+  MAP_FAULT,
+  MAP_MAGIC,
+  MAP_PORT_COUNT,
+  MAP_PORT_TABLE,
+  MAP_SIZE,
+  MAP_TRACE,
+  POLL_MORE_WORK,
+  REG_CONFIG_LENGTH,
+  REG_DEADLINE,
+  REG_ENTROPY,
+  REG_ENTROPY_OCTETS,
+  REG_GENERATION,
+  REG_NOW,
+  REG_REFUSAL,
+  REG_SLOT,
+  REG_STATE,
+  REG_TRACE_MASK,
+  REG_WALL,
+  STATE_ONLINE,
+  STATE_REFUSED,
+} from "../../assembly/abi/board.ts";
+import { FAULT_ABORT, FAULT_OCTETS } from "../../assembly/abi/fault.ts";
+import * as FAULT from "../../assembly/abi/fault.ts";
+import { FRAME_STRIDE } from "../../assembly/abi/frame.ts";
+import {
+  DESCRIPTOR_OCTETS,
+  PORT_COUNT_MAX,
+  PORT_ENTRY_OCTETS,
+  RING_DESCRIPTORS,
+  RING_SIZE,
+} from "../../assembly/abi/ring.ts";
+import { TRACE_OCTETS } from "../../assembly/abi/trace.ts";
+import { violation } from "./conservation.ts";
+import { BoardFault, type TrapReport } from "./fault.ts";
+import type { Image } from "./image.ts";
+import { boardClassName } from "./vocabulary.ts";
+
+/** What a board is told at power-on. */
+export interface PowerOn {
+  slot: number;
+  generation: number;
+  /** The BOARD_CLASS_* that the slot is meant for. */
+  boardClass: number;
+  config: Uint8Array;
+  /** REG_ENTROPY_OCTETS octets, never used before. */
+  entropy: Uint8Array;
+  traceMask: number;
+  /** Check conservation of frames after every poll. */
+  conservation: boolean;
+}
+
+/** Where a transmitted frame is handed to: `length` octets of `ram` at `start`, valid during the call. */
+export type Outlet = (port: number, ram: Uint8Array, start: number, length: number, link: number) => void;
+
+export const DELIVERED = 0;
+export const RING_FULL = 1;
+export const TOO_LONG = 2;
+
+/** Polls that the power-on self test may take. */
+const SELF_TEST_POLLS = 10_000;
+/** Largest ring that the chassis believes in. */
+const RING_LIMIT = 65536;
+/** Name of the optional exported i64 global that a metered image counts down; it traps when the count is used up. */
+const FUEL_EXPORT = "boardFuel";
+/** What one call of a metered image may use: loop turns and calls. */
+const FUEL_PER_CALL = 50_000_000n;
+
+export class Board {
+  /** RAM. */
+  readonly u8: Uint8Array;
+  readonly #u32: Uint32Array;
+  readonly #view: DataView;
+  readonly #poll: () => number;
+  readonly #fuel: WebAssembly.Global | undefined;
+  readonly #slot: number;
+  readonly #conservation: boolean;
+  #map = 0;
+  #ports = 0;
+  readonly #rx = new Uint32Array(PORT_COUNT_MAX);
+  readonly #tx = new Uint32Array(PORT_COUNT_MAX);
+  readonly #rxSize = new Uint32Array(PORT_COUNT_MAX);
+  readonly #txSize = new Uint32Array(PORT_COUNT_MAX);
+  /** True when the last poll left work, or something was delivered since. */
+  wantsPoll = true;
+
+  /**
+   * Gives the image fresh RAM, writes the registers and resets the board, until it is online or refuses.
+   * Throws BoardFault when it traps or breaks the contract.
+   */
+  constructor(image: Image, power: PowerOn, now: bigint, wall: bigint) {
+    const memory = new WebAssembly.Memory({ initial: image.pages, maximum: image.pages });
+    this.u8 = new Uint8Array(memory.buffer);
+    this.#u32 = new Uint32Array(memory.buffer);
+    this.#view = new DataView(memory.buffer);
+    this.#slot = power.slot;
+    this.#conservation = power.conservation;
+    const [outer, inner] = image.memoryImport;
+    const instance = this.#guard(() => new WebAssembly.Instance(image.module, { [outer]: { [inner]: memory } }));
+    const exports = instance.exports as Record<string, unknown>;
+    const fuel = exports[FUEL_EXPORT];
+    this.#fuel = fuel instanceof WebAssembly.Global ? fuel : undefined;
+    this.#poll = exports.boardPoll as () => number;
+    this.#map = this.#call(exports.boardMap as () => number) >>> 0;
+    this.#checkMap(power.boardClass);
+    this.#writeRegisters(power, now, wall);
+    this.#call(exports.boardReset as () => void);
+    this.#checkMap(power.boardClass);
+    this.#readPorts();
+    for (let polls = 0; this.state !== STATE_ONLINE && this.state !== STATE_REFUSED; polls++) {
+      if (polls === SELF_TEST_POLLS) this.#fail("contract", "the self test does not end");
+      this.poll(now, wall);
+    }
+    if (this.state === STATE_ONLINE && this.#ports === 0) this.#fail("contract", "the board is online without ports");
+    this.wantsPoll = true;
+  }
+
+  get state(): number {
+    return this.#u32[(this.#map + REG_STATE) >>> 2]!;
+  }
+
+  get refusal(): number {
+    return this.#u32[(this.#map + REG_REFUSAL) >>> 2]!;
+  }
+
+  get ports(): number {
+    return this.#ports;
+  }
+
+  /** When the firmware wants to be polled, ns on the NOW scale; NEVER for not at all. */
+  get deadline(): bigint {
+    return this.#view.getBigUint64(this.#map + REG_DEADLINE, true);
+  }
+
+  /** True when the deadline has come, without a bigint: compared by halves. */
+  deadlineBefore(nowHigh: number, nowLow: number): boolean {
+    const high = this.#u32[(this.#map + REG_DEADLINE + 4) >>> 2]!;
+    return high < nowHigh || (high === nowHigh && this.#u32[(this.#map + REG_DEADLINE) >>> 2]! <= nowLow);
+  }
+
+  set traceMask(mask: number) {
+    this.#u32[(this.#map + REG_TRACE_MASK) >>> 2] = mask;
+  }
+
+  /** The map and its registers, in place. */
+  get map(): Uint8Array {
+    return this.u8.subarray(this.#map, this.#map + MAP_SIZE);
+  }
+
+  /** The drop counters, in place: u64 each. Empty when the firmware has none. */
+  get drops(): Uint8Array {
+    const count = Math.min(this.#field(MAP_DROP_COUNT), 256);
+    return this.#region(this.#field(MAP_DROPS), count * 8);
+  }
+
+  /** The trace ring, in place. Empty when the firmware has none. */
+  get traceRing(): Uint8Array {
+    const address = this.#field(MAP_TRACE);
+    return this.#region(address, address === 0 ? 0 : TRACE_OCTETS);
+  }
+
+  /**
+   * Fills the next empty frame of a port's receive ring with source[start, start + length).
+   * Returns DELIVERED, RING_FULL (none is posted) or TOO_LONG.
+   */
+  deliver(port: number, source: Uint8Array, start: number, length: number, link: number): number {
+    if (port >= this.#ports) return TOO_LONG;
+    const u32 = this.#u32;
+    const ring = this.#rx[port]!;
+    const size = this.#rxSize[port]!;
+    const done = u32[(ring + 32) >>> 2]!;
+    const ready = (u32[(ring + 16) >>> 2]! - done) >>> 0;
+    if (ready === 0) return RING_FULL;
+    if (ready > size) this.#fail("contract", `port ${port}: the receive ring's cursors disagree`);
+    const descriptor = (ring + RING_DESCRIPTORS + (done & (size - 1)) * DESCRIPTOR_OCTETS) >>> 2;
+    const address = u32[descriptor]!;
+    const capacity = u32[descriptor + 1]!;
+    if (length > capacity) return TOO_LONG;
+    if (capacity > FRAME_STRIDE || address + capacity > this.u8.length) {
+      this.#fail("contract", `port ${port}: a posted frame lies outside of RAM`);
+    }
+    this.u8.set(start === 0 && length === source.length ? source : source.subarray(start, start + length), address);
+    u32[descriptor + 1] = length;
+    u32[descriptor + 2] = link;
+    u32[(ring + 32) >>> 2] = done + 1;
+    this.wantsPoll = true;
+    return DELIVERED;
+  }
+
+  /** Empty frames that a port's receive ring offers. */
+  room(port: number): number {
+    if (port >= this.#ports) return 0;
+    const ring = this.#rx[port]!;
+    return (this.#u32[(ring + 16) >>> 2]! - this.#u32[(ring + 32) >>> 2]!) >>> 0;
+  }
+
+  /** Calls boardPoll once at the given time; returns its bits. Throws BoardFault when it traps. */
+  poll(now: bigint, wall: bigint): number {
+    this.#view.setBigUint64(this.#map + REG_NOW, now, true);
+    this.#view.setBigUint64(this.#map + REG_WALL, wall, true);
+    this.wantsPoll = false;
+    const bits = this.#call(this.#poll);
+    if (bits & POLL_MORE_WORK) this.wantsPoll = true;
+    if (this.#conservation && this.#ports > 0) {
+      const broken = this.#violation();
+      if (broken) this.#fail("conservation", broken);
+    }
+    return bits;
+  }
+
+  /** Hands every transmitted frame to `outlet`, port by port; returns how many there were. */
+  drain(outlet: Outlet): number {
+    const u32 = this.#u32;
+    let frames = 0;
+    for (let port = 0; port < this.#ports; port++) {
+      const ring = this.#tx[port]!;
+      const size = this.#txSize[port]!;
+      const posted = u32[(ring + 16) >>> 2]!;
+      let done = u32[(ring + 32) >>> 2]!;
+      if (posted === done) continue;
+      if ((posted - done) >>> 0 > size) this.#fail("contract", `port ${port}: the transmit ring's cursors disagree`);
+      while (done !== posted) {
+        const descriptor = (ring + RING_DESCRIPTORS + (done & (size - 1)) * DESCRIPTOR_OCTETS) >>> 2;
+        const address = u32[descriptor]!;
+        const length = u32[descriptor + 1]!;
+        if (length > FRAME_STRIDE || address + length > this.u8.length) {
+          this.#fail("contract", `port ${port}: a transmitted frame lies outside of RAM`);
+        }
+        outlet(port, this.u8, address, length, u32[descriptor + 2]!);
+        done = (done + 1) >>> 0;
+        frames += 1;
+      }
+      u32[(ring + 32) >>> 2] = done;
+    }
+    return frames;
+  }
+
+  /** Overwrites the RAM: nothing of a board outlives it. The object is of no use afterwards. */
+  wipe(): void {
+    this.u8.fill(0);
+  }
+
+  #violation(): string | undefined {
+    try {
+      return violation(this.#view, this.#map);
+    } catch {
+      return "the map points outside of RAM";
+    }
+  }
+
+  #field(offset: number): number {
+    return this.#u32[(this.#map + offset) >>> 2]!;
+  }
+
+  /** A range of RAM, or an empty one when it does not lie in RAM. */
+  #region(address: number, octets: number): Uint8Array {
+    const inside = address + octets <= this.u8.length;
+    return inside ? this.u8.subarray(address, address + octets) : this.u8.subarray(0, 0);
+  }
+
+  #checkMap(boardClass: number): void {
+    if (this.#map % 8 !== 0 || this.#map + MAP_SIZE > this.u8.length) {
+      this.#fail("contract", `boardMap returned ${this.#map}, which is no place for a map`);
+    }
+    if (this.#field(MAP_MAGIC) !== ABI_MAGIC) this.#fail("contract", "the map's magic is wrong: not a board");
+    const version = this.#field(MAP_ABI_VERSION);
+    if (version !== ABI_VERSION) {
+      this.#fail("contract", `the board speaks ABI version ${version}, this chassis ${ABI_VERSION}`);
+    }
+    const found = this.#field(MAP_BOARD_CLASS);
+    if (found !== boardClass) {
+      const wanted = boardClassName(boardClass);
+      this.#fail("contract", `the image is of class ${boardClassName(found)}, the slot is for ${wanted}`);
+    }
+  }
+
+  #writeRegisters(power: PowerOn, now: bigint, wall: bigint): void {
+    const address = this.#field(MAP_CONFIG);
+    const capacity = this.#field(MAP_CONFIG_CAPACITY);
+    if (power.config.length > capacity || address + capacity > this.u8.length) {
+      this.#fail("contract", `CONFIG of ${power.config.length} octets does not fit into the board's ${capacity}`);
+    }
+    if (power.entropy.length !== REG_ENTROPY_OCTETS) throw new RangeError("ENTROPY has a fixed size");
+    this.u8.set(power.config, address);
+    this.u8.set(power.entropy, this.#map + REG_ENTROPY);
+    this.#view.setBigUint64(this.#map + REG_NOW, now, true);
+    this.#view.setBigUint64(this.#map + REG_WALL, wall, true);
+    this.#u32[(this.#map + REG_GENERATION) >>> 2] = power.generation;
+    this.#u32[(this.#map + REG_SLOT) >>> 2] = power.slot;
+    this.#u32[(this.#map + REG_CONFIG_LENGTH) >>> 2] = power.config.length;
+    this.#u32[(this.#map + REG_TRACE_MASK) >>> 2] = power.traceMask;
+  }
+
+  /** Reads the port table once: rings do not move after reset, so a board cannot point the chassis elsewhere later. */
+  #readPorts(): void {
+    if (this.state === STATE_REFUSED) return;
+    const count = this.#field(MAP_PORT_COUNT);
+    const table = this.#field(MAP_PORT_TABLE);
+    if (count > PORT_COUNT_MAX || table % 4 !== 0 || table + count * PORT_ENTRY_OCTETS > this.u8.length) {
+      this.#fail("contract", `the port table of ${count} ports at ${table} is not one`);
+    }
+    for (let port = 0; port < count; port++) {
+      const entry = (table + port * PORT_ENTRY_OCTETS) >>> 2;
+      this.#rx[port] = this.#u32[entry]!;
+      this.#tx[port] = this.#u32[entry + 1]!;
+      this.#rxSize[port] = this.#ringSize(port, this.#rx[port]!);
+      this.#txSize[port] = this.#ringSize(port, this.#tx[port]!);
+    }
+    this.#ports = count;
+  }
+
+  #ringSize(port: number, ring: number): number {
+    const size = ring % 4 === 0 && ring + RING_DESCRIPTORS <= this.u8.length ? this.#u32[(ring + RING_SIZE) >>> 2]! : 0;
+    const end = ring + RING_DESCRIPTORS + size * DESCRIPTOR_OCTETS;
+    if (size === 0 || size > RING_LIMIT || (size & (size - 1)) !== 0 || end > this.u8.length) {
+      this.#fail("contract", `port ${port}: the ring at ${ring} has ${size} descriptors`);
+    }
+    return size;
+  }
+
+  #call<T>(entry: () => T): T {
+    if (this.#fuel) this.#fuel.value = FUEL_PER_CALL;
+    return this.#guard(entry);
+  }
+
+  #guard<T>(run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      throw new BoardFault(this.#slot, this.#trapReport(error as Error));
+    }
+  }
+
+  #fail(kind: TrapReport["kind"], message: string): never {
+    throw new BoardFault(this.#slot, { kind, trapText: message, stack: "", abort: undefined });
+  }
+
+  /** What the board left behind: the fault record when an abort wrote one, and the engine's words. */
+  #trapReport(error: Error): TrapReport {
+    const report: TrapReport = { kind: "trap", trapText: error.message, stack: error.stack ?? "", abort: undefined };
+    const address = this.#map === 0 ? 0 : this.#field(MAP_FAULT);
+    const record = this.#region(address, address === 0 ? 0 : FAULT_OCTETS);
+    if (record.length === 0) return report;
+    const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
+    if (view.getUint32(FAULT.FAULT_KIND, true) !== FAULT_ABORT) return report;
+    const text = (at: number, length: number, limit: number): string =>
+      String.fromCharCode(...record.subarray(at, at + Math.min(view.getUint32(length, true), limit)));
+    report.kind = "abort";
+    report.abort = {
+      file: text(FAULT.FAULT_FILE, FAULT.FAULT_FILE_LENGTH, FAULT.FAULT_FILE_MAX),
+      line: view.getUint32(FAULT.FAULT_LINE, true),
+      column: view.getUint32(FAULT.FAULT_COLUMN, true),
+      message: text(FAULT.FAULT_MESSAGE, FAULT.FAULT_MESSAGE_LENGTH, FAULT.FAULT_MESSAGE_MAX),
+    };
+    return report;
+  }
+}

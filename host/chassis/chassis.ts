@@ -1,0 +1,496 @@
+/**
+ * The card cage as a parts list: one IKE board, n IPsec boards, a backplane, and sockets for a secure element, NICs and
+ * management. It moves octets between RAMs and wires and knows no IPsec.
+ *
+ *        NIC unprotected                      NIC protected          secure element      operator
+ *          |        ^                           |        ^               ^  |             ^  |
+ *          v        |                           v        |               |  v             |  v
+ *        +-IKE------+---------------------------IKE------+---------------IKE--------------all boards-+
+ *        |          +---- all IPsec boards -------------+                                           |
+ *        +------------------------- backplane: Ethernet or ATM -------------------------------------+
+ *
+ * As in the patent, an arriving packet goes to the IKE board (S601); what any board transmits leaves by the NIC of that side (S706).
+ * Nothing here blocks: a full ring is a counted drop.
+ */
+import * as MAP from "../../assembly/abi/board.ts";
+import * as CONFIG from "../../assembly/abi/config.ts";
+import {
+  MANAGEMENT_HEADER,
+  MANAGEMENT_REPLY,
+  MANAGEMENT_TRANSACTION,
+  MANAGEMENT_TYPE,
+} from "../../assembly/abi/management.ts";
+import { PORT_MANAGEMENT, PORT_PROTECTED, PORT_SECURE_ELEMENT, PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
+import type { Nic, Side } from "../nic/nic.ts";
+import { createLink, type Link, type LinkKind } from "./backplane.ts";
+import { addressOctets, type ConfigItem, encodeItems } from "./config.ts";
+import { renderTrace, type TraceEntry } from "./console.ts";
+import type { Cage, Drive } from "./drive/drive.ts";
+import { type EntropySource, SystemEntropy } from "./entropy.ts";
+import type { Fault } from "./fault.ts";
+import { type Build, type Image, loadImage } from "./image.ts";
+import { type BoardRole, Slot, type SlotState } from "./slot.ts";
+import { type BoardEvent, CHASSIS_TRANSACTION, Supervisor } from "./supervisor.ts";
+import type { FaultSpec } from "./tap/fault_injector.ts";
+import type { WireTap } from "./tap/tracer.ts";
+import { buildName, CHASSIS_DROP, CHASSIS_DROP_NAMES, DROP_NAMES } from "./vocabulary.ts";
+
+/** The coprocessor that keeps long-term secrets and does public-key work (abi/psa.ts). */
+export interface SecureElement {
+  handle(request: Uint8Array): Promise<Uint8Array>;
+}
+
+export interface SlotPlan {
+  slot: number;
+  board: BoardRole;
+  /** An image, its name in the image directory, or the path of a .wasm file. Default: the board's name. */
+  image?: Image | string;
+  /** CONFIG items beyond those that the chassis writes. */
+  config?: readonly ConfigItem[];
+}
+
+export interface ChassisOptions {
+  /** For people. Default `chassis`. */
+  name?: string;
+  drive: Drive;
+  link: LinkKind;
+  /** Slots and their boards, or the number of IPsec boards: the IKE board is in slot 0 then, IPsec boards in 1..n. */
+  slots: readonly SlotPlan[] | number;
+  /** Default 0. */
+  ikeSlot?: number;
+  /** Where images are; default: the project's build directory. */
+  images?: string;
+  /** Default: the fastest of simd and base that the engine validates. */
+  build?: Build;
+  /** Unprotected local addresses, IPv4 or IPv6. */
+  localAddresses?: readonly string[];
+  /** Default: none is fitted, requests are dropped and counted. */
+  secureElement?: SecureElement;
+  /** Default: the operating system's. */
+  entropy?: EntropySource;
+  /** CHILD_SAs of one IPsec board. Default 1024. */
+  saCapacity?: number;
+  /** CHILD_SAs of the whole gateway. Default 4096. */
+  childSaCapacity?: number;
+  /** Default 1024. */
+  ikeSaCapacity?: number;
+  retransmitMs?: number;
+  retransmitTries?: number;
+  portIke?: number;
+  portNatt?: number;
+  /** CONFIG items for all boards. */
+  config?: readonly ConfigItem[];
+  /** Check conservation of frames after every poll; a violation is a fault. Default: in lockstep. */
+  conservation?: boolean;
+  /** TRACE_MASK_* bits from power-on. Default 0. */
+  traceMask?: number;
+}
+
+export interface ManagementPort {
+  /** Sends a message; false when it was dropped. */
+  send(message: Uint8Array): boolean;
+  /** Calls back for every message of the board, but for replies to the chassis's own commands. Returns an unsubscriber. */
+  onMessage(callback: (message: Uint8Array) => void): () => void;
+}
+
+export interface SlotStatus {
+  slot: number;
+  board: BoardRole;
+  image: string;
+  build: string;
+  state: SlotState;
+  reason: string;
+  generation: number;
+  restarts: number;
+  /** Seconds online, by the drive's clock. */
+  uptime: number;
+  ram: { total: number; used: number };
+  frames: { pool: number; free: number; held: number };
+  counters: { polls: number; in: number; originated: number; sent: number; consumed: number; dropped: number };
+  /** The firmware's drops of this generation by name, those that are not 0. */
+  drops: Record<string, number>;
+  /** The chassis's own drops at this slot by name, those that are not 0. */
+  chassisDrops: Record<string, number>;
+}
+
+export interface LinkStatus {
+  slot: number;
+  name: string;
+  /** Delivered to the board. */
+  toBoard: { frames: number; octets: number; bits: number };
+  /** Sent by the board. */
+  fromBoard: { frames: number; octets: number; bits: number };
+}
+
+export interface ChassisStatus {
+  name: string;
+  link: LinkKind;
+  drive: "lockstep" | "threaded";
+  ikeSlot: number;
+  /** Seconds, on the drive's clock. */
+  now: number;
+  slots: SlotStatus[];
+  links: LinkStatus[];
+  /** All drops of all slots by name, firmware and chassis together. */
+  drops: Record<string, number>;
+  faults: (Omit<Fault, "now"> & { now: number })[];
+}
+
+/** Patience with the secure element, ms of real time. */
+const SECURE_ELEMENT_PATIENCE = 20_000;
+
+const PORT_OF_SIDE: Record<Side, number> = { unprotected: PORT_UNPROTECTED, protected: PORT_PROTECTED };
+
+type Subscribers<T extends unknown[]> = Set<(...args: T) => void>;
+
+function subscribe<T extends unknown[]>(set: Subscribers<T>, callback: (...args: T) => void): () => void {
+  set.add(callback);
+  return () => set.delete(callback);
+}
+
+const nonZero = (names: readonly string[], counts: readonly number[]): Record<string, number> =>
+  Object.fromEntries(counts.flatMap((value, i) => (value > 0 ? [[names[i] ?? `reason_${i}`, value]] : [])));
+
+export class Chassis {
+  readonly name: string;
+  readonly drive: Drive;
+  readonly ikeSlot: number;
+  readonly #options: ChassisOptions;
+  readonly #slots = new Map<number, Slot>();
+  readonly #link: Link;
+  readonly #cage: Cage;
+  readonly #supervisor: Supervisor;
+  readonly #nics: Record<Side, Nic[]> = { unprotected: [], protected: [] };
+  readonly #transmit: Record<Side, Subscribers<[Uint8Array, number]>> = { unprotected: new Set(), protected: new Set() };
+  readonly #messages = new Map<number, Subscribers<[Uint8Array]>>();
+  readonly #events: Subscribers<[BoardEvent]> = new Set();
+  #traceMask: number;
+  #closed = false;
+
+  /** Assembles the chassis; nothing has power yet. Throws ImageError for a bad image, RangeError for a bad plan. */
+  constructor(options: ChassisOptions) {
+    this.#options = options;
+    this.name = options.name ?? "chassis";
+    this.drive = options.drive;
+    this.ikeSlot = options.ikeSlot ?? 0;
+    this.#traceMask = options.traceMask ?? 0;
+    this.#link = createLink(options.link, this.ikeSlot);
+    for (const plan of this.#plans()) {
+      if (this.#slots.has(plan.slot)) throw new RangeError(`slot ${plan.slot} is planned twice`);
+      const slot = new Slot(plan.slot, plan.board, plan.config);
+      slot.image = this.#imageOf(plan.image ?? plan.board);
+      slot.state = "Present";
+      this.#slots.set(plan.slot, slot);
+    }
+    if (this.#slots.get(this.ikeSlot)?.role !== "ike") throw new RangeError(`slot ${this.ikeSlot} has no IKE board`);
+    this.#cage = options.drive.cage({
+      link: options.link,
+      ikeSlot: this.ikeSlot,
+      slots: [...this.#slots.keys()],
+      events: {
+        transmitted: (slot, port, packets) => this.#transmitted(slot, port, packets),
+        faulted: (slot, generation, report) => this.#supervisor.faulted(this.#slot(slot), generation, report),
+      },
+    });
+    this.#supervisor = new Supervisor({
+      drive: options.drive,
+      cage: this.#cage,
+      slots: this.#slots,
+      ikeSlot: this.ikeSlot,
+      entropy: options.entropy ?? new SystemEntropy(),
+      saCapacity: options.saCapacity ?? 1024,
+      conservation: options.conservation ?? options.drive.kind === "lockstep",
+      traceMask: () => this.#traceMask,
+      configOf: (slot) => this.#configOf(slot),
+      announce: (event) => this.#events.forEach((callback) => callback(event)),
+    });
+  }
+
+  /** Powers all boards that are present; resolves when each is Online or Offline (see show()). */
+  async powerOn(): Promise<void> {
+    const present = [...this.#slots.values()].filter((slot) => slot.image && slot.state !== "Online");
+    await Promise.all(present.map((slot) => this.#supervisor.restart(slot)));
+  }
+
+  /** Wipes all boards and frees what the drive keeps for this chassis. The NICs stay open. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const slot of this.#slots.values()) slot.cancelRestart?.();
+    await this.#cage.close();
+    for (const slot of this.#slots.values()) if (slot.image) slot.state = "Offline";
+  }
+
+  /** Wipes a board and starts it again with the next generation. */
+  reset(slot: number): Promise<void> {
+    return this.#supervisor.restart(this.#slot(slot));
+  }
+
+  /** Takes a board offline: it is announced down, then wiped. */
+  offline(slot: number): Promise<void> {
+    return this.#supervisor.offline(this.#slot(slot));
+  }
+
+  /** Powers a board that is present or offline. */
+  online(slot: number): Promise<void> {
+    return this.#supervisor.restart(this.#slot(slot));
+  }
+
+  /** Takes a board offline and out of its slot. */
+  async eject(slot: number): Promise<void> {
+    const bay = this.#slot(slot);
+    await this.#supervisor.offline(bay);
+    bay.image = undefined;
+    bay.state = "Empty";
+  }
+
+  /**
+   * Puts an image into a slot; a board that was there goes offline first. `online` powers it. Throws ImageError for a bad
+   * image, and leaves the slot as it was.
+   */
+  async insert(slot: number, image: Image | string): Promise<void> {
+    const bay = this.#slot(slot);
+    const checked = this.#imageOf(image);
+    if (bay.image) await this.#supervisor.offline(bay);
+    bay.image = checked;
+    bay.state = "Present";
+    bay.reason = "";
+    bay.failures = 0;
+  }
+
+  /** A packet arrives from the network of that side; it goes to the IKE board. False when dropped and counted. */
+  receive(side: Side, packet: Uint8Array): boolean {
+    return this.#cage.deliver(this.ikeSlot, PORT_OF_SIDE[side], packet);
+  }
+
+  /** Calls back for every packet that a board transmits to that side. Returns an unsubscriber. */
+  onTransmit(side: Side, callback: (packet: Uint8Array, slot: number) => void): () => void {
+    return subscribe(this.#transmit[side], callback);
+  }
+
+  /** Plugs a NIC into its side: both directions. */
+  attach(nic: Nic): void {
+    this.#nics[nic.side].push(nic);
+    nic.onReceive((packets) => {
+      for (const packet of packets) this.receive(nic.side, packet);
+    });
+  }
+
+  /** A board's MANAGEMENT port. */
+  management(slot: number): ManagementPort {
+    this.#slot(slot);
+    let subscribers = this.#messages.get(slot);
+    if (!subscribers) this.#messages.set(slot, (subscribers = new Set()));
+    const all = subscribers;
+    return {
+      send: (message) => this.#cage.deliver(slot, PORT_MANAGEMENT, message),
+      onMessage: (callback) => subscribe(all, callback),
+    };
+  }
+
+  /** Calls back when a board comes up, goes down or traps. Returns an unsubscriber. */
+  onBoard(callback: (event: BoardEvent) => void): () => void {
+    return subscribe(this.#events, callback);
+  }
+
+  /** Runs: see Drive.run. All chassis on the same drive run along. */
+  run(milliseconds?: number): Promise<void> {
+    return this.drive.run(milliseconds);
+  }
+
+  /** Runs until the condition holds (true) or the time is over (false). */
+  until(condition: () => boolean, milliseconds: number): Promise<boolean> {
+    return this.drive.until(condition, milliseconds);
+  }
+
+  /** Chooses what boards write to their trace rings: TRACE_MASK_* bits. */
+  trace(mask: number): void {
+    this.#traceMask = mask;
+    this.#cage.trace(mask);
+  }
+
+  /** Trace entries of all slots since the last call, by time. */
+  readTrace(): TraceEntry[] {
+    return this.#cage.readTrace().sort((a, b) => (a.now < b.now ? -1 : a.now > b.now ? 1 : 0));
+  }
+
+  /** The same as lines for people. */
+  console(): string[] {
+    return this.readTrace().map(renderTrace);
+  }
+
+  /** Trace entries that fell off a ring before they were read. */
+  get traceLost(): number {
+    return this.#cage.traceLost();
+  }
+
+  /** Makes the backplane lose, duplicate, reorder or damage frames; without a spec it is sound again. */
+  inject(spec?: FaultSpec): void {
+    this.#cage.inject(spec);
+  }
+
+  /** Shows every frame on the backplane to `tap`; without one the tap is taken off. */
+  tap(tap?: WireTap): void {
+    this.#cage.tap(tap);
+  }
+
+  get faults(): readonly Fault[] {
+    return [...this.#slots.values()]
+      .flatMap((slot) => slot.faults)
+      .sort((a, b) => (a.now < b.now ? -1 : a.now > b.now ? 1 : 0));
+  }
+
+  /** Everything there is to see, as JSON. */
+  show(): ChassisStatus {
+    const slots = [...this.#slots.values()].map((slot) => this.#showSlot(slot));
+    const drops: Record<string, number> = {};
+    for (const slot of slots) {
+      for (const [name, value] of [...Object.entries(slot.drops), ...Object.entries(slot.chassisDrops)]) {
+        drops[name] = (drops[name] ?? 0) + value;
+      }
+    }
+    return {
+      name: this.name,
+      link: this.#options.link,
+      drive: this.drive.kind,
+      ikeSlot: this.ikeSlot,
+      now: Number(this.drive.clock.now()) / 1e9,
+      slots,
+      links: slots.map(({ slot }) => ({
+        slot,
+        name: slot === this.ikeSlot ? `${this.#options.link} hub` : this.#link.describe(slot),
+        ...this.#cage.linkCounters(slot),
+      })),
+      drops,
+      faults: this.faults.map((fault) => ({ ...fault, now: Number(fault.now) / 1e9 })),
+    };
+  }
+
+  #showSlot(slot: Slot): SlotStatus {
+    const { map, drops } = this.#cage.snapshot(slot.number);
+    const u32 = (at: number): number => map.getUint32(at, true);
+    const u64 = (at: number): number => Number(map.getBigUint64(at, true));
+    const online = slot.state === "Online";
+    return {
+      slot: slot.number,
+      board: slot.role,
+      image: slot.image?.name ?? "",
+      build: online ? buildName(u32(MAP.MAP_BUILD)) : "",
+      state: slot.state,
+      reason: slot.reason,
+      generation: slot.generation,
+      restarts: slot.restarts,
+      uptime: online ? Number(this.drive.clock.now() - slot.onlineSince) / 1e9 : 0,
+      ram: { total: (slot.image?.pages ?? 0) * 65536, used: u32(MAP.MAP_RAM_USED) },
+      frames: { pool: u32(MAP.MAP_FRAMES), free: u32(MAP.REG_FREE), held: u32(MAP.REG_HELD) },
+      counters: {
+        polls: u64(MAP.REG_POLLS),
+        in: u64(MAP.REG_IN),
+        originated: u64(MAP.REG_ORIGINATED),
+        sent: u64(MAP.REG_SENT),
+        consumed: u64(MAP.REG_CONSUMED),
+        dropped: u64(MAP.REG_DROPPED),
+      },
+      drops: nonZero(DROP_NAMES, drops),
+      chassisDrops: nonZero(CHASSIS_DROP_NAMES, this.#cage.drops(slot.number)),
+    };
+  }
+
+  #plans(): readonly SlotPlan[] {
+    const { slots } = this.#options;
+    if (typeof slots !== "number") return slots;
+    const numbers = Array.from({ length: slots + 1 }, (_, i) => i);
+    return numbers.map((slot) => ({ slot, board: slot === this.ikeSlot ? "ike" : "ipsec" }));
+  }
+
+  #imageOf(image: Image | string): Image {
+    if (typeof image !== "string") return image;
+    return loadImage(image, {
+      ...(this.#options.images === undefined ? {} : { directory: this.#options.images }),
+      ...(this.#options.build === undefined ? {} : { force: this.#options.build }),
+    });
+  }
+
+  #slot(number: number): Slot {
+    const slot = this.#slots.get(number);
+    if (!slot) throw new RangeError(`${this.name}: there is no slot ${number}`);
+    return slot;
+  }
+
+  /** What every board is told, what its kind is told, and what the caller adds. */
+  #configOf(slot: Slot): Uint8Array {
+    const options = this.#options;
+    const items: ConfigItem[] = [
+      { type: CONFIG.CONFIG_LINK_KIND, value: this.#link.code },
+      { type: CONFIG.CONFIG_IKE_SLOT, value: this.ikeSlot },
+    ];
+    for (const address of options.localAddresses ?? []) {
+      items.push({ type: CONFIG.CONFIG_LOCAL_ADDRESS, value: addressOctets(address) });
+    }
+    const optional = (type: number, value: number | undefined): void => {
+      if (value !== undefined) items.push({ type, value });
+    };
+    if (slot.role === "ipsec") {
+      items.push({ type: CONFIG.CONFIG_CONTROL_KEY, value: slot.controlKey });
+      items.push({ type: CONFIG.CONFIG_SA_CAPACITY, value: options.saCapacity ?? 1024 });
+    } else {
+      items.push({ type: CONFIG.CONFIG_SA_CAPACITY, value: options.childSaCapacity ?? 4096 });
+      items.push({ type: CONFIG.CONFIG_IKE_SA_CAPACITY, value: options.ikeSaCapacity ?? 1024 });
+      optional(CONFIG.CONFIG_RETRANSMIT_MS, options.retransmitMs);
+      optional(CONFIG.CONFIG_RETRANSMIT_TRIES, options.retransmitTries);
+    }
+    optional(CONFIG.CONFIG_PORT_IKE, options.portIke);
+    optional(CONFIG.CONFIG_PORT_NATT, options.portNatt);
+    return encodeItems([...items, ...(options.config ?? []), ...slot.config]);
+  }
+
+  #transmitted(slot: number, port: number, packets: Uint8Array[]): void {
+    if (port === PORT_UNPROTECTED) this.#send("unprotected", slot, packets);
+    else if (port === PORT_PROTECTED) this.#send("protected", slot, packets);
+    else if (port === PORT_SECURE_ELEMENT) for (const request of packets) this.#askSecureElement(slot, request);
+    else if (port === PORT_MANAGEMENT) for (const message of packets) this.#message(slot, message);
+  }
+
+  #send(side: Side, slot: number, packets: Uint8Array[]): void {
+    for (const callback of this.#transmit[side]) for (const packet of packets) callback(packet, slot);
+    for (const nic of this.#nics[side]) nic.send(packets);
+  }
+
+  #message(slot: number, message: Uint8Array): void {
+    if (message.length >= MANAGEMENT_HEADER) {
+      const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
+      const own = view.getUint32(MANAGEMENT_TRANSACTION, true) >= CHASSIS_TRANSACTION;
+      if (own && view.getUint16(MANAGEMENT_TYPE, true) === MANAGEMENT_REPLY) return;
+    }
+    this.#messages.get(slot)?.forEach((callback) => callback(message));
+  }
+
+  /** Hands a request over; its answer goes back to the same generation of the board, in whatever order answers come. */
+  #askSecureElement(slot: number, request: Uint8Array): void {
+    const element = this.#options.secureElement;
+    if (!element) return this.#cage.countDrop(slot, CHASSIS_DROP.secure_element_absent);
+    const { generation } = this.#slot(slot);
+    this.drive.pending(patiently(element, request), (answer) => {
+      if (this.#closed) return;
+      if (!answer) this.#cage.countDrop(slot, CHASSIS_DROP.secure_element_failed);
+      else if (this.#slot(slot).generation !== generation) this.#cage.countDrop(slot, CHASSIS_DROP.secure_element_stale);
+      else this.#cage.deliver(slot, PORT_SECURE_ELEMENT, answer);
+    });
+  }
+}
+
+/** The element's answer, or undefined when it fails or takes too long. */
+async function patiently(element: SecureElement, request: Uint8Array): Promise<Uint8Array | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, SECURE_ELEMENT_PATIENCE, undefined);
+    timer.unref();
+  });
+  try {
+    return await Promise.race([element.handle(request), late]);
+  } catch {
+    return undefined;
+  } finally {
+    clearTimeout(timer);
+  }
+}

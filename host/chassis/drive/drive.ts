@@ -1,0 +1,87 @@
+/**
+ * A drive makes boards run. Lockstep and threaded are the two; a story told on one can be told on the other.
+ *
+ * One drive may run several chassis: two gateways on a cable share its clock. A cage is what a drive keeps for one chassis:
+ * the powered boards of its slots and the backplane between them. The chassis decides, the cage carries out; what happens by
+ * itself comes back through CageEvents.
+ */
+import type { PowerOn } from "../board.ts";
+import type { LinkCounters, LinkKind } from "../backplane.ts";
+import type { Clock } from "../clock.ts";
+import type { TraceEntry } from "../console.ts";
+import type { TrapReport } from "../fault.ts";
+import type { Image } from "../image.ts";
+import type { FaultSpec } from "../tap/fault_injector.ts";
+import type { WireTap } from "../tap/tracer.ts";
+
+export interface CagePlan {
+  link: LinkKind;
+  ikeSlot: number;
+  /** Slot numbers in use. */
+  slots: readonly number[];
+  events: CageEvents;
+}
+
+export interface CageEvents {
+  /** A board transmitted on a port other than CHANNEL. The packets belong to the receiver. */
+  transmitted(slot: number, port: number, packets: Uint8Array[]): void;
+  /** A board died; it has been wiped. */
+  faulted(slot: number, generation: number, report: TrapReport): void;
+}
+
+export type PowerResult = { online: true } | { online: false; refusal: number } | { online: false; fault: TrapReport };
+
+/** A copy of what a board publishes. */
+export interface BoardSnapshot {
+  /** The map with its registers, MAP_SIZE octets; all zero while nothing is powered. */
+  map: DataView;
+  /** Drop counters by reason. */
+  drops: number[];
+}
+
+export interface LinkSnapshot {
+  toBoard: LinkCounters;
+  fromBoard: LinkCounters;
+}
+
+export interface Cage {
+  /** Wipes what runs in the slot, if anything, and powers the image; resolves when it is online or has failed. */
+  power(slot: number, image: Image, power: PowerOn): Promise<PowerResult>;
+  /** Stops and wipes. */
+  off(slot: number): Promise<void>;
+  /** Puts a packet on a port's receive ring; false when it was dropped (and counted). The octets are copied. */
+  deliver(slot: number, port: number, packet: Uint8Array): boolean;
+  countDrop(slot: number, reason: number): void;
+  trace(mask: number): void;
+  readTrace(): TraceEntry[];
+  traceLost(): number;
+  inject(spec: FaultSpec | undefined): void;
+  tap(tap: WireTap | undefined): void;
+  snapshot(slot: number): BoardSnapshot;
+  /** Chassis drop counters of the slot, by CHASSIS_DROP index. */
+  drops(slot: number): number[];
+  linkCounters(slot: number): LinkSnapshot;
+  close(): Promise<void>;
+}
+
+export interface Drive {
+  readonly kind: "lockstep" | "threaded";
+  readonly clock: Clock;
+  cage(plan: CagePlan): Cage;
+  /** Calls back after `delay` ns on the drive's clock; returns a function that cancels. `work`: rest waits for it. */
+  after(delay: bigint, callback: () => void, work?: boolean): () => void;
+  /**
+   * Something from outside that a rest must wait for: an answer of the secure element, a restart. Calls `then` with what
+   * it resolves to: threaded at once, in lockstep when nothing else moves, in the order of the calls. It must not reject.
+   */
+  pending<T>(promise: Promise<T>, then?: (value: T) => void): void;
+  /**
+   * Without an argument: runs until the system rests, that is until nothing moves, no packet is on a cable and no answer is
+   * outstanding; timers of the firmware that lie in the future do not count. With `milliseconds`: runs for that long.
+   */
+  run(milliseconds?: number): Promise<void>;
+  /** Runs until `condition` holds (true) or `milliseconds` are over (false). */
+  until(condition: () => boolean, milliseconds: number): Promise<boolean>;
+  /** Ends all cages and timers. */
+  close(): Promise<void>;
+}

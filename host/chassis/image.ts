@@ -1,0 +1,178 @@
+/**
+ * A firmware image as the chassis sees it: one WebAssembly module, checked before anything is powered.
+ *
+ * The engine's own API does not tell the size of an imported memory, so the import section is read here. Refuses a module
+ * that imports anything but its memory, whose RAM is not fixed, that has a start section, or that lacks one of the three
+ * entry points.
+ */
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export type Build = "relaxed" | "simd" | "base";
+
+/** Builds from the fastest to the one that every engine takes. */
+const BUILDS: readonly Build[] = ["relaxed", "simd", "base"];
+/** What a chassis picks from by itself: relaxed SIMD is an option that must be asked for. */
+const DEFAULT_BUILDS: readonly Build[] = ["simd", "base"];
+
+export const BOARD_EXPORTS = ["boardMap", "boardReset", "boardPoll"] as const;
+
+/** The module is not one that this chassis can power. */
+export class ImageError extends Error {
+  override name = "ImageError";
+}
+
+export interface Image {
+  /** Name for people: `ipsec.simd`. */
+  readonly name: string;
+  readonly module: WebAssembly.Module;
+  /** RAM in 64 KiB pages: initial and maximum are the same. */
+  readonly pages: number;
+  /** The two names of the memory import. */
+  readonly memoryImport: readonly [string, string];
+  /** Path of the source map, when there is one. */
+  readonly sourceMap: string | undefined;
+}
+
+const MAX_PAGES = 65536;
+const SECTION_IMPORT = 2;
+const SECTION_START = 8;
+
+/** Reads a module's sections, as far as the loader needs them (WebAssembly core specification 5.5). */
+class SectionReader {
+  at = 8;
+  constructor(
+    readonly octets: Uint8Array,
+    readonly name: string,
+  ) {}
+
+  u8(): number {
+    const value = this.octets[this.at++];
+    if (value === undefined) throw new ImageError(`${this.name}: the module ends inside a section`);
+    return value;
+  }
+
+  /** Unsigned LEB128, up to 32 bits. */
+  u32(): number {
+    let value = 0;
+    for (let shift = 0; shift < 35; shift += 7) {
+      const octet = this.u8();
+      value += (octet & 0x7f) * 2 ** shift;
+      if (octet < 0x80) return value;
+    }
+    throw new ImageError(`${this.name}: a number in the module is too long`);
+  }
+
+  text(): string {
+    const length = this.u32();
+    const start = this.at;
+    this.at += length;
+    if (this.at > this.octets.length) throw new ImageError(`${this.name}: the module ends inside a name`);
+    return new TextDecoder().decode(this.octets.subarray(start, this.at));
+  }
+}
+
+interface MemoryNeed {
+  names: [string, string];
+  initial: number;
+  maximum: number | undefined;
+  shared: boolean;
+}
+
+function readMemoryImport(octets: Uint8Array, name: string): MemoryNeed {
+  const reader = new SectionReader(octets, name);
+  let need: MemoryNeed | undefined;
+  while (reader.at < octets.length) {
+    const section = reader.u8();
+    const size = reader.u32();
+    const end = reader.at + size;
+    if (section === SECTION_START) throw new ImageError(`${name}: has a start section; a board starts in boardReset`);
+    if (section === SECTION_IMPORT) {
+      for (let count = reader.u32(); count > 0; count--) {
+        const names: [string, string] = [reader.text(), reader.text()];
+        const kind = reader.u8();
+        if (kind !== 2 || need) {
+          throw new ImageError(`${name}: imports ${names.join(".")}; a board imports its memory and nothing else`);
+        }
+        const limits = reader.u8();
+        const initial = reader.u32();
+        need = { names, initial, maximum: limits & 1 ? reader.u32() : undefined, shared: (limits & 2) !== 0 };
+      }
+    }
+    reader.at = end;
+  }
+  if (!need) throw new ImageError(`${name}: does not import its memory`);
+  return need;
+}
+
+/**
+ * Checks a module and compiles it.
+ * Throws ImageError, naming the image, for anything that is not a board this engine can run.
+ */
+export function parseImage(octets: Uint8Array<ArrayBuffer>, name: string, sourceMap?: string): Image {
+  if (octets.length < 8 || octets[0] !== 0 || octets[1] !== 0x61 || octets[2] !== 0x73 || octets[3] !== 0x6d) {
+    throw new ImageError(`${name}: is not a WebAssembly module`);
+  }
+  let module: WebAssembly.Module;
+  try {
+    module = new WebAssembly.Module(octets);
+  } catch (error) {
+    throw new ImageError(`${name}: the engine refuses the module: ${(error as Error).message}`);
+  }
+  const need = readMemoryImport(octets, name);
+  if (need.shared) throw new ImageError(`${name}: wants a shared memory; a board's RAM is its own`);
+  if (need.maximum !== need.initial) {
+    const maximum = need.maximum === undefined ? "none" : `${need.maximum} pages`;
+    throw new ImageError(`${name}: RAM is not fixed: initial ${need.initial} pages, maximum ${maximum}`);
+  }
+  if (need.initial === 0 || need.initial > MAX_PAGES) throw new ImageError(`${name}: wants ${need.initial} pages of RAM`);
+  const exported = new Map(WebAssembly.Module.exports(module).map((entry) => [entry.name, entry.kind]));
+  for (const wanted of BOARD_EXPORTS) {
+    if (exported.get(wanted) !== "function") throw new ImageError(`${name}: does not export the function ${wanted}`);
+  }
+  return { name, module, pages: need.initial, memoryImport: need.names, sourceMap };
+}
+
+/** Loads one file. */
+export function loadImageFile(path: string): Image {
+  let octets: Uint8Array<ArrayBuffer>;
+  try {
+    octets = new Uint8Array(readFileSync(path));
+  } catch (error) {
+    throw new ImageError(`${path}: cannot be read: ${(error as NodeJS.ErrnoException).code ?? (error as Error).message}`);
+  }
+  const map = `${path}.map`;
+  return parseImage(octets, basename(path).replace(/\.wasm$/, ""), existsSync(map) ? map : undefined);
+}
+
+/** Where `npm run build` puts images. */
+export const BUILD_DIRECTORY = fileURLToPath(new URL("../../build/", import.meta.url));
+
+const cache = new Map<string, Image>();
+
+/**
+ * Loads NAME.{simd,base,relaxed}.wasm from `directory`, the fastest build that the engine validates; `force` names one
+ * build. A path that ends in .wasm is loaded as it is. Modules are compiled once per process and version of the file.
+ */
+export function loadImage(name: string, options: { directory?: string; force?: Build } = {}): Image {
+  const directory = options.directory ?? BUILD_DIRECTORY;
+  const builds = options.force ? [options.force] : DEFAULT_BUILDS;
+  if (options.force && !BUILDS.includes(options.force)) throw new ImageError(`${options.force}: no such build`);
+  const paths = name.endsWith(".wasm") ? [name] : builds.map((build) => join(directory, `${name}.${build}.wasm`));
+  let refused = "";
+  for (const path of paths) {
+    if (!existsSync(path)) continue;
+    const version = `${path} ${statSync(path).mtimeMs}`;
+    const known = cache.get(version);
+    if (known) return known;
+    if (paths.length > 1 && !WebAssembly.validate(new Uint8Array(readFileSync(path)))) {
+      refused = `, and the engine refuses ${basename(path)}`;
+      continue;
+    }
+    const image = loadImageFile(path);
+    cache.set(version, image);
+    return image;
+  }
+  throw new ImageError(`${name}: no image ${paths.map((path) => basename(path)).join(" or ")} in ${directory}${refused}`);
+}

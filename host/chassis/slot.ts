@@ -1,0 +1,50 @@
+/**
+ * A slot of the card cage: what is in it, in which state, and what has happened there.
+ */
+import type { Fault } from "./fault.ts";
+import type { ConfigItem } from "./config.ts";
+import type { Image } from "./image.ts";
+
+/** The words that chassis operators know. */
+export type SlotState = "Empty" | "Present" | "Announce online" | "Online" | "Announce offline" | "Offline";
+export type BoardRole = "ike" | "ipsec";
+
+/** Faults that a slot remembers. */
+const HISTORY = 64;
+
+export class Slot {
+  state: SlotState = "Empty";
+  /** Why the slot is offline; empty when somebody wished it so. */
+  reason = "";
+  image: Image | undefined;
+  /** Rises with every reset; never repeats while the chassis lives. */
+  generation = 0;
+  /** NOW when the board came online, ns. */
+  onlineSince = 0n;
+  /** Resets after the first power-on. */
+  restarts = 0;
+  /** The last faults, oldest first. */
+  readonly faults: Fault[] = [];
+  /** Faults in a row, each soon after a restart: the measure of the back-off. */
+  failures = 0;
+  /** IPsec board: the key of this generation for its control messages. */
+  controlKey = new Uint8Array(0);
+  /** IPsec board: the generation of the IKE board that was told of this generation, 0 for none. */
+  announcedTo = 0;
+  /** Whoever changes the slot waits for its turn. */
+  turn: Promise<void> = Promise.resolve();
+  /** Cancels a scheduled restart. */
+  cancelRestart: (() => void) | undefined;
+
+  constructor(
+    readonly number: number,
+    public role: BoardRole,
+    /** CONFIG items beyond those that the chassis writes. */
+    public config: readonly ConfigItem[] = [],
+  ) {}
+
+  remember(fault: Fault): void {
+    this.faults.push(fault);
+    if (this.faults.length > HISTORY) this.faults.shift();
+  }
+}

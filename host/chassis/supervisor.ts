@@ -1,0 +1,200 @@
+/**
+ * The supervisor: observes, wipes, restarts with the next generation, announces. It never waits for a board.
+ *
+ * Boards up and down are told to the IKE board on its MANAGEMENT port. Each generation of an IPsec board has a fresh key for its
+ * control messages, whose sequence numbers start anew with every IKE board; so when the IKE board restarts, IPsec
+ * boards whose key has been used are reset as well, and announced with their new keys.
+ *
+ * A board that faults is restarted at once; one that faults again soon after waits for 1 s, 2 s, 4 s ... up to a minute.
+ * A board that refuses service (CONFIG, RAM, self test) stays offline: restarting would change nothing.
+ */
+import { BOARD_CLASS_IKE, BOARD_CLASS_IPSEC, REG_ENTROPY_OCTETS } from "../../assembly/abi/board.ts";
+import {
+  MANAGEMENT_BOARD_DOWN,
+  MANAGEMENT_BOARD_UP,
+  MANAGEMENT_HEADER,
+  MANAGEMENT_LENGTH,
+  MANAGEMENT_TRANSACTION,
+  MANAGEMENT_TYPE,
+} from "../../assembly/abi/management.ts";
+import { PORT_MANAGEMENT } from "../../assembly/abi/ring.ts";
+import { NS_PER_SECOND } from "./clock.ts";
+import type { Cage, Drive } from "./drive/drive.ts";
+import type { EntropySource } from "./entropy.ts";
+import { locateFault, type Fault, type TrapReport } from "./fault.ts";
+import type { Slot } from "./slot.ts";
+import { refusalName } from "./vocabulary.ts";
+
+export const CONTROL_KEY_OCTETS = 32;
+/** Transactions of the chassis's own commands have this bit; their replies go to nobody else. */
+export const CHASSIS_TRANSACTION = 0x8000_0000;
+
+const STABLE = 10n * NS_PER_SECOND;
+const BACK_OFF_MAX = 60n * NS_PER_SECOND;
+
+export type BoardEvent =
+  | { kind: "up"; slot: number; generation: number }
+  | { kind: "down"; slot: number; generation: number; reason: string }
+  | { kind: "trap"; slot: number; generation: number; fault: Fault };
+
+export interface SupervisorParts {
+  drive: Drive;
+  cage: Cage;
+  slots: ReadonlyMap<number, Slot>;
+  ikeSlot: number;
+  entropy: EntropySource;
+  /** CHILD_SAs that one IPsec board takes. */
+  saCapacity: number;
+  conservation: boolean;
+  traceMask(): number;
+  /** The CONFIG of a slot's next generation. */
+  configOf(slot: Slot): Uint8Array;
+  announce(event: BoardEvent): void;
+}
+
+export class Supervisor {
+  readonly #parts: SupervisorParts;
+  #transaction = 0;
+
+  constructor(parts: SupervisorParts) {
+    this.#parts = parts;
+  }
+
+  /** Resets a slot: fresh RAM, next generation. Resolves when the board is online or has failed; see the slot's state. */
+  restart(slot: Slot): Promise<void> {
+    return this.#inTurn(slot, () => this.#bringUp(slot));
+  }
+
+  /** Takes a slot offline and wipes its board. */
+  offline(slot: Slot, reason = ""): Promise<void> {
+    return this.#inTurn(slot, async () => {
+      slot.cancelRestart?.();
+      if (slot.state === "Online") {
+        slot.state = "Announce offline";
+        this.#down(slot, reason || "taken offline");
+      }
+      await this.#parts.cage.off(slot.number);
+      if (slot.image) slot.state = "Offline";
+      slot.reason = reason;
+    });
+  }
+
+  /** A board died by itself; the cage has wiped it. */
+  faulted(slot: Slot, generation: number, report: TrapReport): void {
+    if (generation !== slot.generation || !slot.image) return;
+    const { drive } = this.#parts;
+    const wasOnline = slot.state === "Online";
+    const fault = locateFault(report, slot.image, slot.number, generation, drive.clock.now());
+    slot.remember(fault);
+    slot.state = "Offline";
+    slot.reason = fault.message;
+    this.#parts.announce({ kind: "trap", slot: slot.number, generation, fault });
+    if (wasOnline) this.#down(slot, fault.message);
+    const stable = wasOnline && drive.clock.now() - slot.onlineSince >= STABLE;
+    slot.failures = stable ? 1 : slot.failures + 1;
+    const delay = slot.failures === 1 ? 0n : NS_PER_SECOND << BigInt(Math.min(slot.failures - 2, 6));
+    slot.cancelRestart?.();
+    slot.cancelRestart = drive.after(
+      delay < BACK_OFF_MAX ? delay : BACK_OFF_MAX,
+      () => drive.pending(this.restart(slot)),
+      delay === 0n,
+    );
+  }
+
+  /** The next transaction number of the chassis's own. */
+  transaction(): number {
+    this.#transaction = (this.#transaction + 1) & 0x7fff_ffff;
+    return (CHASSIS_TRANSACTION | this.#transaction) >>> 0;
+  }
+
+  #inTurn(slot: Slot, action: () => Promise<void>): Promise<void> {
+    const result = slot.turn.then(action);
+    slot.turn = result.catch(() => undefined);
+    return result;
+  }
+
+  async #bringUp(slot: Slot): Promise<void> {
+    const { cage, drive, entropy } = this.#parts;
+    if (!slot.image) throw new Error(`slot ${slot.number} is empty`);
+    slot.cancelRestart?.();
+    slot.cancelRestart = undefined;
+    if (slot.state === "Online") this.#down(slot, "reset");
+    if (slot.generation > 0) slot.restarts += 1;
+    slot.generation += 1;
+    slot.state = "Announce online";
+    slot.reason = "";
+    slot.announcedTo = 0;
+    const secret = new Uint8Array(REG_ENTROPY_OCTETS);
+    entropy.fill(secret);
+    if (slot.role === "ipsec") {
+      slot.controlKey = new Uint8Array(CONTROL_KEY_OCTETS);
+      entropy.fill(slot.controlKey);
+    }
+    const { generation } = slot;
+    const result = await cage.power(slot.number, slot.image, {
+      slot: slot.number,
+      generation,
+      boardClass: slot.role === "ike" ? BOARD_CLASS_IKE : BOARD_CLASS_IPSEC,
+      config: this.#parts.configOf(slot),
+      entropy: secret,
+      traceMask: this.#parts.traceMask(),
+      conservation: this.#parts.conservation,
+    });
+    if (slot.generation !== generation || slot.state !== "Announce online") return;
+    if (!result.online) {
+      if ("fault" in result) return this.faulted(slot, generation, result.fault);
+      slot.state = "Offline";
+      slot.reason = `refused: ${refusalName(result.refusal)}`;
+      this.#parts.announce({ kind: "down", slot: slot.number, generation, reason: slot.reason });
+      return;
+    }
+    slot.state = "Online";
+    slot.onlineSince = drive.clock.now();
+    this.#parts.announce({ kind: "up", slot: slot.number, generation });
+    if (slot.number === this.#parts.ikeSlot) this.#announceAll();
+    else this.#announceBoard(slot);
+  }
+
+  /** A new IKE board learns of all boards; those whose key an earlier one has used get a new one first. */
+  #announceAll(): void {
+    for (const slot of this.#parts.slots.values()) {
+      if (slot.number === this.#parts.ikeSlot || slot.state !== "Online") continue;
+      if (slot.announcedTo === 0) this.#announceBoard(slot);
+      else this.#parts.drive.pending(this.restart(slot));
+    }
+  }
+
+  #announceBoard(slot: Slot): void {
+    const ike = this.#parts.slots.get(this.#parts.ikeSlot);
+    if (ike?.state !== "Online" || slot.role !== "ipsec") return;
+    slot.announcedTo = ike.generation;
+    const body = new Uint8Array(12 + CONTROL_KEY_OCTETS);
+    const view = new DataView(body.buffer);
+    view.setUint32(0, slot.number, true);
+    view.setUint32(4, slot.generation, true);
+    view.setUint32(8, this.#parts.saCapacity, true);
+    body.set(slot.controlKey, 12);
+    this.#tellIke(MANAGEMENT_BOARD_UP, body);
+  }
+
+  /** Tells the chassis, and the IKE board if it knew this generation. */
+  #down(slot: Slot, reason: string): void {
+    this.#parts.announce({ kind: "down", slot: slot.number, generation: slot.generation, reason });
+    const ike = this.#parts.slots.get(this.#parts.ikeSlot);
+    if (slot.role !== "ipsec" || ike?.state !== "Online" || slot.announcedTo !== ike.generation) return;
+    const body = new Uint8Array(8);
+    new DataView(body.buffer).setUint32(0, slot.number, true);
+    new DataView(body.buffer).setUint32(4, slot.generation, true);
+    this.#tellIke(MANAGEMENT_BOARD_DOWN, body);
+  }
+
+  #tellIke(type: number, body: Uint8Array): void {
+    const message = new Uint8Array(MANAGEMENT_HEADER + body.length);
+    const view = new DataView(message.buffer);
+    view.setUint16(MANAGEMENT_TYPE, type, true);
+    view.setUint32(MANAGEMENT_TRANSACTION, this.transaction(), true);
+    view.setUint32(MANAGEMENT_LENGTH, message.length, true);
+    message.set(body, MANAGEMENT_HEADER);
+    this.#parts.cage.deliver(this.#parts.ikeSlot, PORT_MANAGEMENT, message);
+  }
+}

@@ -1,0 +1,16 @@
+/** The echo board (echo.ts) as an IPsec board. */
+import { BOARD_CLASS_IPSEC } from "../../assembly/abi/board";
+import { mapReset } from "../../assembly/rt/registers";
+import { echoPoll, echoReset } from "./echo";
+
+export function boardMap(): usize {
+  return mapReset(BOARD_CLASS_IPSEC);
+}
+
+export function boardReset(): void {
+  echoReset(BOARD_CLASS_IPSEC);
+}
+
+export function boardPoll(): u32 {
+  return echoPoll();
+}
