@@ -1,49 +1,50 @@
 /**
- * AES-GCM (SP 800-38D) with 96-bit nonces, as ESP (RFC 4106) and IKEv2 (RFC 5282) use it.
+ * AES-GCM (SP 800-38D) with 96-bit nonces, as ESP (RFC 4106), AES-GMAC (RFC 4543: all octets as associated data) and IKEv2
+ * (RFC 5282) use it: one message a call. Batches stand in gcm_batch.ts.
  *
- * In place. `gcmOpen` verifies before it decrypts: with a wrong tag the data stay as they came.
+ * A context is a key record (48 octets): what is derived from the key lives in the cache (key_cache.ts). In place.
+ * `gcmOpen` verifies before it decrypts: with a wrong tag the data stay as they came.
  *
  * Refuses nonces of other sizes, and tags other than 8, 12 and 16 octets on open.
  */
-import { equalConstantTime, storeBE32, storeBE64 } from "../rt/bytes";
-import { AES_CONTEXT_OCTETS, aesCtr, aesEncryptBlock, aesInit } from "./aes";
-import { ghashUpdate } from "./ghash";
+import { equalConstantTime } from "../rt/bytes";
+import { messageHash } from "./gcm_hash";
+import { gcmKey } from "./gcm_key";
+import { STREAM_LEAD_MASK, STREAM_LEAD_OCTETS, streamApply, streamLead } from "./gcm_stream";
+import { KEY_RECORD_OCTETS, keyRecord, keyWipe } from "./key_cache";
 
 /** Octets of a context. */
-export const GCM_CONTEXT_OCTETS: u32 = AES_CONTEXT_OCTETS + 16;
+export const GCM_CONTEXT_OCTETS: u32 = KEY_RECORD_OCTETS;
 /** Octets of a full tag. */
 export const GCM_TAG_OCTETS: u32 = 16;
-const H: usize = AES_CONTEXT_OCTETS;
 
-const counter: usize = memory.data(16, 16);
-const hash: usize = memory.data(16, 16);
-const lengths: usize = memory.data(16, 16);
-const mask: usize = memory.data(16, 16);
+const lead: usize = memory.data(256, 64);
+const expected: usize = memory.data(16, 16);
 
 /** Prepares `context` for `key` of 16, 24 or 32 octets. */
 export function gcmInit(context: usize, key: usize, keyOctets: u32): void {
-  aesInit(context, key, keyOctets);
-  memory.fill(context + H, 0, 16);
-  aesEncryptBlock(context, context + H, context + H);
+  assert(keyOctets == 16 || keyOctets == 24 || keyOctets == 32, "AES key size");
+  keyRecord(context, key, keyOctets);
 }
 
+/** Wipes the key, and what the cache holds of it. */
 export function gcmWipe(context: usize): void {
-  memory.fill(context, 0, GCM_CONTEXT_OCTETS);
+  keyWipe(context);
 }
 
-/** Leaves the tag of `data` as it stands (the ciphertext) in `hash`, and the counter at 2. */
-function authenticate(context: usize, nonce: usize, aad: usize, aadLength: u32, data: usize, length: u32): void {
-  memory.fill(hash, 0, 16);
-  ghashUpdate(hash, context + H, aad, aadLength);
-  ghashUpdate(hash, context + H, data, length);
-  storeBE64(lengths, <u64>aadLength << 3);
-  storeBE64(lengths + 8, <u64>length << 3);
-  ghashUpdate(hash, context + H, lengths, 16);
-  memory.copy(counter, nonce, 12);
-  storeBE32(counter + 12, 1);
-  aesEncryptBlock(context, counter, mask);
-  store<u64>(hash, load<u64>(hash) ^ load<u64>(mask));
-  store<u64>(hash, load<u64>(hash, 8) ^ load<u64>(mask, 8), 8);
+/** True for the lengths of a tag that ESP and IKEv2 know. */
+// @ts-ignore: decorator
+@inline
+export function gcmTagLength(octets: u32): bool {
+  return octets == 16 || octets == 12 || octets == 8;
+}
+
+/** Adds the mask of a lead to a hash, which makes it the tag. */
+// @ts-ignore: decorator
+@inline
+export function maskTag(hash: usize, from: usize): void {
+  store<u64>(hash, load<u64>(hash) ^ load<u64>(from, STREAM_LEAD_MASK));
+  store<u64>(hash, load<u64>(hash, 8) ^ load<u64>(from, STREAM_LEAD_MASK + 8), 8);
 }
 
 /** Encrypts `length` octets at `data` in place and writes the 16 octets of the tag. `nonce` is 12 octets. */
@@ -56,11 +57,13 @@ export function gcmSeal(
   length: u32,
   tag: usize,
 ): void {
-  memory.copy(counter, nonce, 12);
-  storeBE32(counter + 12, 2);
-  aesCtr(context, counter, data, length);
-  authenticate(context, nonce, aad, aadLength, data, length);
-  memory.copy(tag, hash, 16);
+  const slot = gcmKey(context);
+  streamLead(slot, nonce, lead);
+  streamApply(slot, nonce, lead, data, length);
+  messageHash(slot, aad, aadLength, data, length, expected);
+  maskTag(expected, lead);
+  memory.copy(tag, expected, 16);
+  memory.fill(lead, 0, STREAM_LEAD_OCTETS);
 }
 
 /**
@@ -77,10 +80,14 @@ export function gcmOpen(
   tag: usize,
   tagLength: u32,
 ): bool {
-  if (tagLength != 16 && tagLength != 12 && tagLength != 8) return false;
-  authenticate(context, nonce, aad, aadLength, data, length);
-  if (!equalConstantTime(hash, tag, tagLength)) return false;
-  storeBE32(counter + 12, 2);
-  aesCtr(context, counter, data, length);
-  return true;
+  if (!gcmTagLength(tagLength)) return false;
+  const slot = gcmKey(context);
+  streamLead(slot, nonce, lead);
+  messageHash(slot, aad, aadLength, data, length, expected);
+  maskTag(expected, lead);
+  const right = equalConstantTime(expected, tag, tagLength);
+  if (right) streamApply(slot, nonce, lead, data, length);
+  memory.fill(lead, 0, STREAM_LEAD_OCTETS);
+  memory.fill(expected, 0, 16);
+  return right;
 }

@@ -43,58 +43,82 @@ function reverse(value: u64): u64 {
   return bswap<u64>(x);
 }
 
-/**
- * Adds `length` octets to the hash `y` (16 octets) under `h` (16 octets): y = (y + block) * h for each block, the last one
- * padded with zeros.
- */
-export function ghashUpdate(y: usize, h: usize, data: usize, length: u32): void {
-  const h1 = loadBE64(h);
-  const h0 = loadBE64(h + 8);
-  const h2 = h0 ^ h1;
-  const h0r = reverse(h0);
-  const h1r = reverse(h1);
-  const h2r = h0r ^ h1r;
-  let y1 = loadBE64(y);
-  let y0 = loadBE64(y + 8);
-  while (length > 0) {
-    if (length >= 16) {
-      y1 ^= loadBE64(data);
-      y0 ^= loadBE64(data + 8);
-      data += 16;
-      length -= 16;
-    } else {
-      for (let i: u32 = 0; i < length; i++) {
-        const octet = <u64>load<u8>(data + i);
-        if (i < 8) y1 ^= octet << <u64>(56 - (i << 3));
-        else y0 ^= octet << <u64>(120 - (i << 3));
-      }
-      length = 0;
-    }
-    const y0r = reverse(y0);
-    const y1r = reverse(y1);
-    const low = multiplyLow(y0, h0);
-    const high = multiplyLow(y1, h1);
-    const cross = multiplyLow(y0 ^ y1, h2) ^ low ^ high;
-    const lowR = multiplyLow(y0r, h0r);
-    const highR = multiplyLow(y1r, h1r);
-    const crossR = multiplyLow(y0r ^ y1r, h2r) ^ lowR ^ highR;
-    let v0 = low;
-    let v1 = (reverse(lowR) >> 1) ^ cross;
-    let v2 = high ^ (reverse(crossR) >> 1);
-    let v3 = reverse(highR) >> 1;
-    // The field's bits run from left to right, so the product is one place short.
-    v3 = (v3 << 1) | (v2 >> 63);
-    v2 = (v2 << 1) | (v1 >> 63);
-    v1 = (v1 << 1) | (v0 >> 63);
-    v0 = v0 << 1;
-    // Modulo 1 + x + x^2 + x^7 + x^128.
-    v2 ^= v0 ^ (v0 >> 1) ^ (v0 >> 2) ^ (v0 >> 7);
-    v1 ^= (v0 << 63) ^ (v0 << 62) ^ (v0 << 57);
-    v3 ^= v1 ^ (v1 >> 1) ^ (v1 >> 2) ^ (v1 >> 7);
-    v2 ^= (v1 << 63) ^ (v1 << 62) ^ (v1 << 57);
-    y0 = v2;
-    y1 = v3;
+/** Octets of one power's record: high, low, high + low, and the three reversed. */
+export const POWER_OCTETS: usize = 48;
+/** Powers that a sum takes at most, and the octets of their table. */
+export const POWERS: u32 = 16;
+export const POWERS_OCTETS: usize = 768;
+
+/** Writes the record of the field element with these halves. */
+function storePower(record: usize, high: u64, low: u64): void {
+  store<u64>(record, high);
+  store<u64>(record, low, 8);
+  store<u64>(record, high ^ low, 16);
+  const highR = reverse(high);
+  const lowR = reverse(low);
+  store<u64>(record, highR, 24);
+  store<u64>(record, lowR, 32);
+  store<u64>(record, highR ^ lowR, 40);
+}
+
+/** Begins a table of powers with the hash key `h` (16 octets). */
+export function ghashFirstPower(powers: usize, h: usize): void {
+  storePower(powers, loadBE64(h), loadBE64(h + 8));
+}
+
+/** Continues a table that holds `have` powers up to `count` (at most POWERS). */
+export function ghashPowers(powers: usize, have: u32, count: u32): void {
+  for (let k = have; k < count; k++) {
+    const before = powers + <usize>(k - 1) * POWER_OCTETS;
+    storeBE64(block, load<u64>(before));
+    storeBE64(block + 8, load<u64>(before, 8));
+    ghashSum(block, 1, powers, block);
+    ghashFirstPower(powers + <usize>k * POWER_OCTETS, block);
   }
-  storeBE64(y, y1);
-  storeBE64(y + 8, y0);
+}
+
+const block: usize = memory.data(16, 16);
+
+/**
+ * x[0] H^count + x[1] H^(count - 1) + ... + x[count - 1] H over `count` (at most POWERS) blocks at `x`, into `out`. One
+ * reduction for all.
+ */
+export function ghashSum(x: usize, count: u32, powers: usize, out: usize): void {
+  let low: u64 = 0;
+  let high: u64 = 0;
+  let cross: u64 = 0;
+  let lowR: u64 = 0;
+  let highR: u64 = 0;
+  let crossR: u64 = 0;
+  for (let power = powers + <usize>count * POWER_OCTETS; power > powers; x += 16) {
+    power -= POWER_OCTETS;
+    const x1 = loadBE64(x);
+    const x0 = loadBE64(x + 8);
+    high ^= multiplyLow(x1, load<u64>(power));
+    low ^= multiplyLow(x0, load<u64>(power, 8));
+    cross ^= multiplyLow(x0 ^ x1, load<u64>(power, 16));
+    const x1r = reverse(x1);
+    const x0r = reverse(x0);
+    highR ^= multiplyLow(x1r, load<u64>(power, 24));
+    lowR ^= multiplyLow(x0r, load<u64>(power, 32));
+    crossR ^= multiplyLow(x0r ^ x1r, load<u64>(power, 40));
+  }
+  cross ^= low ^ high;
+  crossR ^= lowR ^ highR;
+  const v0 = low;
+  let v1 = (reverse(lowR) >> 1) ^ cross;
+  let v2 = high ^ (reverse(crossR) >> 1);
+  let v3 = reverse(highR) >> 1;
+  // The field's bits run from left to right, so the product is one place short.
+  v3 = (v3 << 1) | (v2 >> 63);
+  v2 = (v2 << 1) | (v1 >> 63);
+  v1 = (v1 << 1) | (v0 >> 63);
+  const w0 = v0 << 1;
+  // Modulo 1 + x + x^2 + x^7 + x^128.
+  v2 ^= w0 ^ (w0 >> 1) ^ (w0 >> 2) ^ (w0 >> 7);
+  v1 ^= (w0 << 63) ^ (w0 << 62) ^ (w0 << 57);
+  v3 ^= v1 ^ (v1 >> 1) ^ (v1 >> 2) ^ (v1 >> 7);
+  v2 ^= (v1 << 63) ^ (v1 << 62) ^ (v1 << 57);
+  storeBE64(out, v3);
+  storeBE64(out + 8, v2);
 }

@@ -3,6 +3,7 @@
  * host passes addresses in the imported memory from `kernelHeap()` upwards.
  */
 import "../../assembly/rt/fault";
+import { arenaResetAt } from "../../assembly/rt/arena";
 
 export {
   AES_CONTEXT_OCTETS,
@@ -14,8 +15,15 @@ export {
   aesInit,
 } from "../../assembly/crypto/aes";
 export { GCM_CONTEXT_OCTETS, gcmInit, gcmOpen, gcmSeal, gcmWipe } from "../../assembly/crypto/gcm";
+export { GCM_BATCH, GCM_JOB_OCTETS, gcmOpenBatch, gcmSealBatch } from "../../assembly/crypto/gcm_batch";
+export { KEY_SLOT_OCTETS, keyCacheMisses, keyCacheReset } from "../../assembly/crypto/key_cache";
 
 /** First address that the module itself does not use. */
 export function kernelHeap(): usize {
   return (__heap_base + 63) & ~63;
+}
+
+/** Gives the arena the addresses from `start` to `end`. */
+export function kernelArena(start: usize, end: usize): void {
+  arenaResetAt(start, end);
 }

@@ -1,0 +1,315 @@
+/**
+ * AES-GCM for batches: up to 16 messages of any lengths, under one key or several.
+ *
+ * A caller fills an array of GcmJob records and calls gcmSealBatch or gcmOpenBatch. Jobs are grouped by context, so the
+ * jobs of a group share key, schedule and tables. A group's hashes are computed either a lane per message (all advance
+ * together: as many steps as the longest has blocks) or message by message with blocks as lanes (fewer steps, but the
+ * lanes have to be summed at the end), or long ones the second and the rest the first way: whatever costs least.
+ *
+ * The octets are those of gcmSeal and gcmOpen. Jobs must not overlap one another, except in context, nonce and associated data.
+ */
+import { equalConstantTime } from "../rt/bytes";
+import { gcmTagLength, maskTag } from "./gcm";
+import { lengthBlock, messageBlocks, messageHash, padBlock } from "./gcm_hash";
+import { gcmKey, gcmTable1 } from "./gcm_key";
+import { STREAM_LEAD_OCTETS, streamApply, streamLead } from "./gcm_stream";
+import { LANE_OCTETS, swizzleSteps, transposeOctets } from "./ghash_swizzle";
+
+/** Most jobs of a call. */
+export const GCM_BATCH: u32 = 16;
+
+/** One message of a batch: 40 octets, aligned to 4. */
+@unmanaged
+export class GcmJob {
+  /** Address of a context of gcmInit. */
+  context: u32;
+  /** Address of the nonce, 12 octets. */
+  nonce: u32;
+  /** Address and octets of the associated data. */
+  aad: u32;
+  aadLength: u32;
+  /** Address and octets of the data, which are encrypted or decrypted in place. */
+  data: u32;
+  length: u32;
+  /** Address of the tag, and its octets: 8, 12 or 16. Seal writes as many. */
+  tag: u32;
+  tagLength: u32;
+  /** Out: 1 when sealed or opened, 0 when the tag is wrong or its length none of the three; then nothing was written. */
+  done: u32;
+  /** For the kernel: the job's group, between 1 and GCM_BATCH, while a call is under way. */
+  reserved: u32;
+}
+
+/** Octets of a GcmJob. */
+export const GCM_JOB_OCTETS: u32 = 40;
+
+// Costs in 1/16 of a 16-lane multiplication, measured: summing sixteen lanes, or one block by integer code.
+const COST_STEP: u32 = 16;
+const COST_BLOCK: u32 = 3;
+
+const leads: usize = memory.data(16 * 256, 64);
+const hashes: usize = memory.data(256, 64);
+const state: usize = memory.data(256, 64);
+const lanes: usize = memory.data(128, 16);
+/** Per lane: padded rest of the associated data, padded rest of the data, lengths. */
+const tails: usize = memory.data(16 * 48, 16);
+const zeros: usize = memory.data(16, 16);
+/** Per lane: job index (u32), stage (u32), blocks left of the stage (u32), blocks of zeros in front (u32). */
+const cursors: usize = memory.data(16 * 16, 16);
+const CURSOR_OCTETS: usize = 16;
+const CURSOR_STAGE: usize = 4;
+const CURSOR_LEFT: usize = 8;
+const CURSOR_ZEROS: usize = 12;
+
+const STAGE_ZEROS: u32 = 0;
+const STAGE_AAD: u32 = 1;
+const STAGE_AAD_REST: u32 = 2;
+const STAGE_DATA: u32 = 3;
+const STAGE_TAIL: u32 = 4;
+const STAGE_END: u32 = 5;
+
+// @ts-ignore: decorator
+@inline
+function job(jobs: usize, index: u32): GcmJob {
+  return changetype<GcmJob>(jobs + <usize>(index * GCM_JOB_OCTETS));
+}
+
+// @ts-ignore: decorator
+@inline
+function leadOf(index: u32): usize {
+  return leads + <usize>index * STREAM_LEAD_OCTETS;
+}
+
+// @ts-ignore: decorator
+@inline
+function hashOf(index: u32): usize {
+  return hashes + (<usize>index << 4);
+}
+
+/** Points a lane at the next stretch of equally spaced blocks of its message. */
+function nextStretch(lane: u32, message: GcmJob): void {
+  const cursor = cursors + <usize>lane * CURSOR_OCTETS;
+  const record = lanes + <usize>lane * LANE_OCTETS;
+  const tail = tails + <usize>lane * 48;
+  let stage = load<u32>(cursor, CURSOR_STAGE);
+  let blocks: u32 = 0;
+  let at: usize = zeros;
+  let distance: u32 = 16;
+  while (blocks == 0) {
+    stage += 1;
+    switch (stage) {
+      case STAGE_AAD:
+        at = message.aad;
+        blocks = message.aadLength >>> 4;
+        break;
+      case STAGE_AAD_REST:
+        at = tail;
+        blocks = (message.aadLength & 15) != 0 ? 1 : 0;
+        break;
+      case STAGE_DATA:
+        at = message.data;
+        blocks = message.length >>> 4;
+        break;
+      case STAGE_TAIL:
+        blocks = (message.length & 15) != 0 ? 2 : 1;
+        at = tail + (blocks == 2 ? 16 : 32);
+        break;
+      default:
+        at = zeros;
+        distance = 0;
+        blocks = u32.MAX_VALUE;
+        break;
+    }
+  }
+  store<u32>(cursor, stage, CURSOR_STAGE);
+  store<u32>(cursor, blocks, CURSOR_LEFT);
+  store<u32>(record, <u32>at);
+  store<u32>(record, distance, 4);
+}
+
+/** Hashes of the jobs of `group` with at most `most` blocks, a lane each. */
+function hashAbreast(jobs: usize, count: u32, group: u32, most: u32, slot: usize): void {
+  let used: u32 = 0;
+  let longest: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const message = job(jobs, i);
+    if (message.reserved != group) continue;
+    const blocks = messageBlocks(message.aadLength, message.length);
+    if (blocks > most) continue;
+    const tail = tails + <usize>used * 48;
+    const aadRest = message.aadLength & 15;
+    const rest = message.length & 15;
+    padBlock(tail, message.aad + message.aadLength - aadRest, aadRest);
+    padBlock(tail + 16, message.data + message.length - rest, rest);
+    lengthBlock(tail + 32, message.aadLength, message.length);
+    const cursor = cursors + <usize>used * CURSOR_OCTETS;
+    store<u32>(cursor, i);
+    store<u32>(cursor, blocks, CURSOR_ZEROS);
+    longest = max(longest, blocks);
+    used += 1;
+  }
+  if (used == 0) return;
+  for (let lane: u32 = 0; lane < GCM_BATCH; lane++) {
+    const record = lanes + <usize>lane * LANE_OCTETS;
+    const cursor = cursors + <usize>lane * CURSOR_OCTETS;
+    store<u32>(record, <u32>zeros);
+    store<u32>(record, 0, 4);
+    store<u32>(cursor, STAGE_ZEROS, CURSOR_STAGE);
+    if (lane < used) {
+      const ahead = longest - load<u32>(cursor, CURSOR_ZEROS);
+      store<u32>(cursor, ahead, CURSOR_LEFT);
+      if (ahead == 0) nextStretch(lane, job(jobs, load<u32>(cursor)));
+    } else {
+      store<u32>(cursor, u32.MAX_VALUE, CURSOR_LEFT);
+    }
+  }
+  memory.fill(state, 0, 256);
+  const table = gcmTable1(slot);
+  for (let left = longest; left > 0; ) {
+    let steps = left;
+    for (let lane: u32 = 0; lane < used; lane++) {
+      steps = min(steps, load<u32>(cursors + <usize>lane * CURSOR_OCTETS, CURSOR_LEFT));
+    }
+    swizzleSteps(table, state, lanes, steps);
+    left -= steps;
+    for (let lane: u32 = 0; lane < used && left > 0; lane++) {
+      const cursor = cursors + <usize>lane * CURSOR_OCTETS;
+      const rest = load<u32>(cursor, CURSOR_LEFT) - steps;
+      store<u32>(cursor, rest, CURSOR_LEFT);
+      if (rest == 0) nextStretch(lane, job(jobs, load<u32>(cursor)));
+    }
+  }
+  transposeOctets(state, sliced);
+  for (let lane: u32 = 0; lane < used; lane++) {
+    const to = hashOf(load<u32>(cursors + <usize>lane * CURSOR_OCTETS));
+    v128.store(to, v128.load(sliced + (<usize>lane << 4)));
+  }
+}
+
+const sliced: usize = memory.data(256, 64);
+
+/** What hashing a message of `blocks` blocks on its own costs. */
+// @ts-ignore: decorator
+@inline
+function costAlone(blocks: u32): u32 {
+  if (blocks <= 16) return blocks * COST_BLOCK;
+  return ((blocks + 15) >>> 4) * COST_STEP + 16 * COST_BLOCK;
+}
+
+/** Tags, still without their masks, of the jobs of `group` into `hashes`. */
+function hashGroup(jobs: usize, count: u32, group: u32, slot: usize): void {
+  // A message of more than `most` blocks is hashed alone, the others abreast.
+  let most: u32 = 0;
+  if (ASC_FEATURE_SIMD) {
+    let best: u32 = u32.MAX_VALUE;
+    for (let candidate: i32 = -1; candidate < <i32>count; candidate++) {
+      let limit: u32 = 0;
+      if (candidate >= 0) {
+        const chosen = job(jobs, candidate);
+        if (chosen.reserved != group) continue;
+        limit = messageBlocks(chosen.aadLength, chosen.length);
+      }
+      let cost = limit * COST_STEP;
+      for (let i: u32 = 0; i < count; i++) {
+        const message = job(jobs, i);
+        if (message.reserved != group) continue;
+        const blocks = messageBlocks(message.aadLength, message.length);
+        if (blocks > limit) cost += costAlone(blocks);
+      }
+      if (cost < best) {
+        best = cost;
+        most = limit;
+      }
+    }
+  }
+  for (let i: u32 = 0; i < count; i++) {
+    const message = job(jobs, i);
+    if (message.reserved != group) continue;
+    if (messageBlocks(message.aadLength, message.length) > most) {
+      messageHash(slot, message.aad, message.aadLength, message.data, message.length, hashOf(i));
+    }
+  }
+  if (ASC_FEATURE_SIMD) {
+    if (most != 0) hashAbreast(jobs, count, group, most, slot);
+  }
+}
+
+/** Numbers the groups in `reserved`: 1 for the first job's context, and so on; 0 for a refused job. Returns how many. */
+function groupJobs(jobs: usize, count: u32): u32 {
+  let groups: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const message = job(jobs, i);
+    message.done = 0;
+    message.reserved = 0;
+    if (!gcmTagLength(message.tagLength)) continue;
+    for (let k: u32 = 0; k < i; k++) {
+      const other = job(jobs, k);
+      if (other.context == message.context && other.reserved != 0) {
+        message.reserved = other.reserved;
+        break;
+      }
+    }
+    if (message.reserved == 0) {
+      groups += 1;
+      message.reserved = groups;
+    }
+  }
+  return groups;
+}
+
+/** Seals `count` (at most GCM_BATCH) jobs; returns how many were. */
+export function gcmSealBatch(jobs: usize, count: u32): u32 {
+  assert(count <= GCM_BATCH, "GCM batch too large");
+  let done: u32 = 0;
+  const groups = groupJobs(jobs, count);
+  for (let group: u32 = 1; group <= groups; group++) {
+    let slot: usize = 0;
+    for (let i: u32 = 0; i < count; i++) {
+      const message = job(jobs, i);
+      if (message.reserved != group) continue;
+      if (slot == 0) slot = gcmKey(message.context);
+      streamLead(slot, message.nonce, leadOf(i));
+      streamApply(slot, message.nonce, leadOf(i), message.data, message.length);
+    }
+    hashGroup(jobs, count, group, slot);
+    for (let i: u32 = 0; i < count; i++) {
+      const message = job(jobs, i);
+      if (message.reserved != group) continue;
+      maskTag(hashOf(i), leadOf(i));
+      memory.copy(message.tag, hashOf(i), message.tagLength);
+      message.done = 1;
+      done += 1;
+    }
+  }
+  memory.fill(leads, 0, 16 * STREAM_LEAD_OCTETS);
+  return done;
+}
+
+/** Opens `count` (at most GCM_BATCH) jobs, each verified before it is decrypted; returns how many were right. */
+export function gcmOpenBatch(jobs: usize, count: u32): u32 {
+  assert(count <= GCM_BATCH, "GCM batch too large");
+  let done: u32 = 0;
+  const groups = groupJobs(jobs, count);
+  for (let group: u32 = 1; group <= groups; group++) {
+    let slot: usize = 0;
+    for (let i: u32 = 0; i < count; i++) {
+      const message = job(jobs, i);
+      if (message.reserved != group) continue;
+      if (slot == 0) slot = gcmKey(message.context);
+      streamLead(slot, message.nonce, leadOf(i));
+    }
+    hashGroup(jobs, count, group, slot);
+    for (let i: u32 = 0; i < count; i++) {
+      const message = job(jobs, i);
+      if (message.reserved != group) continue;
+      maskTag(hashOf(i), leadOf(i));
+      if (!equalConstantTime(hashOf(i), message.tag, message.tagLength)) continue;
+      streamApply(slot, message.nonce, leadOf(i), message.data, message.length);
+      message.done = 1;
+      done += 1;
+    }
+  }
+  memory.fill(leads, 0, 16 * STREAM_LEAD_OCTETS);
+  memory.fill(hashes, 0, 256);
+  return done;
+}

@@ -1,0 +1,84 @@
+/**
+ * The expansion of a GCM key in its cache slot: AES schedule, powers of H, and in builds with SIMD the tables of counter mode
+ * and of GHASH. Parts are built when first wanted.
+ */
+import { aesEncryptBlock, aesInit } from "./aes";
+import { expandKey } from "./aes_bitslice";
+import { fixsliceSchedule } from "./aes_fixslice";
+import { ctrTable, fixsliceEncryptBlock } from "./aes_fixslice_ctr";
+import { POWER_OCTETS, ghashFirstPower, ghashPowers } from "./ghash";
+import { swizzleTable } from "./ghash_swizzle";
+import {
+  SLOT_BUILT,
+  SLOT_CTR,
+  SLOT_H,
+  SLOT_POWERS,
+  SLOT_ROUNDS,
+  SLOT_SCHEDULE,
+  SLOT_TABLE_1,
+  SLOT_TABLE_16,
+  keyRecordOctets,
+  keySlot,
+} from "./key_cache";
+
+const BUILT_SCHEDULE: u32 = 1;
+const BUILT_TABLE_1: u32 = 2;
+const BUILT_TABLE_16: u32 = 4;
+
+const plain: usize = memory.data(240, 16);
+const block: usize = memory.data(16, 16);
+
+/** The slot of a GCM context, with its schedule, counter table and H itself. */
+export function gcmKey(context: usize): usize {
+  const slot = keySlot(context);
+  if (load<u32>(slot, SLOT_BUILT) != 0) return slot;
+  const keyOctets = keyRecordOctets(context);
+  memory.fill(block, 0, 16);
+  if (ASC_FEATURE_SIMD) {
+    const rounds = expandKey(plain, context, keyOctets);
+    fixsliceSchedule(plain, rounds, slot + SLOT_SCHEDULE);
+    memory.fill(plain, 0, 240);
+    ctrTable(slot + SLOT_SCHEDULE, rounds, slot + SLOT_CTR);
+    store<u32>(slot, rounds, SLOT_ROUNDS);
+    fixsliceEncryptBlock(slot + SLOT_SCHEDULE, rounds, block, block);
+  } else {
+    aesInit(slot + SLOT_SCHEDULE, context, keyOctets);
+    aesEncryptBlock(slot + SLOT_SCHEDULE, block, block);
+  }
+  ghashFirstPower(slot + SLOT_H, block);
+  memory.fill(block, 0, 16);
+  store<u32>(slot, 1, SLOT_POWERS);
+  store<u32>(slot, BUILT_SCHEDULE, SLOT_BUILT);
+  return slot;
+}
+
+/** The first `count` (at most 16) powers of H. */
+export function gcmPowers(slot: usize, count: u32): usize {
+  const have = load<u32>(slot, SLOT_POWERS);
+  if (have < count) {
+    ghashPowers(slot + SLOT_H, have, count);
+    store<u32>(slot, count, SLOT_POWERS);
+  }
+  return slot + SLOT_H;
+}
+
+/** The look-up table of H. */
+export function gcmTable1(slot: usize): usize {
+  const built = load<u32>(slot, SLOT_BUILT);
+  if ((built & BUILT_TABLE_1) == 0) {
+    swizzleTable(load<u64>(slot, SLOT_H), load<u64>(slot, SLOT_H + 8), slot + SLOT_TABLE_1);
+    store<u32>(slot, built | BUILT_TABLE_1, SLOT_BUILT);
+  }
+  return slot + SLOT_TABLE_1;
+}
+
+/** The look-up table of H^16. */
+export function gcmTable16(slot: usize): usize {
+  const built = load<u32>(slot, SLOT_BUILT);
+  if ((built & BUILT_TABLE_16) == 0) {
+    const power = gcmPowers(slot, 16) + 15 * POWER_OCTETS;
+    swizzleTable(load<u64>(power), load<u64>(power, 8), slot + SLOT_TABLE_16);
+    store<u32>(slot, built | BUILT_TABLE_16, SLOT_BUILT);
+  }
+  return slot + SLOT_TABLE_16;
+}
