@@ -1,0 +1,184 @@
+/**
+ * `npm run build`: every board in every build, checked against the board ABI.
+ *
+ *   boards/NAME/board.json, index.ts -> asc -> lint -> manifest appended -> build/NAME.{simd,base,relaxed}.wasm and .map
+ *
+ * An image appears under its name only when all checks passed, so what lies in build/ can be powered. What is up to date
+ * is left alone. Refuses to write an image that breaks a rule of the ABI.
+ */
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, isAbsolute, join, relative } from "node:path";
+import { pathToFileURL } from "node:url";
+import { ABI_VERSION } from "../../assembly/abi/board.ts";
+import { lintModule } from "../image/lint.ts";
+import { appendManifest, BUILDS } from "../image/manifest.ts";
+import type { Build } from "../image/manifest.ts";
+import { readBoards } from "./board_file.ts";
+import type { BoardFile } from "./board_file.ts";
+import { compile, ROOT } from "./compile.ts";
+import { compilerVersion, inputDigest } from "./inputs.ts";
+
+export const BUILD_DIRECTORY = join(ROOT, "build");
+
+export interface BuildOptions {
+  /** Only these boards and builds; absent: all. */
+  boards?: string[];
+  builds?: readonly Build[];
+  /** Builds even what is up to date. */
+  force?: boolean;
+  /** asc processes at once. */
+  parallel?: number;
+  log?: (line: string) => void;
+}
+
+export interface BuildResult {
+  image: string;
+  path: string;
+  octets: number;
+  /** False: it was up to date. */
+  built: boolean;
+}
+
+/** Where an image lies. */
+export function imagePath(board: string, build: Build): string {
+  return join(BUILD_DIRECTORY, `${board}.${build}.wasm`);
+}
+
+/** The digest of inputs that an output was built from, beside it. */
+function stampPath(output: string): string {
+  return `${output}.inputs`;
+}
+
+function upToDate(output: string, digest: string): boolean {
+  const stamp = stampPath(output);
+  return (
+    existsSync(output) && existsSync(`${output}.map`) && existsSync(stamp) && readFileSync(stamp, "utf8") === digest
+  );
+}
+
+/** Compiles into a directory of its own, hands the octets to `finish`, and moves the result into place. */
+async function produce(
+  entry: string,
+  output: string,
+  build: Build,
+  ram: number | undefined,
+  digest: string,
+  finish: (bytes: Uint8Array) => Uint8Array,
+): Promise<void> {
+  const work = join(dirname(output), `.work-${randomBytes(6).toString("hex")}`);
+  mkdirSync(work, { recursive: true });
+  try {
+    const fresh = join(work, basename(output));
+    await compile({ entry, output: fresh, build, ...(ram === undefined ? {} : { ram }) });
+    writeFileSync(fresh, finish(readFileSync(fresh)));
+    rmSync(stampPath(output), { force: true });
+    renameSync(`${fresh}.map`, `${output}.map`);
+    renameSync(fresh, output);
+    writeFileSync(stampPath(output), digest);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** Lints what asc made and appends the manifest; throws with every broken rule. */
+function postLink(bytes: Uint8Array, board: BoardFile, build: Build, version: string): Uint8Array {
+  const image = `${board.name}.${build}`;
+  const manifest = {
+    name: board.name,
+    class: board.class,
+    version,
+    abi: ABI_VERSION,
+    build,
+    ram: board.ram,
+    ports: board.ports,
+    peers: board.peers,
+    compiler: `assemblyscript ${compilerVersion()}`,
+  };
+  const { errors } = lintModule(bytes, { build });
+  if (errors.length > 0) throw new Error(`${image} breaks the board ABI:\n${errors.map((e) => `  ${e}`).join("\n")}`);
+  const linked = appendManifest(bytes, manifest);
+  const report = lintModule(linked, { build });
+  const complaints = [...report.errors, ...report.warnings];
+  if (complaints.length > 0) throw new Error(`${image} after the manifest:\n${complaints.map((e) => `  ${e}`).join("\n")}`);
+  return linked;
+}
+
+async function buildImage(board: BoardFile, build: Build, version: string, force: boolean): Promise<BuildResult> {
+  const directory = join(ROOT, "boards", board.name);
+  const entry = join(directory, "index.ts");
+  if (!existsSync(entry)) throw new Error(`${relative(ROOT, entry)} is missing`);
+  const path = imagePath(board.name, build);
+  const digest = inputDigest(entry, [join(directory, "board.json")], `image ${build}`);
+  const fresh = !force && upToDate(path, digest);
+  if (!fresh) await produce(entry, path, build, board.ram, digest, (bytes) => postLink(bytes, board, build, version));
+  return { image: `${board.name}.${build}`, path, octets: readFileSync(path).length, built: !fresh };
+}
+
+/** Builds all boards; throws an AggregateError with what failed after everything else was built. */
+export async function buildAll(options: BuildOptions = {}): Promise<BuildResult[]> {
+  const log = options.log ?? (() => undefined);
+  mkdirSync(BUILD_DIRECTORY, { recursive: true });
+  const version = (JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string }).version;
+  const boards = readBoards(join(ROOT, "boards")).filter((board) => options.boards?.includes(board.name) ?? true);
+  const unknown = options.boards?.filter((name) => !boards.some((board) => board.name === name)) ?? [];
+  if (unknown.length > 0) throw new Error(`no board called ${unknown.join(", ")}`);
+  const jobs = boards.flatMap((board) => (options.builds ?? BUILDS).map((build) => ({ board, build })));
+  const results: BuildResult[] = [];
+  const failures: Error[] = [];
+  const worker = async (): Promise<void> => {
+    for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
+      try {
+        const result = await buildImage(job.board, job.build, version, options.force ?? false);
+        results.push(result);
+        log(`${result.built ? "built     " : "up to date"}  ${relative(ROOT, result.path)}  ${result.octets} octets`);
+      } catch (error) {
+        failures.push(error as Error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: options.parallel ?? 2 }, worker));
+  if (failures.length > 0) throw new AggregateError(failures, failures.map((failure) => failure.message).join("\n\n"));
+  return results.sort((a, b) => (a.image < b.image ? -1 : 1));
+}
+
+const entriesInWork = new Map<string, Promise<string>>();
+
+/**
+ * Compiles a test's own entry, such as "test/entries/crypto_kernels.ts", and returns the path of the module. Not linted: it
+ * may export what it likes. Cached under build/entries by the digest of its inputs.
+ */
+export function buildEntry(path: string, build: Build = "simd"): Promise<string> {
+  const entry = isAbsolute(path) ? path : join(ROOT, path);
+  const key = `${entry} ${build}`;
+  let work = entriesInWork.get(key);
+  if (work === undefined) {
+    work = makeEntry(entry, build);
+    entriesInWork.set(key, work);
+  }
+  return work;
+}
+
+async function makeEntry(entry: string, build: Build): Promise<string> {
+  if (!existsSync(entry)) throw new Error(`${relative(ROOT, entry)}: no such entry`);
+  const directory = join(BUILD_DIRECTORY, "entries");
+  mkdirSync(directory, { recursive: true });
+  const name = relative(ROOT, entry)
+    .replace(/\.ts$/, "")
+    .replace(/[^\w]+/g, "_");
+  const output = join(directory, `${name}.${build}.wasm`);
+  const digest = inputDigest(entry, [], `entry ${build}`);
+  if (!upToDate(output, digest)) await produce(entry, output, build, undefined, digest, (bytes) => bytes);
+  return output;
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const force = process.argv.includes("--force");
+  const boards = process.argv.slice(2).filter((word) => !word.startsWith("-"));
+  try {
+    await buildAll({ force, ...(boards.length > 0 ? { boards } : {}), log: (line) => console.log(line) });
+  } catch (error) {
+    console.error((error as Error).message);
+    process.exitCode = 1;
+  }
+}
