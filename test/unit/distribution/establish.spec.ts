@@ -56,8 +56,9 @@ import { itemWriteU32 } from "../../../assembly/rt/items";
 import { map } from "../../../assembly/rt/map";
 import { configAddress } from "../../../assembly/rt/registers";
 
+/** 40 MiB behind whatever heap the runner has; grown once. */
 const ARENA: usize = 40 << 20;
-const arena = memory.data(41943040, 64);
+const arena: usize = <usize>memory.grow(<i32>(ARENA >> 16)) << 16;
 const record = memory.data(SA_RECORD_MAX, 16);
 const key = memory.data(32, 16);
 const addresses = memory.data(8, 8);
