@@ -1,0 +1,346 @@
+/**
+ * The firmware's kernels on the host: compiles the test entries for each build and gives their functions a face of octets.
+ *
+ * Every call runs on every build that this engine validates and must give the same octets; a difference throws.
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+
+const ROOT = join(import.meta.dirname ?? new URL(".", import.meta.url).pathname, "../..");
+const BUILDS = ["simd", "relaxed", "base"] as const;
+
+type Exports = Record<string, any>;
+
+function newest(directory: string): number {
+  let time = 0;
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    time = Math.max(time, entry.isDirectory() ? newest(path) : statSync(path).mtimeMs);
+  }
+  return time;
+}
+
+/** Compiles test/entries/NAME.ts for `build` unless its output is newer than every source; returns the module's octets. */
+export function compileEntry(name: string, build: string): Uint8Array<ArrayBuffer> {
+  const output = join(ROOT, "build/test", `${name}.${build}.wasm`);
+  const sources = Math.max(newest(join(ROOT, "assembly")), newest(join(ROOT, "test/entries")));
+  if (!existsSync(output) || statSync(output).mtimeMs < sources) {
+    mkdirSync(join(ROOT, "build/test"), { recursive: true });
+    const asc = join(ROOT, "node_modules/assemblyscript/bin/asc.js");
+    execFileSync(process.execPath, [asc, `test/entries/${name}.ts`, "--target", build, "-o", output], {
+      cwd: ROOT,
+      stdio: ["ignore", "ignore", "inherit"],
+    });
+    if (!existsSync(output) || statSync(output).mtimeMs < sources) throw new Error(`asc made no ${output}`);
+  }
+  return new Uint8Array(readFileSync(output));
+}
+
+/** Which test entry exports a function. */
+const ENTRIES = ["hash_kernels", "crypto_kernels"];
+
+/** One build's modules, each with a memory of its own. */
+class Build {
+  readonly name: string;
+  private readonly modules: { exports: Exports; octets: Uint8Array; heap: number }[] = [];
+
+  constructor(name: string) {
+    this.name = name;
+    for (const entry of ENTRIES) {
+      const memory = new WebAssembly.Memory({ initial: 1024, maximum: 1024 });
+      const instance = new WebAssembly.Instance(new WebAssembly.Module(compileEntry(entry, name)), { env: { memory } });
+      const exports = instance.exports as Exports;
+      this.modules.push({ exports, octets: new Uint8Array(memory.buffer), heap: exports.kernelHeap() });
+    }
+  }
+
+  /** Runs `use` with a fresh scratch memory over the module that exports `name`. */
+  with<T>(name: string, use: (scratch: Scratch) => T): T {
+    const module = this.modules.find((candidate) => candidate.exports[name] !== undefined);
+    if (module === undefined) throw new Error(`no kernel ${name} in the ${this.name} build`);
+    return use(new Scratch(module.exports, module.octets, module.heap));
+  }
+}
+
+/** Bump allocation in a module's memory, with guard octets behind each block that done() checks. */
+export class Scratch {
+  readonly call: Exports;
+  private readonly octets: Uint8Array;
+  private next: number;
+  private readonly guards: number[] = [];
+
+  constructor(exports: Exports, octets: Uint8Array, heap: number) {
+    this.call = exports;
+    this.octets = octets;
+    this.next = heap;
+  }
+
+  take(length: number): number {
+    const address = (this.next + 15) & ~15;
+    this.next = address + length + 16;
+    this.octets.fill(0, address, address + length);
+    this.octets.fill(0xa5, address + length, address + length + 16);
+    this.guards.push(address + length);
+    return address;
+  }
+
+  put(data: Uint8Array): number {
+    const address = this.take(data.length);
+    this.octets.set(data, address);
+    return address;
+  }
+
+  write(address: number, data: Uint8Array): void {
+    this.octets.set(data, address);
+  }
+
+  get(address: number, length: number): Buffer {
+    return Buffer.from(this.octets.subarray(address, address + length));
+  }
+
+  /** The value of an exported constant. */
+  constant(name: string): number {
+    return this.call[name].value as number;
+  }
+
+  done(): void {
+    for (const guard of this.guards) {
+      for (let i = 0; i < 16; i++) {
+        if (this.octets[guard + i] !== 0xa5) throw new Error("a kernel wrote behind its buffer");
+      }
+    }
+  }
+}
+
+export class Kernels {
+  readonly builds: Build[];
+
+  constructor() {
+    setFlagsFromString("--experimental-wasm-relaxed-simd");
+    this.builds = BUILDS.filter((build) =>
+      ENTRIES.every((entry) => WebAssembly.validate(compileEntry(entry, build))),
+    ).map((build) => new Build(build));
+    if (this.builds.length === 0) throw new Error("this engine validates no build");
+  }
+
+  get names(): string {
+    return this.builds.map((build) => build.name).join(", ");
+  }
+
+  /** Runs `use` on each build and insists on one answer (octets, or null for refused). */
+  private agree(name: string, use: (scratch: Scratch) => Buffer | null): Buffer | null {
+    let answer: Buffer | null | undefined;
+    for (const build of this.builds) {
+      const result = build.with(name, (scratch) => {
+        const octets = use(scratch);
+        scratch.done();
+        return octets;
+      });
+      if (answer === undefined) answer = result;
+      else if (result === null ? answer !== null : answer === null || !result.equals(answer)) {
+        throw new Error(`${name}: the ${build.name} build answers otherwise than ${this.builds[0]!.name}`);
+      }
+    }
+    return answer!;
+  }
+
+  hash(id: number, message: Uint8Array): Buffer {
+    return this.agree("hash", (s) => {
+      const out = s.take(s.call.hashOctets(id));
+      s.call.hash(id, s.put(message), message.length, out);
+      const whole = s.get(out, s.call.hashOctets(id));
+      const context = s.take(s.constant("HASH_CONTEXT_OCTETS"));
+      const at = s.put(message);
+      const split = message.length >> 1;
+      s.call.hashInit(context, id);
+      s.call.hashUpdate(context, at, split);
+      s.call.hashUpdate(context, at + split, message.length - split);
+      s.call.hashFinal(context, out);
+      if (!s.get(out, whole.length).equals(whole)) throw new Error("a message in two updates hashes otherwise");
+      return whole;
+    })!;
+  }
+
+  hmac(id: number, key: Uint8Array, message: Uint8Array): Buffer {
+    return this.agree("hmac", (s) => {
+      const out = s.take(s.call.hashOctets(id));
+      s.call.hmac(id, s.put(key), key.length, s.put(message), message.length, out);
+      return s.get(out, s.call.hashOctets(id));
+    })!;
+  }
+
+  prf(id: number, key: Uint8Array, message: Uint8Array): Buffer {
+    return this.agree("prf", (s) => {
+      const octets = s.call.prfOctets(id);
+      if (octets === 0) return null;
+      const out = s.take(octets);
+      s.call.prf(id, s.put(key), key.length, s.put(message), message.length, out);
+      return s.get(out, octets);
+    })!;
+  }
+
+  prfPlus(id: number, key: Uint8Array, seed: Uint8Array, length: number): Buffer {
+    return this.agree("prfPlus", (s) => {
+      const out = s.take(length);
+      s.call.prfPlus(id, s.put(key), key.length, s.put(seed), seed.length, out, length);
+      return s.get(out, length);
+    })!;
+  }
+
+  /** CMAC of `message`; the key has a size of AES. */
+  cmac(key: Uint8Array, message: Uint8Array): Buffer {
+    return this.agree("cmacInit", (s) => {
+      const context = s.take(s.constant("CMAC_CONTEXT_OCTETS"));
+      const out = s.take(16);
+      s.call.cmacInit(context, s.put(key), key.length);
+      s.call.cmacUpdate(context, s.put(message), message.length);
+      s.call.cmacFinal(context, out);
+      return s.get(out, 16);
+    })!;
+  }
+
+  xcbc(key: Uint8Array, message: Uint8Array): Buffer {
+    return this.agree("xcbcInit", (s) => {
+      const context = s.take(s.constant("XCBC_CONTEXT_OCTETS"));
+      const out = s.take(16);
+      s.call.xcbcInit(context, s.put(key));
+      s.call.xcbcUpdate(context, s.put(message), message.length);
+      s.call.xcbcFinal(context, out);
+      return s.get(out, 16);
+    })!;
+  }
+
+  /** Null: the kernel refuses the length. */
+  cbc(encrypt: boolean, key: Uint8Array, iv: Uint8Array, data: Uint8Array): Buffer | null {
+    return this.agree("cbcEncrypt", (s) => {
+      const context = s.take(s.constant("AES_CONTEXT_OCTETS"));
+      s.call.aesInit(context, s.put(key), key.length);
+      const at = s.put(data);
+      const done = (encrypt ? s.call.cbcEncrypt : s.call.cbcDecrypt)(context, s.put(iv), at, data.length);
+      return done ? s.get(at, data.length) : null;
+    });
+  }
+
+  /** The Monte Carlo chain of AESAVS 6.4.2: 1000 single blocks, of which each feeds the next but one. */
+  cbcMonteCarlo(encrypt: boolean, key: Uint8Array, iv: Uint8Array, input: Uint8Array): Buffer {
+    return this.agree("cbcEncrypt", (s) => {
+      const context = s.take(s.constant("AES_CONTEXT_OCTETS"));
+      s.call.aesInit(context, s.put(key), key.length);
+      const chain = s.put(iv);
+      const block = s.take(16);
+      let text: Uint8Array = input;
+      let previousOut: Uint8Array = iv;
+      let vector: Uint8Array = iv;
+      for (let j = 0; j < 1000; j++) {
+        s.write(chain, vector);
+        s.write(block, text);
+        (encrypt ? s.call.cbcEncrypt : s.call.cbcDecrypt)(context, chain, block, 16);
+        const out = s.get(block, 16);
+        vector = encrypt ? out : text;
+        text = previousOut;
+        previousOut = out;
+      }
+      return Buffer.from(previousOut);
+    })!;
+  }
+
+  /** Counter mode from a whole first counter block. */
+  ctrFrom(key: Uint8Array, counter: Uint8Array, data: Uint8Array): Buffer {
+    return this.agree("aesCtr", (s) => {
+      const context = s.take(s.constant("AES_CONTEXT_OCTETS"));
+      s.call.aesInit(context, s.put(key), key.length);
+      const at = s.put(data);
+      s.call.aesCtr(context, s.put(counter), at, data.length);
+      return s.get(at, data.length);
+    })!;
+  }
+
+  /** Counter mode of RFC 3686. */
+  ctr(key: Uint8Array, nonce: Uint8Array, iv: Uint8Array, data: Uint8Array): Buffer {
+    return this.agree("ctrCrypt", (s) => {
+      const context = s.take(s.constant("AES_CONTEXT_OCTETS"));
+      s.call.aesInit(context, s.put(key), key.length);
+      const at = s.put(data);
+      s.call.ctrCrypt(context, s.put(nonce), s.put(iv), at, data.length);
+      return s.get(at, data.length);
+    })!;
+  }
+
+  /** Ciphertext and 16 octets of tag. */
+  gcmSeal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, data: Uint8Array): Buffer {
+    return this.agree("gcmSeal", (s) => {
+      const context = s.take(s.constant("GCM_CONTEXT_OCTETS"));
+      s.call.gcmInit(context, s.put(key), key.length);
+      const at = s.put(data);
+      const tag = s.take(16);
+      s.call.gcmSeal(context, s.put(nonce), s.put(aad), aad.length, at, data.length, tag);
+      return Buffer.concat([s.get(at, data.length), s.get(tag, 16)]);
+    })!;
+  }
+
+  /** The plaintext, or null when the kernel refuses; then the data must be as they were. */
+  gcmOpen(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, data: Uint8Array, tag: Uint8Array): Buffer | null {
+    return this.agree("gcmOpen", (s) => {
+      const context = s.take(s.constant("GCM_CONTEXT_OCTETS"));
+      s.call.gcmInit(context, s.put(key), key.length);
+      const at = s.put(data);
+      const accepted = s.call.gcmOpen(
+        context,
+        s.put(nonce),
+        s.put(aad),
+        aad.length,
+        at,
+        data.length,
+        s.put(tag),
+        tag.length,
+      );
+      return this.opened(s, !!accepted, at, data);
+    });
+  }
+
+  /** Ciphertext and tag, or null for a size that CCM does not have. */
+  ccmSeal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, data: Uint8Array, tagOctets: number): Buffer | null {
+    return this.agree("ccmSeal", (s) => {
+      const context = s.take(s.constant("CCM_CONTEXT_OCTETS"));
+      s.call.ccmInit(context, s.put(key), key.length);
+      const at = s.put(data);
+      const tag = s.take(tagOctets);
+      const nonceAt = s.put(nonce);
+      if (!s.call.ccmSeal(context, nonceAt, nonce.length, s.put(aad), aad.length, at, data.length, tag, tagOctets)) {
+        return null;
+      }
+      return Buffer.concat([s.get(at, data.length), s.get(tag, tagOctets)]);
+    });
+  }
+
+  ccmOpen(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, data: Uint8Array, tag: Uint8Array): Buffer | null {
+    return this.agree("ccmOpen", (s) => {
+      const context = s.take(s.constant("CCM_CONTEXT_OCTETS"));
+      s.call.ccmInit(context, s.put(key), key.length);
+      const at = s.put(data);
+      const nonceAt = s.put(nonce);
+      const aadAt = s.put(aad);
+      const accepted = s.call.ccmOpen(
+        context,
+        nonceAt,
+        nonce.length,
+        aadAt,
+        aad.length,
+        at,
+        data.length,
+        s.put(tag),
+        tag.length,
+      );
+      return this.opened(s, !!accepted, at, data);
+    });
+  }
+
+  private opened(s: Scratch, accepted: boolean, at: number, data: Uint8Array): Buffer | null {
+    const result = s.get(at, data.length);
+    if (accepted) return result;
+    if (!result.equals(data)) throw new Error("refused, but the data are not as they came");
+    return null;
+  }
+}

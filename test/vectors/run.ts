@@ -1,0 +1,78 @@
+/**
+ * The vector runner: `npm run test:vectors -- DIR` (or CARDCAGE_VECTORS=DIR) runs every .json file under DIR.
+ *
+ * A file is given to every suite that takes it; a file that no suite takes counts each of its items as skipped, with its
+ * reason. Prints a line per file and the sum last. Exit status: 0 when all that ran passed, 1 after a failure, 2 when
+ * there is nothing to run.
+ */
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join, relative, sep } from "node:path";
+import { Kernels } from "./kernels.ts";
+import { countItems, FileReport } from "./report.ts";
+import type { Suite } from "./suite.ts";
+import { SUITES, unsupportedReason } from "./suites.ts";
+
+function fail(message: string): never {
+  console.error(`test:vectors: ${message}`);
+  process.exit(2);
+}
+
+function walk(directory: string): string[] {
+  return readdirSync(directory, { withFileTypes: true })
+    .flatMap((entry) => {
+      const path = join(directory, entry.name);
+      if (entry.isDirectory()) return walk(path);
+      return entry.name.endsWith(".json") ? [path] : [];
+    })
+    .sort();
+}
+
+async function runFile(path: string, directory: string, kernels: Kernels): Promise<FileReport> {
+  const name = relative(directory, path).split(sep).join("/");
+  const report = new FileReport(name);
+  let content: any;
+  try {
+    content = JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    report.failures.push(`not JSON: ${(error as Error).message}`);
+    return report;
+  }
+  const suites: Suite[] = SUITES.filter((suite) => suite.takes(name, content));
+  if (suites.length === 0) {
+    report.skip(unsupportedReason(name, content), Math.max(1, countItems(content)));
+    return report;
+  }
+  for (const suite of suites) {
+    const before = report.passed + report.failures.length + report.skipped;
+    try {
+      await suite.run(content, report, kernels, name);
+    } catch (error) {
+      report.failures.push(`${suite.name}: ${(error as Error).stack}`);
+    }
+    if (report.passed + report.failures.length + report.skipped === before) {
+      report.failures.push(`${suite.name}: found no item in this file`);
+    }
+  }
+  return report;
+}
+
+const directory = process.argv[2] ?? process.env.CARDCAGE_VECTORS;
+if (directory === undefined || directory === "") fail("name the vector directory, or set CARDCAGE_VECTORS");
+if (!existsSync(directory)) fail(`${directory}: no such file or directory`);
+const single = statSync(directory).isFile();
+const files = single ? [directory] : walk(directory);
+if (files.length === 0) fail(`${directory}: no .json file`);
+
+const kernels = new Kernels();
+console.log(`${files.length} files; kernels of the builds ${kernels.names}`);
+let [passed, failed, skipped] = [0, 0, 0];
+for (const file of files) {
+  const report = await runFile(file, single ? join(directory, "../..") : directory, kernels);
+  for (const line of report.lines()) console.log(line);
+  passed += report.passed;
+  failed += report.failures.length;
+  skipped += report.skipped;
+}
+if (passed === 0 && failed === 0) console.log("nothing in these files can be run");
+console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+process.exitCode = failed > 0 ? 1 : 0;

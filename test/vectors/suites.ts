@@ -1,0 +1,39 @@
+/** All suites, and why a file that none of them takes is not run. */
+import { acvpGcm, cavpGcm, wycheproofAead, wycheproofGmac } from "./aead.ts";
+import { acvpCtr, cavpCbc, rfc3686, wycheproofCbc } from "./cipher.ts";
+import { acvpKdf, androidExchange, cavpKdf } from "./keying.ts";
+import { acvpHmac, cavpSha, hmacLists, rfcBlockCipherMac, wycheproofMac } from "./mac.ts";
+import type { Suite } from "./suite.ts";
+
+export const SUITES: readonly Suite[] = [
+  wycheproofAead,
+  wycheproofGmac,
+  acvpGcm,
+  cavpGcm,
+  cavpCbc,
+  wycheproofCbc,
+  acvpCtr,
+  rfc3686,
+  cavpSha,
+  hmacLists,
+  acvpHmac,
+  wycheproofMac,
+  rfcBlockCipherMac,
+  cavpKdf,
+  acvpKdf,
+  androidExchange,
+];
+
+const REASONS: readonly [RegExp, string][] = [
+  [/hkdf/, "HKDF is not used by IKEv2"],
+  [/mlkem/, "ML-KEM is not offered"],
+  [/x448|xecdh_keyver/, "X448 is not offered"],
+  [/ecdsa|eddsa|ed25519|ed448|rsa_|rsa_sigver|rfc7427/, "signatures are not verified: authentication is by PSK"],
+  [/^x509\/|\/x509\/|pkits/, "certificates are not read: authentication is by PSK"],
+  [/modp|safeprimes/, "no MODP group is offered"],
+  [/secp384r1|secp521r1/, "the group is not offered"],
+];
+
+export function unsupportedReason(path: string, _content: any): string {
+  return REASONS.find(([pattern]) => pattern.test(path))?.[1] ?? "no suite knows this file";
+}
