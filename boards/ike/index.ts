@@ -31,7 +31,7 @@ import {
   MANAGEMENT_LENGTH,
   MANAGEMENT_TYPE,
 } from "../../assembly/abi/management";
-import { DIRECTION_INBOUND, LINK_MAX, SA_DIRECTION, SA_LINK, SA_SPI } from "../../assembly/abi/message";
+import { DIRECTION_INBOUND, LINK_MAX, SELECTOR_OCTETS } from "../../assembly/abi/message";
 import {
   PORT_CHANNEL,
   PORT_COUNT_IKE,
@@ -77,7 +77,7 @@ import {
   receive,
 } from "../../assembly/bus/port";
 import { drbgSeed } from "../../assembly/crypto/drbg";
-import { gcmSelfTest } from "../../assembly/crypto/gcm";
+import { cryptoSelfTest } from "../../assembly/crypto/self_test";
 import { CHANNEL_CONTROL, CHANNEL_DROPPED, channelPull, channelReset, channelSourceSlot } from "../../assembly/channel/channel";
 import { controlOpen } from "../../assembly/channel/control";
 import { boardsReset } from "../../assembly/distribution/board_table";
@@ -108,3 +108,253 @@ import { policyReset, trapInsert, trapRemove } from "../../assembly/distribution
 import { removalReset, removalTimeout } from "../../assembly/distribution/removal";
 import { reportPlacement } from "../../assembly/distribution/report";
 import { selectionReset } from "../../assembly/distribution/selection";
+import {
+  handleAcquire,
+  handleDatagram,
+  handleExpiring,
+  handleInstalled,
+  handleManagement,
+  handleSaLost,
+  handleSecureElement,
+  handleTimeout,
+  ikeDeadline,
+  ikePollEvent,
+  ikeReset,
+  setChildPlacement,
+} from "../../assembly/ike/endpoint";
+import {
+  EVENT_DIRECTION,
+  EVENT_INSTALL,
+  EVENT_KIND,
+  EVENT_LINK,
+  EVENT_LOCAL,
+  EVENT_RECORD,
+  EVENT_REMOTE,
+  EVENT_REMOVE,
+  EVENT_SPI,
+  EVENT_TRAP,
+  EVENT_UP,
+} from "../../assembly/ike/event";
+
+const DEFAULT_SA_CAPACITY: u32 = 1024;
+const REMOVALS: u32 = 1024;
+/** Exchanges of events between the cores in one poll, POLL_BATCH each way. */
+const JOIN_ROUNDS: u32 = 16;
+/** Links that one poll looks at after a board went away. */
+const LOST_BUDGET: u32 = 4096;
+
+let online: bool = false;
+
+export function boardMap(): usize {
+  return mapReset(BOARD_CLASS_IKE);
+}
+
+export function boardReset(): void {
+  online = false;
+  mapReset(BOARD_CLASS_IKE);
+  setState(STATE_SELF_TEST);
+  arenaReset();
+  dropsReset();
+  setDeadline(u64.MAX_VALUE);
+  trace(TRACE_MASK_BOARD, TRACE_BOARD_RESET, BOARD_CLASS_IKE, generation());
+  const config = configAddress();
+  const end = config + configLength();
+  if (!itemsValid(config, end) || !localAddressReset(config, end) || !channelReset()) {
+    refuse(REFUSAL_CONFIG);
+    return;
+  }
+  const item = itemFind(config, end, CONFIG_SA_CAPACITY);
+  const links = item != 0 ? itemU32(item) : DEFAULT_SA_CAPACITY;
+  if (links == 0 || links > LINK_MAX) {
+    refuse(REFUSAL_CONFIG);
+    return;
+  }
+  const passed = cryptoSelfTest();
+  trace(TRACE_MASK_BOARD, TRACE_SELF_TEST, passed ? 1 : 0);
+  if (!passed) {
+    refuse(REFUSAL_SELF_TEST);
+    return;
+  }
+  drbgSeed(entropy(), REG_ENTROPY_OCTETS);
+  zeroize(entropy(), REG_ENTROPY_OCTETS);
+  boardsReset();
+  selectionReset();
+  establishReset();
+  eventsReset();
+  const built =
+    poolReset() &&
+    portsReset(PORT_COUNT_IKE) &&
+    localDatabaseReset(links) &&
+    policyReset(links) &&
+    removalReset(REMOVALS) &&
+    ikeReset();
+  if (!built || arenaExhausted()) {
+    refuse(REFUSAL_RAM);
+    return;
+  }
+  setState(STATE_ONLINE);
+  online = true;
+}
+
+export function boardPoll(): u32 {
+  countPoll();
+  if (!online) return 0;
+  portsReclaim();
+  portsRefill();
+  pollManagement();
+  pollSecureElement();
+  pollChannel();
+  pollUnprotected();
+  pollProtected();
+  handleTimeout();
+  const establishAt = establishTimeout();
+  const removalAt = removalTimeout();
+  const quiet = joinCores();
+  portsRefill();
+  portsSettle();
+  setDeadline(min<u64>(ikeDeadline(), min<u64>(establishAt, removalAt)));
+  let bits: u32 = portsDrained() ? 0 : POLL_TRANSMIT_READY;
+  if (!quiet || lostPending()) bits |= POLL_MORE_WORK;
+  for (let port: u32 = 0; port < PORT_COUNT_IKE; port++) {
+    if (portPending(port) != 0) bits |= POLL_MORE_WORK;
+  }
+  return bits;
+}
+
+function pollManagement(): void {
+  for (let i: u32 = 0; i < POLL_BATCH; i++) {
+    const frame = receive(PORT_MANAGEMENT);
+    if (!frame) return;
+    if (frame.length < MANAGEMENT_HEADER || load<u32>(frame.start + MANAGEMENT_LENGTH) != frame.length) {
+      drop(frame, DROP_MANAGEMENT_MALFORMED);
+      continue;
+    }
+    const type = <u32>load<u16>(frame.start + MANAGEMENT_TYPE);
+    if (type == MANAGEMENT_BOARD_UP || type == MANAGEMENT_BOARD_DOWN) handleBoard(frame, type);
+    else handleManagement(frame);
+  }
+}
+
+/** BOARD_UP and BOARD_DOWN: the chassis announces its IPsec boards. */
+function handleBoard(frame: Frame, type: u32): void {
+  const body = frame.start + MANAGEMENT_HEADER;
+  const octets = frame.length - MANAGEMENT_HEADER;
+  let known = false;
+  if (type == MANAGEMENT_BOARD_UP && octets >= 44) {
+    known = boardUp(load<u32>(body), load<u32>(body, 4), load<u32>(body, 8), body + 12);
+    zeroize(body + 12, 32);
+    if (known) trace(TRACE_MASK_BOARD, TRACE_BOARD_UP, load<u32>(body), load<u32>(body, 4));
+  } else if (type == MANAGEMENT_BOARD_DOWN && octets >= 8) {
+    known = boardDown(load<u32>(body), load<u32>(body, 4));
+    if (known) trace(TRACE_MASK_BOARD, TRACE_BOARD_DOWN, load<u32>(body), load<u32>(body, 4));
+  }
+  if (known) consume(frame);
+  else drop(frame, DROP_MANAGEMENT_MALFORMED);
+}
+
+function pollSecureElement(): void {
+  for (let i: u32 = 0; i < POLL_BATCH; i++) {
+    const frame = receive(PORT_SECURE_ELEMENT);
+    if (!frame) return;
+    handleSecureElement(frame);
+  }
+}
+
+/** On its channel the IKE board hears control messages only: packets never come back through it (S706). */
+function pollChannel(): void {
+  for (let i: u32 = 0; i < POLL_BATCH; i++) {
+    const frame = receive(PORT_CHANNEL);
+    if (!frame) return;
+    const verdict = channelPull(frame);
+    if (verdict == CHANNEL_DROPPED) continue;
+    if (verdict != CHANNEL_CONTROL) {
+      drop(frame, DROP_CHANNEL_MALFORMED);
+      continue;
+    }
+    const slot = channelSourceSlot();
+    if (controlOpen(frame, slot)) handleControl(frame, slot);
+  }
+}
+
+function pollUnprotected(): void {
+  for (let i: u32 = 0; i < POLL_BATCH; i++) {
+    const frame = receive(PORT_UNPROTECTED);
+    if (!frame) return;
+    if (forwardUnprotected(frame) == FORWARD_IKE) handleDatagram(frame);
+  }
+}
+
+function pollProtected(): void {
+  for (let i: u32 = 0; i < POLL_BATCH; i++) {
+    const frame = receive(PORT_PROTECTED);
+    if (!frame) return;
+    forwardProtected(frame);
+  }
+}
+
+/** Carries the events of one core to the other; false when rounds ran out before both were quiet. */
+function joinCores(): bool {
+  let lost = LOST_BUDGET;
+  for (let round: u32 = 0; round < JOIN_ROUNDS; round++) {
+    let quiet = true;
+    for (let i: u32 = 0; i < POLL_BATCH; i++) {
+      const event = pollDistributionEvent();
+      if (!event) break;
+      quiet = false;
+      toIke(event);
+    }
+    if (lost > 0 && lostPending()) {
+      const number = pollLost(lost);
+      lost = number < 0 ? 0 : lost - 1;
+      if (number >= 0) {
+        quiet = false;
+        handleSaLost(<u32>number);
+      }
+    }
+    for (let i: u32 = 0; i < POLL_BATCH; i++) {
+      const event = ikePollEvent();
+      if (event == 0) break;
+      quiet = false;
+      toDistribution(event);
+    }
+    if (quiet) return true;
+  }
+  return false;
+}
+
+function toIke(event: DistributionEvent): void {
+  if (event.kind == DISTRIBUTION_INSTALLED) {
+    const link = linkAt(event.link);
+    if (link && event.direction == DIRECTION_INBOUND) {
+      const l = changetype<Link>(link);
+      setChildPlacement(event.link, l.slot, l.generation);
+      reportPlacement(event.link, event.spi, l.slot, l.generation, 0);
+    }
+    handleInstalled(event.link, event.spi, event.direction, 0);
+  } else if (event.kind == DISTRIBUTION_REFUSED) {
+    reportPlacement(event.link, event.spi, 0, 0, event.reason);
+    handleInstalled(event.link, event.spi, event.direction, event.reason);
+  } else if (event.kind == DISTRIBUTION_EXPIRING) {
+    handleExpiring(event.link, event.spi, event.reason);
+  } else if (event.kind == DISTRIBUTION_ACQUIRE) {
+    handleAcquire(event.spi);
+  }
+}
+
+function toDistribution(event: usize): void {
+  const kind = load<u32>(event + EVENT_KIND);
+  const link = load<u32>(event + EVENT_LINK);
+  if (kind == EVENT_INSTALL) {
+    establish(<usize>load<u32>(event + EVENT_RECORD));
+  } else if (kind == EVENT_REMOVE) {
+    withdraw(link, load<u32>(event + EVENT_SPI), load<u32>(event + EVENT_DIRECTION));
+  } else if (kind == EVENT_TRAP) {
+    if (load<u32>(event + EVENT_UP) == 0) {
+      trapRemove(link);
+      return;
+    }
+    const local = <usize>load<u32>(event + EVENT_RECORD);
+    const count = load<u32>(event + EVENT_LOCAL);
+    trapInsert(link, local, count, local + <usize>count * SELECTOR_OCTETS, load<u32>(event + EVENT_REMOTE));
+  }
+}

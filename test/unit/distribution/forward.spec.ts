@@ -1,0 +1,257 @@
+import {
+  REG_CONFIG_LENGTH,
+  REG_CONSUMED,
+  REG_DROPPED,
+  REG_HELD,
+  REG_IN,
+  REG_NOW,
+  REG_ORIGINATED,
+  REG_SENT,
+  REG_SLOT,
+} from "../../../assembly/abi/board";
+import { MAP_DROPS } from "../../../assembly/abi/board";
+import { CONFIG_IKE_SLOT, CONFIG_LINK_KIND, CONFIG_LOCAL_ADDRESS } from "../../../assembly/abi/config";
+import {
+  DROP_BOARD_OFFLINE,
+  DROP_ESP_MALFORMED,
+  DROP_IP_FRAGMENT,
+  DROP_IP_MALFORMED,
+  DROP_IP_NOT_FOR_US,
+  DROP_IP_VERSION,
+  DROP_NO_POLICY,
+  DROP_NO_SA_ACQUIRING,
+  DROP_NO_SA_ENTRY_IKE_BOARD,
+  DROP_PROTOCOL_UNKNOWN,
+  DROP_UDP_MALFORMED,
+  DROP_UDP_PORT,
+} from "../../../assembly/abi/drop";
+import { LINK_ATM } from "../../../assembly/abi/fabric";
+import { LINK_BITS, SELECTOR_END, SELECTOR_END_PORT, SELECTOR_FAMILY, SELECTOR_OCTETS, SELECTOR_START } from "../../../assembly/abi/message";
+import { DESCRIPTOR_ADDRESS, DESCRIPTOR_LINK, PORT_CHANNEL, PORT_COUNT_IKE, PORT_ENTRY_OCTETS, PORT_TX, RING_DESCRIPTORS } from "../../../assembly/abi/ring";
+import { MAP_PORT_TABLE } from "../../../assembly/abi/board";
+import { dropsReset } from "../../../assembly/bus/drop";
+import { Frame } from "../../../assembly/bus/frame";
+import { poolReset } from "../../../assembly/bus/pool";
+import { consume, originate, portsReset, portsSettle } from "../../../assembly/bus/port";
+import { channelReset } from "../../../assembly/channel/channel";
+import { boardOffline, boardOnline, boardsReset } from "../../../assembly/distribution/board_table";
+import { DISTRIBUTION_ACQUIRE, DistributionEvent, eventsReset, pollDistributionEvent } from "../../../assembly/distribution/event";
+import { FORWARD_DONE, FORWARD_IKE, forwardProtected, forwardUnprotected } from "../../../assembly/distribution/forward";
+import { localAddressReset } from "../../../assembly/distribution/local_address";
+import { LINK_LIVE, Link, linkAt, localDatabaseReset } from "../../../assembly/distribution/local_database";
+import { policyReset, trapInsert, trapRemove } from "../../../assembly/distribution/policy";
+import { arenaResetAt } from "../../../assembly/rt/arena";
+import { storeBE16, storeBE32 } from "../../../assembly/rt/bytes";
+import { itemWrite, itemWriteU32 } from "../../../assembly/rt/items";
+import { map } from "../../../assembly/rt/map";
+import { configAddress } from "../../../assembly/rt/registers";
+import { selectorTableInsert } from "../../../assembly/policy/selector_table";
+import { IPV4_FRAGMENT, ipv4Checksum, ipv4Emit } from "../../../assembly/wire/ipv4";
+import { udpEmit } from "../../../assembly/wire/udp";
+
+const ARENA: usize = 40 << 20;
+const arena: usize = <usize>memory.grow(<i32>(ARENA >> 16)) << 16;
+const scratch = memory.data(2 * SELECTOR_OCTETS + 8, 8);
+const SPI: u32 = (0x77 << LINK_BITS) | 9;
+const US: u32 = 0xc0000201;
+const PEER: u32 = 0xc0000202;
+
+function reset(): void {
+  arenaResetAt(arena, arena + ARENA);
+  for (let r: u32 = REG_IN; r <= REG_DROPPED; r += 8) store<u64>(map + r, 0);
+  store<u32>(map + REG_SLOT, 0);
+  store<u64>(map + REG_NOW, 1_000_000_000);
+  const config = configAddress();
+  let p = itemWriteU32(config, CONFIG_LINK_KIND, LINK_ATM);
+  p = itemWriteU32(p, CONFIG_IKE_SLOT, 0);
+  storeBE32(scratch, US);
+  p = itemWrite(p, CONFIG_LOCAL_ADDRESS, scratch, 4);
+  store<u32>(map + REG_CONFIG_LENGTH, <u32>(p - config));
+  dropsReset();
+  assert(channelReset() && localAddressReset(config, p), "CONFIG");
+  boardsReset();
+  eventsReset();
+  assert(poolReset() && portsReset(PORT_COUNT_IKE) && localDatabaseReset(64) && policyReset(64), "RAM");
+  boardOnline(4, 1, 10);
+  const link = changetype<Link>(linkAt(9));
+  link.spiIn = SPI;
+  link.spiOut = 0xabcdef01;
+  link.stateIn = LINK_LIVE;
+  link.stateOut = LINK_LIVE;
+  link.slot = 4;
+  link.generation = 1;
+}
+
+/** An IPv4 packet with `octets` behind its header, zeroed. */
+function packet(protocol: u32, octets: u32, source: u32 = PEER, destination: u32 = US): Frame {
+  const frame = changetype<Frame>(originate());
+  frame.length = 20 + octets;
+  memory.fill(frame.start, 0, frame.length);
+  ipv4Emit(frame.start, frame.length, protocol, source, destination, 64, 0, false, 1);
+  return frame;
+}
+
+function udp(port: u32, data: u32): Frame {
+  const frame = packet(17, 8 + data);
+  udpEmit(frame.start + 20, 4500, port, 8 + data);
+  return frame;
+}
+
+function drops(reason: u32): u64 {
+  return load<u64>(<usize>load<u32>(map + MAP_DROPS) + (reason << 3));
+}
+
+function sent(): u64 {
+  return load<u64>(map + REG_SENT);
+}
+
+/** The descriptor first posted on the channel. */
+function firstOnChannel(): usize {
+  const table = <usize>load<u32>(map + MAP_PORT_TABLE);
+  return <usize>load<u32>(table + PORT_CHANNEL * PORT_ENTRY_OCTETS + PORT_TX) + RING_DESCRIPTORS;
+}
+
+function selectors(): void {
+  memory.fill(scratch, 0, 2 * SELECTOR_OCTETS);
+  for (let i: u32 = 0; i < 2; i++) {
+    const s = scratch + i * SELECTOR_OCTETS;
+    store<u8>(s + SELECTOR_FAMILY, 4);
+    store<u16>(s + SELECTOR_END_PORT, 65535);
+    storeBE32(s + SELECTOR_START, 0x0a010000 + (i << 16));
+    storeBE32(s + SELECTOR_END, 0x0a0100ff + (i << 16));
+  }
+}
+
+describe("forward, unprotected side (S601 to S606)", () => {
+  beforeEach(reset);
+
+  test("ESP with an entry goes to its board in an LLC/SNAP capsule on its VC", () => {
+    const frame = packet(50, 64);
+    storeBE32(frame.start + 20, SPI);
+    expect(forwardUnprotected(frame)).toBe(FORWARD_DONE);
+    expect(sent()).toBe(1);
+    const d = firstOnChannel();
+    expect(load<u32>(d + DESCRIPTOR_LINK)).toBe(32 + 4);
+    const capsule = <usize>load<u32>(d + DESCRIPTOR_ADDRESS);
+    expect(bswap(load<u32>(capsule))).toBe(0xaaaa0300);
+    expect(bswap(load<u32>(capsule + 4))).toBe(0x00000800);
+  });
+
+  test("AH is looked up by its own SPI field", () => {
+    const frame = packet(51, 32);
+    storeBE32(frame.start + 24, SPI);
+    forwardUnprotected(frame);
+    expect(sent()).toBe(1);
+  });
+
+  test("UDP-encapsulated ESP, IKE behind the marker, a keepalive", () => {
+    const esp = udp(4500, 64);
+    storeBE32(esp.start + 28, SPI);
+    expect(forwardUnprotected(esp)).toBe(FORWARD_DONE);
+    expect(sent()).toBe(1);
+    const ike = udp(4500, 64);
+    expect(forwardUnprotected(ike)).toBe(FORWARD_IKE);
+    consume(ike);
+    const keepalive = udp(4500, 1);
+    store<u8>(keepalive.start + 28, 0xff);
+    expect(forwardUnprotected(keepalive)).toBe(FORWARD_DONE);
+    expect(load<u64>(map + REG_CONSUMED)).toBe(2);
+    const plain = udp(500, 28);
+    expect(forwardUnprotected(plain)).toBe(FORWARD_IKE);
+    consume(plain);
+  });
+
+  test("every other packet is dropped for its reason", () => {
+    const miss = packet(50, 64);
+    storeBE32(miss.start + 20, SPI ^ (1 << LINK_BITS));
+    forwardUnprotected(miss);
+    expect(drops(DROP_NO_SA_ENTRY_IKE_BOARD)).toBe(1);
+    forwardUnprotected(packet(50, 7));
+    forwardUnprotected(packet(51, 11));
+    expect(drops(DROP_ESP_MALFORMED)).toBe(2);
+    forwardUnprotected(packet(50, 64, PEER, US + 1));
+    expect(drops(DROP_IP_NOT_FOR_US)).toBe(1);
+    forwardUnprotected(packet(6, 64));
+    expect(drops(DROP_PROTOCOL_UNKNOWN)).toBe(1);
+    forwardUnprotected(udp(53, 20));
+    expect(drops(DROP_UDP_PORT)).toBe(1);
+    forwardUnprotected(udp(4500, 7));
+    forwardUnprotected(packet(17, 7));
+    expect(drops(DROP_UDP_MALFORMED)).toBe(2);
+    const fragment = packet(50, 64);
+    storeBE16(fragment.start + IPV4_FRAGMENT, 0x2000);
+    storeBE16(fragment.start + 10, 0);
+    storeBE16(fragment.start + 10, ipv4Checksum(fragment.start, 20));
+    forwardUnprotected(fragment);
+    expect(drops(DROP_IP_FRAGMENT)).toBe(1);
+    const damaged = packet(50, 64);
+    store<u8>(damaged.start + 8, 1);
+    forwardUnprotected(damaged);
+    const empty = packet(50, 64);
+    empty.length = 0;
+    forwardUnprotected(empty);
+    expect(drops(DROP_IP_MALFORMED)).toBe(2);
+    const six = packet(50, 64);
+    store<u8>(six.start, 0x60);
+    forwardUnprotected(six);
+    expect(drops(DROP_IP_VERSION)).toBe(1);
+    expect(load<u64>(map + REG_DROPPED)).toBe(12);
+    expect(sent()).toBe(0);
+  });
+
+  test("an entry whose board is gone", () => {
+    boardOffline(4, 1);
+    boardOnline(4, 2, 10);
+    const frame = packet(50, 64);
+    storeBE32(frame.start + 20, SPI);
+    forwardUnprotected(frame);
+    expect(drops(DROP_BOARD_OFFLINE)).toBe(1, "a new generation does not know the SA");
+  });
+
+  afterEach(conserved);
+});
+
+describe("forward, protected side", () => {
+  beforeEach(reset);
+
+  test("what the selectors cover goes to the board, the rest has no policy", () => {
+    selectors();
+    selectorTableInsert(scratch, 1, scratch + SELECTOR_OCTETS, 1, 9);
+    forwardProtected(packet(1, 64, 0x0a010002, 0x0a020002));
+    expect(sent()).toBe(1);
+    forwardProtected(packet(1, 64, 0x0a010002, 0x0a030002));
+    forwardProtected(packet(1, 64, 0x0a020002, 0x0a010002));
+    expect(drops(DROP_NO_POLICY)).toBe(2);
+  });
+
+  test("a trap acquires, and is gone when removed", () => {
+    selectors();
+    trapInsert(3, scratch, 1, scratch + SELECTOR_OCTETS, 1);
+    forwardProtected(packet(1, 64, 0x0a010002, 0x0a020002));
+    expect(drops(DROP_NO_SA_ACQUIRING)).toBe(1);
+    const event = changetype<DistributionEvent>(pollDistributionEvent());
+    expect(event.kind).toBe(DISTRIBUTION_ACQUIRE);
+    expect(event.spi).toBe(3);
+    trapRemove(3);
+    forwardProtected(packet(1, 64, 0x0a010002, 0x0a020002));
+    expect(drops(DROP_NO_POLICY)).toBe(1);
+  });
+
+  test("an SA takes precedence over the trap it fulfils", () => {
+    selectors();
+    trapInsert(3, scratch, 1, scratch + SELECTOR_OCTETS, 1);
+    selectorTableInsert(scratch, 1, scratch + SELECTOR_OCTETS, 1, 9);
+    forwardProtected(packet(1, 64, 0x0a010002, 0x0a020002));
+    expect(sent()).toBe(1);
+  });
+
+  afterEach(conserved);
+});
+
+function conserved(): void {
+  portsSettle();
+  expect(load<u32>(map + REG_HELD)).toBe(0);
+  const made = load<u64>(map + REG_IN) + load<u64>(map + REG_ORIGINATED);
+  const gone = load<u64>(map + REG_SENT) + load<u64>(map + REG_DROPPED) + load<u64>(map + REG_CONSUMED);
+  expect(made).toBe(gone);
+}
