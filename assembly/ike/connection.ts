@@ -1,0 +1,485 @@
+/**
+ * The configured connections and their children, in swanctl.conf's terms, as the operator loads them (CONNECTION_* and
+ * CHILD_* items of abi/management.ts).
+ *
+ * A connection is replaced by loading one of the same name: IKE_SAs of the old one keep it until they end. Refuses
+ * transport mode, AH, addresses other than IPv4, and whatever does not fit its fields, with a result and nothing changed.
+ */
+import {
+  CHILD_CLOSE_ACTION,
+  CHILD_DPD_ACTION,
+  CHILD_LIFE_TIME,
+  CHILD_LOCAL_TS,
+  CHILD_MODE,
+  CHILD_NAME,
+  CHILD_PROPOSAL,
+  CHILD_RAND_TIME,
+  CHILD_REKEY_BYTES,
+  CHILD_REKEY_PACKETS,
+  CHILD_REKEY_TIME,
+  CHILD_REMOTE_TS,
+  CHILD_REPLAY_WINDOW,
+  CHILD_START_ACTION,
+  CONNECTION_DPD_DELAY,
+  CONNECTION_ENCAP,
+  CONNECTION_LOCAL_ADDRESS,
+  CONNECTION_LOCAL_ID,
+  CONNECTION_NAME,
+  CONNECTION_OVER_TIME,
+  CONNECTION_PROPOSAL,
+  CONNECTION_RAND_TIME,
+  CONNECTION_REKEY_TIME,
+  CONNECTION_REMOTE_ADDRESS,
+  CONNECTION_REMOTE_ID,
+  CONNECTION_REMOTE_PORT,
+  RESULT_MALFORMED,
+  RESULT_OK,
+  RESULT_TABLE_FULL,
+  RESULT_UNSUPPORTED,
+  START_START,
+  TRANSFORM_OCTETS,
+} from "../abi/management";
+import { MODE_TUNNEL, SELECTOR_OCTETS } from "../abi/message";
+import { arenaTake } from "../rt/arena";
+import { loadBE32 } from "../rt/bytes";
+import { itemFirst, itemLength, itemNext, itemType, itemU32, itemU64, itemValue, itemsValid } from "../rt/items";
+import { IDENTITY_MAX } from "../wire/ike_payload/identification";
+import { TRANSFORM_PROPOSAL } from "./proposal";
+
+export const CONNECTIONS_MAX: u32 = 128;
+export const CHILD_CONFIGS_MAX: u32 = 256;
+export const NAME_MAX: u32 = 64;
+export const ADDRESSES_MAX: u32 = 4;
+export const TRANSFORMS_MAX: u32 = 64;
+export const TS_MAX: u32 = 16;
+
+@unmanaged
+export class Connection {
+  index: u32;
+  used: u32;
+  /** Unloaded or replaced: takes no new IKE_SA, goes when its last one does. */
+  retired: u32;
+  digest: u64;
+  nameLength: u32;
+  localCount: u32;
+  remoteCount: u32;
+  remotePort: u32;
+  transformCount: u32;
+  localIdLength: u32;
+  remoteIdLength: u32;
+  rekeyTime: u32;
+  overTime: u32;
+  randTime: u32;
+  dpdDelay: u32;
+  encap: u32;
+  /** Address of the literal that says why the last attempt failed, 0 none. */
+  failure: usize;
+  firstSa: i32;
+  saCount: u32;
+}
+
+const C_NAME: usize = offsetof<Connection>();
+const C_LOCAL: usize = C_NAME + NAME_MAX;
+const C_REMOTE: usize = C_LOCAL + ADDRESSES_MAX * 4;
+const C_TRANSFORMS: usize = C_REMOTE + ADDRESSES_MAX * 4;
+const C_LOCAL_ID: usize = C_TRANSFORMS + TRANSFORMS_MAX * TRANSFORM_OCTETS;
+const C_REMOTE_ID: usize = C_LOCAL_ID + 256;
+const C_OCTETS: usize = C_REMOTE_ID + 256;
+
+@unmanaged
+export class ChildConfig {
+  index: u32;
+  used: u32;
+  connection: u32;
+  nameLength: u32;
+  transformCount: u32;
+  localCount: u32;
+  remoteCount: u32;
+  startAction: u32;
+  dpdAction: u32;
+  closeAction: u32;
+  rekeyTime: u32;
+  lifeTime: u32;
+  randTime: u32;
+  replayWindow: u32;
+  rekeyPackets: u64;
+  rekeyBytes: u64;
+  /** CHILD_SAs of this configuration, whatever their state. */
+  liveCount: u32;
+  /** Failed attempts in a row. */
+  failures: u32;
+  /** Whether EVENT_TRAP told of it, and whether it waits to tell. */
+  trapped: u32;
+  trapEvent: u32;
+}
+
+const K_NAME: usize = offsetof<ChildConfig>();
+const K_TRANSFORMS: usize = K_NAME + NAME_MAX;
+const K_LOCAL: usize = K_TRANSFORMS + TRANSFORMS_MAX * TRANSFORM_OCTETS;
+const K_REMOTE: usize = K_LOCAL + TS_MAX * SELECTOR_OCTETS;
+const K_OCTETS: usize = K_REMOTE + TS_MAX * SELECTOR_OCTETS;
+
+let connections: usize = 0;
+let children: usize = 0;
+
+export function connectionsReset(): bool {
+  connections = arenaTake(CONNECTIONS_MAX * C_OCTETS);
+  children = arenaTake(CHILD_CONFIGS_MAX * K_OCTETS);
+  if (connections == 0 || children == 0) return false;
+  for (let i: u32 = 0; i < CONNECTIONS_MAX; i++) connectionAt(i).index = i;
+  for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) childConfigAt(i).index = i;
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline
+export function connectionAt(i: u32): Connection {
+  return changetype<Connection>(connections + <usize>i * C_OCTETS);
+}
+
+// @ts-ignore: decorator
+@inline
+export function childConfigAt(i: u32): ChildConfig {
+  return changetype<ChildConfig>(children + <usize>i * K_OCTETS);
+}
+
+export function connectionName(c: Connection): usize {
+  return changetype<usize>(c) + C_NAME;
+}
+export function connectionTransforms(c: Connection): usize {
+  return changetype<usize>(c) + C_TRANSFORMS;
+}
+export function connectionLocalId(c: Connection): usize {
+  return changetype<usize>(c) + C_LOCAL_ID;
+}
+export function connectionRemoteId(c: Connection): usize {
+  return changetype<usize>(c) + C_REMOTE_ID;
+}
+/** Address `i` of ours, of the peer's, as a number. */
+export function connectionLocal(c: Connection, i: u32): u32 {
+  return load<u32>(changetype<usize>(c) + C_LOCAL + <usize>(i << 2));
+}
+export function connectionRemote(c: Connection, i: u32): u32 {
+  return load<u32>(changetype<usize>(c) + C_REMOTE + <usize>(i << 2));
+}
+export function childName(k: ChildConfig): usize {
+  return changetype<usize>(k) + K_NAME;
+}
+export function childTransforms(k: ChildConfig): usize {
+  return changetype<usize>(k) + K_TRANSFORMS;
+}
+export function childLocalTs(k: ChildConfig): usize {
+  return changetype<usize>(k) + K_LOCAL;
+}
+export function childRemoteTs(k: ChildConfig): usize {
+  return changetype<usize>(k) + K_REMOTE;
+}
+
+export function connectionEncap(i: u32): bool {
+  return connectionAt(i).encap != 0;
+}
+
+/** True when the connection may be used between these two addresses. */
+export function connectionFits(c: Connection, local: u32, remote: u32): bool {
+  if (c.used == 0 || c.retired != 0) return false;
+  let fits = c.localCount == 0;
+  for (let i: u32 = 0; i < c.localCount; i++) if (connectionLocal(c, i) == local) fits = true;
+  if (!fits) return false;
+  if (c.remoteCount == 0) return true;
+  for (let i: u32 = 0; i < c.remoteCount; i++) if (connectionRemote(c, i) == remote) return true;
+  return false;
+}
+
+/** The first connection at or behind index `from` between these addresses, or -1. Those that name the peer come first. */
+export function connectionFind(local: u32, remote: u32): i32 {
+  let open = -1;
+  for (let i: u32 = 0; i < CONNECTIONS_MAX; i++) {
+    const c = connectionAt(i);
+    if (!connectionFits(c, local, remote)) continue;
+    if (c.remoteCount != 0) return <i32>i;
+    if (open < 0) open = <i32>i;
+  }
+  return open;
+}
+
+export function connectionByName(name: usize, length: u32): i32 {
+  for (let i: u32 = 0; i < CONNECTIONS_MAX; i++) {
+    const c = connectionAt(i);
+    if (c.used != 0 && c.retired == 0 && c.nameLength == length && memory.compare(connectionName(c), name, length) == 0) {
+      return <i32>i;
+    }
+  }
+  return -1;
+}
+
+export function childByName(name: usize, length: u32): i32 {
+  for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
+    const k = childConfigAt(i);
+    if (k.used == 0 || connectionAt(k.connection).retired != 0 || k.nameLength != length) continue;
+    if (memory.compare(childName(k), name, length) == 0) return <i32>i;
+  }
+  return -1;
+}
+
+/** FNV-1a of the items: the same connection loaded again changes nothing. */
+function digestOf(p: usize, end: usize): u64 {
+  let h: u64 = 0xcbf29ce484222325;
+  for (; p < end; p++) h = (h ^ <u64>load<u8>(p)) * 0x100000001b3;
+  return h;
+}
+
+/** Index of the connection that connectionLoad filled or found. */
+export let loadedConnection: u32 = 0;
+/** True when connectionLoad found the very same connection loaded already. */
+export let loadedBefore: bool = false;
+
+/** Loads a connection from the items from `start` to `end`; RESULT_*. The one that it replaces is the caller's to retire. */
+export function connectionLoad(start: usize, end: usize): u32 {
+  if (!itemsValid(start, end)) return RESULT_MALFORMED;
+  loadedBefore = false;
+  let c: Connection | null = null;
+  for (let i: u32 = 0; i < CONNECTIONS_MAX && !c; i++) if (connectionAt(i).used == 0) c = connectionAt(i);
+  if (!c) return RESULT_TABLE_FULL;
+  const index = c.index;
+  memory.fill(changetype<usize>(c), 0, C_OCTETS);
+  c.index = index;
+  c.firstSa = -1;
+  c.digest = digestOf(start, end);
+  c.remotePort = 0;
+  const result = itemsRead(c, start, end);
+  if (result == RESULT_OK) {
+    const before = connectionByName(connectionName(c), c.nameLength);
+    if (before < 0 || connectionAt(<u32>before).digest != c.digest) {
+      c.used = 1;
+      loadedConnection = index;
+      return RESULT_OK;
+    }
+    loadedConnection = <u32>before;
+    loadedBefore = true;
+  }
+  for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
+    const k = childConfigAt(i);
+    if (k.used != 0 && k.connection == index) k.used = 0;
+  }
+  return result;
+}
+
+function itemsRead(c: Connection, start: usize, end: usize): u32 {
+  let k: ChildConfig | null = null;
+  let proposals: u32 = 0;
+  let childProposals: u32 = 0;
+  for (let item = itemFirst(start, end); item != 0; item = itemNext(item, end)) {
+    const type = itemType(item);
+    let result: u32 = RESULT_OK;
+    if (type == CHILD_NAME) {
+      if (k && !childComplete(k)) return RESULT_MALFORMED;
+      k = childTake(c.index);
+      if (!k) return RESULT_TABLE_FULL;
+      childProposals = 0;
+      result = nameRead(item, childName(k));
+      k.nameLength = itemLength(item);
+    } else if (type == CHILD_PROPOSAL) {
+      if (!k) return RESULT_MALFORMED;
+      childProposals += 1;
+      result = transformsRead(item, childTransforms(k), k.transformCount, childProposals);
+      k.transformCount += itemLength(item) / TRANSFORM_OCTETS;
+    } else if (type >= CHILD_NAME) {
+      if (!k) return RESULT_MALFORMED;
+      result = childItem(k, item);
+    } else if (type == CONNECTION_PROPOSAL) {
+      proposals += 1;
+      result = transformsRead(item, connectionTransforms(c), c.transformCount, proposals);
+      c.transformCount += itemLength(item) / TRANSFORM_OCTETS;
+    } else {
+      result = connectionItem(c, item);
+    }
+    if (result != RESULT_OK) return result;
+  }
+  if (k && !childComplete(k)) return RESULT_MALFORMED;
+  return c.nameLength != 0 && c.transformCount != 0 ? RESULT_OK : RESULT_MALFORMED;
+}
+
+function childTake(connection: u32): ChildConfig | null {
+  for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
+    const k = childConfigAt(i);
+    if (k.used != 0) continue;
+    memory.fill(changetype<usize>(k), 0, K_OCTETS);
+    k.index = i;
+    k.used = 1;
+    k.connection = connection;
+    k.replayWindow = 32;
+    return k;
+  }
+  return null;
+}
+
+function childComplete(k: ChildConfig): bool {
+  return k.nameLength != 0 && k.transformCount != 0;
+}
+
+function nameRead(item: usize, to: usize): u32 {
+  const length = itemLength(item);
+  if (length == 0 || length > NAME_MAX) return RESULT_MALFORMED;
+  memory.copy(to, itemValue(item), length);
+  return RESULT_OK;
+}
+
+function transformsRead(item: usize, to: usize, count: u32, number: u32): u32 {
+  const length = itemLength(item);
+  if (length == 0 || length % TRANSFORM_OCTETS != 0) return RESULT_MALFORMED;
+  const more = length / TRANSFORM_OCTETS;
+  if (count + more > TRANSFORMS_MAX || number > 255) return RESULT_TABLE_FULL;
+  const at = to + <usize>count * TRANSFORM_OCTETS;
+  memory.copy(at, itemValue(item), length);
+  for (let i: u32 = 0; i < more; i++) store<u8>(at + <usize>i * TRANSFORM_OCTETS, <u8>number, TRANSFORM_PROPOSAL);
+  return RESULT_OK;
+}
+
+function addressRead(item: usize, to: usize, count: u32): u32 {
+  if (itemLength(item) == 16) return RESULT_UNSUPPORTED;
+  if (itemLength(item) != 4) return RESULT_MALFORMED;
+  if (count >= ADDRESSES_MAX) return RESULT_TABLE_FULL;
+  store<u32>(to + <usize>(count << 2), loadBE32(itemValue(item)));
+  return RESULT_OK;
+}
+
+function identityItem(item: usize, to: usize): u32 {
+  const length = itemLength(item);
+  if (length < 1 || length > IDENTITY_MAX) return RESULT_MALFORMED;
+  memory.copy(to, itemValue(item), length);
+  return RESULT_OK;
+}
+
+function connectionItem(c: Connection, item: usize): u32 {
+  const base = changetype<usize>(c);
+  switch (itemType(item)) {
+    case CONNECTION_NAME: {
+      c.nameLength = itemLength(item);
+      return nameRead(item, base + C_NAME);
+    }
+    case CONNECTION_LOCAL_ADDRESS: {
+      const result = addressRead(item, base + C_LOCAL, c.localCount);
+      c.localCount += 1;
+      return result;
+    }
+    case CONNECTION_REMOTE_ADDRESS: {
+      const result = addressRead(item, base + C_REMOTE, c.remoteCount);
+      c.remoteCount += 1;
+      return result;
+    }
+    case CONNECTION_LOCAL_ID: {
+      c.localIdLength = itemLength(item);
+      return identityItem(item, base + C_LOCAL_ID);
+    }
+    case CONNECTION_REMOTE_ID: {
+      c.remoteIdLength = itemLength(item);
+      return identityItem(item, base + C_REMOTE_ID);
+    }
+    case CONNECTION_REMOTE_PORT: {
+      c.remotePort = itemU32(item);
+      return c.remotePort < 65536 ? RESULT_OK : RESULT_MALFORMED;
+    }
+    case CONNECTION_REKEY_TIME: {
+      c.rekeyTime = itemU32(item);
+      return RESULT_OK;
+    }
+    case CONNECTION_OVER_TIME: {
+      c.overTime = itemU32(item);
+      return RESULT_OK;
+    }
+    case CONNECTION_RAND_TIME: {
+      c.randTime = itemU32(item);
+      return RESULT_OK;
+    }
+    case CONNECTION_DPD_DELAY: {
+      c.dpdDelay = itemU32(item);
+      return RESULT_OK;
+    }
+    case CONNECTION_ENCAP: {
+      c.encap = itemU32(item);
+      return RESULT_OK;
+    }
+    default:
+      return RESULT_UNSUPPORTED;
+  }
+}
+
+function selectorItem(item: usize, to: usize, count: u32): u32 {
+  if (itemLength(item) != SELECTOR_OCTETS) return RESULT_MALFORMED;
+  if (count >= TS_MAX) return RESULT_TABLE_FULL;
+  const family = load<u8>(itemValue(item));
+  if (family != 4 && family != 6) return RESULT_MALFORMED;
+  memory.copy(to + <usize>count * SELECTOR_OCTETS, itemValue(item), SELECTOR_OCTETS);
+  return RESULT_OK;
+}
+
+function childItem(k: ChildConfig, item: usize): u32 {
+  const base = changetype<usize>(k);
+  const value = itemU32(item);
+  switch (itemType(item)) {
+    case CHILD_LOCAL_TS: {
+      const result = selectorItem(item, base + K_LOCAL, k.localCount);
+      k.localCount += 1;
+      return result;
+    }
+    case CHILD_REMOTE_TS: {
+      const result = selectorItem(item, base + K_REMOTE, k.remoteCount);
+      k.remoteCount += 1;
+      return result;
+    }
+    case CHILD_MODE:
+      return value == MODE_TUNNEL ? RESULT_OK : RESULT_UNSUPPORTED;
+    case CHILD_START_ACTION: {
+      k.startAction = value;
+      return value <= START_START ? RESULT_OK : RESULT_MALFORMED;
+    }
+    case CHILD_DPD_ACTION: {
+      k.dpdAction = value;
+      return value <= START_START ? RESULT_OK : RESULT_MALFORMED;
+    }
+    case CHILD_CLOSE_ACTION: {
+      k.closeAction = value;
+      return value <= START_START ? RESULT_OK : RESULT_MALFORMED;
+    }
+    case CHILD_REKEY_TIME: {
+      k.rekeyTime = value;
+      return RESULT_OK;
+    }
+    case CHILD_LIFE_TIME: {
+      k.lifeTime = value;
+      return RESULT_OK;
+    }
+    case CHILD_RAND_TIME: {
+      k.randTime = value;
+      return RESULT_OK;
+    }
+    case CHILD_REPLAY_WINDOW: {
+      k.replayWindow = value;
+      return value < 65536 ? RESULT_OK : RESULT_MALFORMED;
+    }
+    case CHILD_REKEY_PACKETS: {
+      k.rekeyPackets = itemU64(item);
+      return RESULT_OK;
+    }
+    case CHILD_REKEY_BYTES: {
+      k.rekeyBytes = itemU64(item);
+      return RESULT_OK;
+    }
+    default:
+      return RESULT_UNSUPPORTED;
+  }
+}
+
+/** Frees a retired connection once nothing refers to it. */
+export function connectionRelease(c: Connection): void {
+  if (c.used == 0 || c.retired == 0 || c.saCount != 0) return;
+  for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
+    const k = childConfigAt(i);
+    if (k.used != 0 && k.connection == c.index && (k.liveCount != 0 || k.trapEvent != 0)) return;
+  }
+  for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
+    const k = childConfigAt(i);
+    if (k.used != 0 && k.connection == c.index) k.used = 0;
+  }
+  c.used = 0;
+}

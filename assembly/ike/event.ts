@@ -1,0 +1,238 @@
+/**
+ * What the IKE core tells the board about CHILD_SAs and traps, one record at a time.
+ *
+ * What is to be told is kept as bits of the CHILD_SA and of the child's configuration, strung together in order: there is
+ * no queue that could overflow. A CHILD_SA's keys are wiped once both its records were told, and its table entry is free
+ * once its removal was.
+ *
+ *   EVENT_INSTALL   LINK, SPI, DIRECTION, RECORD: an SA record of abi/message.ts
+ *   EVENT_REMOVE    LINK, SPI, DIRECTION
+ *   EVENT_TRAP      LINK: index of the child's configuration, UP; RECORD: selectors, LOCAL and REMOTE: how many
+ */
+import {
+  DIRECTION_INBOUND,
+  DIRECTION_OUTBOUND,
+  MODE_TUNNEL,
+  SA_DIRECTION,
+  SA_ENCRYPTION,
+  SA_FAMILY,
+  SA_FLAGS,
+  SA_FLAG_ESN,
+  SA_FLAG_UDP_ENCAPSULATION,
+  SA_HARD_OCTETS,
+  SA_INTEGRITY,
+  SA_KEYMAT,
+  SA_KEYMAT_LENGTH,
+  SA_KEYMAT_MAX,
+  SA_KEY_BITS,
+  SA_LINK,
+  SA_LOCAL_ADDRESS,
+  SA_LOCAL_PORT,
+  SA_LOCAL_TS_COUNT,
+  SA_MODE,
+  SA_PROTOCOL,
+  SA_RECORD_MAX,
+  SA_REMOTE_ADDRESS,
+  SA_REMOTE_PORT,
+  SA_REMOTE_TS_COUNT,
+  SA_REPLAY_WINDOW,
+  SA_SELECTORS,
+  SA_SOFT_OCTETS,
+  SA_SOFT_PACKETS,
+  SA_SPI,
+  SELECTOR_OCTETS,
+} from "../abi/message";
+import { Transform, transformFind } from "../crypto/transform";
+import { storeBE32, zeroize } from "../rt/bytes";
+import {
+  CHILD_EVENT_INSTALL_IN,
+  CHILD_EVENT_INSTALL_OUT,
+  CHILD_EVENT_REMOVE_IN,
+  CHILD_EVENT_REMOVE_OUT,
+  ChildSa,
+  childConfig,
+  childKeymat,
+  childRecycle,
+  childSaAt,
+  childSelectors,
+  childSuite,
+  childWipe,
+} from "./child_sa";
+import {
+  CHILD_CONFIGS_MAX,
+  ChildConfig,
+  TS_MAX,
+  childConfigAt,
+  childLocalTs,
+  childRemoteTs,
+  connectionAt,
+  connectionEncap,
+  connectionRelease,
+} from "./connection";
+import { ikeSaAt } from "./ike_sa";
+
+export const EVENT_INSTALL: u32 = 1;
+export const EVENT_REMOVE: u32 = 2;
+export const EVENT_TRAP: u32 = 3;
+
+/** The record that ikePollEvent returns. */
+export const EVENT_KIND: u32 = 0;
+export const EVENT_LINK: u32 = 4;
+export const EVENT_SPI: u32 = 8;
+export const EVENT_DIRECTION: u32 = 12;
+export const EVENT_RECORD: u32 = 16;
+export const EVENT_UP: u32 = 20;
+export const EVENT_LOCAL: u32 = 24;
+export const EVENT_REMOTE: u32 = 28;
+export const EVENT_OCTETS: u32 = 32;
+
+const event: usize = memory.data(EVENT_OCTETS, 8);
+const record: usize = memory.data(SA_RECORD_MAX, 16);
+const traps: usize = memory.data(2 * TS_MAX * SELECTOR_OCTETS, 8);
+
+let first: i32 = -1;
+let last: i32 = -1;
+let trapsWaiting: u32 = 0;
+
+export function eventsReset(): void {
+  first = -1;
+  last = -1;
+  trapsWaiting = 0;
+}
+
+/** Adds CHILD_EVENT_* bits to what is to be told of a CHILD_SA. */
+export function eventRaise(child: ChildSa, bits: u32): void {
+  child.events |= bits;
+  if (child.queued != 0) return;
+  child.queued = 1;
+  child.nextEvent = -1;
+  if (last < 0) first = <i32>child.link;
+  else childSaAt(<u32>last).nextEvent = <i32>child.link;
+  last = <i32>child.link;
+}
+
+/** Tells of a trap that is set or gone, if that is news. */
+export function eventTrap(config: ChildConfig, up: bool): void {
+  const value: u32 = up ? 1 : 0;
+  if (config.trapped == value) return;
+  config.trapped = value;
+  if (config.trapEvent == 0) trapsWaiting += 1;
+  config.trapEvent = 1;
+}
+
+/** The address of the next record, valid until the next call, or 0. */
+export function eventNext(): usize {
+  zeroize(record + SA_KEYMAT, SA_KEYMAT_MAX);
+  if (trapsWaiting != 0) {
+    const told = trapNext();
+    if (told != 0) return told;
+  }
+  while (first >= 0) {
+    const child = childSaAt(<u32>first);
+    const events = child.events;
+    if (events == 0) {
+      first = child.nextEvent;
+      if (first < 0) last = -1;
+      child.queued = 0;
+      child.nextEvent = -1;
+      // Detached and told: nothing names it any more.
+      if (child.sa < 0) childRecycle(child);
+      continue;
+    }
+    // Inbound before outbound, so that we can receive before we send.
+    const bit = events & (0 - events);
+    child.events = events & ~bit;
+    if (bit == CHILD_EVENT_INSTALL_IN || bit == CHILD_EVENT_INSTALL_OUT) {
+      if (child.sa < 0) continue;
+      const outbound = bit == CHILD_EVENT_INSTALL_OUT;
+      recordFill(child, outbound);
+      if ((child.events & (CHILD_EVENT_INSTALL_IN | CHILD_EVENT_INSTALL_OUT)) == 0) childWipe(child);
+      return tell(EVENT_INSTALL, child, outbound);
+    }
+    return tell(EVENT_REMOVE, child, bit == CHILD_EVENT_REMOVE_OUT);
+  }
+  return 0;
+}
+
+function tell(kind: u32, child: ChildSa, outbound: bool): usize {
+  store<u32>(event + EVENT_KIND, kind);
+  store<u32>(event + EVENT_LINK, child.link);
+  store<u32>(event + EVENT_SPI, outbound ? child.spiOut : child.spiIn);
+  store<u32>(event + EVENT_DIRECTION, outbound ? DIRECTION_OUTBOUND : DIRECTION_INBOUND);
+  store<u32>(event + EVENT_RECORD, kind == EVENT_INSTALL ? <u32>record : 0);
+  return event;
+}
+
+function trapNext(): usize {
+  for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
+    const config = childConfigAt(i);
+    if (config.used == 0 || config.trapEvent == 0) continue;
+    config.trapEvent = 0;
+    trapsWaiting -= 1;
+    memory.copy(traps, childLocalTs(config), config.localCount * SELECTOR_OCTETS);
+    memory.copy(traps + config.localCount * SELECTOR_OCTETS, childRemoteTs(config), config.remoteCount * SELECTOR_OCTETS);
+    store<u32>(event + EVENT_KIND, EVENT_TRAP);
+    store<u32>(event + EVENT_LINK, i);
+    store<u32>(event + EVENT_SPI, 0);
+    store<u32>(event + EVENT_DIRECTION, DIRECTION_OUTBOUND);
+    store<u32>(event + EVENT_RECORD, <u32>traps);
+    store<u32>(event + EVENT_UP, config.trapped);
+    store<u32>(event + EVENT_LOCAL, config.localCount);
+    store<u32>(event + EVENT_REMOTE, config.remoteCount);
+    connectionRelease(connectionAt(config.connection));
+    return event;
+  }
+  trapsWaiting = 0;
+  return 0;
+}
+
+/** SA_FLAG_* of a CHILD_SA. */
+export function childFlags(child: ChildSa): u32 {
+  let flags: u32 = childSuite(child).esn != 0 ? SA_FLAG_ESN : 0;
+  if (child.sa >= 0) {
+    const sa = ikeSaAt(<u32>child.sa);
+    // RFC 7296 2.23: ESP goes in UDP when there is a NAT, or when we were told to pretend that there is one.
+    if (sa.nat != 0 || (sa.connection >= 0 && connectionEncap(<u32>sa.connection))) flags |= SA_FLAG_UDP_ENCAPSULATION;
+  }
+  return flags;
+}
+
+function recordFill(child: ChildSa, outbound: bool): void {
+  const sa = ikeSaAt(<u32>child.sa);
+  const suite = childSuite(child);
+  const config = childConfig(child);
+  const row = changetype<Transform>(transformFind(suite.encryption, suite.keyBits, suite.integrity));
+  memory.fill(record, 0, SA_SELECTORS);
+  store<u32>(record, child.link, SA_LINK);
+  store<u32>(record, outbound ? child.spiOut : child.spiIn, SA_SPI);
+  store<u8>(record, <u8>(outbound ? DIRECTION_OUTBOUND : DIRECTION_INBOUND), SA_DIRECTION);
+  store<u8>(record, 50, SA_PROTOCOL);
+  store<u8>(record, <u8>MODE_TUNNEL, SA_MODE);
+  store<u8>(record, <u8>childFlags(child), SA_FLAGS);
+  store<u16>(record, <u16>suite.encryption, SA_ENCRYPTION);
+  store<u16>(record, <u16>suite.keyBits, SA_KEY_BITS);
+  store<u16>(record, <u16>suite.integrity, SA_INTEGRITY);
+  store<u16>(record, <u16>config.replayWindow, SA_REPLAY_WINDOW);
+  store<u8>(record, 4, SA_FAMILY);
+  store<u8>(record, <u8>child.localCount, SA_LOCAL_TS_COUNT);
+  store<u8>(record, <u8>child.remoteCount, SA_REMOTE_TS_COUNT);
+  const keymat = row.keyOctets + row.saltOctets + row.integrityKeyOctets;
+  store<u16>(record, <u16>keymat, SA_KEYMAT_LENGTH);
+  store<u16>(record, <u16>sa.localPort, SA_LOCAL_PORT);
+  store<u16>(record, <u16>sa.remotePort, SA_REMOTE_PORT);
+  storeBE32(record + SA_LOCAL_ADDRESS, sa.local);
+  storeBE32(record + SA_REMOTE_ADDRESS, sa.remote);
+  store<u64>(record, config.rekeyPackets, SA_SOFT_PACKETS);
+  store<u64>(record, config.rekeyBytes, SA_SOFT_OCTETS);
+  store<u64>(record, 0, SA_HARD_OCTETS);
+  memory.copy(record + SA_KEYMAT, childKeymat(child, outbound), keymat);
+  memory.copy(record + SA_SELECTORS, childSelectors(child), (child.localCount + child.remoteCount) * SELECTOR_OCTETS);
+}
+
+/** Tells of everything again that a removed CHILD_SA leaves: both directions. */
+export function eventRemove(child: ChildSa): void {
+  // What was never told as installed need not be told as removed.
+  const never = child.events & (CHILD_EVENT_INSTALL_IN | CHILD_EVENT_INSTALL_OUT);
+  child.events &= ~never;
+  eventRaise(child, (CHILD_EVENT_REMOVE_IN | CHILD_EVENT_REMOVE_OUT) & ~(never << 2));
+}

@@ -1,0 +1,389 @@
+/**
+ * The table of IKE_SAs (RFC 7296 section 2): records of fixed size, taken from a stack, found by our own SPI, which carries
+ * the index in its last two octets, or, while only the peer's first message is known, by a hash of its SPI and address.
+ *
+ * A record's GENERATION changes each time it is freed, so that an answer meant for its former holder finds nobody.
+ * Keys are wiped on free. Refuses more half-open IKE_SAs as responder than a quarter of the table, so that a flood of
+ * first messages leaves room for those that are established (RFC 7296 2.6).
+ */
+import { IKE_STATE_CONNECTING, IKE_STATE_ESTABLISHED, IKE_STATE_FREE } from "../abi/management";
+import { TRACE_IKE_STATE, TRACE_MASK_IKE } from "../abi/trace";
+import { drbgGenerate, drbgU32 } from "../crypto/drbg";
+import { arenaTake } from "../rt/arena";
+import { zeroize } from "../rt/bytes";
+import { trace } from "../rt/trace";
+import { connectionAt, connectionRelease } from "./connection";
+import { SUITE_OCTETS, Suite } from "./proposal";
+import { ikeSaCapacity } from "./settings";
+import { ikeMayMove } from "./state";
+
+/** What the exchange that we initiated waits for. */
+export const OUT_NONE: u32 = 0;
+export const OUT_INIT_KEY: u32 = 1;
+export const OUT_INIT: u32 = 2;
+export const OUT_INIT_AGREE: u32 = 3;
+export const OUT_AUTH_SIGN: u32 = 4;
+export const OUT_AUTH: u32 = 5;
+export const OUT_AUTH_VERIFY: u32 = 6;
+export const OUT_CHILD_KEY: u32 = 7;
+export const OUT_CHILD: u32 = 8;
+export const OUT_CHILD_AGREE: u32 = 9;
+export const OUT_REKEY_KEY: u32 = 10;
+export const OUT_REKEY: u32 = 11;
+export const OUT_REKEY_AGREE: u32 = 12;
+export const OUT_LIVENESS: u32 = 13;
+export const OUT_DELETE_CHILD: u32 = 14;
+export const OUT_DELETE_IKE: u32 = 15;
+
+/** What the exchange that the peer initiated waits for. */
+export const IN_NONE: u32 = 0;
+export const IN_INIT_KEY: u32 = 1;
+export const IN_INIT_AGREE: u32 = 2;
+export const IN_AUTH_VERIFY: u32 = 3;
+export const IN_AUTH_SIGN: u32 = 4;
+export const IN_AUTH_INSTALL: u32 = 5;
+export const IN_CHILD_KEY: u32 = 6;
+export const IN_CHILD_AGREE: u32 = 7;
+export const IN_CHILD_INSTALL: u32 = 8;
+export const IN_REKEY_KEY: u32 = 9;
+export const IN_REKEY_AGREE: u32 = 10;
+
+/** What is to be done when the window allows it. */
+export const WANT_LIVENESS: u32 = 1;
+export const WANT_DELETE: u32 = 2;
+export const WANT_REKEY: u32 = 4;
+
+export const NAT_LOCAL: u32 = 1;
+export const NAT_REMOTE: u32 = 2;
+
+/** Octets of a message that is kept for retransmission; a longer one is refused. */
+export const RETAINED_MAX: u32 = 4096;
+export const NONCE_OCTETS: u32 = 32;
+export const KE_VALUE_MAX: u32 = 512;
+export const COOKIE_MAX: u32 = 64;
+/** Octets for one SK_* key: the longest PRF output, or a cipher key with its salt. */
+export const SK_KEY_MAX: u32 = 64;
+
+@unmanaged
+export class IkeSa {
+  index: u32;
+  generation: u32;
+  state: u32;
+  uniqueId: u32;
+  connection: i32;
+  /** 1: we are the original initiator. */
+  initiator: u32;
+  /** As they stand on the wire. */
+  spiI: u64;
+  spiR: u64;
+
+  local: u32;
+  remote: u32;
+  localPort: u32;
+  remotePort: u32;
+  nat: u32;
+
+  /** Next IV of ours. */
+  iv: u64;
+  outId: u32;
+  inId: u32;
+  outStep: u32;
+  inStep: u32;
+  outTries: u32;
+  outLimit: u32;
+  outDelay: u64;
+  outLength: u32;
+  inLength: u32;
+  /** The CHILD_SA, and the IKE_SA, that the exchange in hand is about; -1 none. */
+  outChild: i32;
+  inChild: i32;
+  outSa: i32;
+  inSa: i32;
+  /** Key id in the secure element of the share that we sent. */
+  outKey: u32;
+  inKey: u32;
+  method: u32;
+  inMethod: u32;
+  /** The peer's request, decrypted, that waits; frame address. */
+  held: usize;
+  want: u32;
+  /** 1: the operator ended it; nothing restarts. */
+  terminated: u32;
+  halfOpen: u32;
+  retries: u32;
+
+  firstChild: i32;
+  connectionNext: i32;
+  connectionPrevious: i32;
+  hashNext: i32;
+  hashed: u32;
+
+  established: u64;
+  lastHeard: u64;
+  peerNonceLength: u32;
+  localIdLength: u32;
+  peerIdLength: u32;
+  cookieLength: u32;
+  keOwnLength: u32;
+  kePeerLength: u32;
+  initSentLength: u32;
+  initReceivedLength: u32;
+  lifeStage: u32;
+}
+
+const AT_SUITE: usize = (offsetof<IkeSa>() + 7) & ~7;
+const AT_KEYS: usize = AT_SUITE + SUITE_OCTETS;
+const AT_NONCE: usize = AT_KEYS + 7 * SK_KEY_MAX;
+const AT_PEER_NONCE: usize = AT_NONCE + NONCE_OCTETS;
+const AT_LOCAL_ID: usize = AT_PEER_NONCE + 256;
+const AT_PEER_ID: usize = AT_LOCAL_ID + 256;
+const AT_COOKIE: usize = AT_PEER_ID + 256;
+const AT_KE_OWN: usize = AT_COOKIE + COOKIE_MAX;
+const AT_KE_PEER: usize = AT_KE_OWN + KE_VALUE_MAX;
+const AT_REQUEST: usize = AT_KE_PEER + KE_VALUE_MAX;
+const AT_RESPONSE: usize = AT_REQUEST + RETAINED_MAX;
+const AT_INIT_SENT: usize = AT_RESPONSE + RETAINED_MAX;
+const AT_INIT_RECEIVED: usize = AT_INIT_SENT + RETAINED_MAX;
+const SA_OCTETS: usize = (AT_INIT_RECEIVED + RETAINED_MAX + 63) & ~63;
+
+export const KEY_D: u32 = 0;
+export const KEY_AI: u32 = 1;
+export const KEY_AR: u32 = 2;
+export const KEY_EI: u32 = 3;
+export const KEY_ER: u32 = 4;
+export const KEY_PI: u32 = 5;
+export const KEY_PR: u32 = 6;
+
+const SPI_INDEX_OCTETS: u32 = 2;
+
+let table: usize = 0;
+let stack: usize = 0;
+let free: u32 = 0;
+let buckets: usize = 0;
+let bucketMask: u32 = 0;
+let halfOpen: u32 = 0;
+let uniqueIds: u32 = 0;
+
+export function ikeSasReset(): bool {
+  table = arenaTake(<usize>ikeSaCapacity * SA_OCTETS);
+  stack = arenaTake(<usize>ikeSaCapacity * 4);
+  let size: u32 = 64;
+  while (size < ikeSaCapacity) size <<= 1;
+  bucketMask = size - 1;
+  buckets = arenaTake(<usize>size * 4);
+  if (table == 0 || stack == 0 || buckets == 0) return false;
+  memory.fill(buckets, 0xff, <usize>size * 4);
+  free = ikeSaCapacity;
+  halfOpen = 0;
+  uniqueIds = 0;
+  for (let i: u32 = 0; i < ikeSaCapacity; i++) {
+    ikeSaAt(i).index = i;
+    store<u32>(stack + (<usize>i << 2), ikeSaCapacity - 1 - i);
+  }
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline
+export function ikeSaAt(i: u32): IkeSa {
+  return changetype<IkeSa>(table + <usize>i * SA_OCTETS);
+}
+
+export function ikeSuite(sa: IkeSa): Suite {
+  return changetype<Suite>(changetype<usize>(sa) + AT_SUITE);
+}
+export function ikeKey(sa: IkeSa, key: u32): usize {
+  return changetype<usize>(sa) + AT_KEYS + <usize>(key * SK_KEY_MAX);
+}
+export function ikeNonce(sa: IkeSa): usize {
+  return changetype<usize>(sa) + AT_NONCE;
+}
+export function ikePeerNonce(sa: IkeSa): usize {
+  return changetype<usize>(sa) + AT_PEER_NONCE;
+}
+export function ikeLocalId(sa: IkeSa): usize {
+  return changetype<usize>(sa) + AT_LOCAL_ID;
+}
+export function ikePeerId(sa: IkeSa): usize {
+  return changetype<usize>(sa) + AT_PEER_ID;
+}
+export function ikeCookie(sa: IkeSa): usize {
+  return changetype<usize>(sa) + AT_COOKIE;
+}
+export function ikeKeOwn(sa: IkeSa): usize {
+  return changetype<usize>(sa) + AT_KE_OWN;
+}
+export function ikeKePeer(sa: IkeSa): usize {
+  return changetype<usize>(sa) + AT_KE_PEER;
+}
+export function ikeRequest(sa: IkeSa): usize {
+  return changetype<usize>(sa) + AT_REQUEST;
+}
+export function ikeResponse(sa: IkeSa): usize {
+  return changetype<usize>(sa) + AT_RESPONSE;
+}
+export function ikeInitSent(sa: IkeSa): usize {
+  return changetype<usize>(sa) + AT_INIT_SENT;
+}
+export function ikeInitReceived(sa: IkeSa): usize {
+  return changetype<usize>(sa) + AT_INIT_RECEIVED;
+}
+
+export function ikeOwnSpi(sa: IkeSa): u64 {
+  return sa.initiator != 0 ? sa.spiI : sa.spiR;
+}
+export function ikePeerSpi(sa: IkeSa): u64 {
+  return sa.initiator != 0 ? sa.spiR : sa.spiI;
+}
+
+const drawn: usize = memory.data(8, 8);
+
+/** A fresh SPI of ours: 48 random bits, then the index in the last two octets. */
+function spiDraw(index: u32): u64 {
+  do {
+    drbgGenerate(drawn, 8 - SPI_INDEX_OCTETS);
+  } while ((load<u64>(drawn) & 0xffffffffffff) == 0);
+  store<u8>(drawn, <u8>(index >> 8), 6);
+  store<u8>(drawn, <u8>index, 7);
+  return load<u64>(drawn);
+}
+
+/** True when another half-open responder may be taken. */
+export function ikeHalfOpenRoom(): bool {
+  return halfOpen < max<u32>(1, ikeSaCapacity >> 2);
+}
+
+export function ikeHalfOpenCount(): u32 {
+  return halfOpen;
+}
+
+/** Takes a record: CONNECTING, with an SPI of ours; null when the table is full. */
+export function ikeSaTake(initiator: bool): IkeSa | null {
+  if (free == 0) return null;
+  free -= 1;
+  const index = load<u32>(stack + (<usize>free << 2));
+  const sa = ikeSaAt(index);
+  const generation = sa.generation;
+  memory.fill(changetype<usize>(sa), 0, AT_REQUEST);
+  sa.index = index;
+  sa.generation = generation;
+  sa.connection = -1;
+  sa.outChild = -1;
+  sa.inChild = -1;
+  sa.outSa = -1;
+  sa.inSa = -1;
+  sa.firstChild = -1;
+  sa.connectionNext = -1;
+  sa.connectionPrevious = -1;
+  sa.hashNext = -1;
+  sa.initiator = initiator ? 1 : 0;
+  const spi = spiDraw(index);
+  if (initiator) sa.spiI = spi;
+  else sa.spiR = spi;
+  uniqueIds += 1;
+  sa.uniqueId = uniqueIds;
+  ikeMove(sa, IKE_STATE_CONNECTING);
+  return sa;
+}
+
+/** Counts a responder as half-open until it is established or freed. */
+export function ikeHalfOpen(sa: IkeSa, on: bool): void {
+  const value: u32 = on ? 1 : 0;
+  if (sa.halfOpen == value) return;
+  sa.halfOpen = value;
+  if (on) halfOpen += 1;
+  else halfOpen -= 1;
+}
+
+export function ikeMove(sa: IkeSa, state: u32): void {
+  assert(ikeMayMove(sa.state, state), "illegal move of an IKE_SA");
+  trace(TRACE_MASK_IKE, TRACE_IKE_STATE, sa.index, sa.state, state);
+  sa.state = state;
+  if (state == IKE_STATE_ESTABLISHED) ikeHalfOpen(sa, false);
+}
+
+/** Gives a record back: keys wiped, unlinked, its generation over. Children, jobs and deadlines are the caller's. */
+export function ikeSaFree(sa: IkeSa): void {
+  ikeHalfOpen(sa, false);
+  ikeUnhash(sa);
+  ikeUnlink(sa);
+  zeroize(changetype<usize>(sa) + AT_KEYS, 7 * SK_KEY_MAX);
+  ikeMove(sa, IKE_STATE_FREE);
+  sa.generation = (sa.generation + 1) & 0xffff;
+  store<u32>(stack + (<usize>free << 2), sa.index);
+  free += 1;
+}
+
+/** The IKE_SA that our SPI names, or null. */
+export function ikeFind(spi: u64): IkeSa | null {
+  const index = (<u32>(spi >> 48) & 0xff) << 8 | <u32>(spi >> 56);
+  if (index >= ikeSaCapacity) return null;
+  const sa = ikeSaAt(index);
+  return sa.state != IKE_STATE_FREE && ikeOwnSpi(sa) == spi ? sa : null;
+}
+
+function bucketOf(spi: u64, remote: u32): usize {
+  let h = spi ^ (<u64>remote * 0x9e3779b97f4a7c15);
+  h = (h ^ (h >> 29)) * 0xbf58476d1ce4e5b9;
+  return buckets + ((<usize>(h >> 32) & <usize>bucketMask) << 2);
+}
+
+/** Makes a responder findable by its peer's first message. */
+export function ikeHash(sa: IkeSa): void {
+  const bucket = bucketOf(sa.spiI, sa.remote);
+  sa.hashNext = load<i32>(bucket);
+  sa.hashed = <u32>bucket;
+  store<i32>(bucket, <i32>sa.index);
+}
+
+function ikeUnhash(sa: IkeSa): void {
+  if (sa.hashed == 0) return;
+  let at: usize = sa.hashed;
+  while (load<i32>(at) != <i32>sa.index) {
+    assert(load<i32>(at) >= 0, "an IKE_SA is missing in its bucket");
+    at = changetype<usize>(ikeSaAt(<u32>load<i32>(at))) + offsetof<IkeSa>("hashNext");
+  }
+  store<i32>(at, sa.hashNext);
+  sa.hashed = 0;
+}
+
+/** The responder that the peer's first message belongs to, or null. */
+export function ikeFindInit(spiI: u64, remote: u32): IkeSa | null {
+  let i = load<i32>(bucketOf(spiI, remote));
+  // The chain is short while the table is: addresses that collide on purpose are bounded by the half-open share.
+  while (i >= 0) {
+    const sa = ikeSaAt(<u32>i);
+    if (sa.spiI == spiI && sa.remote == remote) return sa;
+    i = sa.hashNext;
+  }
+  return null;
+}
+
+/** Puts an IKE_SA on its connection's list. */
+export function ikeLink(sa: IkeSa, connection: i32): void {
+  ikeUnlink(sa);
+  const c = connectionAt(<u32>connection);
+  sa.connection = connection;
+  sa.connectionNext = c.firstSa;
+  sa.connectionPrevious = -1;
+  if (c.firstSa >= 0) ikeSaAt(<u32>c.firstSa).connectionPrevious = <i32>sa.index;
+  c.firstSa = <i32>sa.index;
+  c.saCount += 1;
+}
+
+function ikeUnlink(sa: IkeSa): void {
+  if (sa.connection < 0) return;
+  const c = connectionAt(<u32>sa.connection);
+  if (sa.connectionNext >= 0) ikeSaAt(<u32>sa.connectionNext).connectionPrevious = sa.connectionPrevious;
+  if (sa.connectionPrevious >= 0) ikeSaAt(<u32>sa.connectionPrevious).connectionNext = sa.connectionNext;
+  else c.firstSa = sa.connectionNext;
+  c.saCount -= 1;
+  sa.connection = -1;
+  connectionRelease(c);
+}
+
+/** A random part of up to `seconds`, in nanoseconds: spreads timers (rand_time). */
+export function jitter(seconds: u32): u64 {
+  if (seconds == 0) return 0;
+  return ((<u64>drbgU32() * <u64>seconds) >> 32) * 1000000000 + <u64>(drbgU32() % 1000000000);
+}

@@ -1,0 +1,262 @@
+/**
+ * Proposals (RFC 7296 section 2.7, 3.3): which suite two sides agree on.
+ *
+ * Ours are lists of transforms as in abi/management.ts, with the number of the proposal in octet 1. As responder our own
+ * order of preference decides, for proposals and for the transforms in one, as strongSwan's does by default. A suite is
+ * agreed only if a kernel exists for it (crypto/transform.ts, crypto/prf.ts).
+ */
+import { TRANSFORM_ID, TRANSFORM_KEY_BITS, TRANSFORM_OCTETS, TRANSFORM_TYPE } from "../abi/management";
+import { prfOctets } from "../crypto/prf";
+import { transformFind } from "../crypto/transform";
+import { Writer } from "../wire/ike_message";
+import {
+  PROPOSAL_NUMBER,
+  PROPOSAL_PROTOCOL,
+  PROTOCOL_ID_ESP,
+  PROTOCOL_ID_IKE,
+  TRANSFORM_ENCR,
+  TRANSFORM_ESN,
+  TRANSFORM_INTEG,
+  TRANSFORM_KE,
+  TRANSFORM_PRF,
+  proposalBegin,
+  proposalEnd,
+  proposalNext,
+  proposalSpi,
+  proposalSpiOctets,
+  saBegin,
+  saEnd,
+  transformFirst,
+  transformId,
+  transformKeyBits,
+  transformNext,
+  transformType,
+  transformWrite,
+} from "../wire/ike_payload/sa";
+
+/** Octet of a transform of ours that numbers its proposal, from 1. */
+export const TRANSFORM_PROPOSAL: u32 = 1;
+
+/** What was agreed on. */
+@unmanaged
+export class Suite {
+  number: u32;
+  protocol: u32;
+  encryption: u32;
+  keyBits: u32;
+  prf: u32;
+  integrity: u32;
+  ke: u32;
+  esn: u32;
+}
+
+export const SUITE_OCTETS: usize = offsetof<Suite>();
+
+/** Address of the peer's SPI in the proposal that proposalSelect chose. */
+export let selectedSpi: usize = 0;
+
+let pickedId: u32 = 0;
+let pickedBits: u32 = 0;
+
+/** The first of our transforms of `type` in proposal `number` that the wire proposal has too, or `otherwise` if both lack it. */
+function pick(own: usize, count: u32, number: u32, wire: usize, type: u32, otherwise: u32): bool {
+  let ours = false;
+  for (let i: u32 = 0; i < count; i++) {
+    const t = own + <usize>i * TRANSFORM_OCTETS;
+    if (load<u8>(t, TRANSFORM_PROPOSAL) != <u8>number || load<u8>(t, TRANSFORM_TYPE) != <u8>type) continue;
+    ours = true;
+    const id = <u32>load<u16>(t, TRANSFORM_ID);
+    const bits = <u32>load<u16>(t, TRANSFORM_KEY_BITS);
+    if (wireHas(wire, type, id, bits, otherwise)) {
+      pickedId = id;
+      pickedBits = bits;
+      return true;
+    }
+  }
+  if (ours || otherwise == NEVER) return false;
+  pickedId = otherwise;
+  pickedBits = 0;
+  return wireHas(wire, type, otherwise, 0, otherwise);
+}
+
+const NEVER: u32 = u32.MAX_VALUE;
+
+/** True when the wire proposal has the transform; one of a type that it lacks counts as `otherwise`. */
+function wireHas(wire: usize, type: u32, id: u32, bits: u32, otherwise: u32): bool {
+  let any = false;
+  for (let t = transformFirst(wire); t != 0; t = transformNext(t)) {
+    if (transformType(t) != type) continue;
+    any = true;
+    if (transformId(t) == id && transformKeyBits(t) == bits) return true;
+  }
+  return !any && id == otherwise;
+}
+
+function matches(own: usize, count: u32, number: u32, wire: usize, protocol: u32, useKe: bool, suite: Suite): bool {
+  for (let t = transformFirst(wire); t != 0; t = transformNext(t)) {
+    const type = transformType(t);
+    // RFC 7296 3.3.6: a proposal with a transform type that we do not understand is refused as a whole.
+    if (type == 0 || type > TRANSFORM_ESN) return false;
+    if (type == TRANSFORM_PRF && protocol != PROTOCOL_ID_IKE) return false;
+  }
+  if (!pick(own, count, number, wire, TRANSFORM_ENCR, NEVER)) return false;
+  suite.encryption = pickedId;
+  suite.keyBits = pickedBits;
+  if (!pick(own, count, number, wire, TRANSFORM_INTEG, 0)) return false;
+  suite.integrity = pickedId;
+  suite.prf = 0;
+  suite.ke = 0;
+  suite.esn = 0;
+  if (protocol == PROTOCOL_ID_IKE) {
+    if (!pick(own, count, number, wire, TRANSFORM_PRF, NEVER)) return false;
+    suite.prf = pickedId;
+    if (prfOctets(suite.prf) == 0) return false;
+  } else {
+    if (!pick(own, count, number, wire, TRANSFORM_ESN, 0)) return false;
+    suite.esn = pickedId;
+  }
+  if (useKe) {
+    if (!pick(own, count, number, wire, TRANSFORM_KE, protocol == PROTOCOL_ID_IKE ? NEVER : 0)) return false;
+    suite.ke = pickedId;
+  }
+  if (transformFind(suite.encryption, suite.keyBits, suite.integrity) == 0) return false;
+  suite.number = <u32>load<u8>(wire, PROPOSAL_NUMBER);
+  suite.protocol = protocol;
+  return true;
+}
+
+/**
+ * Chooses from the proposals of a checked SA payload. `useKe` false leaves key exchange out, as in IKE_AUTH. True when
+ * there is a match; then `suite` and selectedSpi tell it.
+ */
+export function proposalSelect(
+  own: usize,
+  count: u32,
+  body: usize,
+  length: u32,
+  protocol: u32,
+  spiOctets: u32,
+  useKe: bool,
+  suite: Suite,
+): bool {
+  let number: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const mine = <u32>load<u8>(own + <usize>i * TRANSFORM_OCTETS, TRANSFORM_PROPOSAL);
+    if (mine == number) continue;
+    number = mine;
+    for (let wire = body; wire != 0; wire = proposalNext(wire, body + length)) {
+      if (<u32>load<u8>(wire, PROPOSAL_PROTOCOL) != protocol || proposalSpiOctets(wire) != spiOctets) continue;
+      if (matches(own, count, number, wire, protocol, useKe, suite)) {
+        selectedSpi = proposalSpi(wire);
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+/** True when a responder's SA payload holds exactly one proposal with at most one transform per type. */
+export function proposalIsAnswer(body: usize, length: u32): bool {
+  if (proposalNext(body, body + length) != 0) return false;
+  let seen: u32 = 0;
+  for (let t = transformFirst(body); t != 0; t = transformNext(t)) {
+    const type = transformType(t);
+    if (type > TRANSFORM_ESN || ((seen >> type) & 1) != 0) return false;
+    seen |= 1 << type;
+  }
+  return true;
+}
+
+/** The key exchange method that we like best in a list of ours, 0 when it has none. */
+export function proposalFirstKe(own: usize, count: u32): u32 {
+  for (let i: u32 = 0; i < count; i++) {
+    const t = own + <usize>i * TRANSFORM_OCTETS;
+    if (load<u8>(t, TRANSFORM_TYPE) == <u8>TRANSFORM_KE && load<u16>(t, TRANSFORM_ID) != 0) {
+      return <u32>load<u16>(t, TRANSFORM_ID);
+    }
+  }
+  return 0;
+}
+
+export function proposalHasKe(own: usize, count: u32, method: u32): bool {
+  for (let i: u32 = 0; i < count; i++) {
+    const t = own + <usize>i * TRANSFORM_OCTETS;
+    if (load<u8>(t, TRANSFORM_TYPE) == <u8>TRANSFORM_KE && <u32>load<u16>(t, TRANSFORM_ID) == method) return true;
+  }
+  return false;
+}
+
+/** Writes an SA payload with all our proposals. */
+export function proposalsWrite(
+  w: Writer,
+  own: usize,
+  count: u32,
+  protocol: u32,
+  spi: usize,
+  spiOctets: u32,
+  useKe: bool,
+): void {
+  saBegin(w);
+  let i: u32 = 0;
+  while (i < count) {
+    const number = <u32>load<u8>(own + <usize>i * TRANSFORM_OCTETS, TRANSFORM_PROPOSAL);
+    let stop = i;
+    let transforms: u32 = 0;
+    let esn = protocol != PROTOCOL_ID_ESP;
+    while (stop < count && <u32>load<u8>(own + <usize>stop * TRANSFORM_OCTETS, TRANSFORM_PROPOSAL) == number) {
+      const type = <u32>load<u8>(own + <usize>stop * TRANSFORM_OCTETS, TRANSFORM_TYPE);
+      if (type != TRANSFORM_KE || useKe) transforms += 1;
+      if (type == TRANSFORM_ESN) esn = true;
+      stop += 1;
+    }
+    // An ESP proposal must say what it wants with ESN (RFC 7296 3.3.3).
+    if (!esn) transforms += 1;
+    const proposal = proposalBegin(w, number, protocol, spi, spiOctets);
+    let written: u32 = 0;
+    for (; i < stop; i++) {
+      const t = own + <usize>i * TRANSFORM_OCTETS;
+      const type = <u32>load<u8>(t, TRANSFORM_TYPE);
+      if (type == TRANSFORM_KE && !useKe) continue;
+      written += 1;
+      transformWrite(w, type, <u32>load<u16>(t, TRANSFORM_ID), <u32>load<u16>(t, TRANSFORM_KEY_BITS), written == transforms);
+    }
+    if (!esn) transformWrite(w, TRANSFORM_ESN, 0, 0, true);
+    proposalEnd(w, proposal, transforms, stop == count);
+  }
+  saEnd(w);
+}
+
+/** Writes an SA payload with the one proposal that was agreed on. */
+export function suiteWrite(w: Writer, suite: Suite, spi: usize, spiOctets: u32): void {
+  const ike = suite.protocol == PROTOCOL_ID_IKE;
+  let transforms: u32 = 2;
+  if (suite.integrity != 0) transforms += 1;
+  if (suite.ke != 0) transforms += 1;
+  saBegin(w);
+  const proposal = proposalBegin(w, suite.number, suite.protocol, spi, spiOctets);
+  transformWrite(w, TRANSFORM_ENCR, suite.encryption, suite.keyBits, false);
+  if (suite.integrity != 0) transformWrite(w, TRANSFORM_INTEG, suite.integrity, 0, false);
+  if (suite.ke != 0) transformWrite(w, TRANSFORM_KE, suite.ke, 0, false);
+  if (ike) transformWrite(w, TRANSFORM_PRF, suite.prf, 0, true);
+  else transformWrite(w, TRANSFORM_ESN, suite.esn, 0, true);
+  proposalEnd(w, proposal, transforms, true);
+  saEnd(w);
+}
+
+/** Writes the suite as transforms of abi/management.ts; returns the octets. Room for 5 transforms. */
+export function suiteTransforms(suite: Suite, to: usize): u32 {
+  let at = transformPut(to, TRANSFORM_ENCR, suite.encryption, suite.keyBits);
+  if (suite.integrity != 0) at = transformPut(at, TRANSFORM_INTEG, suite.integrity, 0);
+  if (suite.protocol == PROTOCOL_ID_IKE) at = transformPut(at, TRANSFORM_PRF, suite.prf, 0);
+  else at = transformPut(at, TRANSFORM_ESN, suite.esn, 0);
+  if (suite.ke != 0) at = transformPut(at, TRANSFORM_KE, suite.ke, 0);
+  return <u32>(at - to);
+}
+
+function transformPut(at: usize, type: u32, id: u32, bits: u32): usize {
+  store<u64>(at, 0);
+  store<u8>(at, <u8>type, TRANSFORM_TYPE);
+  store<u16>(at, <u16>id, TRANSFORM_ID);
+  store<u16>(at, <u16>bits, TRANSFORM_KEY_BITS);
+  return at + TRANSFORM_OCTETS;
+}

@@ -1,0 +1,76 @@
+/**
+ * What the IKE core takes from CONFIG (abi/config.ts), and the limits that are its own.
+ */
+import {
+  CONFIG_IKE_SA_CAPACITY,
+  CONFIG_LOCAL_ADDRESS,
+  CONFIG_PORT_IKE,
+  CONFIG_PORT_NATT,
+  CONFIG_RETRANSMIT_MS,
+  CONFIG_RETRANSMIT_TRIES,
+  CONFIG_SA_CAPACITY,
+} from "../abi/config";
+import { LINK_MAX } from "../abi/message";
+import { loadBE32 } from "../rt/bytes";
+import { itemFind, itemFirst, itemLength, itemNext, itemType, itemU32, itemValue, itemsValid } from "../rt/items";
+import { configAddress, configLength } from "../rt/registers";
+
+export const SECOND: u64 = 1000000000;
+export const MILLISECOND: u64 = 1000000;
+/** A half-open IKE_SA, and an exchange that waits for the secure element or a board, end after this. */
+export const HALF_OPEN_TIME: u64 = 30 * SECOND;
+/** How long an IKE_SA that is gone still answers the last request again. */
+export const LINGER_TIME: u64 = 5 * SECOND;
+/** Transmissions of the Delete of an IKE_SA. */
+export const DELETE_TRIES: u32 = 3;
+/** Pause before a failed attempt that start_action wants is made again: doubles from first to last. */
+export const RETRY_FIRST: u64 = 5 * SECOND;
+export const RETRY_LAST: u64 = 300 * SECOND;
+const IKE_SA_CAPACITY_MAX: u32 = 4096;
+
+export let ikeSaCapacity: u32 = 256;
+export let childSaCapacity: u32 = 1024;
+export let retransmitTime: u64 = 2000 * MILLISECOND;
+export let retransmitTries: u32 = 6;
+export let portIke: u32 = 500;
+export let portNatt: u32 = 4500;
+/** The first unprotected local address, as a number; 0 when CONFIG names none. */
+export let localAddress: u32 = 0;
+
+/** Reads CONFIG; false when it is malformed or asks for what the tables cannot be. */
+export function settingsReset(): bool {
+  const start = configAddress();
+  const end = start + configLength();
+  if (!itemsValid(start, end)) return false;
+  ikeSaCapacity = number(CONFIG_IKE_SA_CAPACITY, 256);
+  childSaCapacity = number(CONFIG_SA_CAPACITY, 1024);
+  retransmitTime = <u64>number(CONFIG_RETRANSMIT_MS, 2000) * MILLISECOND;
+  retransmitTries = number(CONFIG_RETRANSMIT_TRIES, 6);
+  portIke = number(CONFIG_PORT_IKE, 500);
+  portNatt = number(CONFIG_PORT_NATT, 4500);
+  localAddress = 0;
+  const item = itemFind(start, end, CONFIG_LOCAL_ADDRESS);
+  if (item != 0 && itemLength(item) == 4) localAddress = loadBE32(itemValue(item));
+  if (ikeSaCapacity == 0 || ikeSaCapacity > IKE_SA_CAPACITY_MAX) return false;
+  if (childSaCapacity == 0 || childSaCapacity > LINK_MAX) return false;
+  return retransmitTime != 0 && retransmitTries != 0 && portIke < 65536 && portNatt < 65536 && portIke != portNatt;
+}
+
+/** True when a packet to this IPv4 address is for us: one of CONFIG, or any when CONFIG names none. */
+export function isLocalAddress(address: u32): bool {
+  const start = configAddress();
+  const end = start + configLength();
+  let named = false;
+  for (let item = itemFirst(start, end); item != 0; item = itemNext(item, end)) {
+    if (itemType(item) != CONFIG_LOCAL_ADDRESS || itemLength(item) != 4) continue;
+    if (loadBE32(itemValue(item)) == address) return true;
+    named = true;
+  }
+  return !named;
+}
+
+function number(type: u32, otherwise: u32): u32 {
+  const start = configAddress();
+  const item = itemFind(start, start + configLength(), type);
+  return item != 0 ? itemU32(item) : otherwise;
+}
