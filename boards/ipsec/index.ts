@@ -1,32 +1,185 @@
 /**
- * The IPsec board (12, 82): main loop.
+ * The IPsec board (12, 82): main loop. Joins the internal path to the ESP core; knows no IKE.
+ *
+ * Reset proves the cipher, reads CONFIG, takes all tables from RAM; the board refuses service (REFUSAL_*) rather than serve
+ * with less. Poll takes at most POLL_BATCH frames from each port: control before data, so that an SA that travels in front of
+ * its packet (C 5, C 16) is there when the packet is looked at.
+ *
+ * Refuses packets straight from a network: each arrives through the IKE board.
  */
-import { BOARD_CLASS_IPSEC, POLL_MORE_WORK, POLL_TRANSMIT_READY, STATE_ONLINE } from "../../assembly/abi/board";
-import { PORT_COUNT_IPSEC } from "../../assembly/abi/ring";
-import { arenaReset } from "../../assembly/rt/arena";
-import { countPoll, mapReset, setDeadline, setState } from "../../assembly/rt/registers";
+import {
+  BOARD_CLASS_IPSEC,
+  POLL_BATCH,
+  POLL_MORE_WORK,
+  POLL_TRANSMIT_READY,
+  REFUSAL_CONFIG,
+  REFUSAL_RAM,
+  REFUSAL_SELF_TEST,
+  STATE_ONLINE,
+  STATE_SELF_TEST,
+} from "../../assembly/abi/board";
+import { CONFIG_CONTROL_KEY, CONFIG_SA_CAPACITY } from "../../assembly/abi/config";
+import { DROP_IP_NOT_FOR_US, DROP_IP_VERSION } from "../../assembly/abi/drop";
+import { PORT_CHANNEL, PORT_COUNT_IPSEC, PORT_MANAGEMENT, PORT_PROTECTED, PORT_UNPROTECTED } from "../../assembly/abi/ring";
+import {
+  STEP_S701,
+  STEP_S702,
+  TRACE_BOARD_RESET,
+  TRACE_MASK_BOARD,
+  TRACE_MASK_PACKET,
+  TRACE_SELF_TEST,
+} from "../../assembly/abi/trace";
 import { dropsReset } from "../../assembly/bus/drop";
 import { poolReset } from "../../assembly/bus/pool";
-import { portsDrained, portsReclaim, portsRefill, portsReset, portsSettle } from "../../assembly/bus/port";
+import {
+  drop,
+  portPending,
+  portsDrained,
+  portsReclaim,
+  portsRefill,
+  portsReset,
+  portsSettle,
+  receive,
+} from "../../assembly/bus/port";
+import {
+  CHANNEL_CONTROL,
+  CHANNEL_IPV4,
+  CHANNEL_IPV6,
+  channelPull,
+  channelReset,
+  channelSourceSlot,
+} from "../../assembly/channel/channel";
+import { CONTROL_KEY_OCTETS, controlKey, controlOpen } from "../../assembly/channel/control";
+import { linkIkeSlot, linkIsIkeBoard } from "../../assembly/channel/link";
+import { handleControl } from "../../assembly/ipsec/install";
+import { handleManagement, listingBusy, listingContinue, listingReset } from "../../assembly/ipsec/listing";
+import { SA_CAPACITY_MAX, localDatabaseReset } from "../../assembly/ipsec/local_database";
+import { process, processReset } from "../../assembly/ipsec/process";
+import { selfTest } from "../../assembly/ipsec/self_test";
+import { arenaExhausted, arenaReset } from "../../assembly/rt/arena";
+import { zeroize } from "../../assembly/rt/bytes";
+import { itemFind, itemLength, itemU32, itemValue } from "../../assembly/rt/items";
+import {
+  configAddress,
+  configLength,
+  countPoll,
+  generation,
+  mapReset,
+  refuse,
+  setDeadline,
+  setState,
+} from "../../assembly/rt/registers";
+import { trace } from "../../assembly/rt/trace";
+
+const SA_CAPACITY: u32 = 1024;
+
+const batch: usize = memory.data(POLL_BATCH * 4, 16);
+/** False until reset has succeeded: a board that refused service takes nothing from its rings. */
+let serving: bool = false;
 
 export function boardMap(): usize {
   return mapReset(BOARD_CLASS_IPSEC);
 }
 
 export function boardReset(): void {
+  serving = false;
   mapReset(BOARD_CLASS_IPSEC);
+  setState(STATE_SELF_TEST);
+  setDeadline(u64.MAX_VALUE);
+  trace(TRACE_MASK_BOARD, TRACE_BOARD_RESET, BOARD_CLASS_IPSEC, generation());
   arenaReset();
   dropsReset();
-  poolReset();
-  portsReset(PORT_COUNT_IPSEC);
-  setDeadline(u64.MAX_VALUE);
+  const proved = selfTest();
+  trace(TRACE_MASK_BOARD, TRACE_SELF_TEST, proved ? 1 : 0);
+  if (!proved) {
+    refuse(REFUSAL_SELF_TEST);
+    return;
+  }
+  if (!poolReset() || !portsReset(PORT_COUNT_IPSEC)) {
+    refuse(REFUSAL_RAM);
+    return;
+  }
+  if (!configure()) {
+    refuse(arenaExhausted() ? REFUSAL_RAM : REFUSAL_CONFIG);
+    return;
+  }
+  listingReset();
+  serving = true;
   setState(STATE_ONLINE);
+}
+
+/** Reads CONFIG and builds what it sizes. */
+function configure(): bool {
+  if (!channelReset() || linkIsIkeBoard()) return false;
+  const start = configAddress();
+  const end = start + configLength();
+  const keyItem = itemFind(start, end, CONFIG_CONTROL_KEY);
+  if (keyItem == 0 || itemLength(keyItem) != CONTROL_KEY_OCTETS) return false;
+  controlKey(linkIkeSlot(), generation(), itemValue(keyItem));
+  zeroize(itemValue(keyItem), CONTROL_KEY_OCTETS);
+  const capacityItem = itemFind(start, end, CONFIG_SA_CAPACITY);
+  const capacity = capacityItem != 0 ? itemU32(capacityItem) : SA_CAPACITY;
+  if (capacity == 0 || capacity > SA_CAPACITY_MAX) return false;
+  return processReset() && localDatabaseReset(capacity);
 }
 
 export function boardPoll(): u32 {
   countPoll();
+  if (!serving) return 0;
   portsReclaim();
   portsRefill();
+  pollManagement();
+  pollChannel();
+  refuseArrivals(PORT_UNPROTECTED);
+  refuseArrivals(PORT_PROTECTED);
+  portsRefill();
   portsSettle();
-  return (portsDrained() ? 0 : POLL_TRANSMIT_READY) | (false ? POLL_MORE_WORK : 0);
+  const more =
+    listingBusy() ||
+    portPending(PORT_CHANNEL) != 0 ||
+    portPending(PORT_MANAGEMENT) != 0 ||
+    portPending(PORT_UNPROTECTED) != 0 ||
+    portPending(PORT_PROTECTED) != 0;
+  return (portsDrained() ? 0 : POLL_TRANSMIT_READY) | (more ? POLL_MORE_WORK : 0);
+}
+
+/** Commands and listings share one small ring: a listing goes on, or a few commands are taken. */
+function pollManagement(): void {
+  for (let i: u32 = 0; i < POLL_BATCH / 4 && !listingBusy(); i++) {
+    const frame = receive(PORT_MANAGEMENT);
+    if (!frame) break;
+    handleManagement(frame);
+  }
+  listingContinue();
+}
+
+/** S701, S702: capsules off; control at once, packets together. */
+function pollChannel(): void {
+  let packets: u32 = 0;
+  for (let i: u32 = 0; i < POLL_BATCH; i++) {
+    const frame = receive(PORT_CHANNEL);
+    if (!frame) break;
+    const octets = frame.length;
+    const verdict = channelPull(frame);
+    if (verdict == CHANNEL_IPV4) {
+      trace(TRACE_MASK_PACKET, STEP_S701, 0, 0, octets);
+      trace(TRACE_MASK_PACKET, STEP_S702, 0, 0, frame.length);
+      store<u32>(batch + (<usize>packets << 2), <u32>changetype<usize>(frame));
+      packets += 1;
+    } else if (verdict == CHANNEL_CONTROL) {
+      if (controlOpen(frame, channelSourceSlot())) handleControl(frame);
+    } else if (verdict == CHANNEL_IPV6) {
+      drop(frame, DROP_IP_VERSION);
+    }
+  }
+  process(batch, packets);
+}
+
+/** An IPsec board has no business with what comes in from a network by itself. */
+function refuseArrivals(port: u32): void {
+  for (let i: u32 = 0; i < POLL_BATCH; i++) {
+    const frame = receive(port);
+    if (!frame) return;
+    drop(frame, DROP_IP_NOT_FOR_US);
+  }
 }

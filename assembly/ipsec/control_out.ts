@@ -1,0 +1,126 @@
+/**
+ * What an IPsec board says to the IKE board: answers in the frame that brought the request, and SA_EXPIRING of its own
+ * accord. Layouts: abi/message.ts.
+ */
+import { channelLink, channelPushControl } from "../channel/channel";
+import { controlSeal } from "../channel/control";
+import { linkIkeSlot } from "../channel/link";
+import { DROP_BACKPLANE_CONGESTION } from "../abi/drop";
+import {
+  ANSWER_DIRECTION,
+  ANSWER_LINK,
+  ANSWER_REASON,
+  ANSWER_SPI,
+  MESSAGE_CURRENT_VERSION,
+  MESSAGE_HEADER,
+  MESSAGE_LENGTH,
+  MESSAGE_SA_STATUS,
+  MESSAGE_TRANSACTION,
+  MESSAGE_TYPE,
+  MESSAGE_VERSION,
+  STATUS_DIRECTION,
+  STATUS_DROPS,
+  STATUS_LAST_USED,
+  STATUS_LINK,
+  STATUS_MESSAGE_OCTETS,
+  STATUS_OCTETS,
+  STATUS_PACKETS,
+  STATUS_SEQUENCE,
+  STATUS_SPI,
+} from "../abi/message";
+import { PORT_CHANNEL } from "../abi/ring";
+import { Frame, frameClear } from "../bus/frame";
+import { drop, originate, transmit } from "../bus/port";
+import { zeroize } from "../rt/bytes";
+import { Sa } from "./sa";
+
+/** Octets of a short answer with and without REASON. */
+const SHORT: u32 = ANSWER_REASON;
+const WITH_REASON: u32 = ANSWER_REASON + 4;
+
+/** Writes a message header. */
+function header(p: usize, type: u32, transaction: u32, length: u32): void {
+  store<u16>(p, <u16>type, MESSAGE_TYPE);
+  store<u16>(p, <u16>MESSAGE_CURRENT_VERSION, MESSAGE_VERSION);
+  store<u32>(p, transaction, MESSAGE_TRANSACTION);
+  store<u32>(p, length, MESSAGE_LENGTH);
+}
+
+/** Wipes what the frame brought (it may hold keys) and empties it for an answer. */
+function reuse(frame: Frame): usize {
+  zeroize(frame.start, frame.length);
+  frameClear(frame);
+  return frame.start;
+}
+
+/** Seals, frames and posts the message that the frame holds. */
+function post(frame: Frame): bool {
+  const slot = linkIkeSlot();
+  if (!controlSeal(frame, slot) || !channelPushControl(frame, slot)) {
+    drop(frame, DROP_BACKPLANE_CONGESTION);
+    return false;
+  }
+  return transmit(PORT_CHANNEL, frame, channelLink(slot));
+}
+
+/** Answers with a header alone (PONG). */
+export function answerPlain(frame: Frame, type: u32, transaction: u32): void {
+  header(reuse(frame), type, transaction, MESSAGE_HEADER);
+  frame.length = MESSAGE_HEADER;
+  post(frame);
+}
+
+/** Answers SA_INSTALLED, SA_REMOVED or, with a `reason` other than 0, SA_REFUSED. */
+export function answerShort(
+  frame: Frame,
+  type: u32,
+  transaction: u32,
+  link: u32,
+  spi: u32,
+  direction: u32,
+  reason: u32,
+): void {
+  const p = reuse(frame);
+  const length = reason == 0 ? SHORT : WITH_REASON;
+  header(p, type, transaction, length);
+  store<u32>(p, link, ANSWER_LINK);
+  store<u32>(p, spi, ANSWER_SPI);
+  store<u32>(p, direction, ANSWER_DIRECTION);
+  if (reason != 0) store<u32>(p, reason, ANSWER_REASON);
+  frame.length = length;
+  post(frame);
+}
+
+/** Answers SA_STATUS. */
+export function answerStatus(frame: Frame, transaction: u32, sa: Sa): void {
+  frame.length = writeStatus(reuse(frame), transaction, sa);
+  post(frame);
+}
+
+/** Writes an SA_STATUS message to `p`; returns its octets. */
+export function writeStatus(p: usize, transaction: u32, sa: Sa): u32 {
+  header(p, MESSAGE_SA_STATUS, transaction, STATUS_MESSAGE_OCTETS);
+  store<u32>(p, sa.link, STATUS_LINK);
+  store<u32>(p, sa.spi, STATUS_SPI);
+  store<u32>(p, <u32>sa.direction, STATUS_DIRECTION);
+  store<u64>(p, sa.packets, STATUS_PACKETS);
+  store<u64>(p, sa.octets, STATUS_OCTETS);
+  store<u64>(p, sa.lastUsed, STATUS_LAST_USED);
+  store<u64>(p, sa.sequence, STATUS_SEQUENCE);
+  store<u64>(p, sa.drops, STATUS_DROPS);
+  return STATUS_MESSAGE_OCTETS;
+}
+
+/** Tells the IKE board of its own accord, TRANSACTION 0; false when there was no frame or no room on the ring. */
+export function report(type: u32, sa: Sa, cause: u32): bool {
+  const frame = originate();
+  if (!frame) return false;
+  const p = frame.start;
+  header(p, type, 0, WITH_REASON);
+  store<u32>(p, sa.link, ANSWER_LINK);
+  store<u32>(p, sa.spi, ANSWER_SPI);
+  store<u32>(p, <u32>sa.direction, ANSWER_DIRECTION);
+  store<u32>(p, cause, ANSWER_REASON);
+  frame.length = WITH_REASON;
+  return post(frame);
+}

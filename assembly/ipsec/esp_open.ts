@@ -1,0 +1,86 @@
+/**
+ * Inbound ESP (RFC 4303 3.4, RFC 4106): the checks before the cipher, and what follows a right ICV. Both return PASS or a
+ * drop reason and leave the frame to the caller.
+ *
+ * No decrypted octet is looked at before its ICV has proved right; all failures behind it are of authentic packets.
+ */
+import {
+  DROP_ESP_MALFORMED,
+  DROP_ESP_NEXT_HEADER,
+  DROP_ESP_PADDING,
+  DROP_ICV,
+  DROP_LEASE_WAIT,
+  DROP_REPLAY,
+  DROP_SA_EXPIRED,
+  DROP_SELECTOR_MISMATCH,
+} from "../abi/drop";
+import { SA_LOCAL_TS_COUNT, SA_REMOTE_TS_COUNT, SA_SELECTORS, SELECTOR_OCTETS } from "../abi/message";
+import { Frame, framePull } from "../bus/frame";
+import { FLOW_OCTETS, Flow, flowRead } from "../policy/flow";
+import { selectorsAdmit } from "../policy/selector";
+import { ESP_HEADER, espNextHeader, espSequence, espTrailerOctets } from "../wire/esp";
+import { PROTOCOL_IPV4, PROTOCOL_NONE } from "../wire/ipv4";
+import { EspJob, jobDone, jobFill } from "./esp_job";
+import { countUse, withinLife } from "./expiry";
+import { replayCheck, replayCommit, replaySequence } from "./replay";
+import { Sa, transformOf } from "./sa";
+import { PASS, tunnelStrip } from "./tunnel";
+
+/** A dummy packet (RFC 4303 2.6): authentic, and to be forgotten. Neither PASS nor a drop reason. */
+export const DUMMY: u32 = PASS + 1;
+
+const flow: usize = memory.data(FLOW_OCTETS, 16);
+
+/**
+ * The frame starts with the ESP header and ends with the ICV. Checks shape, life, lease and replay; on PASS the job is
+ * filled and frame.scratch4 is the sequence number.
+ */
+export function openPrepare(frame: Frame, sa: Sa, job: EspJob): u32 {
+  const t = transformOf(sa);
+  const around = ESP_HEADER + t.ivOctets + t.icvOctets;
+  if (frame.length < around + t.blockOctets) return DROP_ESP_MALFORMED;
+  const length = frame.length - around;
+  if ((length & (t.blockOctets - 1)) != 0) return DROP_ESP_MALFORMED;
+  const p = frame.start;
+  const sequence = replaySequence(sa, espSequence(p));
+  if (!replayCheck(sa, sequence)) return DROP_REPLAY;
+  if (sa.lease != 0 && sequence > sa.lease) return DROP_LEASE_WAIT;
+  if (!withinLife(sa, 0)) return DROP_SA_EXPIRED;
+  const iv = p + ESP_HEADER;
+  frame.scratch4 = sequence;
+  jobFill(job, sa, sequence, iv, iv + t.ivOctets, length, false);
+  return PASS;
+}
+
+/**
+ * What follows the cipher: ICV verdict, replay again and its commitment, padding, next header, the tunnel, selectors
+ * (RFC 4301 5.2). On PASS the frame is the clear packet. `outerTos` is the TOS octet of the outer header.
+ */
+export function openFinish(frame: Frame, sa: Sa, job: EspJob, outerTos: u32): u32 {
+  if (!jobDone(job)) return DROP_ICV;
+  // A twin, or the hard limit, may have been reached by a packet before this one in the same batch.
+  if (!replayCommit(sa, frame.scratch4)) return DROP_REPLAY;
+  if (!withinLife(sa, 0)) return DROP_SA_EXPIRED;
+  const end = job.data + job.length;
+  const trailer = espTrailerOctets(end, job.length);
+  if (trailer == 0) return DROP_ESP_PADDING;
+  const nextHeader = espNextHeader(end);
+  framePull(frame, <u32>(job.data - frame.start));
+  frame.length = job.length - trailer;
+  if (nextHeader == PROTOCOL_NONE) {
+    countUse(sa, 0);
+    return DUMMY;
+  }
+  if (nextHeader != PROTOCOL_IPV4) return DROP_ESP_NEXT_HEADER;
+  const verdict = tunnelStrip(frame, outerTos);
+  if (verdict != PASS) return verdict;
+  const packet = changetype<Flow>(flow);
+  flowRead(frame.start, frame.length, packet);
+  const localCount = <u32>load<u8>(sa.cold, SA_LOCAL_TS_COUNT);
+  const remoteCount = <u32>load<u8>(sa.cold, SA_REMOTE_TS_COUNT);
+  const local = sa.cold + SA_SELECTORS;
+  const remote = local + <usize>(localCount * SELECTOR_OCTETS);
+  if (!selectorsAdmit(local, localCount, remote, remoteCount, packet)) return DROP_SELECTOR_MISMATCH;
+  countUse(sa, frame.length);
+  return PASS;
+}

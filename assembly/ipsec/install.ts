@@ -1,0 +1,305 @@
+/**
+ * S501/S502: what the IKE board asks of the local database, and the answers (abi/message.ts).
+ *
+ * Requests are idempotent. An SA installed once more under the same KEYMAT keeps its counters and its window and takes over
+ * what may change: lease, limits, end points, selectors, a higher sequence number. Under another KEYMAT it is a new SA in the
+ * old one's place, whose keys are wiped. A refusal names its reason and leaves what there was.
+ *
+ * Refuses AH, transport mode, IPv6 and transforms without a kernel. The request's plaintext is wiped with the answer.
+ */
+import { DROP_CONTROL_MALFORMED } from "../abi/drop";
+import {
+  DIRECTION_INBOUND,
+  DIRECTION_OUTBOUND,
+  LINK_MAX,
+  MESSAGE_CURRENT_VERSION,
+  MESSAGE_HEADER,
+  MESSAGE_PING,
+  MESSAGE_PONG,
+  MESSAGE_SA_INSTALL,
+  MESSAGE_SA_INSTALLED,
+  MESSAGE_SA_QUERY,
+  MESSAGE_SA_REFUSED,
+  MESSAGE_SA_REMOVE,
+  MESSAGE_SA_REMOVED,
+  MESSAGE_SA_REMOVE_ALL,
+  MESSAGE_TRANSACTION,
+  MESSAGE_TYPE,
+  MESSAGE_VERSION,
+  MODE_TUNNEL,
+  REFUSED_MALFORMED,
+  REFUSED_MODE,
+  REFUSED_SPI_IN_USE,
+  REFUSED_TABLE_FULL,
+  REFUSED_TRANSFORM,
+  REQUEST_DIRECTION,
+  REQUEST_LINK,
+  REQUEST_OCTETS,
+  REQUEST_SPI,
+  SA_DIRECTION,
+  SA_ENCRYPTION,
+  SA_FAMILY,
+  SA_FLAGS,
+  SA_FLAG_ESN,
+  SA_FLAG_UDP_ENCAPSULATION,
+  SA_HARD_OCTETS,
+  SA_HARD_PACKETS,
+  SA_INTEGRITY,
+  SA_KEYMAT,
+  SA_KEYMAT_LENGTH,
+  SA_KEY_BITS,
+  SA_LEASE,
+  SA_LINK,
+  SA_LOCAL_ADDRESS,
+  SA_LOCAL_PORT,
+  SA_LOCAL_TS_COUNT,
+  SA_MODE,
+  SA_PROTOCOL,
+  SA_REMOTE_ADDRESS,
+  SA_REMOTE_PORT,
+  SA_REMOTE_TS_COUNT,
+  SA_REPLAY_WINDOW,
+  SA_SELECTORS,
+  SA_SELECTORS_MAX,
+  SA_SEQUENCE,
+  SA_SOFT_OCTETS,
+  SA_SOFT_PACKETS,
+  SA_SPI,
+  SELECTOR_OCTETS,
+} from "../abi/message";
+import { STEP_S501, STEP_S502, TRACE_MASK_ESTABLISH } from "../abi/trace";
+import { Frame } from "../bus/frame";
+import { drop } from "../bus/port";
+import { gcmInit, gcmWipe } from "../crypto/gcm";
+import { KERNEL_GCM, Transform, transformFind } from "../crypto/transform";
+import { selectorFamily, selectorsValid } from "../policy/selector";
+import { selectorTableInsert, selectorTableRemove } from "../policy/selector_table";
+import { equalConstantTime, loadBE32, zeroize } from "../rt/bytes";
+import { trace } from "../rt/trace";
+import { ESP_SPI_MINIMUM } from "../wire/esp";
+import { PROTOCOL_ESP } from "../wire/ipv4";
+import { answerPlain, answerShort, answerStatus } from "./control_out";
+import { findInbound, findNamed, localDatabaseRecords, removeSa, saAt, takeSa } from "./local_database";
+import { REPLAY_WINDOW_MAX, replayAdvance, replayReset } from "./replay";
+import { SA_COLD_OCTETS, Sa } from "./sa";
+import { innerMtuOf } from "./tunnel";
+
+/** LINK of the answer to SA_REMOVE_ALL. */
+const ALL_LINKS: u32 = 0xffffffff;
+/** Not one of REFUSED_*. */
+const ACCEPTED: u32 = 0;
+
+/** Handles an opened control message (controlOpen has checked MESSAGE_LENGTH); answers it in the same frame, or drops it. */
+export function handleControl(frame: Frame): void {
+  const p = frame.start;
+  const type = <u32>load<u16>(p, MESSAGE_TYPE);
+  const transaction = load<u32>(p, MESSAGE_TRANSACTION);
+  if (type == MESSAGE_SA_INSTALL) {
+    handleInstall(frame, transaction);
+  } else if (<u32>load<u16>(p, MESSAGE_VERSION) != MESSAGE_CURRENT_VERSION) {
+    drop(frame, DROP_CONTROL_MALFORMED);
+  } else if (type == MESSAGE_PING) {
+    answerPlain(frame, MESSAGE_PONG, transaction);
+  } else if (type == MESSAGE_SA_REMOVE_ALL) {
+    removeAll();
+    answerShort(frame, MESSAGE_SA_REMOVED, transaction, ALL_LINKS, 0, 0, 0);
+  } else if ((type == MESSAGE_SA_REMOVE || type == MESSAGE_SA_QUERY) && frame.length >= REQUEST_OCTETS) {
+    handleNamed(frame, type, transaction);
+  } else {
+    zeroize(p, frame.length);
+    drop(frame, DROP_CONTROL_MALFORMED);
+  }
+}
+
+/** Removes and wipes every SA. */
+export function removeAll(): void {
+  const records = localDatabaseRecords();
+  for (let i: u32 = 0; i < records; i++) {
+    const sa = saAt(i);
+    if (sa.spi != 0) removeSa(sa);
+  }
+}
+
+/** SA_REMOVE and SA_QUERY. An SA that is not here is answered SA_REMOVED in both cases. */
+function handleNamed(frame: Frame, type: u32, transaction: u32): void {
+  const p = frame.start;
+  const spi = load<u32>(p, REQUEST_SPI);
+  const direction = load<u32>(p, REQUEST_DIRECTION);
+  const link = load<u32>(p, REQUEST_LINK);
+  const sa = findNamed(spi, direction, link);
+  if (sa && type == MESSAGE_SA_QUERY) {
+    answerStatus(frame, transaction, sa);
+    return;
+  }
+  if (sa) removeSa(sa);
+  answerShort(frame, MESSAGE_SA_REMOVED, transaction, link, spi, direction, 0);
+}
+
+function handleInstall(frame: Frame, transaction: u32): void {
+  const record = frame.start + MESSAGE_HEADER;
+  const length = frame.length - MESSAGE_HEADER;
+  if (length < SA_SELECTORS) {
+    // Too short to name its SA: nobody could make sense of a refusal.
+    zeroize(frame.start, frame.length);
+    drop(frame, DROP_CONTROL_MALFORMED);
+    return;
+  }
+  const link = load<u32>(record, SA_LINK);
+  const spi = load<u32>(record, SA_SPI);
+  const direction = <u32>load<u8>(record, SA_DIRECTION);
+  trace(TRACE_MASK_ESTABLISH, STEP_S501, spi, 0, direction);
+  const version = <u32>load<u16>(frame.start, MESSAGE_VERSION);
+  const refused = version == MESSAGE_CURRENT_VERSION ? install(record, length) : REFUSED_MALFORMED;
+  if (refused == ACCEPTED) {
+    trace(TRACE_MASK_ESTABLISH, STEP_S502, spi, 0, direction);
+    answerShort(frame, MESSAGE_SA_INSTALLED, transaction, link, spi, direction, 0);
+  } else {
+    answerShort(frame, MESSAGE_SA_REFUSED, transaction, link, spi, direction, refused);
+  }
+}
+
+/** Stores the SA of a record of `length` octets; 0 or REFUSED_*. */
+export function install(record: usize, length: u32): u32 {
+  const malformed = examine(record, length);
+  if (malformed != ACCEPTED) return malformed;
+  const row = transformFind(
+    <u32>load<u16>(record, SA_ENCRYPTION),
+    <u32>load<u16>(record, SA_KEY_BITS),
+    <u32>load<u16>(record, SA_INTEGRITY),
+  );
+  if (row == 0) return REFUSED_TRANSFORM;
+  const t = changetype<Transform>(row);
+  if (t.kernel != KERNEL_GCM) return REFUSED_TRANSFORM;
+  if (<u32>load<u16>(record, SA_KEYMAT_LENGTH) != t.keyOctets + t.saltOctets) return REFUSED_MALFORMED;
+
+  const spi = load<u32>(record, SA_SPI);
+  const link = load<u32>(record, SA_LINK);
+  const direction = <u32>load<u8>(record, SA_DIRECTION);
+  let sa = findNamed(spi, direction, link);
+  if (!sa && direction == DIRECTION_INBOUND && findInbound(spi)) return REFUSED_SPI_IN_USE;
+  const fresh = sa == null;
+  if (!sa) sa = takeSa(spi, direction, link);
+  if (!sa) return REFUSED_TABLE_FULL;
+  if (direction == DIRECTION_OUTBOUND && !placeSelectors(sa, record, fresh)) {
+    if (fresh) removeSa(sa);
+    return REFUSED_TABLE_FULL;
+  }
+  if (fresh || !sameKeys(sa, record)) {
+    key(sa, record, row);
+  } else {
+    refresh(sa, record);
+  }
+  sa.flags = load<u8>(record, SA_FLAGS);
+  sa.lease = load<u64>(record, SA_LEASE);
+  sa.localAddress = loadBE32(record + SA_LOCAL_ADDRESS);
+  sa.remoteAddress = loadBE32(record + SA_REMOTE_ADDRESS);
+  sa.localPort = load<u16>(record, SA_LOCAL_PORT);
+  sa.remotePort = load<u16>(record, SA_REMOTE_PORT);
+  sa.softPackets = load<u64>(record, SA_SOFT_PACKETS);
+  sa.softOctets = load<u64>(record, SA_SOFT_OCTETS);
+  sa.hardPackets = load<u64>(record, SA_HARD_PACKETS);
+  sa.hardOctets = load<u64>(record, SA_HARD_OCTETS);
+  sa.innerMtu = innerMtuOf(sa);
+  zeroize(sa.cold, SA_COLD_OCTETS);
+  memory.copy(sa.cold, record, recordOctets(record));
+  return ACCEPTED;
+}
+
+/** What can be said of a record without the database and the transforms. */
+function examine(record: usize, length: u32): u32 {
+  const locals = <u32>load<u8>(record, SA_LOCAL_TS_COUNT);
+  const remotes = <u32>load<u8>(record, SA_REMOTE_TS_COUNT);
+  if (locals == 0 || remotes == 0 || locals + remotes > SA_SELECTORS_MAX) return REFUSED_MALFORMED;
+  if (length < recordOctets(record) || !selectorsValid(record + SA_SELECTORS, locals + remotes)) return REFUSED_MALFORMED;
+  if (
+    load<u32>(record, SA_SPI) < ESP_SPI_MINIMUM ||
+    load<u32>(record, SA_LINK) >= LINK_MAX ||
+    <u32>load<u8>(record, SA_DIRECTION) > DIRECTION_OUTBOUND ||
+    (<u32>load<u8>(record, SA_FLAGS) & ~(SA_FLAG_ESN | SA_FLAG_UDP_ENCAPSULATION)) != 0 ||
+    <u32>load<u16>(record, SA_REPLAY_WINDOW) > REPLAY_WINDOW_MAX
+  ) {
+    return REFUSED_MALFORMED;
+  }
+  if (<u32>load<u8>(record, SA_PROTOCOL) != PROTOCOL_ESP) return REFUSED_TRANSFORM;
+  if (<u32>load<u8>(record, SA_MODE) != MODE_TUNNEL || load<u8>(record, SA_FAMILY) != 4) return REFUSED_MODE;
+  for (let i: u32 = 0; i < locals + remotes; i++) {
+    if (selectorFamily(record + SA_SELECTORS + <usize>(i * SELECTOR_OCTETS)) != 4) return REFUSED_MODE;
+  }
+  if (load<u32>(record, SA_LOCAL_ADDRESS) == 0 || load<u32>(record, SA_REMOTE_ADDRESS) == 0) return REFUSED_MALFORMED;
+  const encapsulated = (<u32>load<u8>(record, SA_FLAGS) & SA_FLAG_UDP_ENCAPSULATION) != 0;
+  if (encapsulated && (load<u16>(record, SA_LOCAL_PORT) == 0 || load<u16>(record, SA_REMOTE_PORT) == 0)) {
+    return REFUSED_MALFORMED;
+  }
+  return ACCEPTED;
+}
+
+/** Octets of a record with as many selectors as it says. */
+function recordOctets(record: usize): u32 {
+  return (
+    SA_SELECTORS + (<u32>load<u8>(record, SA_LOCAL_TS_COUNT) + <u32>load<u8>(record, SA_REMOTE_TS_COUNT)) * SELECTOR_OCTETS
+  );
+}
+
+/** Puts the record's selectors into the table in place of the SA's; false, with the old ones there, when it is full. */
+function placeSelectors(sa: Sa, record: usize, fresh: bool): bool {
+  if (!fresh) {
+    if (sameSelectors(sa.cold, record)) return true;
+    selectorTableRemove(sa.number);
+  }
+  if (insertSelectors(record, sa.number)) return true;
+  if (!fresh) insertSelectors(sa.cold, sa.number);
+  return false;
+}
+
+function insertSelectors(record: usize, number: u32): bool {
+  const locals = <u32>load<u8>(record, SA_LOCAL_TS_COUNT);
+  const remotes = <u32>load<u8>(record, SA_REMOTE_TS_COUNT);
+  const local = record + SA_SELECTORS;
+  return selectorTableInsert(local, locals, local + <usize>(locals * SELECTOR_OCTETS), remotes, number);
+}
+
+function sameSelectors(a: usize, b: usize): bool {
+  return (
+    load<u16>(a, SA_LOCAL_TS_COUNT) == load<u16>(b, SA_LOCAL_TS_COUNT) &&
+    memory.compare(a + SA_SELECTORS, b + SA_SELECTORS, recordOctets(a) - SA_SELECTORS) == 0
+  );
+}
+
+/** True when a record brings the SA that is there: the same transform under the same KEYMAT. */
+function sameKeys(sa: Sa, record: usize): bool {
+  return (
+    load<u32>(sa.cold, SA_ENCRYPTION) == load<u32>(record, SA_ENCRYPTION) && // with SA_KEY_BITS
+    load<u16>(sa.cold, SA_INTEGRITY) == load<u16>(record, SA_INTEGRITY) &&
+    (<u32>sa.flags & SA_FLAG_ESN) == (<u32>load<u8>(record, SA_FLAGS) & SA_FLAG_ESN) &&
+    load<u16>(sa.cold, SA_KEYMAT_LENGTH) == load<u16>(record, SA_KEYMAT_LENGTH) &&
+    equalConstantTime(sa.cold + SA_KEYMAT, record + SA_KEYMAT, <u32>load<u16>(record, SA_KEYMAT_LENGTH))
+  );
+}
+
+/** A new SA: keys, counters, window. */
+function key(sa: Sa, record: usize, row: usize): void {
+  const t = changetype<Transform>(row);
+  gcmWipe(sa.context);
+  sa.transform = row;
+  gcmInit(sa.context, record + SA_KEYMAT, t.keyOctets);
+  sa.salt = load<u32>(record + SA_KEYMAT + t.keyOctets);
+  sa.packets = 0;
+  sa.octets = 0;
+  sa.lastUsed = 0;
+  sa.drops = 0;
+  sa.expiringAt = 0;
+  sa.sequence = load<u64>(record, SA_SEQUENCE);
+  if (<u32>sa.direction == DIRECTION_INBOUND) replayReset(sa, <u32>load<u16>(record, SA_REPLAY_WINDOW), sa.sequence);
+}
+
+/** The same SA once more: its numbers only rise. */
+function refresh(sa: Sa, record: usize): void {
+  const sequence = load<u64>(record, SA_SEQUENCE);
+  if (<u32>sa.direction == DIRECTION_OUTBOUND) {
+    sa.sequence = max<u64>(sa.sequence, sequence);
+    return;
+  }
+  const window = <u32>load<u16>(record, SA_REPLAY_WINDOW);
+  if (window == sa.window) replayAdvance(sa, sequence);
+  else replayReset(sa, window, max<u64>(sa.sequence, sequence));
+}

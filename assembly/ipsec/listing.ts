@@ -1,0 +1,89 @@
+/**
+ * The management port of an IPsec board (abi/management.ts): MANAGEMENT_LIST_SAS, answered by one MANAGEMENT_SA per SA and
+ * then by REPLY. A listing goes on over several polls, so that a full table fits through a small ring; while it does, further
+ * commands wait on theirs. Refuses every other command with RESULT_UNSUPPORTED. No key ever leaves here.
+ */
+import { DROP_MANAGEMENT_MALFORMED } from "../abi/drop";
+import {
+  MANAGEMENT_HEADER,
+  MANAGEMENT_LENGTH,
+  MANAGEMENT_LIST_SAS,
+  MANAGEMENT_REPLY,
+  MANAGEMENT_SA,
+  MANAGEMENT_TRANSACTION,
+  MANAGEMENT_TYPE,
+  RESULT_OK,
+  RESULT_UNSUPPORTED,
+} from "../abi/management";
+import { PORT_MANAGEMENT } from "../abi/ring";
+import { Frame } from "../bus/frame";
+import { consume, drop, originate, transmit } from "../bus/port";
+import { writeStatus } from "./control_out";
+import { localDatabaseRecords, saAt } from "./local_database";
+
+/** Messages of a listing per poll: half of the port's ring. */
+const PER_POLL: u32 = 32;
+const IDLE: u32 = 0xffffffff;
+
+let next: u32 = IDLE;
+let transaction: u32 = 0;
+
+export function listingReset(): void {
+  next = IDLE;
+}
+
+/** True while a listing is under way. */
+export function listingBusy(): bool {
+  return next != IDLE;
+}
+
+/** Handles one command; not while a listing is under way. */
+export function handleManagement(frame: Frame): void {
+  const p = frame.start;
+  if (frame.length < MANAGEMENT_HEADER || load<u32>(p, MANAGEMENT_LENGTH) != frame.length) {
+    drop(frame, DROP_MANAGEMENT_MALFORMED);
+    return;
+  }
+  const type = <u32>load<u16>(p, MANAGEMENT_TYPE);
+  transaction = load<u32>(p, MANAGEMENT_TRANSACTION);
+  if (type == MANAGEMENT_LIST_SAS) {
+    next = 0;
+    consume(frame);
+    return;
+  }
+  writeReply(frame, RESULT_UNSUPPORTED);
+  transmit(PORT_MANAGEMENT, frame);
+}
+
+/** Goes on with a listing. */
+export function listingContinue(): void {
+  if (next == IDLE) return;
+  const records = localDatabaseRecords();
+  for (let sent: u32 = 0; sent < PER_POLL; sent++) {
+    while (next < records && saAt(next).spi == 0) next += 1;
+    const frame = originate();
+    if (!frame) return;
+    if (next == records) {
+      writeReply(frame, RESULT_OK);
+      if (transmit(PORT_MANAGEMENT, frame)) next = IDLE;
+      return;
+    }
+    const p = frame.start;
+    frame.length = MANAGEMENT_HEADER + writeStatus(p + MANAGEMENT_HEADER, transaction, saAt(next));
+    header(p, MANAGEMENT_SA, frame.length);
+    if (!transmit(PORT_MANAGEMENT, frame)) return;
+    next += 1;
+  }
+}
+
+function writeReply(frame: Frame, result: u32): void {
+  frame.length = MANAGEMENT_HEADER + 4;
+  header(frame.start, MANAGEMENT_REPLY, frame.length);
+  store<u32>(frame.start, result, MANAGEMENT_HEADER);
+}
+
+function header(p: usize, type: u32, length: u32): void {
+  store<u32>(p, type, MANAGEMENT_TYPE);
+  store<u32>(p, transaction, MANAGEMENT_TRANSACTION);
+  store<u32>(p, length, MANAGEMENT_LENGTH);
+}

@@ -1,0 +1,171 @@
+/**
+ * The local database of an IPsec board (16), its SAD: the SAs that the IKE board gave it (S502), found by SPI for a sealed
+ * packet and by selectors for a clear one (S703).
+ *
+ * Sized at reset by CONFIG_SA_CAPACITY, in CHILD_SAs: as many inbound records, then as many outbound ones. Per CHILD_SA
+ * 2 x (192 hot + 1536 cold + 64 key record) + 1024 of replay bitmap, 48..96 of indices and about 450 of selector table: 5.2 KiB.
+ * Expanded keys are a cache that takes what RAM is left, up to one per SA. Refuses to evict SAs: a full table is an answer
+ * (REFUSED_TABLE_FULL).
+ */
+import { DIRECTION_INBOUND, DIRECTION_OUTBOUND } from "../abi/message";
+import { GCM_CONTEXT_OCTETS, gcmWipe } from "../crypto/gcm";
+import { keyCacheReset } from "../crypto/key_cache";
+import { SELECTOR_TABLE_NONE, selectorTableLookupPacket, selectorTableRemove, selectorTableReset } from "../policy/selector_table";
+import { arenaTake } from "../rt/arena";
+import { zeroize } from "../rt/bytes";
+import { REPLAY_BITMAP_OCTETS } from "./replay";
+import { SA_COLD_OCTETS, SA_OCTETS, Sa } from "./sa";
+import { SPI_INDEX_NONE, spiIndexFind, spiIndexInsert, spiIndexRemove, spiIndexTake } from "./spi_index";
+
+/** Pairs of selectors that the table holds per CHILD_SA on average, and at least. */
+const PAIRS_PER_CHILD_SA: u32 = 4;
+const PAIRS_MIN: u32 = 512;
+/** Expanded keys in the cache (23 KiB each with SIMD): at most, and at least. */
+const EXPANDED_MAX: u32 = 1024;
+const EXPANDED_MIN: u32 = 16;
+/** CHILD_SAs at most, whatever the RAM. */
+export const SA_CAPACITY_MAX: u32 = 131072;
+const CONTEXT_OCTETS: u32 = (GCM_CONTEXT_OCTETS + 63) & ~63;
+
+let capacity: u32 = 0;
+let hot: usize = 0;
+let inboundIndex: usize = 0;
+let outboundIndex: usize = 0;
+let freeInbound: u32 = 0;
+let freeOutbound: u32 = 0;
+let live: u32 = 0;
+
+/** Takes room for `childSas` CHILD_SAs (1..SA_CAPACITY_MAX) from the arena; false when RAM is too small. */
+export function localDatabaseReset(childSas: u32): bool {
+  capacity = childSas;
+  live = 0;
+  const records = capacity << 1;
+  hot = arenaTake(<usize>records * SA_OCTETS);
+  const cold = arenaTake(<usize>records * SA_COLD_OCTETS);
+  const contexts = arenaTake(<usize>records * CONTEXT_OCTETS);
+  const bitmaps = arenaTake(<usize>capacity * REPLAY_BITMAP_OCTETS);
+  inboundIndex = spiIndexTake(capacity);
+  outboundIndex = spiIndexTake(capacity);
+  if (hot == 0 || cold == 0 || contexts == 0 || bitmaps == 0 || inboundIndex == 0 || outboundIndex == 0) return false;
+  if (!selectorTableReset(max<u32>(capacity * PAIRS_PER_CHILD_SA, PAIRS_MIN))) return false;
+  freeInbound = 0;
+  freeOutbound = 0;
+  for (let i = records; i > 0; i--) {
+    const sa = saAt(i - 1);
+    sa.number = i - 1;
+    sa.cold = cold + <usize>(i - 1) * SA_COLD_OCTETS;
+    sa.context = contexts + <usize>(i - 1) * CONTEXT_OCTETS;
+    if (i > capacity) {
+      sa.nextFree = freeOutbound;
+      freeOutbound = i;
+    } else {
+      sa.bitmap = bitmaps + <usize>(i - 1) * REPLAY_BITMAP_OCTETS;
+      sa.nextFree = freeInbound;
+      freeInbound = i;
+    }
+  }
+  // One more for the control messages.
+  let expanded = min<u32>(records + 1, EXPANDED_MAX);
+  while (!keyCacheReset(expanded)) {
+    if (expanded <= EXPANDED_MIN) return false;
+    expanded >>= 1;
+  }
+  return true;
+}
+
+/** Records of both directions; saAt takes 0 .. localDatabaseRecords() - 1. */
+export function localDatabaseRecords(): u32 {
+  return capacity << 1;
+}
+
+/** SAs in use, both directions counted. */
+export function localDatabaseLive(): u32 {
+  return live;
+}
+
+/** The record of this number; free when its SPI is 0. */
+// @ts-ignore: decorator
+@inline
+export function saAt(number: u32): Sa {
+  return changetype<Sa>(hot + <usize>number * SA_OCTETS);
+}
+
+/** S703 for a sealed packet: the inbound SA of this SPI, or null. */
+export function findInbound(spi: u32): Sa | null {
+  const number = spiIndexFind(inboundIndex, <u64>spi);
+  return number == SPI_INDEX_NONE ? null : saAt(number);
+}
+
+/** S703 for a clear packet that ipv4Check accepted: the outbound SA whose selectors cover it, or null. */
+export function findOutbound(packet: usize, length: u32): Sa | null {
+  const number = selectorTableLookupPacket(packet, length);
+  return number == SELECTOR_TABLE_NONE ? null : saAt(number);
+}
+
+/** The SA that the IKE board means, or null. Only the link tells outbound SAs of different peers under one SPI apart. */
+export function findNamed(spi: u32, direction: u32, link: u32): Sa | null {
+  if (spi == 0) return null;
+  if (direction == DIRECTION_INBOUND) {
+    const sa = findInbound(spi);
+    return sa && sa.link == link ? sa : null;
+  }
+  if (direction != DIRECTION_OUTBOUND) return null;
+  const number = spiIndexFind(outboundIndex, outboundKey(spi, link));
+  return number == SPI_INDEX_NONE ? null : saAt(number);
+}
+
+/** A free record under its name, or null when the table is full. The SPI is not 0 and not in use. */
+export function takeSa(spi: u32, direction: u32, link: u32): Sa | null {
+  const free = direction == DIRECTION_INBOUND ? freeInbound : freeOutbound;
+  if (free == 0) return null;
+  const sa = saAt(free - 1);
+  if (direction == DIRECTION_INBOUND) {
+    freeInbound = sa.nextFree;
+    spiIndexInsert(inboundIndex, <u64>spi, sa.number);
+  } else {
+    freeOutbound = sa.nextFree;
+    spiIndexInsert(outboundIndex, outboundKey(spi, link), sa.number);
+  }
+  sa.spi = spi;
+  sa.link = link;
+  sa.direction = <u8>direction;
+  live += 1;
+  return sa;
+}
+
+/** Removes an SA and wipes all of it: key schedule, KEYMAT, salt, replay window. */
+export function removeSa(sa: Sa): void {
+  const number = sa.number;
+  const cold = sa.cold;
+  const context = sa.context;
+  const bitmap = sa.bitmap;
+  const inbound = <u32>sa.direction == DIRECTION_INBOUND;
+  if (inbound) {
+    spiIndexRemove(inboundIndex, <u64>sa.spi);
+    zeroize(bitmap, REPLAY_BITMAP_OCTETS);
+  } else {
+    spiIndexRemove(outboundIndex, outboundKey(sa.spi, sa.link));
+    selectorTableRemove(number);
+  }
+  gcmWipe(context);
+  zeroize(cold, SA_COLD_OCTETS);
+  zeroize(changetype<usize>(sa), SA_OCTETS);
+  sa.number = number;
+  sa.cold = cold;
+  sa.context = context;
+  sa.bitmap = bitmap;
+  if (inbound) {
+    sa.nextFree = freeInbound;
+    freeInbound = number + 1;
+  } else {
+    sa.nextFree = freeOutbound;
+    freeOutbound = number + 1;
+  }
+  live -= 1;
+}
+
+// @ts-ignore: decorator
+@inline
+function outboundKey(spi: u32, link: u32): u64 {
+  return (<u64>link << 32) | <u64>spi;
+}

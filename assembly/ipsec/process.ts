@@ -1,0 +1,205 @@
+/**
+ * The walk of a packet over an IPsec board, S703 to S707, a batch at a time and phase by phase:
+ *
+ *   1 look up     S703/S704  which SA: by SPI when the packet is sealed and for us, by selectors otherwise; S707 no entry
+ *   2 prepare                inbound: shape, replay, lease; outbound: size, limits, sequence number, trailer, header
+ *   3 run                    the cipher over all jobs: verify, then decrypt; or encrypt
+ *   4 finish      S705       inbound: replay again and its commitment, padding, tunnel, selectors; outbound: outer headers
+ *   5 emit        S706       opened packets to the protected side, sealed ones to the unprotected side, never back
+ *
+ * The order of packets is kept. Every frame given in ends here: sent, consumed or dropped. Refuses AH and IPv6.
+ */
+import { POLL_BATCH } from "../abi/board";
+import { CONFIG_LOCAL_ADDRESS, CONFIG_PORT_NATT } from "../abi/config";
+import {
+  DROP_ESP_MALFORMED,
+  DROP_IP_FRAGMENT,
+  DROP_IP_MALFORMED,
+  DROP_NO_SA_ENTRY_IPSEC_BOARD,
+  DROP_PROTOCOL_UNKNOWN,
+  DROP_UDP_MALFORMED,
+  DROP_UDP_PORT,
+} from "../abi/drop";
+import { DIRECTION_INBOUND, DIRECTION_OUTBOUND } from "../abi/message";
+import { PORT_PROTECTED, PORT_UNPROTECTED } from "../abi/ring";
+import { STEP_S703, STEP_S704, STEP_S705, STEP_S706, STEP_S707, TRACE_MASK_PACKET } from "../abi/trace";
+import { Frame, framePull } from "../bus/frame";
+import { consume, drop, transmit } from "../bus/port";
+import { loadBE32 } from "../rt/bytes";
+import { itemFirst, itemLength, itemNext, itemType, itemU32, itemValue } from "../rt/items";
+import { configAddress, configLength } from "../rt/registers";
+import { trace } from "../rt/trace";
+import { ESP_HEADER, ESP_KEEPALIVE, espSpi } from "../wire/esp";
+import {
+  IPV4_TOS,
+  PROTOCOL_AH,
+  PROTOCOL_ESP,
+  PROTOCOL_UDP,
+  ipv4Check,
+  ipv4Destination,
+  ipv4HeaderOctets,
+  ipv4IsFragment,
+  ipv4Protocol,
+  ipv4TotalLength,
+} from "../wire/ipv4";
+import { UDP_HEADER, udpCheck, udpDestinationPort, udpLength } from "../wire/udp";
+import { jobAt, jobsBegin, jobsRun } from "./esp_job";
+import { DUMMY, openFinish, openPrepare } from "./esp_open";
+import { sealFinish, sealPrepare } from "./esp_seal";
+import { findInbound, findOutbound } from "./local_database";
+import { Sa } from "./sa";
+import { PASS } from "./tunnel";
+
+/** Unprotected local addresses that CONFIG may name. */
+const LOCAL_MAX: u32 = 64;
+const NATT_PORT: u32 = 4500;
+
+const locals: usize = memory.data(LOCAL_MAX * 4, 16);
+let localCount: u32 = 0;
+let nattPort: u32 = NATT_PORT;
+
+/** Reads the local addresses and the NAT traversal port; false when there are more addresses than there is room for. */
+export function processReset(): bool {
+  localCount = 0;
+  nattPort = NATT_PORT;
+  const start = configAddress();
+  const end = start + configLength();
+  for (let item = itemFirst(start, end); item != 0; item = itemNext(item, end)) {
+    if (itemType(item) == CONFIG_PORT_NATT) nattPort = itemU32(item);
+    // IPv6 addresses name no packet that this board opens.
+    if (itemType(item) != CONFIG_LOCAL_ADDRESS || itemLength(item) != 4) continue;
+    if (localCount == LOCAL_MAX) return false;
+    store<u32>(locals + (<usize>localCount << 2), loadBE32(itemValue(item)));
+    localCount += 1;
+  }
+  return true;
+}
+
+/**
+ * Processes `count` (at most POLL_BATCH) frames whose addresses stand from `frames` on; each holds an IPv4 packet as the IKE
+ * board forwarded it, its capsule taken off. All frames have ended on return.
+ */
+export function process(frames: usize, count: u32): void {
+  assert(count <= POLL_BATCH, "batch too large");
+  jobsBegin();
+  for (let i: u32 = 0; i < count; i++) {
+    const frame = changetype<Frame>(<usize>load<u32>(frames + (<usize>i << 2)));
+    if (!lookUp(frame) || !prepare(frame, i)) store<u32>(frames + (<usize>i << 2), 0);
+  }
+  jobsRun();
+  for (let i: u32 = 0; i < count; i++) {
+    const address = <usize>load<u32>(frames + (<usize>i << 2));
+    if (address != 0) finish(changetype<Frame>(address), i);
+  }
+}
+
+/**
+ * Phase 1. True: frame.scratch0 is the SA; an inbound frame starts with its ESP header and frame.scratch1 is the outer TOS.
+ * Nothing on the link tells the direction: inbound is what is addressed to us and is ESP, by itself or in UDP.
+ */
+function lookUp(frame: Frame): bool {
+  const p = frame.start;
+  if (!ipv4Check(p, frame.length)) return fail(frame, DROP_IP_MALFORMED);
+  frame.length = ipv4TotalLength(p);
+  const protocol = ipv4Protocol(p);
+  if ((protocol == PROTOCOL_ESP || protocol == PROTOCOL_UDP || protocol == PROTOCOL_AH) && isLocal(ipv4Destination(p))) {
+    const header = ipv4HeaderOctets(p);
+    if (protocol == PROTOCOL_AH) return fail(frame, DROP_PROTOCOL_UNKNOWN);
+    if (ipv4IsFragment(p)) return fail(frame, DROP_IP_FRAGMENT);
+    if (protocol == PROTOCOL_ESP) return lookUpInbound(frame, header);
+    if (!udpCheck(p + header, frame.length - header)) return fail(frame, DROP_UDP_MALFORMED);
+    if (udpDestinationPort(p + header) == nattPort) {
+      frame.length = header + udpLength(p + header);
+      return lookUpInbound(frame, header + UDP_HEADER);
+    }
+  }
+  return lookUpOutbound(frame);
+}
+
+/** `outer`: octets in front of the ESP header. A peer may change between plain ESP and UDP at any time (RFC 7296 2.23). */
+function lookUpInbound(frame: Frame, outer: u32): bool {
+  const destination = ipv4Destination(frame.start);
+  frame.scratch1 = <u32>load<u8>(frame.start, IPV4_TOS);
+  framePull(frame, outer);
+  if (frame.length == 1 && load<u8>(frame.start) == ESP_KEEPALIVE) {
+    consume(frame);
+    return false;
+  }
+  if (frame.length < ESP_HEADER) return fail(frame, DROP_ESP_MALFORMED);
+  const spi = espSpi(frame.start);
+  if (spi == 0) return fail(frame, DROP_UDP_PORT);
+  trace(TRACE_MASK_PACKET, STEP_S703, spi);
+  const sa = findInbound(spi);
+  if (!sa || sa.localAddress != destination) return noEntry(frame, spi);
+  return found(frame, sa);
+}
+
+function lookUpOutbound(frame: Frame): bool {
+  trace(TRACE_MASK_PACKET, STEP_S703, 0);
+  const sa = findOutbound(frame.start, frame.length);
+  return sa ? found(frame, sa) : noEntry(frame, 0);
+}
+
+/** S704 */
+function found(frame: Frame, sa: Sa): bool {
+  trace(TRACE_MASK_PACKET, STEP_S704, sa.spi);
+  frame.scratch0 = <u32>changetype<usize>(sa);
+  return true;
+}
+
+/** S707 */
+function noEntry(frame: Frame, spi: u32): bool {
+  trace(TRACE_MASK_PACKET, STEP_S707, spi, DROP_NO_SA_ENTRY_IPSEC_BOARD);
+  return fail(frame, DROP_NO_SA_ENTRY_IPSEC_BOARD);
+}
+
+/** Phase 2. */
+function prepare(frame: Frame, index: u32): bool {
+  const sa = changetype<Sa>(<usize>frame.scratch0);
+  const verdict =
+    <u32>sa.direction == DIRECTION_INBOUND ? openPrepare(frame, sa, jobAt(index)) : sealPrepare(frame, sa, jobAt(index));
+  return verdict == PASS || failOf(frame, sa, verdict);
+}
+
+/** Phases 4 and 5. */
+function finish(frame: Frame, index: u32): void {
+  const sa = changetype<Sa>(<usize>frame.scratch0);
+  if (<u32>sa.direction == DIRECTION_OUTBOUND) {
+    sealFinish(frame, sa);
+    emit(frame, sa, PORT_UNPROTECTED);
+    return;
+  }
+  const verdict = openFinish(frame, sa, jobAt(index), frame.scratch1);
+  if (verdict == PASS) {
+    emit(frame, sa, PORT_PROTECTED);
+  } else if (verdict == DUMMY) {
+    consume(frame);
+  } else {
+    failOf(frame, sa, verdict);
+  }
+}
+
+/** S705 is behind us; S706. */
+function emit(frame: Frame, sa: Sa, port: u32): void {
+  trace(TRACE_MASK_PACKET, STEP_S705, sa.spi, <u32>frame.scratch4, <u32>sa.direction);
+  trace(TRACE_MASK_PACKET, STEP_S706, sa.spi, 0, frame.length, port);
+  transmit(port, frame);
+}
+
+/** Drops a packet for which an SA stood. */
+function failOf(frame: Frame, sa: Sa, reason: u32): bool {
+  sa.drops += 1;
+  return fail(frame, reason);
+}
+
+function fail(frame: Frame, reason: u32): bool {
+  drop(frame, reason);
+  return false;
+}
+
+function isLocal(address: u32): bool {
+  for (let i: u32 = 0; i < localCount; i++) {
+    if (load<u32>(locals + (<usize>i << 2)) == address) return true;
+  }
+  return false;
+}

@@ -1,0 +1,80 @@
+/**
+ * An SA in the local database (16): what every packet needs, apart from what only its installation needs.
+ *
+ *            0                       16                      32                      48                    63
+ *           +-----------+-----------+-----------+-----------+-----------+-----------+-----------+----------+
+ *   line 0  | spi, link | flags..   | context, bitmap, mask.. | sequence              | lease     | addrs  |
+ *   line 1  | packets   | octets    | last used | drops     | expiring at           | ...                  |
+ *   line 2  | limits: soft packets, soft octets, hard packets, hard octets           | inner MTU, number    |
+ *           +-----------+-----------+-----------+-----------+-----------+-----------+-----------+----------+
+ *
+ * The cold half is the SA record as it was installed (abi/message.ts): selectors for RFC 4301 5.2, KEYMAT to tell a
+ * repeated installation from a new one. It is wiped with the SA.
+ */
+import { SA_RECORD_MAX } from "../abi/message";
+import { Transform } from "../crypto/transform";
+
+@unmanaged
+export class Sa {
+  /** 0: the record is free. */
+  spi: u32;
+  link: u32;
+  direction: u8;
+  /** SA_FLAG_* */
+  flags: u8;
+  reserved0: u16;
+  /** Row of crypto/transform.ts. */
+  transform: usize;
+  /** The kernel's key schedule. */
+  context: usize;
+  /** Salt of the nonce, as it stands in memory. */
+  salt: u32;
+  /** Anti-replay (RFC 6479): packets, 0 off; ring of 64-bit words. */
+  window: u32;
+  bitmap: usize;
+  bitmapMask: u32;
+  /** Tunnel end points as numbers; ours is local. */
+  localAddress: u32;
+  /** Outbound: last number used. Inbound: right edge of the window. */
+  sequence: u64;
+  /** Numbers up to this one may be used; 0: no lease. */
+  lease: u64;
+  remoteAddress: u32;
+  localPort: u16;
+  remotePort: u16;
+
+  packets: u64;
+  /** Of clear packets. */
+  octets: u64;
+  lastUsed: u64;
+  drops: u64;
+  /** NOW from which SA_EXPIRING may be raised again. */
+  expiringAt: u64;
+
+  softPackets: u64;
+  softOctets: u64;
+  hardPackets: u64;
+  hardOctets: u64;
+  /** Largest clear packet that the tunnel carries whole. */
+  innerMtu: u32;
+  /** Number of the record. */
+  number: u32;
+  /** Next free record, number + 1. */
+  nextFree: u32;
+  /** The SA record as installed. */
+  cold: usize;
+}
+
+/** From one SA to the next. */
+export const SA_OCTETS: u32 = 192;
+/** The same in the cold table. */
+export const SA_COLD_OCTETS: u32 = SA_RECORD_MAX;
+
+if (offsetof<Sa>() > SA_OCTETS) ERROR("an SA outgrew its record");
+if (offsetof<Sa>("packets") > 80) ERROR("the per-packet fields of an SA outgrew their place");
+
+// @ts-ignore: decorator
+@inline
+export function transformOf(sa: Sa): Transform {
+  return changetype<Transform>(sa.transform);
+}
