@@ -69,6 +69,12 @@ export function wasmOffsets(stack: string): number[] {
   return [...stack.matchAll(/wasm-function\[\d+\]:0x([0-9a-f]+)/g)].map((match) => parseInt(match[1]!, 16));
 }
 
+/** asc roots its sources in a directory named after the image; the path behind it is the project's. */
+function projectPath(source: string, map: TraceMap): string {
+  const root = map.sourceRoot ? `${map.sourceRoot.replace(/\/$/, "")}/` : "";
+  return root && source.startsWith(root) ? source.slice(root.length) : source;
+}
+
 /** Turns a report into a fault with its place in the source. */
 export function locateFault(report: TrapReport, image: Image, slot: number, generation: number, now: bigint): Fault {
   const fault: Fault = {
@@ -90,7 +96,7 @@ export function locateFault(report: TrapReport, image: Image, slot: number, gene
     // The whole module is one line, a column is an offset.
     const place = originalPositionFor(map!, { line: 1, column: offset });
     if (place.source === null) continue;
-    return { ...fault, file: place.source, line: place.line, column: place.column + 1 };
+    return { ...fault, file: projectPath(place.source, map!), line: place.line, column: place.column + 1 };
   }
   if (offsets.length > 0) fault.message += ` at code offset 0x${offsets[0]!.toString(16)}`;
   return fault;

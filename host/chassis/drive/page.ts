@@ -1,0 +1,118 @@
+/**
+ * The shared page of a slot: what a board's thread and the chassis's thread tell each other beside packets.
+ *
+ *      0   words: doorbell, orders of the chassis, signs of life of the board's thread
+ *     64   fault injection: seed and four probabilities, f64
+ *    128   link counters: frames, octets, bits to the board; the same from it, f64
+ *    256   drops counted by the board's thread, by CHASSIS_DROP, f64
+ *    512   copy of the board map
+ *    768   copy of the drop counters
+ *   2048   mirror of the trace ring, longer than the original, because its reader comes by less often
+ *
+ * Every field has one writer. A 64-bit float is written at once on the machines that run Node, and counts exactly to 2^53.
+ */
+import { MAP_SIZE } from "../../../assembly/abi/board.ts";
+import { DROP_COUNT } from "../../../assembly/abi/drop.ts";
+import { TRACE_ENTRIES, TRACE_ENTRY_OCTETS, TRACE_CAPACITY, TRACE_TOTAL } from "../../../assembly/abi/trace.ts";
+import type { FaultSpec } from "../tap/fault_injector.ts";
+
+/** Word indices. */
+export const DOORBELL = 0;
+export const SLEEPING = 1;
+/** ORDER_*: the chassis's. */
+export const ORDER = 2;
+/** 1 while a board takes packets. */
+export const ONLINE = 3;
+export const TRACE_MASK = 4;
+export const TAPPED = 5;
+/** Counts changes of the injection; its low bit tells whether there is one. */
+export const INJECTION = 6;
+/** Counts turns of the board's thread: it lives. */
+export const TURNS = 7;
+export const TRACE_LOST = 8;
+
+export const ORDER_STOP = 0;
+export const ORDER_RUN = 1;
+
+const INJECTION_AT = 64;
+const LINKS_AT = 128;
+const DROPS_AT = 256;
+const MAP_AT = 512;
+const FIRMWARE_DROPS_AT = 768;
+const TRACE_AT = 2048;
+export const TRACE_MIRROR = 16384;
+
+if (FIRMWARE_DROPS_AT + DROP_COUNT * 8 > TRACE_AT) throw new Error("the page has no room for all drop counters");
+
+export function pageMemory(): SharedArrayBuffer {
+  return new SharedArrayBuffer(TRACE_AT + TRACE_ENTRIES + TRACE_MIRROR * TRACE_ENTRY_OCTETS);
+}
+
+export class Page {
+  readonly words: Int32Array;
+  readonly links: Float64Array;
+  readonly drops: Float64Array;
+  readonly map: Uint8Array;
+  readonly firmwareDrops: Uint8Array;
+  readonly trace: Uint8Array;
+  readonly #injection: Float64Array;
+  #traceSeen = 0;
+
+  constructor(memory: SharedArrayBuffer) {
+    this.words = new Int32Array(memory, 0, 16);
+    this.#injection = new Float64Array(memory, INJECTION_AT, 5);
+    this.links = new Float64Array(memory, LINKS_AT, 6);
+    this.drops = new Float64Array(memory, DROPS_AT, 32);
+    this.map = new Uint8Array(memory, MAP_AT, MAP_SIZE);
+    this.firmwareDrops = new Uint8Array(memory, FIRMWARE_DROPS_AT, DROP_COUNT * 8);
+    this.trace = new Uint8Array(memory, TRACE_AT);
+  }
+
+  /** Wakes the slot's thread. */
+  ring(): void {
+    Atomics.add(this.words, DOORBELL, 1);
+    if (Atomics.load(this.words, SLEEPING) !== 0) Atomics.notify(this.words, DOORBELL);
+  }
+
+  setInjection(spec: FaultSpec | undefined): void {
+    const values = spec ? [spec.seed ?? 1, spec.lose ?? 0, spec.duplicate ?? 0, spec.reorder ?? 0, spec.flip ?? 0] : [];
+    this.#injection.set(values);
+    const version = (Atomics.load(this.words, INJECTION) | 1) + 1;
+    Atomics.store(this.words, INJECTION, version + (spec ? 1 : 0));
+  }
+
+  get injection(): FaultSpec | undefined {
+    if ((Atomics.load(this.words, INJECTION) & 1) === 0) return undefined;
+    const [seed, lose, duplicate, reorder, flip] = this.#injection as unknown as number[];
+    return { seed: seed!, lose: lose!, duplicate: duplicate!, reorder: reorder!, flip: flip! };
+  }
+
+  /** Board's thread: a new generation has an empty trace ring. */
+  traceRestart(): void {
+    this.#traceSeen = 0;
+  }
+
+  /** Board's thread: copies what is new in the board's trace ring. */
+  mirrorTrace(ring: Uint8Array): void {
+    if (ring.length === 0) return;
+    const total = readU32(ring, TRACE_TOTAL);
+    const fresh = (total - this.#traceSeen) >>> 0;
+    if (fresh === 0) return;
+    const readable = Math.min(fresh, TRACE_CAPACITY);
+    if (fresh > readable) Atomics.add(this.words, TRACE_LOST, fresh - readable);
+    let mirrored = readU32(this.trace, TRACE_TOTAL);
+    for (let i = (total - readable) >>> 0; i !== total; i = (i + 1) >>> 0) {
+      const from = TRACE_ENTRIES + (i & (TRACE_CAPACITY - 1)) * TRACE_ENTRY_OCTETS;
+      const to = TRACE_ENTRIES + (mirrored & (TRACE_MIRROR - 1)) * TRACE_ENTRY_OCTETS;
+      this.trace.set(ring.subarray(from, from + TRACE_ENTRY_OCTETS), to);
+      mirrored = (mirrored + 1) >>> 0;
+    }
+    this.#traceSeen = total;
+    const control = new Int32Array(this.trace.buffer, this.trace.byteOffset, TRACE_ENTRIES / 4);
+    Atomics.store(control, TRACE_TOTAL, mirrored | 0);
+  }
+}
+
+function readU32(octets: Uint8Array, at: number): number {
+  return (octets[at]! | (octets[at + 1]! << 8) | (octets[at + 2]! << 16) | (octets[at + 3]! << 24)) >>> 0;
+}

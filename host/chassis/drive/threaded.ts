@@ -1,0 +1,547 @@
+/**
+ * The threaded drive: each board in a worker with RAM of its own, real time, packets through rings in shared memory.
+ *
+ *   chassis thread  --down--> board thread 0 (IKE) --channel--> board thread n
+ *        ^                        |    ^----------channel----------|   |
+ *        +----------up------------+                                    |
+ *        +----------up-------------------------------------------------+
+ *
+ * The chassis's thread moves packets between NICs and boards and never waits for anybody: it goes on through the event loop
+ * while there is work and sleeps on a doorbell (Atomics.waitAsync) otherwise. A board's thread that shows no sign of life for
+ * a while is terminated and its board restarted, like one that trapped.
+ */
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { PORT_COUNT_MAX } from "../../../assembly/abi/ring.ts";
+import type { PowerOn } from "../board.ts";
+import { RealClock } from "../clock.ts";
+import { type TraceEntry, TraceReader } from "../console.ts";
+import type { TrapReport } from "../fault.ts";
+import type { Image } from "../image.ts";
+import type { FaultSpec } from "../tap/fault_injector.ts";
+import type { WireTap } from "../tap/tracer.ts";
+import { CHASSIS_DROP, CHASSIS_DROP_NAMES } from "../vocabulary.ts";
+import { type PeerParts, PORT_TAP, type PowerOrder, type ThreadParts, type ThreadReport } from "./board_thread.ts";
+import type { BoardSnapshot, Cage, CagePlan, Drive, LinkSnapshot, PowerResult } from "./drive.ts";
+import { MessageRing, ringMemory } from "./message_ring.ts";
+import {
+  ONLINE,
+  ORDER,
+  ORDER_RUN,
+  ORDER_STOP,
+  Page,
+  pageMemory,
+  SLEEPING,
+  TAPPED,
+  TRACE_LOST,
+  TRACE_MASK,
+  TRACE_MIRROR,
+  TURNS,
+} from "./page.ts";
+
+export interface ThreadedOptions {
+  /** Octets of each ring in shared memory, a power of two. Default 1 MiB. */
+  ringOctets?: number;
+  /** Microseconds that a thread spins before it sleeps. Default 20, or 2 when there are fewer than four processors. */
+  spin?: number;
+  /** Milliseconds without a sign of life after which a board is declared hung. Default 5000. */
+  hangMs?: number;
+}
+
+/** Messages taken from one board in one go. */
+const BATCH = 512;
+/** Fruitless turns of the event loop before the chassis's thread sleeps. */
+const PATIENCE = 20;
+/** Milliseconds that a board's thread has to stop and wipe. */
+const STOP_MS = 2000;
+/** Octets that received packets are cut from. */
+const CHUNK = 65536;
+const TIMER_MAX = 2 ** 31 - 1;
+
+interface WaitAsync {
+  waitAsync(words: Int32Array, index: number, value: number): { async: boolean; value: Promise<string> | string };
+}
+
+/** Received packets: copied out of shared memory into chunks, many to an allocation. */
+class PacketStore {
+  #chunk = new Uint8Array(CHUNK);
+  #used = 0;
+
+  copy(source: Uint8Array, at: number, length: number): Uint8Array {
+    if (this.#used + length > this.#chunk.length) {
+      this.#chunk = new Uint8Array(Math.max(CHUNK, length));
+      this.#used = 0;
+    }
+    const packet = this.#chunk.subarray(this.#used, this.#used + length);
+    packet.set(source.subarray(at, at + length));
+    this.#used += length;
+    return packet;
+  }
+}
+
+/** What the threaded drive keeps for one slot. */
+class Bay {
+  readonly pageBuffer = pageMemory();
+  readonly page = new Page(this.pageBuffer);
+  readonly downBuffer: SharedArrayBuffer;
+  readonly upBuffer: SharedArrayBuffer;
+  readonly down: MessageRing;
+  readonly up: MessageRing;
+  readonly peers: PeerParts[] = [];
+  readonly channels: MessageRing[] = [];
+  readonly drops = new Array<number>(CHASSIS_DROP_NAMES.length).fill(0);
+  readonly trace: TraceReader;
+  worker: Worker | undefined;
+  generation = 0;
+  /** True from the order to power until the thread says that it has ended. */
+  running = false;
+  /** True while the chassis's thread has put something in since the last bell. */
+  touched = false;
+  settle: ((result: PowerResult) => void) | undefined;
+  stopped: (() => void) | undefined;
+  turnsSeen = -1;
+  turnsSince = 0;
+
+  constructor(
+    readonly slot: number,
+    ringOctets: number,
+  ) {
+    this.downBuffer = ringMemory(ringOctets);
+    this.upBuffer = ringMemory(ringOctets);
+    this.down = new MessageRing(this.downBuffer);
+    this.up = new MessageRing(this.upBuffer);
+    this.trace = new TraceReader(slot, TRACE_MIRROR);
+  }
+}
+
+class ThreadedCage implements Cage {
+  readonly #plan: CagePlan;
+  readonly #drive: Threaded;
+  readonly #bays = new Map<number, Bay>();
+  readonly #store = new PacketStore();
+  #tap: WireTap | undefined;
+  #bellsDue = false;
+  #closed = false;
+
+  constructor(plan: CagePlan, drive: Threaded, ringOctets: number) {
+    this.#plan = plan;
+    this.#drive = drive;
+    for (const slot of plan.slots) this.#bays.set(slot, new Bay(slot, ringOctets));
+    const ike = this.#bay(plan.ikeSlot);
+    for (const bay of this.#bays.values()) {
+      if (bay === ike) continue;
+      const toBoard = ringMemory(ringOctets);
+      const toIke = ringMemory(ringOctets);
+      ike.peers.push({ slot: bay.slot, out: toBoard, in: toIke, page: bay.pageBuffer });
+      bay.peers.push({ slot: ike.slot, out: toIke, in: toBoard, page: ike.pageBuffer });
+      ike.channels.push(new MessageRing(toIke));
+      bay.channels.push(new MessageRing(toBoard));
+    }
+  }
+
+  async power(slot: number, image: Image, power: PowerOn): Promise<PowerResult> {
+    const bay = this.#bay(slot);
+    await this.#stop(bay);
+    const worker = (bay.worker ??= this.#thread(bay));
+    bay.generation = power.generation;
+    bay.running = true;
+    bay.turnsSeen = -1;
+    bay.turnsSince = performance.now();
+    Atomics.store(bay.page.words, TRACE_MASK, power.traceMask);
+    Atomics.store(bay.page.words, ORDER, ORDER_RUN);
+    const order: PowerOrder = { image, power };
+    return new Promise((resolve) => {
+      bay.settle = resolve;
+      worker.postMessage(order);
+    });
+  }
+
+  async off(slot: number): Promise<void> {
+    await this.#stop(this.#bay(slot));
+  }
+
+  deliver(slot: number, port: number, packet: Uint8Array): boolean {
+    const bay = this.#bay(slot);
+    if (Atomics.load(bay.page.words, ONLINE) === 0) {
+      bay.drops[CHASSIS_DROP.board_offline]! += 1;
+      return false;
+    }
+    if (!bay.down.push(port, 0, slot, packet, 0, packet.length)) {
+      bay.drops[CHASSIS_DROP.backplane_congestion]! += 1;
+      // A full ring is no reason to let its reader sleep.
+      bay.page.ring();
+      return false;
+    }
+    bay.touched = true;
+    if (!this.#bellsDue) {
+      // One bell for all that this turn of the event loop delivers.
+      this.#bellsDue = true;
+      queueMicrotask(() => this.#ringBells());
+    }
+    return true;
+  }
+
+  countDrop(slot: number, reason: number): void {
+    this.#bay(slot).drops[reason]! += 1;
+  }
+
+  trace(mask: number): void {
+    for (const bay of this.#bays.values()) {
+      Atomics.store(bay.page.words, TRACE_MASK, mask);
+      bay.page.ring();
+    }
+  }
+
+  readTrace(): TraceEntry[] {
+    this.#collect();
+    return [...this.#bays.values()].flatMap((bay) => bay.trace.take());
+  }
+
+  traceLost(): number {
+    return [...this.#bays.values()].reduce(
+      (sum, bay) => sum + bay.trace.lost + Atomics.load(bay.page.words, TRACE_LOST),
+      0,
+    );
+  }
+
+  inject(spec: FaultSpec | undefined): void {
+    for (const bay of this.#bays.values()) {
+      bay.page.setInjection(spec);
+      bay.page.ring();
+    }
+  }
+
+  tap(tap: WireTap | undefined): void {
+    this.#tap = tap;
+    for (const bay of this.#bays.values()) Atomics.store(bay.page.words, TAPPED, tap ? 1 : 0);
+  }
+
+  snapshot(slot: number): BoardSnapshot {
+    const { page } = this.#bay(slot);
+    const map = new Uint8Array(page.map.length);
+    map.set(page.map);
+    const drops = new DataView(page.firmwareDrops.slice().buffer);
+    return {
+      map: new DataView(map.buffer),
+      drops: Array.from({ length: drops.byteLength / 8 }, (_, i) => Number(drops.getBigUint64(i * 8, true))),
+    };
+  }
+
+  drops(slot: number): number[] {
+    const bay = this.#bay(slot);
+    return bay.drops.map((count, reason) => count + bay.page.drops[reason]!);
+  }
+
+  linkCounters(slot: number): LinkSnapshot {
+    const links = this.#bay(slot).page.links;
+    const at = (first: number) => ({ frames: links[first]!, octets: links[first + 1]!, bits: links[first + 2]! });
+    return { toBoard: at(0), fromBoard: at(3) };
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await Promise.all(
+      [...this.#bays.values()].map(async (bay) => {
+        await this.#stop(bay);
+        await bay.worker?.terminate();
+        bay.worker = undefined;
+      }),
+    );
+  }
+
+  /** Takes what the boards sent; true when there was something. */
+  drain(): boolean {
+    let moved = false;
+    for (const bay of this.#bays.values()) {
+      const batches: (Uint8Array[] | undefined)[] = new Array(PORT_COUNT_MAX);
+      const { up } = bay;
+      let taken = 0;
+      for (; taken < BATCH && up.peek(); taken++) {
+        const packet = this.#store.copy(up.octets, up.at, up.length);
+        const { port, link, from } = up;
+        up.release();
+        if (port === PORT_TAP) {
+          this.#tap?.({ now: this.#drive.clock.now(), from, to: bay.slot, vc: link, wire: packet });
+        } else {
+          (batches[port] ??= []).push(packet);
+        }
+      }
+      if (taken === 0) continue;
+      moved = true;
+      for (let port = 0; port < PORT_COUNT_MAX; port++) {
+        const packets = batches[port];
+        if (packets) this.#plan.events.transmitted(bay.slot, port, packets);
+      }
+    }
+    this.#collect();
+    if (this.#bellsDue) this.#ringBells();
+    return moved;
+  }
+
+  /** True when every ring is empty and every running thread sleeps. */
+  get resting(): boolean {
+    for (const bay of this.#bays.values()) {
+      if (bay.settle || !bay.up.empty) return false;
+      if (!bay.running) continue;
+      if (!bay.down.empty || !bay.channels.every((ring) => ring.empty)) return false;
+      if (Atomics.load(bay.page.words, SLEEPING) === 0) return false;
+    }
+    return true;
+  }
+
+  /** Ends threads that show no sign of life. */
+  watch(hangMs: number): void {
+    const now = performance.now();
+    for (const bay of this.#bays.values()) {
+      const turns = Atomics.load(bay.page.words, TURNS);
+      const alive = !bay.running || turns !== bay.turnsSeen || Atomics.load(bay.page.words, SLEEPING) !== 0;
+      if (alive) {
+        bay.turnsSeen = turns;
+        bay.turnsSince = now;
+      } else if (now - bay.turnsSince > hangMs) {
+        this.#lost(bay, { kind: "hung", trapText: `no poll ended for ${hangMs} ms`, stack: "", abort: undefined });
+      }
+    }
+  }
+
+  #bay(slot: number): Bay {
+    const bay = this.#bays.get(slot);
+    if (!bay) throw new RangeError(`there is no slot ${slot}`);
+    return bay;
+  }
+
+  #ringBells(): void {
+    this.#bellsDue = false;
+    for (const bay of this.#bays.values()) {
+      if (!bay.touched) continue;
+      bay.touched = false;
+      bay.page.ring();
+    }
+  }
+
+  #collect(): void {
+    for (const bay of this.#bays.values()) bay.trace.collect(bay.page.trace);
+  }
+
+  /** Starts a slot's thread; it waits for orders and serves one generation after the other. */
+  #thread(bay: Bay): Worker {
+    const workerData: ThreadParts = {
+      slot: bay.slot,
+      ikeSlot: this.#plan.ikeSlot,
+      link: this.#plan.link,
+      page: bay.pageBuffer,
+      down: bay.downBuffer,
+      up: bay.upBuffer,
+      bell: this.#drive.bell,
+      peers: bay.peers,
+      spin: this.#drive.spin,
+    };
+    const worker = new Worker(new URL("./board_worker_entry.mjs", import.meta.url), { workerData, execArgv: [] });
+    const died = (text: string): void => {
+      if (bay.worker !== worker) return;
+      this.#lost(bay, { kind: "trap", trapText: text, stack: "", abort: undefined });
+    };
+    worker.on("message", (report: ThreadReport) => this.#reported(bay, worker, report));
+    worker.on("error", (error) => died(`the board's thread failed: ${error.message}`));
+    worker.on("exit", (code) => died(`the board's thread ended with code ${code}`));
+    return worker;
+  }
+
+  #reported(bay: Bay, worker: Worker, report: ThreadReport): void {
+    if (bay.worker !== worker || report.generation !== bay.generation) return;
+    if (report.kind === "online") return this.#settle(bay, { online: true });
+    bay.running = false;
+    // What the board sent before it ended is sent.
+    this.drain();
+    if (report.kind === "refused") this.#settle(bay, { online: false, refusal: report.refusal });
+    else if (report.kind === "stopped") bay.stopped?.();
+    else this.#ended(bay, report.report);
+  }
+
+  /** The thread itself is gone, or must go: what it held goes with it. */
+  #lost(bay: Bay, report: TrapReport): void {
+    const { worker, running } = bay;
+    bay.worker = undefined;
+    bay.running = false;
+    Atomics.store(bay.page.words, ONLINE, 0);
+    Atomics.store(bay.page.words, SLEEPING, 0);
+    bay.page.map.fill(0);
+    bay.page.firmwareDrops.fill(0);
+    void worker?.terminate();
+    if (running) this.#ended(bay, report);
+  }
+
+  #ended(bay: Bay, report: TrapReport): void {
+    if (bay.stopped) return bay.stopped();
+    if (bay.settle) return this.#settle(bay, { online: false, fault: report });
+    if (!this.#closed) this.#plan.events.faulted(bay.slot, bay.generation, report);
+  }
+
+  #settle(bay: Bay, result: PowerResult): void {
+    const { settle } = bay;
+    bay.settle = undefined;
+    settle?.(result);
+  }
+
+  /** Orders a running board to stop and wipe; ends its thread when it does not. */
+  async #stop(bay: Bay): Promise<void> {
+    if (!bay.running) return;
+    Atomics.store(bay.page.words, ORDER, ORDER_STOP);
+    bay.page.ring();
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      bay.stopped = resolve;
+      timer = setTimeout(() => {
+        this.#lost(bay, { kind: "hung", trapText: "did not stop", stack: "", abort: undefined });
+        resolve();
+      }, STOP_MS);
+    });
+    clearTimeout(timer);
+    bay.stopped = undefined;
+    if (bay.settle) this.#settle(bay, { online: false, refusal: 0 });
+  }
+}
+
+export class Threaded implements Drive {
+  readonly kind = "threaded";
+  readonly clock = new RealClock();
+  /** Word 0: the doorbell of the chassis's thread; word 1: not 0 while it sleeps. */
+  readonly bell = new SharedArrayBuffer(8);
+  readonly spin: number;
+  readonly #bell = new Int32Array(this.bell);
+  readonly #ringOctets: number;
+  readonly #hangMs: number;
+  readonly #cages = new Set<ThreadedCage>();
+  readonly #timers = new Map<NodeJS.Timeout, boolean>();
+  readonly #watchers = new Set<() => void>();
+  #watchdog: NodeJS.Timeout | undefined;
+  #pending = 0;
+  #idle = 0;
+  #pumping = false;
+
+  constructor(options: ThreadedOptions = {}) {
+    this.spin = options.spin ?? (availableParallelism() < 4 ? 2 : 20);
+    this.#ringOctets = options.ringOctets ?? 1 << 20;
+    this.#hangMs = options.hangMs ?? 5000;
+  }
+
+  cage(plan: CagePlan): Cage {
+    const cage = new ThreadedCage(plan, this, this.#ringOctets);
+    this.#cages.add(cage);
+    const close = cage.close.bind(cage);
+    cage.close = async () => {
+      await close();
+      this.#cages.delete(cage);
+      if (this.#cages.size > 0) return;
+      clearInterval(this.#watchdog);
+      this.#watchdog = undefined;
+      this.#wake();
+    };
+    this.#watchdog ??= setInterval(() => this.#watch(), 250).unref();
+    if (!this.#pumping) {
+      this.#pumping = true;
+      setImmediate(this.#pump);
+    }
+    return cage;
+  }
+
+  after(delay: bigint, callback: () => void, work = false): () => void {
+    const milliseconds = Math.min(Number(delay) / 1e6, TIMER_MAX);
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      callback();
+    }, milliseconds);
+    this.#timers.set(timer, work);
+    return () => {
+      clearTimeout(timer);
+      this.#timers.delete(timer);
+    };
+  }
+
+  pending<T>(promise: Promise<T>, then?: (value: T) => void): void {
+    this.#pending += 1;
+    void promise.then((value) => then?.(value)).finally(() => (this.#pending -= 1));
+  }
+
+  async run(milliseconds?: number): Promise<void> {
+    if (milliseconds !== undefined) return sleep(milliseconds);
+    // Seen at rest twice in a row, with time between: a bell may be on its way.
+    for (let rests = 0; rests < 2; ) {
+      await sleep(1);
+      rests = this.#resting ? rests + 1 : 0;
+    }
+  }
+
+  async until(condition: () => boolean, milliseconds: number): Promise<boolean> {
+    if (condition()) return true;
+    return new Promise((resolve, reject) => {
+      const check = (last: boolean): void => {
+        let holds = false;
+        try {
+          holds = condition();
+        } catch (error) {
+          reject(error as Error);
+          last = true;
+        }
+        if (!holds && !last) return;
+        clearTimeout(limit);
+        clearInterval(ticks);
+        this.#watchers.delete(watcher);
+        resolve(holds);
+      };
+      const watcher = (): void => check(false);
+      const limit = setTimeout(() => check(true), milliseconds);
+      const ticks = setInterval(watcher, 2);
+      this.#watchers.add(watcher);
+    });
+  }
+
+  async close(): Promise<void> {
+    for (const timer of this.#timers.keys()) clearTimeout(timer);
+    this.#timers.clear();
+    await Promise.all([...this.#cages].map((cage) => cage.close()));
+  }
+
+  get #resting(): boolean {
+    if (this.#pending > 0 || [...this.#timers.values()].includes(true)) return false;
+    return [...this.#cages].every((cage) => cage.resting);
+  }
+
+  #watch(): void {
+    for (const cage of this.#cages) cage.watch(this.#hangMs);
+  }
+
+  #wake(): void {
+    Atomics.add(this.#bell, 0, 1);
+    Atomics.notify(this.#bell, 0);
+  }
+
+  /** One turn of the chassis's thread. */
+  readonly #pump = (): void => {
+    if (this.#cages.size === 0) {
+      this.#pumping = false;
+      return;
+    }
+    const heard = Atomics.load(this.#bell, 0);
+    let moved = false;
+    for (const cage of this.#cages) if (cage.drain()) moved = true;
+    if (moved) for (const watcher of [...this.#watchers]) watcher();
+    this.#idle = moved ? 0 : this.#idle + 1;
+    if (this.#idle < PATIENCE) {
+      setImmediate(this.#pump);
+      return;
+    }
+    Atomics.store(this.#bell, 1, 1);
+    const wait = (Atomics as unknown as WaitAsync).waitAsync(this.#bell, 0, heard);
+    const awake = (): void => {
+      Atomics.store(this.#bell, 1, 0);
+      this.#idle = 0;
+      this.#pump();
+    };
+    if (wait.async) void (wait.value as Promise<string>).then(awake);
+    else setImmediate(awake);
+  };
+}
+
+const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
