@@ -1,0 +1,173 @@
+/**
+ * The secure element: the coprocessor on the IKE board's port that keeps private keys and PSKs (abi/psa.ts).
+ *
+ * Messages in, messages out; what is secret never leaves but as the result that the protocol needs. Work is done by
+ * node:crypto in turns of the event loop of their own, so packets are not held up behind a burst of handshakes. Bounded: at
+ * most KEYS_MAX shares exist at a time. Refuses what it does not know with PSA's status values; it never throws at a request.
+ */
+import { createHmac, randomBytes } from "node:crypto";
+import {
+  PSA_ALGORITHM,
+  PSA_DESTROY_KEY,
+  PSA_ERROR_DOES_NOT_EXIST,
+  PSA_ERROR_INSUFFICIENT_MEMORY,
+  PSA_ERROR_INVALID_ARGUMENT,
+  PSA_ERROR_INVALID_HANDLE,
+  PSA_ERROR_NOT_SUPPORTED,
+  PSA_FIELDS,
+  PSA_GENERATE_KEY,
+  PSA_GENERATE_RANDOM,
+  PSA_KEY,
+  PSA_OP,
+  PSA_PSK_AUTH,
+  PSA_RAW_KEY_AGREEMENT,
+  PSA_STATUS,
+  PSA_SUCCESS,
+  PSA_TRANSACTION,
+} from "../../assembly/abi/psa.ts";
+import { generateShare, isSupported, type PrivateShare } from "./key_agreement.ts";
+import { type IkeSecret, PskStore } from "./psk_store.ts";
+
+/** Shares that may wait for their peer's public value. */
+const KEYS_MAX = 4096;
+const RANDOM_MAX = 1024;
+
+/** RFC 7296 section 2.15. */
+const KEY_PAD = Buffer.from("Key Pad for IKEv2", "ascii");
+
+/** Hash of an IANA IKEv2 PRF that is an HMAC. */
+const PRF_HASH: Record<number, string> = { 2: "sha1", 5: "sha256", 6: "sha384", 7: "sha512" };
+
+interface Answer {
+  status: number;
+  key?: number;
+  field?: Uint8Array;
+}
+
+export class SecureElement {
+  readonly #keys = new Map<number, { method: number; share: PrivateShare }>();
+  readonly #secrets = new PskStore();
+  #nextKey = 1;
+
+  /** Replaces the pre-shared keys. */
+  loadSecrets(secrets: readonly IkeSecret[]): void {
+    this.#secrets.load(secrets);
+  }
+
+  /** Shares that wait for their peer's public value. */
+  get keysHeld(): number {
+    return this.#keys.size;
+  }
+
+  /** Answers one request of abi/psa.ts. */
+  async handle(request: Uint8Array): Promise<Uint8Array> {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (request.length < PSA_FIELDS) return encode(0, 0, { status: PSA_ERROR_INVALID_ARGUMENT });
+    const view = new DataView(request.buffer, request.byteOffset, request.byteLength);
+    const op = view.getUint16(PSA_OP, true);
+    const transaction = view.getUint32(PSA_TRANSACTION, true);
+    const fields = splitFields(request);
+    const answer = fields
+      ? this.#perform(op, view.getUint32(PSA_KEY, true), view.getUint32(PSA_ALGORITHM, true), fields)
+      : { status: PSA_ERROR_INVALID_ARGUMENT };
+    return encode(op, transaction, answer);
+  }
+
+  /** Destroys all keys and forgets all secrets. */
+  close(): void {
+    for (const { share } of this.#keys.values()) share.destroy();
+    this.#keys.clear();
+    this.#secrets.load([]);
+  }
+
+  #perform(op: number, key: number, algorithm: number, fields: Uint8Array[]): Answer {
+    switch (op) {
+      case PSA_GENERATE_KEY:
+        return this.#generateKey(algorithm);
+      case PSA_RAW_KEY_AGREEMENT:
+        return fields.length === 1
+          ? this.#agree(key, algorithm, fields[0] as Uint8Array)
+          : { status: PSA_ERROR_INVALID_ARGUMENT };
+      case PSA_DESTROY_KEY:
+        return { status: this.#take(key) ? PSA_SUCCESS : PSA_ERROR_INVALID_HANDLE };
+      case PSA_GENERATE_RANDOM:
+        return algorithm >= 1 && algorithm <= RANDOM_MAX
+          ? { status: PSA_SUCCESS, field: randomBytes(algorithm) }
+          : { status: PSA_ERROR_INVALID_ARGUMENT };
+      case PSA_PSK_AUTH:
+        return this.#pskAuth(algorithm, fields);
+      default:
+        return { status: PSA_ERROR_NOT_SUPPORTED };
+    }
+  }
+
+  #generateKey(method: number): Answer {
+    if (!isSupported(method)) return { status: PSA_ERROR_NOT_SUPPORTED };
+    if (this.#keys.size >= KEYS_MAX) return { status: PSA_ERROR_INSUFFICIENT_MEMORY };
+    const share = generateShare(method) as PrivateShare;
+    while (this.#nextKey === 0 || this.#keys.has(this.#nextKey)) this.#nextKey = (this.#nextKey + 1) >>> 0;
+    const key = this.#nextKey;
+    this.#nextKey = (key + 1) >>> 0;
+    this.#keys.set(key, { method, share });
+    return { status: PSA_SUCCESS, key, field: share.publicValue };
+  }
+
+  /** One agreement per share: it is destroyed whatever comes of it. */
+  #agree(key: number, method: number, peer: Uint8Array): Answer {
+    const held = this.#keys.get(key);
+    if (!held) return { status: PSA_ERROR_INVALID_HANDLE };
+    if (held.method !== method) return { status: PSA_ERROR_INVALID_ARGUMENT };
+    const secret = held.share.agree(peer);
+    this.#take(key);
+    return secret ? { status: PSA_SUCCESS, field: secret } : { status: PSA_ERROR_INVALID_ARGUMENT };
+  }
+
+  #take(key: number): boolean {
+    this.#keys.get(key)?.share.destroy();
+    return this.#keys.delete(key);
+  }
+
+  #pskAuth(prf: number, fields: Uint8Array[]): Answer {
+    const hash = PRF_HASH[prf];
+    if (!hash) return { status: PSA_ERROR_NOT_SUPPORTED };
+    const [owner, other, octets] = fields;
+    if (fields.length !== 3 || !owner?.length || !other?.length || !octets?.length) {
+      return { status: PSA_ERROR_INVALID_ARGUMENT };
+    }
+    const psk = this.#secrets.find(owner, other);
+    if (!psk) return { status: PSA_ERROR_DOES_NOT_EXIST };
+    const inner = createHmac(hash, psk).update(KEY_PAD).digest();
+    const field = createHmac(hash, inner).update(octets).digest();
+    inner.fill(0);
+    return { status: PSA_SUCCESS, field };
+  }
+}
+
+/** The fields of a request; undefined when they do not add up to its length. */
+function splitFields(request: Uint8Array): Uint8Array[] | undefined {
+  const fields: Uint8Array[] = [];
+  let at = PSA_FIELDS;
+  while (at < request.length) {
+    if (at + 2 > request.length) return undefined;
+    const end = at + 2 + ((request[at] as number) | ((request[at + 1] as number) << 8));
+    if (end > request.length) return undefined;
+    fields.push(request.subarray(at + 2, end));
+    at = end;
+  }
+  return fields;
+}
+
+function encode(op: number, transaction: number, answer: Answer): Uint8Array {
+  const octets = answer.field?.length ?? 0;
+  const message = new Uint8Array(PSA_FIELDS + (answer.field ? 2 + octets : 0));
+  const view = new DataView(message.buffer);
+  view.setUint16(PSA_OP, op, true);
+  view.setUint32(PSA_TRANSACTION, transaction, true);
+  view.setUint32(PSA_KEY, answer.key ?? 0, true);
+  view.setInt32(PSA_STATUS, answer.status, true);
+  if (answer.field) {
+    view.setUint16(PSA_FIELDS, octets, true);
+    message.set(answer.field, PSA_FIELDS + 2);
+  }
+  return message;
+}
