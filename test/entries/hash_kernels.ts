@@ -11,6 +11,7 @@ export { CMAC_CONTEXT_OCTETS, cmacFinal, cmacInit, cmacUpdate } from "../../asse
 export { ctrCrypt } from "../../assembly/crypto/ctr";
 export { drbgGenerate, drbgReseed, drbgSeed, drbgU32 } from "../../assembly/crypto/drbg";
 export { hash, HASH_CONTEXT_OCTETS, hashFinal, hashInit, hashOctets, hashUpdate } from "../../assembly/crypto/hash";
+export { hashSelfTest } from "../../assembly/crypto/hash_self_test";
 export { hmac, HMAC_CONTEXT_OCTETS, hmacFinal, hmacInit, hmacUpdate } from "../../assembly/crypto/hmac";
 export { prf, PRF_CONTEXT_OCTETS, prfFinal, prfInit, prfOctets, prfUpdate } from "../../assembly/crypto/prf";
 export { prfPlus } from "../../assembly/crypto/prf_plus";

@@ -1,0 +1,9 @@
+/** Wire formats as bare exports, for vector tests on the host; addresses from `kernelHeap()` upwards. */
+import "../../assembly/rt/fault";
+
+export { LLC_SNAP_HEADER, llcSnapCheck, llcSnapEmit, llcSnapPid } from "../../assembly/wire/llc_snap";
+
+/** First address that the module itself does not use. */
+export function kernelHeap(): usize {
+  return (__heap_base + 63) & ~63;
+}
