@@ -288,26 +288,36 @@ export function fixsliceFirstRound(p: usize, key: usize, rounds: u32): void {
   else round3(p, key);
 }
 
-/** Rounds 2 to the last, from a state with round key 1 added; leaves the identity layout, still bitsliced. */
-export function fixsliceRounds(p: usize, schedule: usize, rounds: u32): void {
-  let key = schedule + 2 * FIXSLICE_STATE;
+/**
+ * Rounds 2 to the last, from `count` states side by side at `p` with round key 1 added; leaves the identity layout, still
+ * bitsliced. A round is one long chain of dependent steps: the states take turns, so that one's waits are filled by the next.
+ */
+export function fixsliceRounds(p: usize, count: u32, schedule: usize, rounds: u32): void {
+  const end = p + <usize>count * FIXSLICE_STATE;
   const last = schedule + <usize>rounds * FIXSLICE_STATE;
+  let key = schedule + 2 * FIXSLICE_STATE;
   if (rounds == 12) {
-    round2(p, key);
-    round3(p, key + FIXSLICE_STATE);
-    key += 2 * FIXSLICE_STATE;
+    for (let at = p; at < end; at += FIXSLICE_STATE) round2(at, key);
+    key += FIXSLICE_STATE;
+    for (let at = p; at < end; at += FIXSLICE_STATE) round3(at, key);
+    key += FIXSLICE_STATE;
   }
   while (key < last) {
-    round0(p, key);
-    round1(p, key + FIXSLICE_STATE);
-    round2(p, key + 2 * FIXSLICE_STATE);
-    round3(p, key + 3 * FIXSLICE_STATE);
-    key += 4 * FIXSLICE_STATE;
+    for (let at = p; at < end; at += FIXSLICE_STATE) round0(at, key);
+    key += FIXSLICE_STATE;
+    for (let at = p; at < end; at += FIXSLICE_STATE) round1(at, key);
+    key += FIXSLICE_STATE;
+    for (let at = p; at < end; at += FIXSLICE_STATE) round2(at, key);
+    key += FIXSLICE_STATE;
+    for (let at = p; at < end; at += FIXSLICE_STATE) round3(at, key);
+    key += FIXSLICE_STATE;
   }
-  fixsliceSubBytes(p, p);
-  for (let i: usize = 0; i < FIXSLICE_STATE; i += 32) {
-    v128.store(p + i, xor(v128.load(p + i), v128.load(last + i)));
-    v128.store(p + i, xor(v128.load(p + i, 16), v128.load(last + i, 16)), 16);
+  for (let at = p; at < end; at += FIXSLICE_STATE) {
+    fixsliceSubBytes(at, at);
+    for (let i: usize = 0; i < FIXSLICE_STATE; i += 32) {
+      v128.store(at + i, xor(v128.load(at + i), v128.load(last + i)));
+      v128.store(at + i, xor(v128.load(at + i, 16), v128.load(last + i, 16)), 16);
+    }
   }
 }
 

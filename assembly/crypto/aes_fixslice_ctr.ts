@@ -16,20 +16,22 @@ import {
   fixsliceLayout,
   fixsliceRounds,
   fixsliceSpread,
-  fixsliceSubBytes,
   fixsliceTranspose,
 } from "./aes_fixslice";
 
 /** Octets of the table of a key. */
 export const CTR_TABLE_OCTETS: u32 = 4096;
-/** Octets of a lead: the first group's output, then the packet's constant. The mask of the tag is at 16. */
-export const CTR_LEAD_OCTETS: usize = 256;
-/** Where in a lead the key stream of the first data octets begins, and how many octets it holds. */
+/** Octets of a packet's constant. */
+export const CTR_CONSTANT_OCTETS: usize = 128;
+/** Octets of a lead; the mask of the tag is at 16, the key stream of the first data octets at 32. */
+export const CTR_LEAD_OCTETS: usize = 128;
+export const CTR_LEAD_MASK: usize = 16;
 export const CTR_LEAD_STREAM: usize = 32;
 export const CTR_LEAD_STREAM_OCTETS: u32 = 96;
-const LEAD_CONSTANT: usize = 128;
+/** Groups that are worked on together. */
+export const CTR_GROUPS: u32 = 16;
 
-const state: usize = memory.data(128, 64);
+const states: usize = memory.data(16 * 128, 64);
 const zeroKey: usize = memory.data(128, 64);
 
 /** The mask of octet 15 in the layout of the start. */
@@ -73,27 +75,51 @@ function packetConstant(schedule: usize, rounds: u32, nonce: usize, count: u32, 
   fixsliceFirstRound(to, schedule + FIXSLICE_STATE, rounds);
 }
 
-/** Key stream of a group: eight blocks into `to`. */
-// @ts-ignore: decorator
-@inline
-function groupStream(schedule: usize, rounds: u32, table: usize, constant: usize, group: u32, to: usize): void {
-  const contribution = table + (<usize>(group & 31) << 7);
-  for (let i: usize = 0; i < 128; i += 32) {
-    v128.store(to + i, v128.xor(v128.load(constant + i), v128.load(contribution + i)));
-    v128.store(to + i, v128.xor(v128.load(constant + i, 16), v128.load(contribution + i, 16)), 16);
+/** Counters of `count` groups from `group` on, after round 1, into the states at `to`. */
+function groupStates(table: usize, constant: usize, group: u32, count: u32, to: usize): void {
+  let contribution = table + (<usize>(group & 31) << 7);
+  for (const end = to + (<usize>count << 7); to < end; to += 128, contribution += 128) {
+    for (let i: usize = 0; i < 128; i += 32) {
+      v128.store(to + i, v128.xor(v128.load(constant + i), v128.load(contribution + i)));
+      v128.store(to + i, v128.xor(v128.load(constant + i, 16), v128.load(contribution + i, 16)), 16);
+    }
   }
-  fixsliceRounds(to, schedule, rounds);
-  fixsliceTranspose(to);
 }
 
-/** Prepares the packet of `nonce` (12 octets): first group and constant into `lead`. */
-export function ctrLead(schedule: usize, rounds: u32, table: usize, nonce: usize, lead: usize): void {
-  packetConstant(schedule, rounds, nonce, 0, lead + LEAD_CONSTANT);
-  groupStream(schedule, rounds, table, lead + LEAD_CONSTANT, 0, lead);
+/** From states after round 1 to key stream, in place. */
+function finishStates(schedule: usize, rounds: u32, states: usize, count: u32): void {
+  fixsliceRounds(states, count, schedule, rounds);
+  for (let i: u32 = 0; i < count; i++) fixsliceTranspose(states + (<usize>i << 7));
+}
+
+/** Begins lead `lead` of the packet of `nonce` (12 octets). */
+export function ctrLeadBegin(schedule: usize, rounds: u32, table: usize, nonce: usize, constant: usize, lead: usize): void {
+  packetConstant(schedule, rounds, nonce, 0, constant);
+  groupStates(table, constant, 0, 1, lead);
+}
+
+/** Finishes `count` leads side by side: together they cost half of what they cost one by one. */
+export function ctrLeadsFinish(schedule: usize, rounds: u32, leads: usize, count: u32): void {
+  finishStates(schedule, rounds, leads, count);
+}
+
+/** Key stream of the first `count` (at most CTR_GROUPS) groups of the packet of `nonce`, the lead first, into `stream`. */
+export function ctrStream(
+  schedule: usize,
+  rounds: u32,
+  table: usize,
+  nonce: usize,
+  constant: usize,
+  stream: usize,
+  count: u32,
+): void {
+  packetConstant(schedule, rounds, nonce, 0, constant);
+  groupStates(table, constant, 0, count, stream);
+  finishStates(schedule, rounds, stream, count);
 }
 
 /** Adds `length` octets of `stream` to `data`. */
-function addStream(data: usize, stream: usize, length: u32): void {
+export function addStream(data: usize, stream: usize, length: u32): void {
   while (length >= 16) {
     v128.store(data, v128.xor(v128.load(data), v128.load(stream)));
     data += 16;
@@ -103,38 +129,41 @@ function addStream(data: usize, stream: usize, length: u32): void {
   for (let i: usize = 0; i < length; i++) store<u8>(data + i, load<u8>(data + i) ^ load<u8>(stream + i));
 }
 
-/** Encrypts or decrypts a packet in place, given its lead. Spends the lead: its constant is overwritten. */
-export function ctrApply(
+/**
+ * Encrypts or decrypts in place what begins with the first block of group `group` (at least 1). `constant` is the packet's,
+ * and is overwritten when the packet has more than 256 blocks.
+ */
+export function ctrContinue(
   schedule: usize,
   rounds: u32,
   table: usize,
   nonce: usize,
-  lead: usize,
+  constant: usize,
+  group: u32,
   data: usize,
   length: u32,
 ): void {
-  const first = min<u32>(length, CTR_LEAD_STREAM_OCTETS);
-  addStream(data, lead + CTR_LEAD_STREAM, first);
-  data += first;
-  length -= first;
-  for (let group: u32 = 1; length > 0; group++) {
-    if ((group & 31) == 0) packetConstant(schedule, rounds, nonce, group << 3, lead + LEAD_CONSTANT);
-    groupStream(schedule, rounds, table, lead + LEAD_CONSTANT, group, state);
-    const octets = min<u32>(length, 128);
-    addStream(data, state, octets);
+  while (length > 0) {
+    if ((group & 31) == 0) packetConstant(schedule, rounds, nonce, group << 3, constant);
+    const count = min<u32>(min<u32>(32 - (group & 31), CTR_GROUPS), (length + 127) >>> 7);
+    groupStates(table, constant, group, count, states);
+    finishStates(schedule, rounds, states, count);
+    const octets = min<u32>(length, count << 7);
+    addStream(data, states, octets);
     data += octets;
     length -= octets;
+    group += count;
   }
 }
 
 /** Encrypts the block `input` into `out`, for keys and self tests: seven eighths of the work are idle. */
 export function fixsliceEncryptBlock(schedule: usize, rounds: u32, input: usize, out: usize): void {
-  fixsliceSpread(fixsliceLayout(v128.load(input), 0 - rounds), state);
+  fixsliceSpread(fixsliceLayout(v128.load(input), 0 - rounds), states);
   for (let i: usize = 0; i < 128; i += 16) {
-    v128.store(state + i, v128.xor(v128.load(state + i), v128.load(schedule + i)));
+    v128.store(states + i, v128.xor(v128.load(states + i), v128.load(schedule + i)));
   }
-  fixsliceFirstRound(state, schedule + FIXSLICE_STATE, rounds);
-  fixsliceRounds(state, schedule, rounds);
-  fixsliceTranspose(state);
-  v128.store(out, v128.load(state));
+  fixsliceFirstRound(states, schedule + FIXSLICE_STATE, rounds);
+  fixsliceRounds(states, 1, schedule, rounds);
+  fixsliceTranspose(states);
+  v128.store(out, v128.load(states));
 }

@@ -10,7 +10,7 @@
 import { equalConstantTime } from "../rt/bytes";
 import { messageHash } from "./gcm_hash";
 import { gcmKey } from "./gcm_key";
-import { STREAM_LEAD_MASK, STREAM_LEAD_OCTETS, streamApply, streamLead } from "./gcm_stream";
+import { STREAM_MASK, streamAlone, streamAloneApply, streamWipe } from "./gcm_stream";
 import { KEY_RECORD_OCTETS, keyRecord, keyWipe } from "./key_cache";
 
 /** Octets of a context. */
@@ -18,7 +18,8 @@ export const GCM_CONTEXT_OCTETS: u32 = KEY_RECORD_OCTETS;
 /** Octets of a full tag. */
 export const GCM_TAG_OCTETS: u32 = 16;
 
-const lead: usize = memory.data(256, 64);
+const constant: usize = memory.data(128, 64);
+const stream: usize = memory.data(2048, 64);
 const expected: usize = memory.data(16, 16);
 
 /** Prepares `context` for `key` of 16, 24 or 32 octets. */
@@ -43,8 +44,8 @@ export function gcmTagLength(octets: u32): bool {
 // @ts-ignore: decorator
 @inline
 export function maskTag(hash: usize, from: usize): void {
-  store<u64>(hash, load<u64>(hash) ^ load<u64>(from, STREAM_LEAD_MASK));
-  store<u64>(hash, load<u64>(hash, 8) ^ load<u64>(from, STREAM_LEAD_MASK + 8), 8);
+  store<u64>(hash, load<u64>(hash) ^ load<u64>(from, STREAM_MASK));
+  store<u64>(hash, load<u64>(hash, 8) ^ load<u64>(from, STREAM_MASK + 8), 8);
 }
 
 /** Encrypts `length` octets at `data` in place and writes the 16 octets of the tag. `nonce` is 12 octets. */
@@ -58,12 +59,13 @@ export function gcmSeal(
   tag: usize,
 ): void {
   const slot = gcmKey(context);
-  streamLead(slot, nonce, lead);
-  streamApply(slot, nonce, lead, data, length);
+  streamAlone(slot, nonce, constant, stream, length);
+  streamAloneApply(slot, nonce, constant, stream, data, length);
   messageHash(slot, aad, aadLength, data, length, expected);
-  maskTag(expected, lead);
-  memory.copy(tag, expected, 16);
-  memory.fill(lead, 0, STREAM_LEAD_OCTETS);
+  maskTag(expected, stream);
+  store<u64>(tag, load<u64>(expected));
+  store<u64>(tag, load<u64>(expected, 8), 8);
+  streamWipe(stream, length);
 }
 
 /**
@@ -82,12 +84,13 @@ export function gcmOpen(
 ): bool {
   if (!gcmTagLength(tagLength)) return false;
   const slot = gcmKey(context);
-  streamLead(slot, nonce, lead);
+  streamAlone(slot, nonce, constant, stream, length);
   messageHash(slot, aad, aadLength, data, length, expected);
-  maskTag(expected, lead);
+  maskTag(expected, stream);
   const right = equalConstantTime(expected, tag, tagLength);
-  if (right) streamApply(slot, nonce, lead, data, length);
-  memory.fill(lead, 0, STREAM_LEAD_OCTETS);
-  memory.fill(expected, 0, 16);
+  if (right) streamAloneApply(slot, nonce, constant, stream, data, length);
+  streamWipe(stream, length);
+  store<u64>(expected, 0);
+  store<u64>(expected, 0, 8);
   return right;
 }

@@ -12,7 +12,7 @@ import { equalConstantTime } from "../rt/bytes";
 import { gcmTagLength, maskTag } from "./gcm";
 import { lengthBlock, messageBlocks, messageHash, padBlock } from "./gcm_hash";
 import { gcmKey, gcmTable1 } from "./gcm_key";
-import { STREAM_LEAD_OCTETS, streamApply, streamLead } from "./gcm_stream";
+import { STREAM_LEAD_OCTETS, streamApply, streamBegin, streamLeads } from "./gcm_stream";
 import { LANE_OCTETS, swizzleSteps, transposeOctets } from "./ghash_swizzle";
 
 /** Most jobs of a call. */
@@ -47,9 +47,11 @@ export const GCM_JOB_OCTETS: u32 = 40;
 const COST_STEP: u32 = 16;
 const COST_BLOCK: u32 = 3;
 
-const leads: usize = memory.data(16 * 256, 64);
+const leads: usize = memory.data(16 * 128, 64);
+const constants: usize = memory.data(16 * 128, 64);
 const hashes: usize = memory.data(256, 64);
 const state: usize = memory.data(256, 64);
+const sliced: usize = memory.data(256, 64);
 const lanes: usize = memory.data(128, 16);
 /** Per lane: padded rest of the associated data, padded rest of the data, lengths. */
 const tails: usize = memory.data(16 * 48, 16);
@@ -76,8 +78,23 @@ function job(jobs: usize, index: u32): GcmJob {
 
 // @ts-ignore: decorator
 @inline
-function leadOf(index: u32): usize {
-  return leads + <usize>index * STREAM_LEAD_OCTETS;
+function leadOf(place: u32): usize {
+  return leads + <usize>place * STREAM_LEAD_OCTETS;
+}
+
+// @ts-ignore: decorator
+@inline
+function constantOf(place: u32): usize {
+  return constants + (<usize>place << 7);
+}
+
+/** Writes the first `octets` (8, 12 or 16) of a tag. */
+// @ts-ignore: decorator
+@inline
+function writeTag(to: usize, from: usize, octets: u32): void {
+  store<u64>(to, load<u64>(from));
+  if (octets >= 12) store<u32>(to, load<u32>(from, 8), 8);
+  if (octets == 16) store<u32>(to, load<u32>(from, 12), 12);
 }
 
 // @ts-ignore: decorator
@@ -186,8 +203,6 @@ function hashAbreast(jobs: usize, count: u32, group: u32, most: u32, slot: usize
   }
 }
 
-const sliced: usize = memory.data(256, 64);
-
 /** What hashing a message of `blocks` blocks on its own costs. */
 // @ts-ignore: decorator
 @inline
@@ -257,31 +272,52 @@ function groupJobs(jobs: usize, count: u32): u32 {
   return groups;
 }
 
+/** The leads of a group's jobs, in the jobs' order from the first place on. */
+function beginGroup(jobs: usize, count: u32, group: u32): usize {
+  let slot: usize = 0;
+  let place: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const message = job(jobs, i);
+    if (message.reserved != group) continue;
+    if (slot == 0) slot = gcmKey(message.context);
+    streamBegin(slot, message.nonce, constantOf(place), leadOf(place));
+    place += 1;
+  }
+  streamLeads(slot, leads, place);
+  return slot;
+}
+
+/** Encrypts or decrypts a job in place, given its place in the group. */
+// @ts-ignore: decorator
+@inline
+function applyJob(slot: usize, message: GcmJob, place: u32): void {
+  streamApply(slot, message.nonce, constantOf(place), leadOf(place), message.data, message.length);
+}
+
 /** Seals `count` (at most GCM_BATCH) jobs; returns how many were. */
 export function gcmSealBatch(jobs: usize, count: u32): u32 {
   assert(count <= GCM_BATCH, "GCM batch too large");
   let done: u32 = 0;
   const groups = groupJobs(jobs, count);
   for (let group: u32 = 1; group <= groups; group++) {
-    let slot: usize = 0;
+    const slot = beginGroup(jobs, count, group);
+    let place: u32 = 0;
     for (let i: u32 = 0; i < count; i++) {
       const message = job(jobs, i);
-      if (message.reserved != group) continue;
-      if (slot == 0) slot = gcmKey(message.context);
-      streamLead(slot, message.nonce, leadOf(i));
-      streamApply(slot, message.nonce, leadOf(i), message.data, message.length);
+      if (message.reserved == group) applyJob(slot, message, place++);
     }
     hashGroup(jobs, count, group, slot);
+    place = 0;
     for (let i: u32 = 0; i < count; i++) {
       const message = job(jobs, i);
       if (message.reserved != group) continue;
-      maskTag(hashOf(i), leadOf(i));
-      memory.copy(message.tag, hashOf(i), message.tagLength);
+      maskTag(hashOf(i), leadOf(place++));
+      writeTag(message.tag, hashOf(i), message.tagLength);
       message.done = 1;
       done += 1;
     }
   }
-  memory.fill(leads, 0, 16 * STREAM_LEAD_OCTETS);
+  memory.fill(leads, 0, GCM_BATCH * STREAM_LEAD_OCTETS);
   return done;
 }
 
@@ -291,25 +327,22 @@ export function gcmOpenBatch(jobs: usize, count: u32): u32 {
   let done: u32 = 0;
   const groups = groupJobs(jobs, count);
   for (let group: u32 = 1; group <= groups; group++) {
-    let slot: usize = 0;
-    for (let i: u32 = 0; i < count; i++) {
-      const message = job(jobs, i);
-      if (message.reserved != group) continue;
-      if (slot == 0) slot = gcmKey(message.context);
-      streamLead(slot, message.nonce, leadOf(i));
-    }
+    const slot = beginGroup(jobs, count, group);
     hashGroup(jobs, count, group, slot);
+    let place: u32 = 0;
     for (let i: u32 = 0; i < count; i++) {
       const message = job(jobs, i);
       if (message.reserved != group) continue;
-      maskTag(hashOf(i), leadOf(i));
-      if (!equalConstantTime(hashOf(i), message.tag, message.tagLength)) continue;
-      streamApply(slot, message.nonce, leadOf(i), message.data, message.length);
-      message.done = 1;
-      done += 1;
+      maskTag(hashOf(i), leadOf(place));
+      if (equalConstantTime(hashOf(i), message.tag, message.tagLength)) {
+        applyJob(slot, message, place);
+        message.done = 1;
+        done += 1;
+      }
+      place += 1;
     }
   }
-  memory.fill(leads, 0, 16 * STREAM_LEAD_OCTETS);
+  memory.fill(leads, 0, GCM_BATCH * STREAM_LEAD_OCTETS);
   memory.fill(hashes, 0, 256);
   return done;
 }
