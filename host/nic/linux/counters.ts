@@ -1,0 +1,63 @@
+/**
+ * What the Linux NICs count. Each counter has one writer, the worker or the thread that opened the NICs, so that no
+ * atomic addition is needed; a double is stored and read whole on the 64-bit machines that the NICs run on.
+ */
+
+export const NIC_COUNTERS = [
+  // received and handed over
+  "udp_received",
+  "esp_received",
+  "tun_received",
+  // sent
+  "udp_sent",
+  "esp_sent",
+  "esp_sent_in_fragments",
+  "tun_sent",
+  // dropped on the way in
+  "unprotected_rx_ring_full",
+  "unprotected_rx_too_long",
+  "protected_rx_ring_full",
+  "protected_rx_not_ip",
+  "receive_failed",
+  // dropped on the way out
+  "unprotected_tx_ring_full",
+  "unprotected_tx_malformed",
+  "unprotected_tx_other_protocol",
+  "unprotected_tx_no_socket",
+  "unprotected_tx_would_block",
+  "unprotected_tx_too_long",
+  "unprotected_tx_unreachable",
+  "unprotected_tx_failed",
+  "protected_tx_ring_full",
+  "protected_tx_would_block",
+  "protected_tx_failed",
+] as const;
+
+export type NicCounter = (typeof NIC_COUNTERS)[number];
+
+export const NIC_COUNTERS_OCTETS = NIC_COUNTERS.length * 8;
+
+export class NicCounters {
+  private readonly values: Float64Array;
+
+  constructor(readonly memory: SharedArrayBuffer) {
+    this.values = new Float64Array(memory, 0, NIC_COUNTERS.length);
+  }
+
+  add(index: number, count: number): void {
+    this.values[index] += count;
+  }
+
+  /** All counters by name. */
+  read(): Record<NicCounter, number> {
+    return Object.fromEntries(NIC_COUNTERS.map((name, index) => [name, this.values[index]])) as Record<
+      NicCounter,
+      number
+    >;
+  }
+}
+
+/** Index of a counter: looked up once, when a module is loaded. */
+export function counterIndex(name: NicCounter): number {
+  return NIC_COUNTERS.indexOf(name);
+}

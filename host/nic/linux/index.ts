@@ -1,0 +1,187 @@
+/**
+ * The gateway's NICs on Linux: UDP and raw sockets on the unprotected side, a TUN device on the protected side, served by
+ * one worker thread. Needs root, or CAP_NET_ADMIN, CAP_NET_RAW and (ports below 1024) CAP_NET_BIND_SERVICE; the error
+ * names what is missing. No kernel IPsec is used or needed. Outer IPv4 only.
+ */
+
+import { Worker } from "node:worker_threads";
+import * as libc from "./libc.ts";
+import { NIC_COUNTERS_OCTETS, NicCounters, counterIndex } from "./counters.ts";
+import { PacketRing, packetRingOctets } from "./packet_ring.ts";
+import { NicError, kernelDrops, openOuterSockets } from "./sockets.ts";
+import { RING_CAPACITY, STATE_OCTETS, STATE_SLEEPING, STATE_STOP, STATE_TOLD } from "./shared_state.ts";
+import type { NicWorkerData, NicWorkerMessage } from "./shared_state.ts";
+import { TunRoutes, openTun } from "./tun.ts";
+import type { ProtectedRoute, TunOptions } from "./tun.ts";
+import type { Nic } from "../nic.ts";
+
+export { NicError } from "./sockets.ts";
+export { interfaceAddresses, localAddresses } from "./interfaces.ts";
+export type { ProtectedRoute, TunOptions } from "./tun.ts";
+
+export interface LinuxNicOptions {
+  /** IPv4 addresses of the unprotected side. */
+  localAddresses: readonly string[];
+  portIke?: number;
+  portNatt?: number;
+  tun: TunOptions;
+  /** Networks behind the peers, led into the TUN device. */
+  routes?: readonly ProtectedRoute[];
+  /** Outer addresses of peers that stay on their present path although a route covers them. */
+  keep?: readonly string[];
+  /** Told once when the worker has failed (the TUN device was deleted, say); no packet moves any more. */
+  onFailure?: (error: Error) => void;
+}
+
+export interface LinuxNics {
+  unprotected: Nic;
+  protected: Nic;
+  /** Name that the kernel gave to the TUN device. */
+  tunName: string;
+  /** Counters by name (counters.ts), and the kernel's own drops at full socket buffers. */
+  counters(): Record<string, number>;
+  /** Replaces the routes into the TUN device. */
+  setRoutes(routes: readonly ProtectedRoute[], keep?: readonly string[]): Promise<void>;
+  /** Sends what is queued, then closes both NICs; device and routes are gone when it resolves. */
+  close(): Promise<void>;
+}
+
+const wakeOne = new BigUint64Array([1n]);
+const wakeOneAddress = libc.addressOf(wakeOne.buffer);
+
+/** One side as the chassis sees it: a pair of rings with the worker at the other end. */
+class RingNic implements Nic {
+  private receiver: (packets: Uint8Array[]) => void = () => undefined;
+  private readonly ringFull: number;
+
+  constructor(
+    readonly side: "unprotected" | "protected",
+    private readonly receiveRing: PacketRing,
+    private readonly transmitRing: PacketRing,
+    private readonly counters: NicCounters,
+    private readonly wake: () => void,
+    private readonly closeAll: () => Promise<void>,
+  ) {
+    this.ringFull = counterIndex(`${side}_tx_ring_full`);
+  }
+
+  send(packets: Uint8Array[]): void {
+    for (const packet of packets) if (!this.transmitRing.push(packet)) this.counters.add(this.ringFull, 1);
+    this.wake();
+  }
+
+  onReceive(receiver: (packets: Uint8Array[]) => void): void {
+    this.receiver = receiver;
+  }
+
+  /** Hands over what the worker has received. */
+  deliver(): void {
+    const packets: Uint8Array[] = [];
+    for (let at = this.receiveRing.peek(); at >= 0; at = this.receiveRing.peek()) {
+      packets.push(this.receiveRing.view(at, this.receiveRing.length).slice());
+    }
+    this.receiveRing.release();
+    if (packets.length > 0) this.receiver(packets);
+  }
+
+  close(): Promise<void> {
+    return this.closeAll();
+  }
+}
+
+function newRing(): PacketRing {
+  return new PacketRing(new SharedArrayBuffer(packetRingOctets(RING_CAPACITY)));
+}
+
+/** Starts the worker and waits until it is in its loop. */
+function startWorker(data: NicWorkerData): Promise<Worker> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL("./worker_entry.mjs", import.meta.url), { workerData: data, execArgv: [] });
+    const failed = (error: Error): void => reject(error);
+    const ended = (code: number): void => reject(new Error(`the NIC worker ended with ${code} at its start`));
+    worker.once("error", failed);
+    worker.once("exit", ended);
+    worker.once("message", () => {
+      worker.off("error", failed);
+      worker.off("exit", ended);
+      resolve(worker);
+    });
+  });
+}
+
+/** Opens both NICs. Throws NicError, RangeError or Error with the reason; then nothing is left open. */
+export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics> {
+  const sockets = openOuterSockets(options.localAddresses, options.portIke ?? 500, options.portNatt ?? 4500);
+  const descriptors = sockets.map(({ fd }) => fd);
+  const closeDescriptors = (): void => descriptors.splice(0).forEach((fd) => libc.close(fd));
+  let routes: TunRoutes | undefined;
+  try {
+    const tun = await openTun(options.tun);
+    descriptors.push(tun.fd);
+    routes = new TunRoutes(tun.name);
+    await routes.replace(options.routes ?? [], options.keep ?? []);
+    const wakeFd = libc.eventfd(0, libc.O_NONBLOCK | libc.O_CLOEXEC);
+    if (wakeFd < 0) throw new NicError(`eventfd: errno ${libc.errno()}`, libc.errno());
+    descriptors.push(wakeFd);
+
+    const state = new Int32Array(new SharedArrayBuffer(STATE_OCTETS));
+    const counters = new NicCounters(new SharedArrayBuffer(NIC_COUNTERS_OCTETS));
+    const rings = [newRing(), newRing(), newRing(), newRing()];
+    const [unprotectedReceive, unprotectedTransmit, protectedReceive, protectedTransmit] = rings;
+    const worker = await startWorker({
+      sockets,
+      tun,
+      wake: wakeFd,
+      state: state.buffer as SharedArrayBuffer,
+      counters: counters.memory,
+      unprotectedReceive: unprotectedReceive.memory,
+      unprotectedTransmit: unprotectedTransmit.memory,
+      protectedReceive: protectedReceive.memory,
+      protectedTransmit: protectedTransmit.memory,
+    });
+
+    let stopped = false;
+    const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
+    const wake = (): void => {
+      if (!stopped && Atomics.exchange(state, STATE_SLEEPING, 0) === 1) libc.write(wakeFd, wakeOneAddress, 8);
+    };
+    let closing: Promise<void> | undefined;
+    const close = (): Promise<void> => {
+      closing ??= (async () => {
+        Atomics.store(state, STATE_STOP, 1);
+        if (!stopped) libc.write(wakeFd, wakeOneAddress, 8);
+        await ended;
+        stopped = true;
+        await routes?.removeRoutes();
+        closeDescriptors();
+      })();
+      return closing;
+    };
+    const unprotectedNic = new RingNic("unprotected", unprotectedReceive, unprotectedTransmit, counters, wake, close);
+    const protectedNic = new RingNic("protected", protectedReceive, protectedTransmit, counters, wake, close);
+    worker.on("message", (message: NicWorkerMessage) => {
+      if (message.kind !== "received") return;
+      // Lowered before looking: what arrives from here on brings a message of its own.
+      Atomics.store(state, STATE_TOLD, 0);
+      unprotectedNic.deliver();
+      protectedNic.deliver();
+    });
+    worker.on("error", (error) => {
+      stopped = true;
+      options.onFailure?.(error);
+    });
+
+    return {
+      unprotected: unprotectedNic,
+      protected: protectedNic,
+      tunName: tun.name,
+      counters: () => ({ ...counters.read(), kernel_rx_dropped: stopped ? 0 : kernelDrops(sockets) }),
+      setRoutes: (wanted, keep) => routes!.replace(wanted, keep ?? []),
+      close,
+    };
+  } catch (error) {
+    await routes?.removeRoutes();
+    closeDescriptors();
+    throw error;
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * The C library through koffi: the system calls of the NICs and the numbers of Linux's headers that go with them.
+ *
+ * Memory that the kernel reads or writes is passed as an address (a number: user space ends below 2^47), because most of
+ * it is named inside structures. V8 does not move the store of an ArrayBuffer or a SharedArrayBuffer; who takes an
+ * address keeps the buffer alive. Refuses big-endian and 32-bit machines, whose structures are laid out differently.
+ */
+
+import koffi from "koffi";
+import { endianness } from "node:os";
+
+const WIDE = ["x64", "arm64", "riscv64", "loong64"];
+if (process.platform !== "linux" || endianness() !== "LE" || !WIDE.includes(process.arch)) {
+  throw new Error(
+    `the Linux NICs need Linux on a 64-bit little-endian machine, this is ${process.platform} on ${process.arch}`,
+  );
+}
+
+const library = koffi.load(null);
+
+export const socket = library.func("int socket(int, int, int)") as (
+  domain: number,
+  type: number,
+  protocol: number,
+) => number;
+export const bind = library.func("int bind(int, void *, uint)") as (
+  fd: number,
+  address: Uint8Array,
+  length: number,
+) => number;
+export const setsockopt = library.func("int setsockopt(int, int, int, void *, uint)") as (
+  fd: number,
+  level: number,
+  option: number,
+  value: Uint8Array,
+  length: number,
+) => number;
+export const getsockopt = library.func("int getsockopt(int, int, int, void *, void *)") as (
+  fd: number,
+  level: number,
+  option: number,
+  value: Uint8Array,
+  length: Uint8Array,
+) => number;
+export const open = library.func("int open(str, int)") as (path: string, flags: number) => number;
+export const close = library.func("int close(int)") as (fd: number) => number;
+export const ioctl = library.func("int ioctl(int, ulong, void *)") as (
+  fd: number,
+  request: number,
+  argument: Uint8Array,
+) => number;
+export const eventfd = library.func("int eventfd(uint, int)") as (initial: number, flags: number) => number;
+export const read = library.func("long read(int, uintptr_t, size_t)") as (
+  fd: number,
+  address: number,
+  octets: number,
+) => number;
+export const write = library.func("long write(int, uintptr_t, size_t)") as (
+  fd: number,
+  address: number,
+  octets: number,
+) => number;
+export const poll = library.func("int poll(uintptr_t, ulong, int)") as (
+  table: number,
+  count: number,
+  timeout: number,
+) => number;
+export const recvmmsg = library.func("int recvmmsg(int, uintptr_t, uint, int, uintptr_t)") as (
+  fd: number,
+  messages: number,
+  count: number,
+  flags: number,
+  timeout: number,
+) => number;
+export const sendmmsg = library.func("int sendmmsg(int, uintptr_t, uint, int)") as (
+  fd: number,
+  messages: number,
+  count: number,
+  flags: number,
+) => number;
+const memset = library.func("uintptr_t memset(void *, int, size_t)") as (
+  p: Uint8Array,
+  value: number,
+  octets: number,
+) => number | bigint;
+
+/** The errno of the last call of this thread. */
+export const errno: () => number = koffi.errno;
+
+/** Where the first octet of a buffer lies. */
+export function addressOf(buffer: ArrayBufferLike): number {
+  return Number(memset(new Uint8Array(buffer), 0, 0));
+}
+
+export const EPERM = 1;
+export const ENOENT = 2;
+export const EINTR = 4;
+export const EAGAIN = 11;
+export const EACCES = 13;
+export const EBUSY = 16;
+export const EINVAL = 22;
+export const EMSGSIZE = 90;
+export const EADDRINUSE = 98;
+export const EADDRNOTAVAIL = 99;
+export const ENETUNREACH = 101;
+export const ENOBUFS = 105;
+export const ECONNREFUSED = 111;
+export const EHOSTUNREACH = 113;
+
+export const O_RDWR = 2;
+export const O_NONBLOCK = 0o4000;
+export const O_CLOEXEC = 0o2000000;
+
+export const AF_INET = 2;
+export const SOCK_DGRAM = 2;
+export const SOCK_RAW = 3;
+export const SOCK_NONBLOCK = O_NONBLOCK;
+export const SOCK_CLOEXEC = O_CLOEXEC;
+export const IPPROTO_IP = 0;
+export const IPPROTO_RAW = 255;
+export const MSG_DONTWAIT = 0x40;
+export const MSG_TRUNC = 0x20;
+export const SOL_SOCKET = 1;
+export const SO_RCVBUF = 8;
+export const SO_SNDBUF = 7;
+export const SO_SNDBUFFORCE = 32;
+export const SO_RCVBUFFORCE = 33;
+export const SO_MEMINFO = 55;
+export const IP_TOS = 1;
+export const IP_MTU_DISCOVER = 10;
+export const IP_PMTUDISC_DONT = 0;
+export const IP_RECVTOS = 13;
+export const POLLIN = 1;
+export const POLLERR = 8;
+export const POLLHUP = 16;
+export const POLLNVAL = 32;
+export const TUNSETIFF = 0x400454ca;
+export const IFF_TUN = 1;
+export const IFF_NO_PI = 0x1000;

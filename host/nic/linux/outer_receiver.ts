@@ -1,0 +1,68 @@
+/** Unprotected side, inward: from the UDP and raw sockets into the receive ring, as whole IPv4 packets. */
+
+import { FRAME_CAPACITY } from "../../../assembly/abi/frame.ts";
+import { EAGAIN, EINTR, errno } from "./libc.ts";
+import { counterIndex } from "./counters.ts";
+import type { NicCounters } from "./counters.ts";
+import { MessageBatch } from "./message_batch.ts";
+import { IPV4_HEADER, UDP_HEADER, writeDatagramHeader } from "./outer_header.ts";
+import type { PacketRing } from "./packet_ring.ts";
+import { SOCKET_UDP } from "./sockets.ts";
+import type { OuterSocket } from "./sockets.ts";
+
+const BATCH = 64;
+/** In front of each receive buffer: room for the header that the kernel has taken off (28 octets, rounded up). */
+const HEADROOM = 32;
+
+const UDP_RECEIVED = counterIndex("udp_received");
+const ESP_RECEIVED = counterIndex("esp_received");
+const RING_FULL = counterIndex("unprotected_rx_ring_full");
+const TOO_LONG = counterIndex("unprotected_rx_too_long");
+
+export class OuterReceiver {
+  private readonly batch = new MessageBatch(BATCH, HEADROOM + Number(FRAME_CAPACITY), HEADROOM);
+
+  constructor(
+    private readonly ring: PacketRing,
+    private readonly counters: NicCounters,
+  ) {}
+
+  /** One batch from a socket: how many packets are in the ring now, or -1 when the socket has failed. */
+  receive(socket: OuterSocket): number {
+    const count = this.batch.receive(socket.fd);
+    if (count < 0) return errno() === EAGAIN || errno() === EINTR ? 0 : -1;
+    let received = 0;
+    for (let i = 0; i < count; i++) received += this.accept(socket, i);
+    this.counters.add(socket.kind === SOCKET_UDP ? UDP_RECEIVED : ESP_RECEIVED, received);
+    return received;
+  }
+
+  private accept(socket: OuterSocket, i: number): number {
+    const { batch, counters } = this;
+    let at = batch.dataAt(i);
+    let length = batch.receivedLength(i);
+    const header = socket.kind === SOCKET_UDP ? IPV4_HEADER + UDP_HEADER : 0;
+    if (batch.truncated(i) || header + length > FRAME_CAPACITY) {
+      counters.add(TOO_LONG, 1);
+      return 0;
+    }
+    if (header > 0) {
+      at -= header;
+      const source = batch.senderAddress(i);
+      writeDatagramHeader(
+        batch.octets,
+        at,
+        length,
+        source,
+        batch.senderPort(i),
+        socket.address,
+        socket.port,
+        batch.tos(i),
+      );
+      length += header;
+    }
+    if (this.ring.push(batch.octets.subarray(at, at + length))) return 1;
+    counters.add(RING_FULL, 1);
+    return 0;
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * The sockets of the unprotected side, one set per local IPv4 address:
+ *
+ *   udp ike, udp natt    bound to address and port, so that source and destination are known without asking
+ *   esp                  raw, protocol 50, bound to the address: receives ESP; sends what must be fragmented
+ *   raw                  raw, IPPROTO_RAW: sends ESP with the outer header that the firmware wrote, receives nothing
+ *
+ * UDP_ENCAP is not set: on port 4500 the kernel must leave ESP to us. Outgoing datagrams may be fragmented
+ * (IP_PMTUDISC_DONT): a lost fragment is retransmitted by IKE, a refused one is not. Refuses IPv6.
+ */
+
+import * as libc from "./libc.ts";
+import { PROTOCOL_ESP, formatIpv4, parseIpv4 } from "./outer_header.ts";
+
+/** Octets of socket buffer asked for; without CAP_NET_ADMIN the kernel gives net.core.rmem_max at most. */
+const BUFFER_OCTETS = 8 << 20;
+
+export const SOCKET_UDP = 0;
+export const SOCKET_ESP = 1;
+export const SOCKET_RAW = 2;
+
+/** One socket, as the worker needs it. */
+export interface OuterSocket {
+  fd: number;
+  kind: number;
+  address: number;
+  /** 0 unless UDP. */
+  port: number;
+}
+
+/** A system call that failed, told in the words of whoever has to mend it. */
+export class NicError extends Error {
+  constructor(
+    message: string,
+    readonly errno: number,
+  ) {
+    super(message);
+    this.name = "NicError";
+  }
+}
+
+function integer(value: number): Uint8Array {
+  const octets = new Uint8Array(4);
+  new DataView(octets.buffer).setInt32(0, value, true);
+  return octets;
+}
+
+function setInteger(fd: number, level: number, option: number, value: number): boolean {
+  return libc.setsockopt(fd, level, option, integer(value), 4) === 0;
+}
+
+function socketAddress(address: number, port: number): Uint8Array {
+  const octets = new Uint8Array(16);
+  const view = new DataView(octets.buffer);
+  view.setUint16(0, libc.AF_INET, true);
+  view.setUint16(2, port, false);
+  view.setUint32(4, address, false);
+  return octets;
+}
+
+function explain(what: string, errno: number): NicError {
+  switch (errno) {
+    case libc.EPERM:
+      return new NicError(
+        `${what}: not permitted, CAP_NET_RAW is missing (run as root, or grant the capability)`,
+        errno,
+      );
+    case libc.EACCES:
+      return new NicError(
+        `${what}: not permitted, CAP_NET_BIND_SERVICE is missing for a port below 1024 (run as root)`,
+        errno,
+      );
+    case libc.EADDRINUSE:
+      return new NicError(`${what}: already in use, another IKE daemon is running on this address`, errno);
+    case libc.EADDRNOTAVAIL:
+      return new NicError(`${what}: this machine has no such address`, errno);
+    default:
+      return new NicError(`${what}: errno ${errno}`, errno);
+  }
+}
+
+function enlarge(fd: number): void {
+  for (const [force, plain] of [
+    [libc.SO_RCVBUFFORCE, libc.SO_RCVBUF],
+    [libc.SO_SNDBUFFORCE, libc.SO_SNDBUF],
+  ]) {
+    if (!setInteger(fd, libc.SOL_SOCKET, force, BUFFER_OCTETS)) setInteger(fd, libc.SOL_SOCKET, plain, BUFFER_OCTETS);
+  }
+}
+
+function openSocket(kind: number, address: number, port: number): OuterSocket {
+  const flags = libc.SOCK_NONBLOCK | libc.SOCK_CLOEXEC;
+  const what =
+    kind === SOCKET_UDP ? `UDP ${formatIpv4(address)}:${port}` : `raw IPv4 socket for ESP on ${formatIpv4(address)}`;
+  const fd =
+    kind === SOCKET_UDP
+      ? libc.socket(libc.AF_INET, libc.SOCK_DGRAM | flags, 0)
+      : libc.socket(libc.AF_INET, libc.SOCK_RAW | flags, kind === SOCKET_ESP ? PROTOCOL_ESP : libc.IPPROTO_RAW);
+  if (fd < 0) throw explain(what, libc.errno());
+  enlarge(fd);
+  setInteger(fd, libc.IPPROTO_IP, libc.IP_MTU_DISCOVER, libc.IP_PMTUDISC_DONT);
+  if (kind === SOCKET_UDP) setInteger(fd, libc.IPPROTO_IP, libc.IP_RECVTOS, 1);
+  if (libc.bind(fd, socketAddress(address, port), 16) !== 0) {
+    const errno = libc.errno();
+    libc.close(fd);
+    throw explain(what, errno);
+  }
+  return { fd, kind, address, port };
+}
+
+/**
+ * Opens the sockets of every address. Throws NicError that says which one failed and why; then none is left open.
+ * Throws RangeError when an address is none.
+ */
+export function openOuterSockets(addresses: readonly string[], portIke: number, portNatt: number): OuterSocket[] {
+  const wanted = addresses.map(parseIpv4);
+  if (wanted.length === 0) throw new RangeError("no local address to listen on");
+  if (portIke === portNatt) throw new RangeError(`the ports for IKE and for NAT traversal are both ${portIke}`);
+  const sockets: OuterSocket[] = [];
+  try {
+    for (const address of new Set(wanted)) {
+      sockets.push(openSocket(SOCKET_UDP, address, portIke));
+      sockets.push(openSocket(SOCKET_UDP, address, portNatt));
+      sockets.push(openSocket(SOCKET_ESP, address, 0));
+      sockets.push(openSocket(SOCKET_RAW, address, 0));
+    }
+  } catch (error) {
+    for (const opened of sockets) libc.close(opened.fd);
+    throw error;
+  }
+  return sockets;
+}
+
+/** Packets that the kernel dropped because a socket's receive buffer was full (SK_MEMINFO_DROPS). */
+export function kernelDrops(sockets: readonly OuterSocket[]): number {
+  let drops = 0;
+  for (const { fd, kind } of sockets) {
+    const values = new Uint8Array(36);
+    if (kind === SOCKET_RAW) continue;
+    if (libc.getsockopt(fd, libc.SOL_SOCKET, libc.SO_MEMINFO, values, integer(values.length)) === 0) {
+      drops += new DataView(values.buffer).getUint32(32, true);
+    }
+  }
+  return drops;
+}

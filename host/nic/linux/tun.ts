@@ -1,0 +1,147 @@
+/**
+ * The TUN device of the protected side: whole IP packets, no link-layer header (IFF_TUN, IFF_NO_PI), and the routes that
+ * lead the networks of the remote traffic selectors into it. Device and routes vanish when the descriptor is closed.
+ *
+ * A destination whose route would swallow a peer's outer address needs that peer kept on its present path: `keep`. Those
+ * host routes do not hang on the device, so they are taken away by removeRoutes().
+ *
+ * Configuration goes through iproute2's `ip`. IPv6 is switched off on the device, or the kernel would send router
+ * solicitations into it.
+ */
+
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import * as libc from "./libc.ts";
+import { NicError } from "./sockets.ts";
+
+const run = promisify(execFile);
+
+/** struct ifreq: name, then the union that holds the flags. */
+const IFREQ = 40;
+const IFREQ_FLAGS = 16;
+const NAME_OCTETS = 15;
+
+export interface TunOptions {
+  /** Name of the device; "%d" in it is replaced by the kernel with a free number. */
+  name: string;
+  /** Octets of the largest inner packet. */
+  mtu: number;
+}
+
+export interface ProtectedRoute {
+  /** Network behind the peer: "10.2.0.0/16". */
+  destination: string;
+  /** Address that the gateway's own packets to this network get as source. */
+  source?: string;
+}
+
+export interface TunDevice {
+  fd: number;
+  name: string;
+  mtu: number;
+}
+
+async function ip(...words: string[]): Promise<string> {
+  try {
+    return (await run("ip", words)).stdout;
+  } catch (error) {
+    const { code, stderr } = error as { code?: string | number; stderr?: string };
+    if (code === "ENOENT") throw new Error("the `ip` command (package iproute2) is needed to configure the TUN device");
+    throw new Error(`ip ${words.join(" ")}: ${(stderr ?? String(error)).trim()}`);
+  }
+}
+
+/** Creates the device, sets its MTU and brings it up. Throws NicError that says what is missing. */
+export async function openTun(options: TunOptions): Promise<TunDevice> {
+  const wanted = new TextEncoder().encode(options.name);
+  if (wanted.length === 0 || wanted.length > NAME_OCTETS || /[\s/]/.test(options.name)) {
+    throw new RangeError(`"${options.name}" is not a name for a network device (1 to ${NAME_OCTETS} octets)`);
+  }
+  if (!Number.isInteger(options.mtu) || options.mtu < 576 || options.mtu > 65535) {
+    throw new RangeError(`TUN MTU ${options.mtu} is not between 576 and 65535`);
+  }
+  const fd = libc.open("/dev/net/tun", libc.O_RDWR | libc.O_NONBLOCK | libc.O_CLOEXEC);
+  if (fd < 0) {
+    const errno = libc.errno();
+    if (errno === libc.ENOENT) throw new NicError("/dev/net/tun does not exist: load the tun module", errno);
+    throw new NicError(`/dev/net/tun cannot be opened: errno ${errno}`, errno);
+  }
+  const request = new Uint8Array(IFREQ);
+  request.set(wanted);
+  new DataView(request.buffer).setUint16(IFREQ_FLAGS, libc.IFF_TUN | libc.IFF_NO_PI, true);
+  if (libc.ioctl(fd, libc.TUNSETIFF, request) !== 0) {
+    const errno = libc.errno();
+    libc.close(fd);
+    if (errno === libc.EPERM) {
+      throw new NicError(
+        `TUN device ${options.name}: not permitted, CAP_NET_ADMIN is missing (run as root, or grant the capability)`,
+        errno,
+      );
+    }
+    if (errno === libc.EBUSY) throw new NicError(`TUN device ${options.name} is in use by another program`, errno);
+    if (errno === libc.EINVAL) throw new NicError(`${options.name} exists already and is no TUN device`, errno);
+    throw new NicError(`TUN device ${options.name}: errno ${errno}`, errno);
+  }
+  const name = new TextDecoder().decode(request.subarray(0, request.subarray(0, IFREQ_FLAGS).indexOf(0)));
+  try {
+    await ip("link", "set", "dev", name, "addrgenmode", "none");
+    await ip("link", "set", "dev", name, "mtu", String(options.mtu), "up");
+  } catch (error) {
+    libc.close(fd);
+    throw error;
+  }
+  return { fd, name, mtu: options.mtu };
+}
+
+/** A default route would tie with the existing one: two halves are more specific than it. */
+export function routeDestinations(destination: string): string[] {
+  return destination === "0.0.0.0/0" ? ["0.0.0.0/1", "128.0.0.0/1"] : [destination];
+}
+
+/** The routes of one device, which can be replaced while it runs. */
+export class TunRoutes {
+  private present = new Map<string, ProtectedRoute>();
+  private kept = new Map<string, string[]>();
+
+  constructor(private readonly device: string) {}
+
+  /** Makes `routes` the routes into the device and `keep` the peers that stay on their present path. */
+  async replace(routes: readonly ProtectedRoute[], keep: readonly string[]): Promise<void> {
+    const wanted = new Map<string, ProtectedRoute>();
+    for (const route of routes) {
+      for (const destination of routeDestinations(route.destination))
+        wanted.set(destination, { ...route, destination });
+    }
+    // A peer's path is asked for before any route of ours can answer the question.
+    for (const peer of keep) if (!this.kept.has(peer)) await this.keep(peer);
+    for (const destination of this.present.keys()) {
+      if (wanted.has(destination)) continue;
+      await ip("route", "del", destination, "dev", this.device);
+      this.present.delete(destination);
+    }
+    for (const [destination, route] of wanted) {
+      await ip("route", "replace", destination, "dev", this.device, ...(route.source ? ["src", route.source] : []));
+      this.present.set(destination, route);
+    }
+    for (const peer of [...this.kept.keys()]) if (!keep.includes(peer)) await this.release(peer);
+  }
+
+  /** Takes the host routes of kept peers away; those into the device go with it. */
+  async removeRoutes(): Promise<void> {
+    for (const peer of [...this.kept.keys()]) await this.release(peer);
+  }
+
+  private async keep(peer: string): Promise<void> {
+    const [path] = JSON.parse(await ip("-json", "route", "get", peer)) as { gateway?: string; dev: string }[];
+    const words = [...(path.gateway ? ["via", path.gateway] : []), "dev", path.dev];
+    await ip("route", "replace", `${peer}/32`, ...words);
+    this.kept.set(peer, words);
+  }
+
+  private async release(peer: string): Promise<void> {
+    const words = this.kept.get(peer) ?? [];
+    this.kept.delete(peer);
+    // The interface may have gone and taken the route along: then there is nothing to take away.
+    await ip("route", "del", `${peer}/32`, ...words).catch(() => undefined);
+  }
+}
