@@ -54,7 +54,7 @@ const MESSAGE_TO_SECURE_ELEMENT: u32 = 0x5e;
 
 let ports: u32 = 0;
 let delayed: Frame | null = null;
-let due: u64 = u64.MAX_VALUE;
+let due: u64 = 0;
 
 export function echoReset(boardClass: u32): void {
   mapReset(boardClass);
@@ -64,6 +64,7 @@ export function echoReset(boardClass: u32): void {
   ports = boardClass == BOARD_CLASS_IKE ? PORT_COUNT_IKE : PORT_COUNT_IPSEC;
   portsReset(ports);
   setDeadline(u64.MAX_VALUE);
+  due = u64.MAX_VALUE;
   setState(STATE_ONLINE);
 }
 

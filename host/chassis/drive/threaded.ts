@@ -58,6 +58,12 @@ const STOP_MS = 2000;
 const CHUNK = 65536;
 const TIMER_MAX = 2 ** 31 - 1;
 
+/** Something that happens later. */
+interface Timer {
+  work: boolean;
+  cancel: () => void;
+}
+
 interface WaitAsync {
   waitAsync(words: Int32Array, index: number, value: number): { async: boolean; value: Promise<string> | string };
 }
@@ -413,7 +419,7 @@ export class Threaded implements Drive {
   readonly #ringOctets: number;
   readonly #hangMs: number;
   readonly #cages = new Set<ThreadedCage>();
-  readonly #timers = new Map<NodeJS.Timeout, boolean>();
+  readonly #timers = new Set<Timer>();
   readonly #watchers = new Set<() => void>();
   #watchdog: NodeJS.Timeout | undefined;
   #pending = 0;
@@ -447,14 +453,22 @@ export class Threaded implements Drive {
   }
 
   after(delay: bigint, callback: () => void, work = false): () => void {
-    const milliseconds = Math.min(Number(delay) / 1e6, TIMER_MAX);
-    const timer = setTimeout(() => {
+    const timer: Timer = { work, cancel: () => undefined };
+    const fire = (): void => {
       this.#timers.delete(timer);
       callback();
-    }, milliseconds);
-    this.#timers.set(timer, work);
+    };
+    if (delay <= 0n) {
+      // At once means within this turn of the event loop: a cable without latency must not cost a timer's millisecond.
+      const immediate = setImmediate(fire);
+      timer.cancel = () => clearImmediate(immediate);
+    } else {
+      const timeout = setTimeout(fire, Math.min(Number(delay) / 1e6, TIMER_MAX));
+      timer.cancel = () => clearTimeout(timeout);
+    }
+    this.#timers.add(timer);
     return () => {
-      clearTimeout(timer);
+      timer.cancel();
       this.#timers.delete(timer);
     };
   }
@@ -498,13 +512,13 @@ export class Threaded implements Drive {
   }
 
   async close(): Promise<void> {
-    for (const timer of this.#timers.keys()) clearTimeout(timer);
+    for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
     await Promise.all([...this.#cages].map((cage) => cage.close()));
   }
 
   get #resting(): boolean {
-    if (this.#pending > 0 || [...this.#timers.values()].includes(true)) return false;
+    if (this.#pending > 0 || [...this.#timers].some((timer) => timer.work)) return false;
     return [...this.#cages].every((cage) => cage.resting);
   }
 
