@@ -46,7 +46,7 @@ export const CHANNEL_IPV4: u32 = 1; // the frame is an IP packet, of version 4 b
 export const CHANNEL_IPV6: u32 = 2;
 export const CHANNEL_CONTROL: u32 = 3; // the frame is a sealed control message: controlOpen is next
 
-let source: u32 = FABRIC_SLOT_MAX;
+let source: u32 = 0;
 
 /**
  * Reads the link from CONFIG and SLOT and takes the control contexts from the arena. False when the CONFIG is unusable;

@@ -47,8 +47,9 @@ export const KEY_SLOT_OCTETS: usize = ASC_FEATURE_SIMD ? SLOT_END : SLOT_SCHEDUL
 const OWN_SLOTS: u32 = 2;
 const ownSlots: usize = memory.data(2 * 23296, 64);
 
-let base: usize = ownSlots;
-let slots: u32 = OWN_SLOTS;
+// Set by the first use: an initial value that is not a literal would need a start section, which a board may not have.
+let base: usize = 0;
+let slots: u32 = 0;
 let hand: u32 = 0;
 let lastTicket: u64 = 0;
 let misses: u64 = 0;
@@ -92,6 +93,7 @@ export function keyRecordOctets(record: usize): u32 {
 
 /** The slot that holds the record's expansion, or a zeroed one (SLOT_BUILT is 0) that is the record's from now on. */
 export function keySlot(record: usize): usize {
+  if (slots == 0) keyCacheReset(0);
   const ticket = load<u64>(record, RECORD_TICKET);
   const last = load<u32>(record, RECORD_SLOT);
   if (last < slots) {

@@ -25,7 +25,7 @@ import { localDatabaseRecords, saAt } from "./local_database";
 const PER_POLL: u32 = 32;
 const IDLE: u32 = 0xffffffff;
 
-let next: u32 = IDLE;
+let next: u32 = 0xffffffff; // IDLE
 let transaction: u32 = 0;
 
 export function listingReset(): void {

@@ -56,7 +56,7 @@ const NATT_PORT: u32 = 4500;
 
 const locals: usize = memory.data(LOCAL_MAX * 4, 16);
 let localCount: u32 = 0;
-let nattPort: u32 = NATT_PORT;
+let nattPort: u32 = 0;
 
 /** Reads the local addresses and the NAT traversal port; false when there are more addresses than there is room for. */
 export function processReset(): bool {
