@@ -64,7 +64,7 @@ export function channelReset(): bool {
  */
 export function channelPushPacket(frame: Frame, slot: u32): bool {
   if (!linkMaySpeak(slot) || frame.length < IPV4_HEADER) return false;
-  const version = <u32>load<u8>(frame.start) >> 4;
+  const version = (<u32>load<u8>(frame.start)) >> 4;
   if (version != 4 && version != 6) return false;
   if (linkKind() == LINK_ATM) {
     if (frame.length > FABRIC_MTU || frameHeadroom(frame) < LLC_SNAP_HEADER) return false;
@@ -127,7 +127,7 @@ function pullEthernet(frame: Frame): u32 {
     return refuse(frame, DROP_CHANNEL_MALFORMED);
   }
   const mac = ethernetSource(p);
-  const slot = <u32>mac & 0xffff;
+  const slot = (<u32>mac) & 0xffff;
   if (mac != linkMac(slot) || !linkMaySpeak(slot)) return refuse(frame, DROP_CHANNEL_SOURCE);
   const type = ethernetType(p);
   if (type != ETHERTYPE_IPV4 && type != ETHERTYPE_CONTROL) return refuse(frame, DROP_ETHERTYPE_UNKNOWN);
@@ -142,7 +142,7 @@ function pullEthernet(frame: Frame): u32 {
 function accept(frame: Frame, slot: u32, type: u32): u32 {
   if (type != ETHERTYPE_CONTROL) {
     if (frame.length < IPV4_HEADER) return refuse(frame, DROP_CHANNEL_MALFORMED);
-    const version = <u32>load<u8>(frame.start) >> 4;
+    const version = (<u32>load<u8>(frame.start)) >> 4;
     if (version != (type == ETHERTYPE_IPV4 ? 4 : 6)) return refuse(frame, DROP_IP_VERSION);
   }
   source = slot;

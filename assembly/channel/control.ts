@@ -40,6 +40,7 @@ export const CONTROL_KEY_OCTETS: u32 = 32;
  */
 const MESSAGE_MINIMUM: u32 = 16;
 
+
 @unmanaged
 class Peer {
   /** Last sequence number sent, and highest one accepted. */

@@ -5,7 +5,14 @@
  * board speaks with the IKE board only, the IKE board with every IPsec board. Refuses a slot outside the fabric.
  */
 import { CONFIG_IKE_SLOT, CONFIG_LINK_KIND } from "../abi/config";
-import { FABRIC_IPV4_PREFIX, FABRIC_MAC_HIGH, FABRIC_SLOT_MAX, FABRIC_VCI_BASE, LINK_ATM, LINK_ETHERNET } from "../abi/fabric";
+import {
+  FABRIC_IPV4_PREFIX,
+  FABRIC_MAC_HIGH,
+  FABRIC_SLOT_MAX,
+  FABRIC_VCI_BASE,
+  LINK_ATM,
+  LINK_ETHERNET,
+} from "../abi/fabric";
 import { itemFind, itemU32, itemsValid } from "../rt/items";
 import { configAddress, configLength, slot } from "../rt/registers";
 
@@ -64,7 +71,7 @@ export function linkMaySpeak(peer: u32): bool {
 // @ts-ignore: decorator
 @inline
 export function linkMac(board: u32): u64 {
-  return (<u64>FABRIC_MAC_HIGH << 16) | <u64>board;
+  return ((<u64>FABRIC_MAC_HIGH) << 16) | (<u64>board);
 }
 
 /** A slot's internal IPv4 address as a number. */

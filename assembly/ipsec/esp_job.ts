@@ -15,6 +15,7 @@ import { GCM_BATCH, GCM_JOB_OCTETS, GcmJob, gcmOpenBatch, gcmSealBatch } from ".
 import { storeBE32 } from "../rt/bytes";
 import { Sa, transformOf } from "./sa";
 
+
 @unmanaged
 export class EspJob {
   salt: u32;

@@ -44,7 +44,7 @@ export function sealPrepare(frame: Frame, sa: Sa, job: EspJob): u32 {
   const sequence = sa.sequence;
   countUse(sa, frame.length);
 
-  frame.scratch1 = <u32>load<u8>(p, IPV4_TOS) | (df ? DF_BIT : 0);
+  frame.scratch1 = (<u32>load<u8>(p, IPV4_TOS)) | (df ? DF_BIT : 0);
   frame.scratch4 = sequence;
   espEmitTrailer(p + frame.length, padding, PROTOCOL_IPV4);
   const length = frame.length + padding + ESP_TRAILER;

@@ -4,7 +4,14 @@
  *
  * SA_EXPIRING is repeated while traffic goes on and nobody has replaced the SA: the message may get lost.
  */
-import { EXPIRING_OCTETS, EXPIRING_PACKETS, EXPIRING_SEQUENCE, DIRECTION_OUTBOUND, MESSAGE_SA_EXPIRING, SA_FLAG_ESN } from "../abi/message";
+import {
+  EXPIRING_OCTETS,
+  EXPIRING_PACKETS,
+  EXPIRING_SEQUENCE,
+  DIRECTION_OUTBOUND,
+  MESSAGE_SA_EXPIRING,
+  SA_FLAG_ESN,
+} from "../abi/message";
 import { now } from "../rt/registers";
 import { report } from "./control_out";
 import { Sa } from "./sa";

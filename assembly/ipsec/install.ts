@@ -210,12 +210,13 @@ function examine(record: usize, length: u32): u32 {
   const locals = <u32>load<u8>(record, SA_LOCAL_TS_COUNT);
   const remotes = <u32>load<u8>(record, SA_REMOTE_TS_COUNT);
   if (locals == 0 || remotes == 0 || locals + remotes > SA_SELECTORS_MAX) return REFUSED_MALFORMED;
-  if (length < recordOctets(record) || !selectorsValid(record + SA_SELECTORS, locals + remotes)) return REFUSED_MALFORMED;
+  if (length < recordOctets(record) || !selectorsValid(record + SA_SELECTORS, locals + remotes))
+    return REFUSED_MALFORMED;
   if (
     load<u32>(record, SA_SPI) < ESP_SPI_MINIMUM ||
     load<u32>(record, SA_LINK) >= LINK_MAX ||
     <u32>load<u8>(record, SA_DIRECTION) > DIRECTION_OUTBOUND ||
-    (<u32>load<u8>(record, SA_FLAGS) & ~(SA_FLAG_ESN | SA_FLAG_UDP_ENCAPSULATION)) != 0 ||
+    ((<u32>load<u8>(record, SA_FLAGS)) & ~(SA_FLAG_ESN | SA_FLAG_UDP_ENCAPSULATION)) != 0 ||
     <u32>load<u16>(record, SA_REPLAY_WINDOW) > REPLAY_WINDOW_MAX
   ) {
     return REFUSED_MALFORMED;
@@ -226,7 +227,7 @@ function examine(record: usize, length: u32): u32 {
     if (selectorFamily(record + SA_SELECTORS + <usize>(i * SELECTOR_OCTETS)) != 4) return REFUSED_MODE;
   }
   if (load<u32>(record, SA_LOCAL_ADDRESS) == 0 || load<u32>(record, SA_REMOTE_ADDRESS) == 0) return REFUSED_MALFORMED;
-  const encapsulated = (<u32>load<u8>(record, SA_FLAGS) & SA_FLAG_UDP_ENCAPSULATION) != 0;
+  const encapsulated = ((<u32>load<u8>(record, SA_FLAGS)) & SA_FLAG_UDP_ENCAPSULATION) != 0;
   if (encapsulated && (load<u16>(record, SA_LOCAL_PORT) == 0 || load<u16>(record, SA_REMOTE_PORT) == 0)) {
     return REFUSED_MALFORMED;
   }
@@ -236,7 +237,8 @@ function examine(record: usize, length: u32): u32 {
 /** Octets of a record with as many selectors as it says. */
 function recordOctets(record: usize): u32 {
   return (
-    SA_SELECTORS + (<u32>load<u8>(record, SA_LOCAL_TS_COUNT) + <u32>load<u8>(record, SA_REMOTE_TS_COUNT)) * SELECTOR_OCTETS
+    SA_SELECTORS +
+    (<u32>load<u8>(record, SA_LOCAL_TS_COUNT) + <u32>load<u8>(record, SA_REMOTE_TS_COUNT)) * SELECTOR_OCTETS
   );
 }
 
@@ -270,7 +272,7 @@ function sameKeys(sa: Sa, record: usize): bool {
   return (
     load<u32>(sa.cold, SA_ENCRYPTION) == load<u32>(record, SA_ENCRYPTION) && // with SA_KEY_BITS
     load<u16>(sa.cold, SA_INTEGRITY) == load<u16>(record, SA_INTEGRITY) &&
-    (<u32>sa.flags & SA_FLAG_ESN) == (<u32>load<u8>(record, SA_FLAGS) & SA_FLAG_ESN) &&
+    ((<u32>sa.flags) & SA_FLAG_ESN) == ((<u32>load<u8>(record, SA_FLAGS)) & SA_FLAG_ESN) &&
     load<u16>(sa.cold, SA_KEYMAT_LENGTH) == load<u16>(record, SA_KEYMAT_LENGTH) &&
     equalConstantTime(sa.cold + SA_KEYMAT, record + SA_KEYMAT, <u32>load<u16>(record, SA_KEYMAT_LENGTH))
   );

@@ -10,7 +10,12 @@
 import { DIRECTION_INBOUND, DIRECTION_OUTBOUND } from "../abi/message";
 import { GCM_CONTEXT_OCTETS, gcmWipe } from "../crypto/gcm";
 import { keyCacheReset } from "../crypto/key_cache";
-import { SELECTOR_TABLE_NONE, selectorTableLookupPacket, selectorTableRemove, selectorTableReset } from "../policy/selector_table";
+import {
+  SELECTOR_TABLE_NONE,
+  selectorTableLookupPacket,
+  selectorTableRemove,
+  selectorTableReset,
+} from "../policy/selector_table";
 import { arenaTake } from "../rt/arena";
 import { zeroize } from "../rt/bytes";
 import { REPLAY_BITMAP_OCTETS } from "./replay";
@@ -167,5 +172,5 @@ export function removeSa(sa: Sa): void {
 // @ts-ignore: decorator
 @inline
 function outboundKey(spi: u32, link: u32): u64 {
-  return (<u64>link << 32) | <u64>spi;
+  return ((<u64>link) << 32) | (<u64>spi);
 }

@@ -69,7 +69,7 @@ export function processReset(): bool {
     // IPv6 addresses name no packet that this board opens.
     if (itemType(item) != CONFIG_LOCAL_ADDRESS || itemLength(item) != 4) continue;
     if (localCount == LOCAL_MAX) return false;
-    store<u32>(locals + (<usize>localCount << 2), loadBE32(itemValue(item)));
+    store<u32>(locals + ((<usize>localCount) << 2), loadBE32(itemValue(item)));
     localCount += 1;
   }
   return true;
@@ -83,12 +83,12 @@ export function process(frames: usize, count: u32): void {
   assert(count <= POLL_BATCH, "batch too large");
   jobsBegin();
   for (let i: u32 = 0; i < count; i++) {
-    const frame = changetype<Frame>(<usize>load<u32>(frames + (<usize>i << 2)));
-    if (!lookUp(frame) || !prepare(frame, i)) store<u32>(frames + (<usize>i << 2), 0);
+    const frame = changetype<Frame>(<usize>load<u32>(frames + ((<usize>i) << 2)));
+    if (!lookUp(frame) || !prepare(frame, i)) store<u32>(frames + ((<usize>i) << 2), 0);
   }
   jobsRun();
   for (let i: u32 = 0; i < count; i++) {
-    const address = <usize>load<u32>(frames + (<usize>i << 2));
+    const address = <usize>load<u32>(frames + ((<usize>i) << 2));
     if (address != 0) finish(changetype<Frame>(address), i);
   }
 }
@@ -102,7 +102,10 @@ function lookUp(frame: Frame): bool {
   if (!ipv4Check(p, frame.length)) return fail(frame, DROP_IP_MALFORMED);
   frame.length = ipv4TotalLength(p);
   const protocol = ipv4Protocol(p);
-  if ((protocol == PROTOCOL_ESP || protocol == PROTOCOL_UDP || protocol == PROTOCOL_AH) && isLocal(ipv4Destination(p))) {
+  if (
+    (protocol == PROTOCOL_ESP || protocol == PROTOCOL_UDP || protocol == PROTOCOL_AH) &&
+    isLocal(ipv4Destination(p))
+  ) {
     const header = ipv4HeaderOctets(p);
     if (protocol == PROTOCOL_AH) return fail(frame, DROP_PROTOCOL_UNKNOWN);
     if (ipv4IsFragment(p)) return fail(frame, DROP_IP_FRAGMENT);
@@ -157,7 +160,9 @@ function noEntry(frame: Frame, spi: u32): bool {
 function prepare(frame: Frame, index: u32): bool {
   const sa = changetype<Sa>(<usize>frame.scratch0);
   const verdict =
-    <u32>sa.direction == DIRECTION_INBOUND ? openPrepare(frame, sa, jobAt(index)) : sealPrepare(frame, sa, jobAt(index));
+    <u32>sa.direction == DIRECTION_INBOUND
+      ? openPrepare(frame, sa, jobAt(index))
+      : sealPrepare(frame, sa, jobAt(index));
   return verdict == PASS || failOf(frame, sa, verdict);
 }
 
@@ -199,7 +204,7 @@ function fail(frame: Frame, reason: u32): bool {
 
 function isLocal(address: u32): bool {
   for (let i: u32 = 0; i < localCount; i++) {
-    if (load<u32>(locals + (<usize>i << 2)) == address) return true;
+    if (load<u32>(locals + ((<usize>i) << 2)) == address) return true;
   }
   return false;
 }

@@ -22,7 +22,7 @@ export function replayReset(sa: Sa, window: u32, edge: u64): void {
   sa.window = window;
   sa.bitmapMask = words - 1;
   sa.sequence = edge;
-  memory.fill(sa.bitmap, 0xff, <usize>words << 3);
+  memory.fill(sa.bitmap, 0xff, (<usize>words) << 3);
   // Bits beyond the edge are not seen yet.
   store<u64>(word(sa, edge), u64.MAX_VALUE >> (63 - (edge & 63)));
 }
@@ -51,7 +51,7 @@ export function replaySequence(sa: Sa, low: u32): u64 {
     if (high == 0) return REPLAY_NO_SEQUENCE;
     high -= 1;
   }
-  return (<u64>high << 32) | <u64>low;
+  return ((<u64>high) << 32) | (<u64>low);
 }
 
 /** True when `sequence` is neither seen nor too old. */
@@ -75,7 +75,7 @@ export function replayCommit(sa: Sa, sequence: u64): bool {
   }
   if (sa.window != 0) {
     const at = word(sa, sequence);
-    store<u64>(at, load<u64>(at) | (<u64>1 << (sequence & 63)));
+    store<u64>(at, load<u64>(at) | ((<u64>1) << (sequence & 63)));
   }
   return true;
 }
@@ -83,5 +83,5 @@ export function replayCommit(sa: Sa, sequence: u64): bool {
 // @ts-ignore: decorator
 @inline
 function word(sa: Sa, sequence: u64): usize {
-  return sa.bitmap + (<usize>(<u32>(sequence >> 6) & sa.bitmapMask) << 3);
+  return sa.bitmap + ((<usize>((<u32>(sequence >> 6)) & sa.bitmapMask)) << 3);
 }

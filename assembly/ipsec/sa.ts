@@ -14,6 +14,7 @@
 import { SA_RECORD_MAX } from "../abi/message";
 import { Transform } from "../crypto/transform";
 
+
 @unmanaged
 export class Sa {
   /** 0: the record is free. */

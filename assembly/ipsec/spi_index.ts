@@ -7,6 +7,7 @@
  */
 import { arenaTake } from "../rt/arena";
 
+
 @unmanaged
 class Index {
   mask: u32;
@@ -22,8 +23,8 @@ export function spiIndexTake(records: u32): usize {
   let size: u32 = 16;
   while (size < records << 1) size <<= 1;
   const index = arenaTake(offsetof<Index>());
-  const keys = arenaTake(<usize>size << 3);
-  const numbers = arenaTake(<usize>size << 2);
+  const keys = arenaTake((<usize>size) << 3);
+  const numbers = arenaTake((<usize>size) << 2);
   if (index == 0 || keys == 0 || numbers == 0) return 0;
   const i = changetype<Index>(index);
   i.mask = size - 1;
@@ -41,7 +42,7 @@ export function spiIndexFind(index: usize, key: u64): u32 {
     at = (at + 1) & i.mask;
     found = keyAt(i, at);
   }
-  return found == 0 ? SPI_INDEX_NONE : load<u32>(i.numbers + (<usize>at << 2));
+  return found == 0 ? SPI_INDEX_NONE : load<u32>(i.numbers + ((<usize>at) << 2));
 }
 
 /** Puts `number` under `key`, which is not there yet. The index has more slots than there are records. */
@@ -67,7 +68,7 @@ export function spiIndexRemove(index: usize, key: u64): void {
     if (candidate == 0) break;
     // It may move into the hole unless its home lies behind the hole.
     if (((at - home(candidate, i.mask)) & i.mask) >= ((at - hole) & i.mask)) {
-      put(i, hole, candidate, load<u32>(i.numbers + (<usize>at << 2)));
+      put(i, hole, candidate, load<u32>(i.numbers + ((<usize>at) << 2)));
       hole = at;
     }
   }
@@ -77,18 +78,18 @@ export function spiIndexRemove(index: usize, key: u64): void {
 // @ts-ignore: decorator
 @inline
 function home(key: u64, mask: u32): u32 {
-  return <u32>((key * 0x9e3779b97f4a7c15) >> 32) & mask;
+  return (<u32>((key * 0x9e3779b97f4a7c15) >> 32)) & mask;
 }
 
 // @ts-ignore: decorator
 @inline
 function keyAt(i: Index, at: u32): u64 {
-  return load<u64>(i.keys + (<usize>at << 3));
+  return load<u64>(i.keys + ((<usize>at) << 3));
 }
 
 // @ts-ignore: decorator
 @inline
 function put(i: Index, at: u32, key: u64, number: u32): void {
-  store<u64>(i.keys + (<usize>at << 3), key);
-  store<u32>(i.numbers + (<usize>at << 2), number);
+  store<u64>(i.keys + ((<usize>at) << 3), key);
+  store<u32>(i.numbers + ((<usize>at) << 2), number);
 }

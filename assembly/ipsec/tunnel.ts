@@ -45,10 +45,11 @@ const ECN_ECT1: u32 = 1;
 const ECN_ECT0: u32 = 2;
 const ECN_CE: u32 = 3;
 
-/** ICMP answers: so many at once, and one more each INTERVAL ns (RFC 1812 4.3.2.8). */
+/** ICMP answers: so many at once, and one more each ICMP_INTERVAL ns (RFC 1812 4.3.2.8). */
 const ICMP_BURST: u64 = 64;
 const ICMP_INTERVAL: u64 = 10_000_000;
-let icmpFrom: u64 = 0;
+let icmpSpent: u64 = 0;
+let icmpAt: u64 = 0;
 
 /** Octets that an SA puts in front of the ESP header. */
 // @ts-ignore: decorator
@@ -99,11 +100,11 @@ export function tunnelStrip(frame: Frame, outerTos: u32): u32 {
 /** Tells the source of a packet with DF that its packet is too big for the tunnel of `sa` (RFC 4301 8.2.1). */
 export function tellTooBig(frame: Frame, sa: Sa): void {
   if (!icmpMayAnswer(frame.start, frame.length)) return;
-  const time = now();
-  const window = ICMP_BURST * ICMP_INTERVAL;
-  if (time > icmpFrom + window) icmpFrom = time - window;
-  if (icmpFrom + ICMP_INTERVAL > time && time != 0) return;
-  icmpFrom += ICMP_INTERVAL;
+  const earned = (now() - icmpAt) / ICMP_INTERVAL;
+  icmpAt += earned * ICMP_INTERVAL;
+  icmpSpent -= min<u64>(icmpSpent, earned);
+  if (icmpSpent >= ICMP_BURST) return;
+  icmpSpent += 1;
   const answer = originate();
   if (!answer) return;
   answer.length = icmpEmitFragmentationNeeded(answer.start, frame.start, frame.length, sa.localAddress, sa.innerMtu);

@@ -21,6 +21,7 @@ import {
 /** The packet shows no port: only a selector of all ports, or an opaque one, matches. */
 export const PORT_NONE: u32 = 0x10000;
 
+
 @unmanaged
 export class Flow {
   sourceHigh: u64;
@@ -47,7 +48,7 @@ export function flowKind(family: u32, protocol: u32): u32 {
 // @ts-ignore: decorator
 @inline
 export function addressHigh4(p: usize): u64 {
-  return <u64>loadBE32(p) << 32;
+  return (<u64>loadBE32(p)) << 32;
 }
 
 /** Reads an IPv4 packet that ipv4Check accepted; `length` is its total length. */

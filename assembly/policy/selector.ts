@@ -62,16 +62,10 @@ export function selectorEndLow(selector: usize): u64 {
 /** True when the 128-bit number `high`,`low` lies in the inclusive range. */
 // @ts-ignore: decorator
 @inline
-export function addressInRange(
-  high: u64,
-  low: u64,
-  startHigh: u64,
-  startLow: u64,
-  endHigh: u64,
-  endLow: u64,
-): bool {
+export function addressInRange(high: u64, low: u64, startHigh: u64, startLow: u64, endHigh: u64, endLow: u64): bool {
   return (
-    (high > startHigh || (high == startHigh && low >= startLow)) && (high < endHigh || (high == endHigh && low <= endLow))
+    (high > startHigh || (high == startHigh && low >= startLow)) &&
+    (high < endHigh || (high == endHigh && low <= endLow))
   );
 }
 

@@ -84,6 +84,7 @@ class Tuple {
 
 const TUPLE_OCTETS: u32 = 8;
 
+
 @unmanaged
 class CacheEntry {
   sourceHigh: u64;
@@ -104,7 +105,6 @@ const scratch: usize = memory.data(FLOW_OCTETS, 16);
 const rangeHead: usize = memory.data(4, 4);
 
 let rows: usize = 0;
-let capacity: u32 = 0;
 let freeRows: u32 = 0;
 let freeHead: u32 = 0;
 let buckets: usize = 0;
@@ -120,13 +120,12 @@ let serial: u32 = 0;
  * 120 octets each, and 256 KiB of flow cache. False when RAM is too small.
  */
 export function selectorTableReset(pairs: u32): bool {
-  capacity = pairs;
   let size: u32 = 16;
   while (size < pairs) size <<= 1;
   bucketMask = size - 1;
   rows = arenaTake(<usize>pairs * ROW_OCTETS);
-  buckets = arenaTake(<usize>size << 2);
-  valueBuckets = arenaTake(<usize>size << 2);
+  buckets = arenaTake((<usize>size) << 2);
+  valueBuckets = arenaTake((<usize>size) << 2);
   cache = arenaTake(CACHE_ENTRIES * CACHE_ENTRY_OCTETS);
   if (rows == 0 || buckets == 0 || valueBuckets == 0 || cache == 0) return false;
   freeRows = pairs;
@@ -152,13 +151,7 @@ export function selectorTableFree(): u32 {
  * `remoteCount` from `remote` on) under `value`. Pairs of different families or protocols can match nothing and are left
  * out. False, with nothing inserted, when a selector is invalid, no pair is left, or the table has too little room.
  */
-export function selectorTableInsert(
-  local: usize,
-  localCount: u32,
-  remote: usize,
-  remoteCount: u32,
-  value: u32,
-): bool {
+export function selectorTableInsert(local: usize, localCount: u32, remote: usize, remoteCount: u32, value: u32): bool {
   if (value == SELECTOR_TABLE_NONE) return false;
   if (!selectorsValid(local, localCount) || !selectorsValid(remote, remoteCount)) return false;
   let wanted: u32 = 0;
@@ -276,11 +269,7 @@ function search(flow: Flow): u32 {
     );
     while (number != 0) {
       const row = rowAt(number);
-      if (
-        <u32>row.localPrefix == localPrefix &&
-        <u32>row.remotePrefix == remotePrefix &&
-        rowMatches(row, flow)
-      ) {
+      if (<u32>row.localPrefix == localPrefix && <u32>row.remotePrefix == remotePrefix && rowMatches(row, flow)) {
         best = number;
         break;
       }
@@ -488,14 +477,14 @@ function isPrefix(startHigh: u64, startLow: u64, endHigh: u64, endLow: u64, pref
 @inline
 function maskHigh(prefix: u32): u64 {
   if (prefix >= 64) return u64.MAX_VALUE;
-  return prefix == 0 ? 0 : u64.MAX_VALUE << <u64>(64 - prefix);
+  return prefix == 0 ? 0 : u64.MAX_VALUE << (<u64>(64 - prefix));
 }
 
 // @ts-ignore: decorator
 @inline
 function maskLow(prefix: u32): u64 {
   if (prefix <= 64) return 0;
-  return u64.MAX_VALUE << <u64>(128 - prefix);
+  return u64.MAX_VALUE << (<u64>(128 - prefix));
 }
 
 function anyPort(start: u16, end: u16): bool {
@@ -515,7 +504,7 @@ function hashFlow(flow: Flow): u32 {
   let hash = mix(<u64>flow.kind, flow.sourceHigh);
   hash = mix(hash, flow.destinationHigh);
   hash = mix(hash, flow.sourceLow ^ rotl<u64>(flow.destinationLow, 32));
-  hash = mix(hash, (<u64>flow.sourcePort << 32) | <u64>flow.destinationPort);
+  hash = mix(hash, ((<u64>flow.sourcePort) << 32) | (<u64>flow.destinationPort));
   return <u32>hash;
 }
 
@@ -532,13 +521,13 @@ function bucketOf(
   let hash = mix(<u64>((localPrefix << 8) | remotePrefix), localHigh);
   hash = mix(hash, remoteHigh);
   hash = mix(hash, localLow ^ rotl<u64>(remoteLow, 32));
-  return buckets + (<usize>(<u32>hash & bucketMask) << 2);
+  return buckets + ((<usize>((<u32>hash) & bucketMask)) << 2);
 }
 
 // @ts-ignore: decorator
 @inline
 function valueBucket(value: u32): usize {
-  return valueBuckets + (<usize>((value * 0x9e3779b1) & bucketMask) << 2);
+  return valueBuckets + ((<usize>((value * 0x9e3779b1) & bucketMask)) << 2);
 }
 
 // @ts-ignore: decorator

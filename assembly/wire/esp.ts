@@ -70,6 +70,6 @@ export function espTrailerOctets(end: usize, length: u32): u32 {
   if (octets > length) return 0;
   const start = end - octets;
   let difference: u32 = 0;
-  for (let i: u32 = 0; i < padding; i++) difference |= <u32>load<u8>(start + i) ^ (i + 1);
+  for (let i: u32 = 0; i < padding; i++) difference |= (<u32>load<u8>(start + i)) ^ (i + 1);
   return (difference & 0xff) == 0 ? octets : 0;
 }

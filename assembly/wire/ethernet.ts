@@ -52,12 +52,12 @@ export function ethernetEmit(p: usize, destination: u64, source: u64, type: u32)
 // @ts-ignore: decorator
 @inline
 function macRead(p: usize): u64 {
-  return (<u64>loadBE32(p) << 16) | <u64>loadBE16(p + 4);
+  return ((<u64>loadBE32(p)) << 16) | (<u64>loadBE16(p + 4));
 }
 
 // @ts-ignore: decorator
 @inline
 function macWrite(p: usize, mac: u64): void {
   storeBE32(p, <u32>(mac >> 16));
-  storeBE16(p + 4, <u32>mac & 0xffff);
+  storeBE16(p + 4, (<u32>mac) & 0xffff);
 }

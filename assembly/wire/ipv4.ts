@@ -63,7 +63,7 @@ export function ipv4Check(p: usize, length: u32): bool {
 // @ts-ignore: decorator
 @inline
 export function ipv4HeaderOctets(p: usize): u32 {
-  return (<u32>load<u8>(p) & 15) << 2;
+  return ((<u32>load<u8>(p)) & 15) << 2;
 }
 
 /** Octets of the packet, header included. */

@@ -20,7 +20,13 @@ import {
 } from "../../assembly/abi/board";
 import { CONFIG_CONTROL_KEY, CONFIG_SA_CAPACITY } from "../../assembly/abi/config";
 import { DROP_IP_NOT_FOR_US, DROP_IP_VERSION } from "../../assembly/abi/drop";
-import { PORT_CHANNEL, PORT_COUNT_IPSEC, PORT_MANAGEMENT, PORT_PROTECTED, PORT_UNPROTECTED } from "../../assembly/abi/ring";
+import {
+  PORT_CHANNEL,
+  PORT_COUNT_IPSEC,
+  PORT_MANAGEMENT,
+  PORT_PROTECTED,
+  PORT_UNPROTECTED,
+} from "../../assembly/abi/ring";
 import {
   STEP_S701,
   STEP_S702,
@@ -164,7 +170,7 @@ function pollChannel(): void {
     if (verdict == CHANNEL_IPV4) {
       trace(TRACE_MASK_PACKET, STEP_S701, 0, 0, octets);
       trace(TRACE_MASK_PACKET, STEP_S702, 0, 0, frame.length);
-      store<u32>(batch + (<usize>packets << 2), <u32>changetype<usize>(frame));
+      store<u32>(batch + ((<usize>packets) << 2), <u32>changetype<usize>(frame));
       packets += 1;
     } else if (verdict == CHANNEL_CONTROL) {
       if (controlOpen(frame, channelSourceSlot())) handleControl(frame);
