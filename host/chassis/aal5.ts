@@ -87,8 +87,7 @@ export const CPCS_BAD_LENGTH = -2;
 export function cpcsOpen(octets: Uint8Array, start: number, size: number): number {
   if (size < CELL_PAYLOAD || size % CELL_PAYLOAD !== 0) return CPCS_BAD_LENGTH;
   const end = start + size;
-  const crc =
-    ((octets[end - 4]! << 24) | (octets[end - 3]! << 16) | (octets[end - 2]! << 8) | octets[end - 1]!) >>> 0;
+  const crc = ((octets[end - 4]! << 24) | (octets[end - 3]! << 16) | (octets[end - 2]! << 8) | octets[end - 1]!) >>> 0;
   if (aal5Crc(octets, start, end - 4) !== crc) return CPCS_BAD_CRC;
   const payload = (octets[end - 6]! << 8) | octets[end - 5]!;
   // A length of 0 would be an abort request (I.363.5 9.2.1.2).

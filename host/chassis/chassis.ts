@@ -161,7 +161,10 @@ export class Chassis {
   readonly #cage: Cage;
   readonly #supervisor: Supervisor;
   readonly #nics: Record<Side, Nic[]> = { unprotected: [], protected: [] };
-  readonly #transmit: Record<Side, Subscribers<[Uint8Array, number]>> = { unprotected: new Set(), protected: new Set() };
+  readonly #transmit: Record<Side, Subscribers<[Uint8Array, number]>> = {
+    unprotected: new Set(),
+    protected: new Set(),
+  };
   readonly #messages = new Map<number, Subscribers<[Uint8Array]>>();
   readonly #events: Subscribers<[BoardEvent]> = new Set();
   #traceMask: number;
@@ -473,7 +476,8 @@ export class Chassis {
     this.drive.pending(patiently(element, request), (answer) => {
       if (this.#closed) return;
       if (!answer) this.#cage.countDrop(slot, CHASSIS_DROP.secure_element_failed);
-      else if (this.#slot(slot).generation !== generation) this.#cage.countDrop(slot, CHASSIS_DROP.secure_element_stale);
+      else if (this.#slot(slot).generation !== generation)
+        this.#cage.countDrop(slot, CHASSIS_DROP.secure_element_stale);
       else this.#cage.deliver(slot, PORT_SECURE_ELEMENT, answer);
     });
   }

@@ -61,7 +61,9 @@ export function addressOctets(address: string): Uint8Array {
     ? address.slice(0, tail.index) +
       [(+tail[1]! << 8) | +tail[2]!, (+tail[3]! << 8) | +tail[4]!].map((group) => group.toString(16)).join(":")
     : address;
-  const [front, back] = text.split("::").map((half) => (half ? half.split(":").map((group) => parseInt(group, 16)) : []));
+  const [front, back] = text
+    .split("::")
+    .map((half) => (half ? half.split(":").map((group) => parseInt(group, 16)) : []));
   const groups = back ? [...front!, ...Array<number>(8 - front!.length - back.length).fill(0), ...back] : front!;
   return Uint8Array.from(groups.flatMap((group) => [group >>> 8, group & 255]));
 }

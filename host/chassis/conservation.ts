@@ -45,5 +45,7 @@ export function violation(ram: DataView, map: number): string | undefined {
   for (let reason = 0; reason < u32(map + MAP_DROP_COUNT); reason++) {
     dropped += u32(drops + reason * 8) + u32(drops + reason * 8 + 4) * 2 ** 32;
   }
-  return dropped === u64(REG_DROPPED) ? undefined : `drops: ${u64(REG_DROPPED)}, but their reasons add up to ${dropped}`;
+  return dropped === u64(REG_DROPPED)
+    ? undefined
+    : `drops: ${u64(REG_DROPPED)}, but their reasons add up to ${dropped}`;
 }

@@ -90,6 +90,8 @@ export class TraceReader {
 /** One line for people: time in seconds, slot, name, arguments. */
 export function renderTrace(entry: TraceEntry): string {
   const seconds = (Number(entry.now) / 1e9).toFixed(6);
-  const numbers = [entry.a, entry.b, entry.c, entry.d].map((value, i) => (i === 0 ? value.toString(16) : value)).join(" ");
+  const numbers = [entry.a, entry.b, entry.c, entry.d]
+    .map((value, i) => (i === 0 ? value.toString(16) : value))
+    .join(" ");
   return `[${seconds}] slot ${entry.slot} ${entry.name} ${numbers}`;
 }

@@ -126,7 +126,8 @@ export function parseImage(octets: Uint8Array<ArrayBuffer>, name: string, source
     const maximum = need.maximum === undefined ? "none" : `${need.maximum} pages`;
     throw new ImageError(`${name}: RAM is not fixed: initial ${need.initial} pages, maximum ${maximum}`);
   }
-  if (need.initial === 0 || need.initial > MAX_PAGES) throw new ImageError(`${name}: wants ${need.initial} pages of RAM`);
+  if (need.initial === 0 || need.initial > MAX_PAGES)
+    throw new ImageError(`${name}: wants ${need.initial} pages of RAM`);
   const exported = new Map(WebAssembly.Module.exports(module).map((entry) => [entry.name, entry.kind]));
   for (const wanted of BOARD_EXPORTS) {
     if (exported.get(wanted) !== "function") throw new ImageError(`${name}: does not export the function ${wanted}`);
@@ -140,7 +141,9 @@ export function loadImageFile(path: string): Image {
   try {
     octets = new Uint8Array(readFileSync(path));
   } catch (error) {
-    throw new ImageError(`${path}: cannot be read: ${(error as NodeJS.ErrnoException).code ?? (error as Error).message}`);
+    throw new ImageError(
+      `${path}: cannot be read: ${(error as NodeJS.ErrnoException).code ?? (error as Error).message}`,
+    );
   }
   const map = `${path}.map`;
   return parseImage(octets, basename(path).replace(/\.wasm$/, ""), existsSync(map) ? map : undefined);
@@ -174,5 +177,7 @@ export function loadImage(name: string, options: { directory?: string; force?: B
     cache.set(version, image);
     return image;
   }
-  throw new ImageError(`${name}: no image ${paths.map((path) => basename(path)).join(" or ")} in ${directory}${refused}`);
+  throw new ImageError(
+    `${name}: no image ${paths.map((path) => basename(path)).join(" or ")} in ${directory}${refused}`,
+  );
 }

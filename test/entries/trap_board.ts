@@ -3,7 +3,7 @@
  *
  *   first u16   D0h assertion   D1h unreachable   D2h access out of bounds   D3h division by zero
  *               D4h endless loop, ended by the fuel that boardFuel holds if the chassis fills it
- *               D5h a receive cursor is corrupted   D6h a frame is lost from the books
+ *               D5h a receive cursor is corrupted   D6h a frame is lost from the books   D7h endless loop, unmetered
  *
  * boardFuel is what a metered image counts down; 0 is an unmetered chassis.
  */
@@ -55,6 +55,7 @@ function die(how: u32): void {
     const ring = <usize>load<u32>(<usize>load<u32>(map + MAP_PORT_TABLE) + PORT_UNPROTECTED * PORT_ENTRY_OCTETS);
     store<u32>(ring + RING_POSTED, load<u32>(ring + RING_POSTED) + 100000);
   }
+  if (how == 0xd7) hang();
   if (how == 0xd6) store<u64>(map + REG_ORIGINATED, load<u64>(map + REG_ORIGINATED) + 1);
 }
 
@@ -67,4 +68,9 @@ function spin(): void {
       if (boardFuel <= 0) unreachable();
     }
   }
+}
+
+/** Turns for ever; the store keeps the loop from being empty. */
+function hang(): void {
+  while (true) store<u32>(map + 244, load<u32>(map + 244) + 1);
 }

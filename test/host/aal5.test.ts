@@ -158,7 +158,8 @@ test("a PDU beyond the limit is dropped and counted", () => {
 test("Ethernet FCS: check value, and table and engine agree", () => {
   assert.is(fcsByTable(new TextEncoder().encode("123456789"), 0, 9), 0xcbf43926);
   const octets = counting(300);
-  for (let end = 0; end <= 300; end += 7) assert.is(fcs(octets, 3, Math.max(3, end)), fcsByTable(octets, 3, Math.max(3, end)));
+  for (let end = 0; end <= 300; end += 7)
+    assert.is(fcs(octets, 3, Math.max(3, end)), fcsByTable(octets, 3, Math.max(3, end)));
 });
 
 test.run();

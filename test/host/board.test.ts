@@ -75,14 +75,18 @@ test("a module that is no board is refused for its reason", () => {
   for (const [name, octets, reason] of refused) {
     assert.throws(
       () => parseImage(octets, name),
-      (error: Error) => error instanceof ImageError && error.message.startsWith(`${name}:`) && reason.test(error.message),
+      (error: Error) =>
+        error instanceof ImageError && error.message.startsWith(`${name}:`) && reason.test(error.message),
       name,
     );
   }
 });
 
 test("an image that is not there is told by name", () => {
-  assert.throws(() => loadImage("no_such_board"), /no_such_board: no image no_such_board\.simd\.wasm or no_such_board\.base/);
+  assert.throws(
+    () => loadImage("no_such_board"),
+    /no_such_board: no image no_such_board\.simd\.wasm or no_such_board\.base/,
+  );
   assert.throws(() => loadImage("/nowhere/x.wasm"), /no image x\.wasm/);
 });
 
@@ -92,7 +96,10 @@ test("modules with the right exports and the wrong map are refused at power-on",
   const outside = ENTRY_POINTS.replace("(i32.const 0)", "(i32.const 65528)");
   const lost = parseImage(fromText(`(module (import "env" "memory" (memory 1 1)) ${outside})`), "lost");
   assert.throws(() => new Board(lost, power(), 0n, 0n), /no place for a map/);
-  assert.throws(() => new Board(image, power({ boardClass: BOARD_CLASS_IKE }), 0n, 0n), /of class ipsec, the slot is for ike/);
+  assert.throws(
+    () => new Board(image, power({ boardClass: BOARD_CLASS_IKE }), 0n, 0n),
+    /of class ipsec, the slot is for ike/,
+  );
   assert.throws(() => new Board(image, power({ config: new Uint8Array(70000) }), 0n, 0n), /does not fit/);
 });
 
@@ -117,7 +124,10 @@ test("a packet goes in on one port and comes out on another, unchanged", () => {
     [PORT_PROTECTED, packet.slice(10, 100)],
     [PORT_PROTECTED, packet],
   ]);
-  assert.is(board.drain(() => assert.unreachable()), 0);
+  assert.is(
+    board.drain(() => assert.unreachable()),
+    0,
+  );
 });
 
 test("a full ring refuses, an overlong packet and an unknown port do too; nothing is lost from the books", () => {
@@ -144,7 +154,8 @@ test("cursors pass 2^32 without harm", () => {
   const map = board.map.byteOffset;
   const ring = view.getUint32(view.getUint32(map + 16, true), true);
   const shift = 0xffff_ff00;
-  for (const cursor of [16, 32, 48]) view.setUint32(ring + cursor, (view.getUint32(ring + cursor, true) + shift) >>> 0, true);
+  for (const cursor of [16, 32, 48])
+    view.setUint32(ring + cursor, (view.getUint32(ring + cursor, true) + shift) >>> 0, true);
   let sent = 0;
   for (let i = 0; i < 600; i++) {
     assert.is(board.deliver(PORT_UNPROTECTED, new Uint8Array(8), 0, 8, 0), DELIVERED, `packet ${i}`);
@@ -166,7 +177,10 @@ test("a board whose map turns to nonsense faults, the chassis's thread does not"
   board.deliver(PORT_MANAGEMENT, new Uint8Array(8), 0, 8, 0);
   const view = new DataView(board.u8.buffer);
   view.setUint32(board.map.byteOffset + 16, 0xffff_fff0, true);
-  assert.throws(() => board.poll(1n, 1n), (error: Error) => error instanceof BoardFault);
+  assert.throws(
+    () => board.poll(1n, 1n),
+    (error: Error) => error instanceof BoardFault,
+  );
 });
 
 test.run();

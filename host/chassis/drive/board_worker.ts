@@ -18,18 +18,7 @@ import { type Carry, FaultInjector } from "../tap/fault_injector.ts";
 import { CHASSIS_DROP } from "../vocabulary.ts";
 import { PORT_TAP, type PowerOrder, type ThreadParts, type ThreadReport } from "./board_thread.ts";
 import { MessageRing } from "./message_ring.ts";
-import {
-  DOORBELL,
-  INJECTION,
-  ONLINE,
-  ORDER,
-  ORDER_RUN,
-  Page,
-  SLEEPING,
-  TAPPED,
-  TRACE_MASK,
-  TURNS,
-} from "./page.ts";
+import { DOORBELL, INJECTION, ONLINE, ORDER, ORDER_RUN, Page, SLEEPING, TAPPED, TRACE_MASK, TURNS } from "./page.ts";
 
 /** Turns between two publications of the map while the board is busy. */
 const TURNS_PER_PUBLICATION = 32;
