@@ -18,6 +18,14 @@ export const FIXSLICE_STATE: usize = 128;
 /** Octets of a schedule of up to 15 round keys. */
 export const FIXSLICE_SCHEDULE_OCTETS: u32 = 15 * 128;
 
+/** Per state, 17 signals of the S-box that outlive its first half. */
+const signals: usize = memory.data(16 * 272, 64);
+const SIGNALS: usize = 272;
+/** States that take turns at most. */
+export const FIXSLICE_STATES: u32 = 16;
+/** The state between SubBytes and MixColumns. */
+const substituted: usize = memory.data(128, 64);
+
 // @ts-ignore: decorator
 @inline
 function xor(a: v128, b: v128): v128 {
@@ -76,10 +84,17 @@ export function fixsliceSchedule(plain: usize, rounds: u32, schedule: usize): vo
   }
 }
 
-/** SubBytes without its constant, from `p` into `to` (which may be `p`). The circuit is Boyar and Peralta's. */
+/**
+ * The first half of SubBytes without its constant, from the state `p`: what the second half needs, into `signals`. The
+ * circuit is Boyar and Peralta's.
+ *
+ * Eighteen signals of its first linear layer are wanted again after the inversion, more than there are registers. Left to
+ * itself the engine spills most of the circuit; here thirteen are stored by plan, and the rest is made again from the state.
+ * The inversion is a long chain of few gates: with the halves apart, those of several states fit into the processor's window.
+ */
 // @ts-ignore: decorator
 @inline
-export function fixsliceSubBytes(p: usize, to: usize): void {
+function invert(p: usize, signals: usize): void {
   const x7 = v128.load(p);
   const x6 = v128.load(p, 16);
   const x5 = v128.load(p, 32);
@@ -89,45 +104,51 @@ export function fixsliceSubBytes(p: usize, to: usize): void {
   const x1 = v128.load(p, 96);
   const x0 = v128.load(p, 112);
 
-  // Top linear layer.
+  // First linear layer, and what of the inversion reads it.
   const y14 = xor(x3, x5);
   const y13 = xor(x0, x6);
   const y9 = xor(x0, x3);
   const y8 = xor(x0, x5);
+  const y12 = xor(y13, y14);
+  v128.store(signals, y12);
   const t0 = xor(x1, x2);
   const y1 = xor(t0, x7);
+  v128.store(signals, y1, 16);
   const y4 = xor(y1, x3);
-  const y12 = xor(y13, y14);
+  v128.store(signals, y4, 32);
   const y2 = xor(y1, x0);
+  v128.store(signals, y2, 48);
   const y5 = xor(y1, x6);
+  v128.store(signals, y5, 64);
   const y3 = xor(y5, y8);
+  v128.store(signals, y3, 80);
   const t1 = xor(x4, y12);
   const y15 = xor(t1, x5);
+  v128.store(signals, y15, 96);
   const y20 = xor(t1, x1);
   const y6 = xor(y15, x7);
+  v128.store(signals, y6, 112);
   const y10 = xor(y15, t0);
+  v128.store(signals, y10, 128);
   const y11 = xor(y20, y9);
+  v128.store(signals, y11, 144);
   const y7 = xor(x7, y11);
+  v128.store(signals, y7, 160);
   const y17 = xor(y10, y11);
-  const y19 = xor(y10, y8);
+  v128.store(signals, y17, 176);
   const y16 = xor(t0, y11);
-  const y21 = xor(y13, y16);
-  const y18 = xor(x0, y16);
-
-  // Inversion in GF(2^8).
+  v128.store(signals, y16, 192);
   const t2 = and(y12, y15);
-  const t4 = xor(and(y3, y6), t2);
-  const t6 = xor(and(y4, x7), t2);
-  const t7 = and(y13, y16);
-  const t9 = xor(and(y5, y1), t7);
-  const t11 = xor(and(y2, y7), t7);
   const t12 = and(y9, y11);
   const t14 = xor(and(y14, y17), t12);
+  const t21 = xor(xor(xor(and(y3, y6), t2), t14), y20);
   const t16 = xor(and(y8, y10), t12);
-  const t21 = xor(xor(t4, t14), y20);
-  const t22 = xor(xor(t6, t16), y19);
-  const t23 = xor(xor(t9, t14), y21);
-  const t24 = xor(xor(t11, t16), y18);
+  const t22 = xor(xor(xor(and(y4, x7), t2), t16), xor(y10, y8));
+  const t7 = and(y13, y16);
+  const t23 = xor(xor(xor(and(y5, y1), t7), t14), xor(y13, y16));
+  const t24 = xor(xor(xor(and(y2, y7), t7), t16), xor(x0, y16));
+
+  // Inversion in GF(2^4).
   const t25 = xor(t21, t22);
   const t26 = and(t21, t23);
   const t27 = xor(t24, t26);
@@ -137,92 +158,100 @@ export function fixsliceSubBytes(p: usize, to: usize): void {
   const t36 = and(t24, xor(t27, t33));
   const t37 = xor(xor(t36, t23), t33);
   const t40 = xor(t25, and(t29, xor(t27, t36)));
+  v128.store(signals, t29, 208);
+  v128.store(signals, t33, 224);
+  v128.store(signals, t37, 240);
+  v128.store(signals, t40, 256);
+}
+
+/** The second half of SubBytes: the state `p` and its `signals`, into `to` (another place). */
+// @ts-ignore: decorator
+@inline
+function substitute(p: usize, signals: usize, to: usize): void {
+  const t29 = v128.load(signals, 208);
+  const t33 = v128.load(signals, 224);
+  const t37 = v128.load(signals, 240);
+  const t40 = v128.load(signals, 256);
   const t41 = xor(t40, t37);
   const t42 = xor(t29, t33);
   const t43 = xor(t29, t40);
   const t44 = xor(t33, t37);
   const t45 = xor(t42, t41);
-  const z0 = and(t44, y15);
-  const z1 = and(t37, y6);
-  const z2 = and(t33, x7);
-  const z3 = and(t43, y16);
-  const z4 = and(t40, y1);
-  const z5 = and(t29, y7);
-  const z6 = and(t42, y11);
-  const z7 = and(t45, y17);
-  const z8 = and(t41, y10);
-  const z9 = and(t44, y12);
-  const z10 = and(t37, y3);
-  const z11 = and(t33, y4);
-  const z12 = and(t43, y13);
-  const z13 = and(t40, y5);
-  const z14 = and(t29, y2);
-  const z15 = and(t42, y9);
-  const z16 = and(t45, y14);
-  const z17 = and(t41, y8);
 
-  // Bottom linear layer.
-  const t46 = xor(z15, z16);
-  const t48 = xor(z5, z13);
-  const t53 = xor(z0, z3);
-  const t57 = xor(xor(z2, z12), t53);
+  // Products and last linear layer, output by output.
+  const u0 = v128.load(p, 112);
+  const u3 = v128.load(p, 64);
+  const u5 = v128.load(p, 32);
+  const z16 = and(t45, xor(u3, u5));
+  const t46 = xor(and(t42, xor(u0, u3)), z16);
+  const z4 = and(t40, v128.load(signals, 16));
   const t58 = xor(z4, t46);
-  const t59 = xor(xor(z3, z6), z7);
-  const t62 = xor(xor(z7, z8), t58);
-  const t63 = xor(xor(z9, z10), t58);
-  const t64 = xor(z4, t59);
-  const t65 = xor(xor(z14, t57), t62);
-  const t66 = xor(z1, t63);
-  const s3 = xor(t53, t66);
-  v128.store(to, xor(xor(t48, t46), t57));
-  v128.store(to, xor(xor(z12, t48), t62), 16);
-  v128.store(to, xor(xor(z10, z11), t65), 32);
-  v128.store(to, xor(xor(z2, z5), t66), 48);
-  v128.store(to, s3, 64);
-  v128.store(to, xor(xor(xor(z16, z17), t64), t65), 80);
-  v128.store(to, xor(t64, s3), 96);
+  const z10 = and(t37, v128.load(signals, 80));
+  const t63 = xor(xor(and(t44, v128.load(signals)), z10), t58);
+  const z3 = and(t43, v128.load(signals, 192));
+  const z7 = and(t45, v128.load(signals, 176));
+  const t59 = xor(xor(z3, and(t42, v128.load(signals, 144))), z7);
   v128.store(to, xor(t59, t63), 112);
+  const t53 = xor(and(t44, v128.load(signals, 96)), z3);
+  const t66 = xor(and(t37, v128.load(signals, 112)), t63);
+  const s3 = xor(t53, t66);
+  const t64 = xor(z4, t59);
+  v128.store(to, s3, 64);
+  v128.store(to, xor(t64, s3), 96);
+  const z2 = and(t33, v128.load(p));
+  const z5 = and(t29, v128.load(signals, 160));
+  v128.store(to, xor(xor(z2, z5), t66), 48);
+  const z12 = and(t43, xor(v128.load(p, 112), v128.load(p, 16)));
+  const t57 = xor(xor(z2, z12), t53);
+  const t48 = xor(z5, and(t40, v128.load(signals, 64)));
+  v128.store(to, xor(xor(t48, t46), t57));
+  const t62 = xor(xor(z7, and(t41, v128.load(signals, 128))), t58);
+  v128.store(to, xor(xor(z12, t48), t62), 16);
+  const t65 = xor(xor(and(t29, v128.load(signals, 48)), t57), t62);
+  v128.store(to, xor(xor(z10, and(t33, v128.load(signals, 32))), t65), 32);
+  const z17 = and(t41, xor(v128.load(p, 112), v128.load(p, 32)));
+  v128.store(to, xor(xor(xor(z16, z17), t64), t65), 80);
 }
 
-/** MixColumns with row rotations `next` and `opposite`, then AddRoundKey, in place. */
+/** MixColumns with row rotations `next` and `opposite`, of what SubBytes left, then AddRoundKey, into `p`. */
 // @ts-ignore: decorator
 @inline
 function mixColumns(p: usize, key: usize, next: v128, opposite: v128): void {
-  const a7 = v128.load(p, 112);
+  const a7 = v128.load(substituted, 112);
   const r7 = i8x16.swizzle(a7, next);
   const t7 = xor(a7, r7);
 
-  const a0 = v128.load(p);
+  const a0 = v128.load(substituted);
   const r0 = i8x16.swizzle(a0, next);
   const t0 = xor(a0, r0);
   v128.store(p, xor(xor(r0, t7), xor(i8x16.swizzle(t0, opposite), v128.load(key))));
 
-  const a1 = v128.load(p, 16);
+  const a1 = v128.load(substituted, 16);
   const r1 = i8x16.swizzle(a1, next);
   const t1 = xor(a1, r1);
   v128.store(p, xor(xor(xor(r1, t0), t7), xor(i8x16.swizzle(t1, opposite), v128.load(key, 16))), 16);
 
-  const a2 = v128.load(p, 32);
+  const a2 = v128.load(substituted, 32);
   const r2 = i8x16.swizzle(a2, next);
   const t2 = xor(a2, r2);
   v128.store(p, xor(xor(r2, t1), xor(i8x16.swizzle(t2, opposite), v128.load(key, 32))), 32);
 
-  const a3 = v128.load(p, 48);
+  const a3 = v128.load(substituted, 48);
   const r3 = i8x16.swizzle(a3, next);
   const t3 = xor(a3, r3);
   v128.store(p, xor(xor(xor(r3, t2), t7), xor(i8x16.swizzle(t3, opposite), v128.load(key, 48))), 48);
 
-  const a4 = v128.load(p, 64);
+  const a4 = v128.load(substituted, 64);
   const r4 = i8x16.swizzle(a4, next);
   const t4 = xor(a4, r4);
   v128.store(p, xor(xor(xor(r4, t3), t7), xor(i8x16.swizzle(t4, opposite), v128.load(key, 64))), 64);
 
-  const a5 = v128.load(p, 80);
+  const a5 = v128.load(substituted, 80);
   const r5 = i8x16.swizzle(a5, next);
   const t5 = xor(a5, r5);
   v128.store(p, xor(xor(r5, t4), xor(i8x16.swizzle(t5, opposite), v128.load(key, 80))), 80);
 
-  const a6 = v128.load(p, 96);
+  const a6 = v128.load(substituted, 96);
   const r6 = i8x16.swizzle(a6, next);
   const t6 = xor(a6, r6);
   v128.store(p, xor(xor(r6, t5), xor(i8x16.swizzle(t6, opposite), v128.load(key, 96))), 96);
@@ -233,8 +262,8 @@ function mixColumns(p: usize, key: usize, next: v128, opposite: v128): void {
 /** The round that ends in the layout of j = 0, and below those of 1, 2 and 3. */
 // @ts-ignore: decorator
 @inline
-function round0(p: usize, key: usize): void {
-  fixsliceSubBytes(p, p);
+function round0(p: usize, from: usize, key: usize): void {
+  substitute(p, from, substituted);
   mixColumns(
     p,
     key,
@@ -245,8 +274,8 @@ function round0(p: usize, key: usize): void {
 
 // @ts-ignore: decorator
 @inline
-function round1(p: usize, key: usize): void {
-  fixsliceSubBytes(p, p);
+function round1(p: usize, from: usize, key: usize): void {
+  substitute(p, from, substituted);
   mixColumns(
     p,
     key,
@@ -257,8 +286,8 @@ function round1(p: usize, key: usize): void {
 
 // @ts-ignore: decorator
 @inline
-function round2(p: usize, key: usize): void {
-  fixsliceSubBytes(p, p);
+function round2(p: usize, from: usize, key: usize): void {
+  substitute(p, from, substituted);
   mixColumns(
     p,
     key,
@@ -269,8 +298,8 @@ function round2(p: usize, key: usize): void {
 
 // @ts-ignore: decorator
 @inline
-function round3(p: usize, key: usize): void {
-  fixsliceSubBytes(p, p);
+function round3(p: usize, from: usize, key: usize): void {
+  substitute(p, from, substituted);
   mixColumns(
     p,
     key,
@@ -284,39 +313,49 @@ function round3(p: usize, key: usize): void {
  * round key 0 already.
  */
 export function fixsliceFirstRound(p: usize, key: usize, rounds: u32): void {
-  if (rounds == 12) round1(p, key);
-  else round3(p, key);
+  invert(p, signals);
+  if (rounds == 12) round1(p, signals, key);
+  else round3(p, signals, key);
+}
+
+function invertAll(p: usize, end: usize): void {
+  for (let to = signals; p < end; p += FIXSLICE_STATE, to += SIGNALS) invert(p, to);
 }
 
 /**
- * Rounds 2 to the last, from `count` states side by side at `p` with round key 1 added; leaves the identity layout, still
- * bitsliced. A round is one long chain of dependent steps: the states take turns, so that one's waits are filled by the next.
+ * Rounds 2 to the last, from `count` (at most FIXSLICE_STATES) states side by side at `p` with round key 1 added; leaves
+ * the identity layout, still bitsliced. A round is one long chain of dependent steps: the states take turns, so that one's
+ * waits are filled by the next.
  */
 export function fixsliceRounds(p: usize, count: u32, schedule: usize, rounds: u32): void {
   const end = p + <usize>count * FIXSLICE_STATE;
   const last = schedule + <usize>rounds * FIXSLICE_STATE;
   let key = schedule + 2 * FIXSLICE_STATE;
-  if (rounds == 12) {
-    for (let at = p; at < end; at += FIXSLICE_STATE) round2(at, key);
-    key += FIXSLICE_STATE;
-    for (let at = p; at < end; at += FIXSLICE_STATE) round3(at, key);
-    key += FIXSLICE_STATE;
-  }
+  // AES-192 begins in the middle of the cycle of layouts.
+  let skip = rounds == 12;
   while (key < last) {
-    for (let at = p; at < end; at += FIXSLICE_STATE) round0(at, key);
+    if (!skip) {
+      invertAll(p, end);
+      for (let at = p, from = signals; at < end; at += FIXSLICE_STATE, from += SIGNALS) round0(at, from, key);
+      key += FIXSLICE_STATE;
+      invertAll(p, end);
+      for (let at = p, from = signals; at < end; at += FIXSLICE_STATE, from += SIGNALS) round1(at, from, key);
+      key += FIXSLICE_STATE;
+    }
+    skip = false;
+    invertAll(p, end);
+    for (let at = p, from = signals; at < end; at += FIXSLICE_STATE, from += SIGNALS) round2(at, from, key);
     key += FIXSLICE_STATE;
-    for (let at = p; at < end; at += FIXSLICE_STATE) round1(at, key);
-    key += FIXSLICE_STATE;
-    for (let at = p; at < end; at += FIXSLICE_STATE) round2(at, key);
-    key += FIXSLICE_STATE;
-    for (let at = p; at < end; at += FIXSLICE_STATE) round3(at, key);
+    invertAll(p, end);
+    for (let at = p, from = signals; at < end; at += FIXSLICE_STATE, from += SIGNALS) round3(at, from, key);
     key += FIXSLICE_STATE;
   }
-  for (let at = p; at < end; at += FIXSLICE_STATE) {
-    fixsliceSubBytes(at, at);
+  invertAll(p, end);
+  for (let at = p, from = signals; at < end; at += FIXSLICE_STATE, from += SIGNALS) {
+    substitute(at, from, substituted);
     for (let i: usize = 0; i < FIXSLICE_STATE; i += 32) {
-      v128.store(at + i, xor(v128.load(at + i), v128.load(last + i)));
-      v128.store(at + i, xor(v128.load(at + i, 16), v128.load(last + i, 16)), 16);
+      v128.store(at + i, xor(v128.load(substituted + i), v128.load(last + i)));
+      v128.store(at + i, xor(v128.load(substituted + i, 16), v128.load(last + i, 16)), 16);
     }
   }
 }
