@@ -13,6 +13,11 @@ export default tseslint.config(
       "no-console": "off",
       "no-constant-condition": "error",
       "no-empty": "error",
+      "no-restricted-syntax": [
+        "error",
+        { selector: "TSEnumDeclaration", message: "No enums: constants and unions of literals." },
+        { selector: "TSModuleDeclaration[declare!=true]", message: "No namespaces." },
+      ],
       "no-var": "error",
       "prefer-const": "error",
       "@typescript-eslint/consistent-type-imports": "error",
@@ -33,10 +38,7 @@ export default tseslint.config(
       eqeqeq: "off",
       "no-var": "error",
       "no-empty": "error",
-      "@typescript-eslint/no-unused-vars": [
-        "error",
-        { args: "none", varsIgnorePattern: "^_" },
-      ],
+      "@typescript-eslint/no-unused-vars": ["error", { args: "none", varsIgnorePattern: "^_" }],
     },
   },
 );

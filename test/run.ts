@@ -65,7 +65,6 @@ function find(directory: string, suffix: string, words: string[]): string[] {
     .sort();
 }
 
-// eslint-disable-next-line no-control-regex
 const ANSI = /\u001b\[[0-9;]*m/g;
 
 function report(ok: boolean, what: string, detail = ""): void {
@@ -134,7 +133,13 @@ async function specs(files: string[], configuration: string, label: string): Pro
     }
     // as-pect goes through its files in order: the first without a result is the one that stopped it.
     report(false, `${missing[0]} (${label})`, "no result");
-    show(output.replace(ANSI, "").split("\n").filter((line) => !/^(✔|❌) |^Using config|^ASC Version|AS-pect/.test(line)).join("\n"));
+    show(
+      output
+        .replace(ANSI, "")
+        .split("\n")
+        .filter((line) => !/^(✔|❌) |^Using config|^ASC Version|AS-pect/.test(line))
+        .join("\n"),
+    );
     count.failed += 1;
     waiting = missing.slice(1);
   }
@@ -211,7 +216,9 @@ for (const name of stage === undefined ? Object.keys(STAGES) : [stage]) {
   const count = await STAGES[name]!(words);
   sum.passed += count.passed;
   sum.failed += count.failed;
-  console.log(`   ${count.passed} passed, ${count.failed} failed in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  console.log(
+    `   ${count.passed} passed, ${count.failed} failed in ${((performance.now() - started) / 1000).toFixed(1)} s`,
+  );
 }
 console.log(`${sum.passed} passed, ${sum.failed} failed`);
 process.exitCode = sum.failed > 0 || sum.passed === 0 ? 1 : 0;

@@ -61,7 +61,8 @@ export function parseBoardFile(text: string, directory: string, path = "board.js
   }
   const ports = board.ports as PortName[];
   const expected = PORTS.slice(0, ports.length);
-  if (ports.join() !== expected.join()) fail(`"ports" are not those of the port table in its order: ${expected.join(", ")}`);
+  if (ports.join() !== expected.join())
+    fail(`"ports" are not those of the port table in its order: ${expected.join(", ")}`);
   return value as BoardFile;
 }
 

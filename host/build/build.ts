@@ -82,7 +82,7 @@ async function produce(
 }
 
 /** Lints what asc made and appends the manifest; throws with every broken rule. */
-function postLink(bytes: Uint8Array, board: BoardFile, build: Build, version: string): Uint8Array {
+export function postLink(bytes: Uint8Array, board: BoardFile, build: Build, version: string): Uint8Array {
   const image = `${board.name}.${build}`;
   const manifest = {
     name: board.name,
@@ -100,7 +100,8 @@ function postLink(bytes: Uint8Array, board: BoardFile, build: Build, version: st
   const linked = appendManifest(bytes, manifest);
   const report = lintModule(linked, { build });
   const complaints = [...report.errors, ...report.warnings];
-  if (complaints.length > 0) throw new Error(`${image} after the manifest:\n${complaints.map((e) => `  ${e}`).join("\n")}`);
+  if (complaints.length > 0)
+    throw new Error(`${image} after the manifest:\n${complaints.map((e) => `  ${e}`).join("\n")}`);
   return linked;
 }
 

@@ -8,13 +8,7 @@
 import { Cursor, MalformedModule } from "./sections.ts";
 import type { CodeBody } from "./sections.ts";
 
-export const FEATURES = [
-  "sign-extension",
-  "nontrapping-float-to-int",
-  "bulk-memory",
-  "simd",
-  "relaxed-simd",
-] as const;
+export const FEATURES = ["sign-extension", "nontrapping-float-to-int", "bulk-memory", "simd", "relaxed-simd"] as const;
 export type Feature = (typeof FEATURES)[number];
 
 /** Something in a body that a board may not contain. */

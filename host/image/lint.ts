@@ -195,7 +195,11 @@ function validateInEngine(bytes: Uint8Array, relaxed: boolean): string | undefin
 function validateInBinaryen(bytes: Uint8Array, build: Build | undefined): string | undefined {
   const { Features } = binaryen;
   let features =
-    Features.MutableGlobals | Features.SignExt | Features.NontrappingFPToInt | Features.BulkMemory | Features.BulkMemoryOpt;
+    Features.MutableGlobals |
+    Features.SignExt |
+    Features.NontrappingFPToInt |
+    Features.BulkMemory |
+    Features.BulkMemoryOpt;
   if (build !== "base") features |= Features.SIMD128;
   if (build === "relaxed" || build === undefined) features |= Features.RelaxedSIMD;
   let said = "";

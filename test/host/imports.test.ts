@@ -106,7 +106,9 @@ for (const directory of ["assembly", "boards", "host"]) {
 }
 
 test("every directory of assembly has a level", () => {
-  const directories = readdirSync(join(ROOT, "assembly"), { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  const directories = readdirSync(join(ROOT, "assembly"), { withFileTypes: true }).filter((entry) =>
+    entry.isDirectory(),
+  );
   for (const { name } of directories) assert.ok(name in LEVELS, `assembly/${name}`);
 });
 

@@ -229,7 +229,9 @@ describe("port", () => {
       portsRefill();
     }
     expect(wrong).toBe(0);
-    expect(ring(PORT_PROTECTED, PORT_RX) != 0 && load<u32>(ring(PORT_PROTECTED, PORT_RX) + RING_TAKEN) == 344).toBe(true);
+    expect(ring(PORT_PROTECTED, PORT_RX) != 0 && load<u32>(ring(PORT_PROTECTED, PORT_RX) + RING_TAKEN) == 344).toBe(
+      true,
+    );
   });
 
   test("thousands of frames of every fate are all accounted for", () => {

@@ -51,7 +51,7 @@ describe("bytes", () => {
     for (let i: u32 = 0; i < 32; i++) {
       memory.fill(block, 0x5a, 64);
       if (!equalConstantTime(block, block + 32, 32)) wrong += 1;
-      store<u8>(block + i, 0x5a ^ <u8>((<u32>1) << (i & 7)));
+      store<u8>(block + i, 0x5a ^ (<u8>((<u32>1) << (i & 7))));
       if (equalConstantTime(block, block + 32, 32)) wrong += 1;
       if (!equalConstantTime(block, block + 32, i)) wrong += 1;
     }
