@@ -1,0 +1,289 @@
+/**
+ * A gateway: a chassis with its secure element and its connections, and what an operator asks of it.
+ *
+ * The chassis knows no IPsec; here its management messages get their meaning. Works on both drives: a command runs the
+ * drive until the answer is there, so in lockstep it is the caller's clock that moves.
+ */
+import {
+  CHILD_NAME,
+  CONNECTION_NAME,
+  MANAGEMENT_INITIATE,
+  MANAGEMENT_LIST_CONNECTIONS,
+  MANAGEMENT_LIST_SAS,
+  MANAGEMENT_REKEY,
+  MANAGEMENT_TERMINATE,
+  RESULT_MALFORMED,
+  RESULT_NOT_FOUND,
+  RESULT_OK,
+  RESULT_TABLE_FULL,
+  RESULT_UNSUPPORTED,
+} from "../../assembly/abi/management.ts";
+import { Chassis, type ChassisOptions } from "../chassis/chassis.ts";
+import type { ConfigItem } from "../chassis/config.ts";
+import type { BoardEvent } from "../chassis/supervisor.ts";
+import type { Nic } from "../nic/nic.ts";
+import type { IkeSecret } from "../secure_element/psk_store.ts";
+import { SecureElement } from "../secure_element/secure_element.ts";
+import {
+  type ConnectionStatus,
+  decodeMessage,
+  encodeMessage,
+  type ManagementEvent,
+  type ManagementMessage,
+  type SaStatus,
+  textValue,
+  withTransaction,
+} from "./management.ts";
+import { type ConnectionSas, mergeSas } from "./sas.ts";
+
+export interface ConnectionPlan {
+  name: string;
+  /** A whole MANAGEMENT_CONNECTION_LOAD message. */
+  load: Uint8Array;
+}
+
+export interface GatewayOptions extends Omit<ChassisOptions, "secureElement"> {
+  connections: readonly ConnectionPlan[];
+  secrets: readonly IkeSecret[];
+}
+
+/** vici's event names, and the boards' own. */
+export type GatewayEvent =
+  | ManagementEvent
+  | { kind: "board-updown"; slot: number; generation: number; up: boolean; text?: string }
+  | { kind: "board-trap"; slot: number; generation: number; text: string };
+
+/** A command that the gateway refused or did not answer; `message` is for people. */
+export class CommandError extends Error {
+  readonly result: number | undefined;
+
+  constructor(message: string, result?: number) {
+    super(message);
+    this.result = result;
+  }
+}
+
+const RESULTS: Record<number, string> = {
+  [RESULT_NOT_FOUND]: "no such connection or child",
+  [RESULT_MALFORMED]: "the board could not read the command",
+  [RESULT_TABLE_FULL]: "the board's table is full",
+  [RESULT_UNSUPPORTED]: "the board does not know this command",
+};
+
+/** Patience with a board, ms on the drive's clock. */
+const COMMAND_PATIENCE = 5000;
+/** What a shutdown waits for the peers to answer the DELETEs. */
+const SHUTDOWN_PATIENCE = 5000;
+
+interface Pending {
+  messages: ManagementMessage[];
+  result: number | undefined;
+}
+
+export class Gateway {
+  readonly chassis: Chassis;
+  readonly #connections: readonly ConnectionPlan[];
+  readonly #secureElement = new SecureElement();
+  readonly #events = new Set<(event: GatewayEvent) => void>();
+  /** By slot and transaction. */
+  readonly #pending = new Map<string, Pending>();
+  #nextTransaction = 1;
+  #loaded = false;
+  /** Management messages that did not add up. */
+  malformed = 0;
+
+  constructor(options: GatewayOptions) {
+    const { connections, secrets, ...chassis } = options;
+    this.#connections = connections;
+    this.#secureElement.loadSecrets(secrets);
+    this.chassis = new Chassis({ ...chassis, secureElement: this.#secureElement });
+    this.chassis.onBoard((event) => this.#onBoard(event));
+    for (const { slot } of this.chassis.show().slots) {
+      this.chassis.management(slot).onMessage((message) => this.#onMessage(slot, message));
+    }
+  }
+
+  /** Powers the boards on and loads the connections. Throws when the IKE board or all IPsec boards fail. */
+  async start(): Promise<void> {
+    await this.chassis.powerOn();
+    const slots = this.chassis.show().slots;
+    const ike = slots.find(({ slot }) => slot === this.chassis.ikeSlot);
+    if (ike?.state !== "Online")
+      throw new CommandError(`the IKE board does not come up: ${ike?.reason ?? "not fitted"}`);
+    if (!slots.some(({ slot, state }) => slot !== this.chassis.ikeSlot && state === "Online")) {
+      throw new CommandError(
+        `no IPsec board comes up: ${slots.map(({ slot, reason }) => `slot ${slot}: ${reason}`).join(", ")}`,
+      );
+    }
+    await this.#loadConnections();
+    this.#loaded = true;
+  }
+
+  attach(nic: Nic): void {
+    this.chassis.attach(nic);
+  }
+
+  /** Returns an unsubscriber. */
+  onEvent(callback: (event: GatewayEvent) => void): () => void {
+    this.#events.add(callback);
+    return () => this.#events.delete(callback);
+  }
+
+  /** All IKE_SAs with their CHILD_SAs, where they are placed and what their boards count; configured ones that are down too. */
+  async sas(): Promise<ConnectionSas[]> {
+    const ike = await this.#list(this.chassis.ikeSlot, MANAGEMENT_LIST_SAS);
+    const counted: { slot: number; sa: SaStatus }[] = [];
+    for (const { slot, state } of this.chassis.show().slots) {
+      if (slot === this.chassis.ikeSlot || state !== "Online") continue;
+      for (const message of await this.#list(slot, MANAGEMENT_LIST_SAS)) {
+        if (message.kind === "sa") counted.push({ slot, sa: message.sa });
+      }
+    }
+    return mergeSas(ike, counted, await this.connections(), this.chassis.drive.clock.now());
+  }
+
+  /** What is configured, with the reason of the last failure. */
+  async connections(): Promise<ConnectionStatus[]> {
+    const messages = await this.#list(this.chassis.ikeSlot, MANAGEMENT_LIST_CONNECTIONS);
+    return messages.flatMap((message) => (message.kind === "connection" ? [message.connection] : []));
+  }
+
+  /** Starts negotiating a child, or all children of a connection. The outcome is told by events. */
+  initiate(name: string): Promise<void> {
+    return this.#named(MANAGEMENT_INITIATE, name);
+  }
+
+  /** Deletes the SAs of a connection or child at both ends; returns when the peers have answered or were given up. */
+  terminate(name?: string): Promise<void> {
+    return name === undefined
+      ? this.#command(this.chassis.ikeSlot, MANAGEMENT_TERMINATE, [], SHUTDOWN_PATIENCE).then(() => undefined)
+      : this.#named(MANAGEMENT_TERMINATE, name, SHUTDOWN_PATIENCE);
+  }
+
+  rekey(name: string): Promise<void> {
+    return this.#named(MANAGEMENT_REKEY, name);
+  }
+
+  /** Deletes all SAs at the peers, then powers off. */
+  async shutdown(): Promise<void> {
+    this.#loaded = false;
+    try {
+      await this.terminate();
+    } catch (error) {
+      // A peer that is gone, or an IKE board that is: the power goes off all the same.
+      if (!(error instanceof CommandError)) throw error;
+    }
+    await this.close();
+  }
+
+  /** Powers off at once; peers are not told. */
+  async close(): Promise<void> {
+    this.#loaded = false;
+    await this.chassis.close();
+    this.#secureElement.close();
+  }
+
+  async #loadConnections(): Promise<void> {
+    for (const { name, load } of this.#connections) {
+      const result = await this.#send(this.chassis.ikeSlot, load, COMMAND_PATIENCE);
+      if (result.result !== RESULT_OK) throw this.#error(`connection '${name}' is not accepted`, result.result);
+    }
+  }
+
+  /** A name is a child's or a connection's: the child comes first. */
+  async #named(type: number, name: string, patience = COMMAND_PATIENCE): Promise<void> {
+    const ike = this.chassis.ikeSlot;
+    const asChild = await this.#send(
+      ike,
+      encodeMessage(type, 0, [{ type: CHILD_NAME, value: textValue(name) }]),
+      patience,
+    );
+    if (asChild.result === RESULT_OK) return;
+    if (asChild.result !== RESULT_NOT_FOUND) throw this.#error(`'${name}'`, asChild.result);
+    await this.#command(ike, type, [{ type: CONNECTION_NAME, value: textValue(name) }], patience, name);
+  }
+
+  async #list(slot: number, type: number): Promise<ManagementMessage[]> {
+    return (await this.#command(slot, type, [])).messages;
+  }
+
+  async #command(
+    slot: number,
+    type: number,
+    items: readonly ConfigItem[],
+    patience = COMMAND_PATIENCE,
+    name?: string,
+  ): Promise<Pending> {
+    const answer = await this.#send(slot, encodeMessage(type, 0, items), patience);
+    if (answer.result !== RESULT_OK)
+      throw this.#error(name === undefined ? `slot ${slot}` : `'${name}'`, answer.result);
+    return answer;
+  }
+
+  #error(subject: string, result: number | undefined): CommandError {
+    const reason = result === undefined ? "no answer from the board" : (RESULTS[result] ?? `result ${result}`);
+    return new CommandError(`${subject}: ${reason}`, result);
+  }
+
+  /** Sends a command and runs the drive until its REPLY is there, or patience is over (result undefined). */
+  async #send(slot: number, message: Uint8Array, patience: number): Promise<Pending> {
+    const transaction = this.#nextTransaction;
+    // The upper half belongs to the chassis's own commands.
+    this.#nextTransaction = (transaction % 0x7fff_ffff) + 1;
+    const pending: Pending = { messages: [], result: undefined };
+    const key = `${slot}/${transaction}`;
+    this.#pending.set(key, pending);
+    try {
+      if (!this.chassis.management(slot).send(withTransaction(message, transaction))) {
+        throw new CommandError(`slot ${slot} does not take commands`);
+      }
+      await this.chassis.until(() => pending.result !== undefined, patience);
+    } finally {
+      this.#pending.delete(key);
+    }
+    return pending;
+  }
+
+  #onMessage(slot: number, octets: Uint8Array): void {
+    let message: ManagementMessage;
+    try {
+      message = decodeMessage(octets);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.malformed += 1;
+      return;
+    }
+    if (message.kind === "event") {
+      this.#tell(message.event);
+      return;
+    }
+    const pending = this.#pending.get(`${slot}/${message.transaction}`);
+    if (!pending) return;
+    if (message.kind === "reply") pending.result = message.result;
+    else pending.messages.push(message);
+  }
+
+  #onBoard(event: BoardEvent): void {
+    const { slot, generation } = event;
+    if (event.kind === "trap") {
+      const { fault } = event;
+      this.#tell({
+        kind: "board-trap",
+        slot,
+        generation,
+        text: `${fault.file ?? "?"}:${fault.line ?? 0}: ${fault.message}`,
+      });
+      return;
+    }
+    const reason = event.kind === "down" ? { text: event.reason } : {};
+    this.#tell({ kind: "board-updown", slot, generation, up: event.kind === "up", ...reason });
+    // A new generation of the IKE board knows no connections.
+    if (event.kind === "up" && slot === this.chassis.ikeSlot && this.#loaded) {
+      for (const { load } of this.#connections) this.chassis.management(slot).send(load);
+    }
+  }
+
+  #tell(event: GatewayEvent): void {
+    for (const callback of this.#events) callback(event);
+  }
+}

@@ -1,0 +1,305 @@
+/**
+ * The management port's messages (abi/management.ts): commands towards a board, and what boards say, as JSON with vici's key
+ * names. A message that does not add up is a RangeError, never a guess.
+ */
+import * as abi from "../../assembly/abi/management.ts";
+import {
+  MODE_TRANSPORT,
+  SA_FLAG_ESN,
+  SA_FLAG_UDP_ENCAPSULATION,
+  STATUS_DIRECTION,
+  STATUS_DROPS,
+  STATUS_LAST_USED,
+  STATUS_LINK,
+  STATUS_MESSAGE_OCTETS,
+  STATUS_OCTETS,
+  STATUS_PACKETS,
+  STATUS_SEQUENCE,
+  STATUS_SPI,
+} from "../../assembly/abi/message.ts";
+import { type ConfigItem, decodeItems, encodeItems } from "../chassis/config.ts";
+import { addressText, identityText, printable, selectorText } from "./identity.ts";
+import { decodeTransforms, suiteKeys } from "./transform_name.ts";
+
+/** Text as an item's value. */
+export const textValue = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+/** A whole message. */
+export function encodeMessage(type: number, transaction: number, items: readonly ConfigItem[] = []): Uint8Array {
+  const body = encodeItems(items);
+  const message = new Uint8Array(abi.MANAGEMENT_HEADER + body.length);
+  const view = new DataView(message.buffer);
+  view.setUint16(abi.MANAGEMENT_TYPE, type, true);
+  view.setUint32(abi.MANAGEMENT_TRANSACTION, transaction, true);
+  view.setUint32(abi.MANAGEMENT_LENGTH, message.length, true);
+  message.set(body, abi.MANAGEMENT_HEADER);
+  return message;
+}
+
+/** The same message under another transaction; the octets are copied. */
+export function withTransaction(message: Uint8Array, transaction: number): Uint8Array {
+  const copy = message.slice();
+  new DataView(copy.buffer).setUint32(abi.MANAGEMENT_TRANSACTION, transaction, true);
+  return copy;
+}
+
+export interface IkeSaStatus {
+  /** Connection. */
+  name: string;
+  uniqueid: string;
+  version: "2";
+  state: string;
+  initiator: boolean;
+  "local-host": string;
+  "local-port": string;
+  "local-id": string;
+  "remote-host": string;
+  "remote-port": string;
+  "remote-id": string;
+  "initiator-spi": string;
+  "responder-spi": string;
+  "nat-local": boolean;
+  "nat-remote": boolean;
+  /** Nanoseconds on the board's NOW scale. */
+  establishedAt: bigint;
+  /** encr-alg, encr-keysize, prf-alg, dh-group. */
+  suite: Record<string, string>;
+}
+
+export interface ChildSaStatus {
+  name: string;
+  connection: string;
+  ikeUniqueId: string;
+  uniqueid: string;
+  state: string;
+  mode: "TUNNEL" | "TRANSPORT";
+  protocol: "ESP";
+  encap: boolean;
+  esn: boolean;
+  "spi-in": string;
+  "spi-out": string;
+  link: number;
+  slot: number | undefined;
+  generation: number | undefined;
+  installedAt: bigint;
+  "local-ts": string[];
+  "remote-ts": string[];
+  suite: Record<string, string>;
+}
+
+/** One SA, one direction, as an IPsec board counts it. */
+export interface SaStatus {
+  link: number;
+  spi: string;
+  direction: "in" | "out";
+  packets: number;
+  bytes: number;
+  /** Nanoseconds on the board's NOW scale; 0 never. */
+  lastUsed: bigint;
+  sequence: bigint;
+  drops: number;
+}
+
+export interface ConnectionStatus {
+  name: string;
+  children: string[];
+  /** Why the last attempt failed; empty when none did. */
+  failure: string;
+}
+
+export interface ManagementEvent {
+  kind: string;
+  connection?: string;
+  child?: string;
+  up?: boolean;
+  notify?: number;
+  text?: string;
+  "spi-in"?: string;
+  link?: number;
+  slot?: number;
+  generation?: number;
+}
+
+export type ManagementMessage = { transaction: number } & (
+  | { kind: "reply"; result: number }
+  | { kind: "ike-sa"; ikeSa: IkeSaStatus }
+  | { kind: "child-sa"; childSa: ChildSaStatus }
+  | { kind: "sa"; sa: SaStatus }
+  | { kind: "connection"; connection: ConnectionStatus }
+  | { kind: "event"; event: ManagementEvent }
+);
+
+const namesOf = (prefix: string): Map<number, string> =>
+  new Map(
+    Object.entries(abi).flatMap(([identifier, value]) =>
+      identifier.startsWith(prefix) && typeof value === "number" ? [[value, identifier.slice(prefix.length)]] : [],
+    ),
+  );
+const IKE_STATES = namesOf("IKE_STATE_");
+const CHILD_STATES = namesOf("CHILD_STATE_");
+const EVENT_KINDS = new Map([
+  [abi.EVENT_IKE_UPDOWN, "ike-updown"],
+  [abi.EVENT_IKE_REKEY, "ike-rekey"],
+  [abi.EVENT_CHILD_UPDOWN, "child-updown"],
+  [abi.EVENT_CHILD_REKEY, "child-rekey"],
+  [abi.EVENT_ALERT, "alert"],
+  [abi.EVENT_SA_PLACED, "sa-placed"],
+  [abi.EVENT_SA_REFUSED, "sa-refused"],
+]);
+
+/** Items of one message, by type, with typed access. */
+class Items {
+  readonly #items: { type: number; value: Uint8Array }[];
+
+  constructor(octets: Uint8Array) {
+    this.#items = decodeItems(octets);
+  }
+
+  has(type: number): boolean {
+    return this.#items.some((item) => item.type === type);
+  }
+
+  all(type: number): Uint8Array[] {
+    return this.#items.filter((item) => item.type === type).map((item) => item.value);
+  }
+
+  octets(type: number): Uint8Array {
+    return this.all(type)[0] ?? new Uint8Array(0);
+  }
+
+  text(type: number): string {
+    return printable(this.octets(type));
+  }
+
+  u32(type: number): number {
+    const value = this.octets(type);
+    if (value.length === 0) return 0;
+    if (value.length < 4) throw new RangeError(`item ${type} is no number`);
+    return new DataView(value.buffer, value.byteOffset).getUint32(0, true);
+  }
+
+  u64(type: number): bigint {
+    const value = this.octets(type);
+    if (value.length < 8) return BigInt(this.u32(type));
+    return new DataView(value.buffer, value.byteOffset).getBigUint64(0, true);
+  }
+}
+
+export const spiText = (spi: number): string => spi.toString(16).padStart(8, "0");
+const optional = <T>(items: Items, type: number, read: () => T): T | undefined =>
+  items.has(type) ? read() : undefined;
+
+function ikeSaOf(items: Items): IkeSaStatus {
+  const nat = items.u32(abi.IKE_SA_NAT);
+  const hex = (type: number) => Buffer.from(items.octets(type)).toString("hex");
+  return {
+    name: items.text(abi.CONNECTION_NAME),
+    uniqueid: String(items.u32(abi.IKE_SA_UNIQUE_ID)),
+    version: "2",
+    state: IKE_STATES.get(items.u32(abi.IKE_SA_STATE)) ?? "UNKNOWN",
+    initiator: items.u32(abi.IKE_SA_INITIATOR) === 1,
+    "local-host": addressText(items.octets(abi.IKE_SA_LOCAL)),
+    "local-port": String(items.u32(abi.IKE_SA_LOCAL_PORT)),
+    "local-id": identityText(items.octets(abi.IKE_SA_LOCAL_ID)),
+    "remote-host": addressText(items.octets(abi.IKE_SA_REMOTE)),
+    "remote-port": String(items.u32(abi.IKE_SA_REMOTE_PORT)),
+    "remote-id": identityText(items.octets(abi.IKE_SA_REMOTE_ID)),
+    "initiator-spi": hex(abi.IKE_SA_SPI_I),
+    "responder-spi": hex(abi.IKE_SA_SPI_R),
+    "nat-local": (nat & 1) !== 0,
+    "nat-remote": (nat & 2) !== 0,
+    establishedAt: items.u64(abi.IKE_SA_ESTABLISHED),
+    suite: suiteKeys(decodeTransforms(items.octets(abi.IKE_SA_PROPOSAL))),
+  };
+}
+
+function childSaOf(items: Items): ChildSaStatus {
+  const flags = items.u32(abi.CHILD_SA_FLAGS);
+  return {
+    name: items.text(abi.CHILD_NAME),
+    connection: items.text(abi.CONNECTION_NAME),
+    ikeUniqueId: String(items.u32(abi.IKE_SA_UNIQUE_ID)),
+    uniqueid: String(items.u32(abi.CHILD_SA_UNIQUE_ID)),
+    state: CHILD_STATES.get(items.u32(abi.CHILD_SA_STATE)) ?? "UNKNOWN",
+    mode: items.u32(abi.CHILD_SA_MODE) === MODE_TRANSPORT ? "TRANSPORT" : "TUNNEL",
+    protocol: "ESP",
+    encap: (flags & SA_FLAG_UDP_ENCAPSULATION) !== 0,
+    esn: (flags & SA_FLAG_ESN) !== 0,
+    "spi-in": spiText(items.u32(abi.CHILD_SA_SPI_IN)),
+    "spi-out": spiText(items.u32(abi.CHILD_SA_SPI_OUT)),
+    link: items.u32(abi.CHILD_SA_LINK),
+    slot: optional(items, abi.CHILD_SA_SLOT, () => items.u32(abi.CHILD_SA_SLOT)),
+    generation: optional(items, abi.CHILD_SA_GENERATION, () => items.u32(abi.CHILD_SA_GENERATION)),
+    installedAt: items.u64(abi.CHILD_SA_INSTALLED),
+    "local-ts": items.all(abi.CHILD_SA_LOCAL_TS).map(selectorText),
+    "remote-ts": items.all(abi.CHILD_SA_REMOTE_TS).map(selectorText),
+    suite: suiteKeys(decodeTransforms(items.octets(abi.CHILD_SA_PROPOSAL))),
+  };
+}
+
+function eventOf(items: Items): ManagementEvent {
+  const event: ManagementEvent = { kind: EVENT_KINDS.get(items.u32(abi.EVENT_KIND)) ?? "log" };
+  if (items.has(abi.CONNECTION_NAME)) event.connection = items.text(abi.CONNECTION_NAME);
+  if (items.has(abi.CHILD_NAME)) event.child = items.text(abi.CHILD_NAME);
+  if (items.has(abi.EVENT_UP)) event.up = items.u32(abi.EVENT_UP) === 1;
+  if (items.has(abi.EVENT_NOTIFY)) event.notify = items.u32(abi.EVENT_NOTIFY);
+  if (items.has(abi.EVENT_TEXT)) event.text = items.text(abi.EVENT_TEXT);
+  if (items.has(abi.CHILD_SA_SPI_IN)) event["spi-in"] = spiText(items.u32(abi.CHILD_SA_SPI_IN));
+  if (items.has(abi.CHILD_SA_LINK)) event.link = items.u32(abi.CHILD_SA_LINK);
+  if (items.has(abi.CHILD_SA_SLOT)) event.slot = items.u32(abi.CHILD_SA_SLOT);
+  if (items.has(abi.CHILD_SA_GENERATION)) event.generation = items.u32(abi.CHILD_SA_GENERATION);
+  return event;
+}
+
+function saOf(octets: Uint8Array): SaStatus {
+  if (octets.length < STATUS_MESSAGE_OCTETS) throw new RangeError("an SA status is cut off");
+  const view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
+  return {
+    link: view.getUint32(STATUS_LINK, true),
+    spi: spiText(view.getUint32(STATUS_SPI, true)),
+    direction: view.getUint32(STATUS_DIRECTION, true) === 0 ? "in" : "out",
+    packets: Number(view.getBigUint64(STATUS_PACKETS, true)),
+    bytes: Number(view.getBigUint64(STATUS_OCTETS, true)),
+    lastUsed: view.getBigUint64(STATUS_LAST_USED, true),
+    sequence: view.getBigUint64(STATUS_SEQUENCE, true),
+    drops: Number(view.getBigUint64(STATUS_DROPS, true)),
+  };
+}
+
+/** What a board said. Throws RangeError when it does not add up. */
+export function decodeMessage(message: Uint8Array): ManagementMessage {
+  const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
+  if (message.length < abi.MANAGEMENT_HEADER || view.getUint32(abi.MANAGEMENT_LENGTH, true) !== message.length) {
+    throw new RangeError("a management message of the wrong length");
+  }
+  const type = view.getUint16(abi.MANAGEMENT_TYPE, true);
+  const transaction = view.getUint32(abi.MANAGEMENT_TRANSACTION, true);
+  const body = message.subarray(abi.MANAGEMENT_HEADER);
+  switch (type) {
+    case abi.MANAGEMENT_REPLY:
+      if (body.length < 4) throw new RangeError("a reply is cut off");
+      return { transaction, kind: "reply", result: view.getUint32(abi.MANAGEMENT_HEADER, true) };
+    case abi.MANAGEMENT_IKE_SA:
+      return { transaction, kind: "ike-sa", ikeSa: ikeSaOf(new Items(body)) };
+    case abi.MANAGEMENT_CHILD_SA:
+      return { transaction, kind: "child-sa", childSa: childSaOf(new Items(body)) };
+    case abi.MANAGEMENT_SA:
+      return { transaction, kind: "sa", sa: saOf(body) };
+    case abi.MANAGEMENT_CONNECTION: {
+      const items = new Items(body);
+      return {
+        transaction,
+        kind: "connection",
+        connection: {
+          name: items.text(abi.CONNECTION_NAME),
+          children: items.all(abi.CHILD_NAME).map(printable),
+          failure: items.text(abi.CONNECTION_FAILURE),
+        },
+      };
+    }
+    case abi.MANAGEMENT_EVENT:
+      return { transaction, kind: "event", event: eventOf(new Items(body)) };
+    default:
+      throw new RangeError(`a management message of unknown type ${type}`);
+  }
+}

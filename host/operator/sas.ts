@@ -1,0 +1,152 @@
+/**
+ * `sas`: what the IKE board knows of its IKE_SAs and CHILD_SAs, joined by SPI with what the IPsec boards count, in the layout of
+ * `swanctl --list-sas`. Keys are vici's, plus slot and link.
+ */
+import type { ConnectionStatus, ManagementMessage, SaStatus } from "./management.ts";
+import { suiteText } from "./transform_name.ts";
+
+export interface ChildSas {
+  name: string;
+  uniqueid: string;
+  state: string;
+  mode: string;
+  protocol: string;
+  encap: boolean;
+  esn: boolean;
+  "spi-in": string;
+  "spi-out": string;
+  suite: Record<string, string>;
+  "bytes-in": number;
+  "packets-in": number;
+  "bytes-out": number;
+  "packets-out": number;
+  /** Seconds since the last packet; absent when there was none. */
+  "use-in"?: number;
+  "use-out"?: number;
+  /** Packets of this SA that were dropped, by direction. */
+  drops: { in: number; out: number };
+  /** Seconds since it was installed. */
+  "install-time": number;
+  "local-ts": string[];
+  "remote-ts": string[];
+  slot: number | undefined;
+  generation: number | undefined;
+  link: number;
+}
+
+export interface ConnectionSas {
+  name: string;
+  /** DOWN when nothing is established or being negotiated. */
+  state: string;
+  failure?: string;
+  uniqueid?: string;
+  version?: string;
+  initiator?: boolean;
+  "local-host"?: string;
+  "local-port"?: string;
+  "local-id"?: string;
+  "remote-host"?: string;
+  "remote-port"?: string;
+  "remote-id"?: string;
+  "initiator-spi"?: string;
+  "responder-spi"?: string;
+  suite?: Record<string, string>;
+  /** Seconds since it was established. */
+  established?: number;
+  "child-sas": ChildSas[];
+}
+
+const seconds = (since: bigint, now: bigint): number =>
+  now > since ? Math.floor(Number((now - since) / 1_000_000_000n)) : 0;
+
+/** Joins the boards' lists. `now`: the drive's clock, ns. */
+export function mergeSas(
+  ike: readonly ManagementMessage[],
+  counted: readonly { slot: number; sa: SaStatus }[],
+  connections: readonly ConnectionStatus[],
+  now: bigint,
+): ConnectionSas[] {
+  const counters = new Map(counted.map(({ slot, sa }) => [`${slot}/${sa.direction}/${sa.spi}`, sa]));
+  const result: ConnectionSas[] = [];
+  const byUniqueId = new Map<string, ConnectionSas>();
+  for (const message of ike) {
+    if (message.kind !== "ike-sa") continue;
+    const { establishedAt, "nat-local": _local, "nat-remote": _remote, ...ikeSa } = message.ikeSa;
+    const entry: ConnectionSas = { ...ikeSa, established: seconds(establishedAt, now), "child-sas": [] };
+    byUniqueId.set(ikeSa.uniqueid, entry);
+    result.push(entry);
+  }
+  for (const message of ike) {
+    if (message.kind !== "child-sa") continue;
+    const { installedAt, connection: _connection, ikeUniqueId, slot, ...child } = message.childSa;
+    const inbound = counters.get(`${slot}/in/${child["spi-in"]}`);
+    const outbound = counters.get(`${slot}/out/${child["spi-out"]}`);
+    byUniqueId.get(ikeUniqueId)?.["child-sas"].push({
+      ...child,
+      slot,
+      "bytes-in": inbound?.bytes ?? 0,
+      "packets-in": inbound?.packets ?? 0,
+      "bytes-out": outbound?.bytes ?? 0,
+      "packets-out": outbound?.packets ?? 0,
+      ...(inbound && inbound.lastUsed > 0n ? { "use-in": seconds(inbound.lastUsed, now) } : {}),
+      ...(outbound && outbound.lastUsed > 0n ? { "use-out": seconds(outbound.lastUsed, now) } : {}),
+      drops: { in: inbound?.drops ?? 0, out: outbound?.drops ?? 0 },
+      "install-time": seconds(installedAt, now),
+    });
+  }
+  for (const { name, failure } of connections) {
+    if (result.some((entry) => entry.name === name)) continue;
+    result.push({ name, state: "DOWN", ...(failure ? { failure } : {}), "child-sas": [] });
+  }
+  return result;
+}
+
+/** The text of `cardcage sas`. `link`: the kind of backplane. */
+export function renderSas(sas: readonly ConnectionSas[], link: string): string {
+  if (sas.length === 0) return "no connections\n";
+  const lines: string[] = [];
+  for (const ike of sas) {
+    if (ike.state === "DOWN") {
+      lines.push(`${ike.name}: DOWN${ike.failure ? `, last attempt: ${ike.failure}` : ""}`);
+      continue;
+    }
+    const spis = `${ike["initiator-spi"]}_i${ike.initiator ? "*" : ""} ${ike["responder-spi"]}_r${ike.initiator ? "" : "*"}`;
+    lines.push(`${ike.name}: #${ike.uniqueid}, ${ike.state}, IKEv${ike.version}, ${spis}`);
+    lines.push(
+      `  local  '${ike["local-id"]}' @ ${ike["local-host"]}[${ike["local-port"]}]` +
+        `   remote '${ike["remote-id"]}' @ ${ike["remote-host"]}[${ike["remote-port"]}]`,
+    );
+    if (ike.suite) lines.push(`  ${suiteText(ike.suite)}`);
+    for (const child of ike["child-sas"]) {
+      const encap = child.encap ? " in UDP" : "";
+      const place = child.slot === undefined ? "not placed" : `slot ${child.slot} via ${link}${vcOf(link, child.slot)}`;
+      lines.push(
+        `  ${child.name}: #${child.uniqueid}, ${child.state}, ${child.mode}${encap}, ` +
+          `${child.protocol}:${suiteText(child.suite)}   ${place}`,
+      );
+      lines.push(
+        direction("in ", child["spi-in"], child["bytes-in"], child["packets-in"], child["use-in"], child.drops.in),
+      );
+      lines.push(
+        direction("out", child["spi-out"], child["bytes-out"], child["packets-out"], child["use-out"], child.drops.out),
+      );
+      lines.push(`    local   ${child["local-ts"].join(" ")}   remote ${child["remote-ts"].join(" ")}`);
+    }
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+/** Virtual channel between the IKE board and a slot (abi/fabric.ts). */
+const vcOf = (link: string, slot: number): string => (link === "atm" ? ` 0/${32 + slot}` : "");
+
+function direction(
+  way: string,
+  spi: string,
+  bytes: number,
+  packets: number,
+  use: number | undefined,
+  drops: number,
+): string {
+  const ago = use === undefined ? "never used" : `${use}s ago`;
+  return `    ${way} ${spi}, ${bytes} bytes, ${packets} packets, ${ago}   drops ${drops}`;
+}
