@@ -28,7 +28,7 @@ function valid(nonceOctets: u32, length: u32, tagOctets: u32): bool {
   if (nonceOctets < 7 || nonceOctets > 13) return false;
   if (tagOctets < 4 || tagOctets > 16 || (tagOctets & 1) != 0) return false;
   const field = 15 - nonceOctets; // L
-  return field >= 4 || length < (<u32>1 << (field << 3));
+  return field >= 4 || length < (<u32>1) << (field << 3);
 }
 
 /** Absorbs a string that starts at octet `at` of a block, zero padded to whole blocks. */
@@ -62,8 +62,8 @@ function authenticate(
   if (aadLength != 0) {
     let at: u32 = 2;
     if (aadLength < 0xff00) {
-      store<u8>(chain, load<u8>(chain) ^ <u8>(aadLength >>> 8));
-      store<u8>(chain, load<u8>(chain, 1) ^ <u8>aadLength, 1);
+      store<u8>(chain, load<u8>(chain) ^ (<u8>(aadLength >>> 8)));
+      store<u8>(chain, load<u8>(chain, 1) ^ (<u8>aadLength), 1);
     } else {
       store<u16>(chain, load<u16>(chain) ^ 0xfeff); // octets ff fe, then four octets of length
       store<u32>(chain, load<u32>(chain, 2) ^ bswap<u32>(aadLength), 2);

@@ -46,7 +46,8 @@ export function hmacInit(context: usize, id: u32, key: usize, keyLength: u32): v
   const block = hashBlockOctets(id);
   assert(block != 0, "unknown hash");
   memory.fill(padded, 0, block);
-  if (keyLength > block) hash(id, key, keyLength, padded); // RFC 2104, 2: longer keys are hashed first
+  if (keyLength > block)
+    hash(id, key, keyLength, padded); // RFC 2104, 2: longer keys are hashed first
   else memory.copy(padded, key, keyLength);
   pad(block, 0x5c5c5c5c5c5c5c5c);
   hashInit(context, id);

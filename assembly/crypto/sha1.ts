@@ -46,10 +46,7 @@ export function sha1Compress(state: usize, p: usize, blocks: u32): void {
   for (; blocks != 0; blocks--) {
     for (let i: usize = 0; i < 64; i += 4) store<u32>(schedule + i, loadBE32(p + i));
     for (let w = schedule + 64; w < schedule + 320; w += 4) {
-      store<u32>(
-        w,
-        rotl<u32>(load<u32>(w - 12) ^ load<u32>(w - 32) ^ load<u32>(w - 56) ^ load<u32>(w - 64), 1),
-      );
+      store<u32>(w, rotl<u32>(load<u32>(w - 12) ^ load<u32>(w - 32) ^ load<u32>(w - 56) ^ load<u32>(w - 64), 1));
     }
     let a = a0;
     let b = b0;

@@ -38,8 +38,12 @@ export function compileEntry(name: string, build: string): Uint8Array<ArrayBuffe
   return new Uint8Array(readFileSync(output));
 }
 
+/** Expanded keys that the modules cache, few enough that some are pushed out, and the arena for them. */
+const KEYS = 4;
+const ARENA_OCTETS = 8 << 20;
+
 /** Which test entry exports a function. */
-const ENTRIES = ["hash_kernels", "crypto_kernels"];
+const ENTRIES = ["hash_kernels", "crypto_kernels", "wire_kernels"];
 
 /** One build's modules, each with a memory of its own. */
 class Build {
@@ -52,7 +56,13 @@ class Build {
       const memory = new WebAssembly.Memory({ initial: 1024, maximum: 1024 });
       const instance = new WebAssembly.Instance(new WebAssembly.Module(compileEntry(entry, name)), { env: { memory } });
       const exports = instance.exports as Exports;
-      this.modules.push({ exports, octets: new Uint8Array(memory.buffer), heap: exports.kernelHeap() });
+      let heap: number = exports.kernelHeap();
+      if (exports.keyCacheReset !== undefined) {
+        exports.kernelArena(heap, heap + ARENA_OCTETS);
+        if (!exports.keyCacheReset(KEYS)) throw new Error("the key cache does not fit into its arena");
+        heap += ARENA_OCTETS;
+      }
+      this.modules.push({ exports, octets: new Uint8Array(memory.buffer), heap });
     }
   }
 
@@ -335,6 +345,18 @@ export class Kernels {
       );
       return this.opened(s, !!accepted, at, data);
     });
+  }
+
+  /** True when the header that is emitted for an EtherType is `header`, and `header` is accepted as that. */
+  llcSnap(pid: number, header: Buffer): boolean {
+    const emitted = this.agree("llcSnapEmit", (s) => {
+      const at = s.take(s.constant("LLC_SNAP_HEADER"));
+      s.call.llcSnapEmit(at, pid);
+      const given = s.put(header);
+      const accepted = s.call.llcSnapCheck(given, header.length) && s.call.llcSnapPid(given) === pid;
+      return accepted && !s.call.llcSnapCheck(given, header.length - 1) ? s.get(at, header.length) : null;
+    });
+    return emitted !== null && emitted.equals(header);
   }
 
   private opened(s: Scratch, accepted: boolean, at: number, data: Uint8Array): Buffer | null {

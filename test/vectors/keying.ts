@@ -132,9 +132,7 @@ export const androidExchange: Suite = {
       return same(clear.subarray(0, clear.length - 1 - clear.at(-1)!), hex(content.ike_auth_plaintext));
     });
     await report.check("KEYMAT of the CHILD SA", () => {
-      const expected = Buffer.concat(
-        ["encr_i", "auth_i", "encr_r", "auth_r"].map((name) => hex(content.child[name])),
-      );
+      const expected = Buffer.concat(["encr_i", "auth_i", "encr_r", "auth_r"].map((name) => hex(content.child[name])));
       return same(kernels.prfPlus(PRF_HMAC_SHA1, hex(content.SK_d), nonces, expected.length), expected);
     });
   },
