@@ -1,0 +1,293 @@
+/**
+ * A configuration that has been read, to what the gateway runs on: CONNECTION_LOAD messages, secrets, chassis options, routes.
+ * Defaults are swanctl's.
+ */
+import * as abi from "../../../assembly/abi/management.ts";
+import { MODE_TUNNEL, SELECTOR_END, SELECTOR_START } from "../../../assembly/abi/message.ts";
+import { addressOctets, type ConfigItem } from "../../chassis/config.ts";
+import type { SlotPlan } from "../../chassis/chassis.ts";
+import type { IkeSecret } from "../../secure_element/psk_store.ts";
+import type { ConnectionPlan } from "../gateway.ts";
+import { addressText } from "../identity.ts";
+import { encodeMessage, textValue } from "../management.ts";
+import { encodeTransforms } from "../transform_name.ts";
+import { parseIdentity } from "./identity.ts";
+import type { ConfigurationError, Place } from "./parser.ts";
+import { parseProposals } from "./proposal.ts";
+import type { Values } from "./schema.ts";
+import { parseSelector } from "./selector.ts";
+
+export interface ChassisSettings {
+  name: string;
+  slots: SlotPlan[];
+  ikeSlot: number;
+  link: "ethernet" | "atm";
+  drive: "threaded" | "lockstep";
+  build?: "simd" | "base" | "relaxed";
+  saCapacity?: number;
+  ikeSaCapacity?: number;
+  /** The TUN device of the protected side. */
+  tun: { name: string; mtu: number };
+  portIke: number;
+  portNatt: number;
+}
+
+export interface Configuration {
+  connections: ConnectionPlan[];
+  secrets: IkeSecret[];
+  chassis: ChassisSettings;
+  /** Unprotected addresses of our own that connections name; empty: any. */
+  localAddresses: string[];
+  /** Networks behind the peers, such as `10.2.0.0/24`: what the protected side routes to us. */
+  routes: string[];
+}
+
+const HOUR = 3600;
+const DEFAULT_TUN = { name: "cardcage0", mtu: 1400 };
+
+class Compiler {
+  readonly errors: ConfigurationError[] = [];
+  readonly localAddresses = new Set<string>();
+  readonly routes = new Set<string>();
+
+  error(place: Place, word: string, message: string, near?: string): void {
+    this.errors.push({ file: place.file, line: place.line, word, message, ...(near ? { nearest: near } : {}) });
+  }
+
+  /** Where a setting stands, or else its section. */
+  place(section: Values, setting: string): Place {
+    return section.settings.get(setting) ?? section;
+  }
+
+  connection(section: Values): ConnectionPlan {
+    const v = section.values as Record<string, never>;
+    const items: ConfigItem[] = [{ type: abi.CONNECTION_NAME, value: textValue(section.name) }];
+    const add = (type: number, value: Uint8Array | number): void => void items.push({ type, value });
+    const local = this.addresses(v["local_addrs"]);
+    const remote = this.addresses(v["remote_addrs"]);
+    for (const address of local) {
+      this.localAddresses.add(address);
+      add(abi.CONNECTION_LOCAL_ADDRESS, addressOctets(address));
+    }
+    for (const address of remote) add(abi.CONNECTION_REMOTE_ADDRESS, addressOctets(address));
+    if (v["remote_port"] !== undefined) add(abi.CONNECTION_REMOTE_PORT, v["remote_port"]);
+    this.proposals(section, "proposals", "ike", (value) => add(abi.CONNECTION_PROPOSAL, value));
+    this.identity(section, /^local/, local[0], (value) => add(abi.CONNECTION_LOCAL_ID, value));
+    this.identity(section, /^remote/, remote[0], (value) => add(abi.CONNECTION_REMOTE_ID, value));
+    const rekey = (v["rekey_time"] as number | undefined) ?? 4 * HOUR;
+    const over = (v["over_time"] as number | undefined) ?? Math.floor(rekey / 10);
+    add(abi.CONNECTION_REKEY_TIME, rekey);
+    add(abi.CONNECTION_OVER_TIME, over);
+    add(abi.CONNECTION_RAND_TIME, (v["rand_time"] as number | undefined) ?? over);
+    add(abi.CONNECTION_DPD_DELAY, (v["dpd_delay"] as number | undefined) ?? 0);
+    add(abi.CONNECTION_ENCAP, v["encap"] ? 1 : 0);
+    const children = [...(section.sections.get("children")?.sections.values() ?? [])];
+    if (children.length === 0) this.error(section, section.name, `connection '${section.name}' has no children`);
+    for (const child of children) this.child(child, items, local[0], remote[0]);
+    return { name: section.name, load: encodeMessage(abi.MANAGEMENT_CONNECTION_LOAD, 0, items) };
+  }
+
+  addresses(value: unknown): string[] {
+    return ((value ?? []) as (string | undefined)[]).filter((address) => address !== undefined);
+  }
+
+  proposals(section: Values, setting: string, kind: "ike" | "esp", add: (value: Uint8Array) => void): void {
+    const { proposals, errors } = parseProposals((section.values[setting] as string | undefined) ?? "default", kind);
+    for (const { word, message, nearest } of errors) this.error(this.place(section, setting), word, message, nearest);
+    for (const proposal of proposals) add(encodeTransforms(proposal));
+  }
+
+  identity(section: Values, which: RegExp, address: string | undefined, add: (value: Uint8Array) => void): void {
+    const sides = [...section.sections.values()].filter(({ name }) => which.test(name));
+    if (sides.length > 1) {
+      this.error(
+        sides[1] as Values,
+        (sides[1] as Values).name,
+        "multiple authentication is not supported by this gateway",
+      );
+    }
+    const side = sides[0];
+    if (!side) {
+      this.error(section, section.name, `connection '${section.name}' has no '${which.source.slice(1)}' section`);
+      return;
+    }
+    if (side.settings.get("auth") === undefined) {
+      this.error(side, side.name, "swanctl's default is auth = pubkey, which this gateway does not do: say auth = psk");
+    }
+    try {
+      const id = side.values["id"] as string | undefined;
+      const identity = id === undefined ? (address ? parseIdentity(address) : undefined) : parseIdentity(id);
+      if (identity) add(identity);
+      else if (which.source === "^local")
+        this.error(side, side.name, "the local identity wants 'id' or a local address");
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.error(this.place(side, "id"), String(side.values["id"]), error.message);
+    }
+  }
+
+  child(section: Values, items: ConfigItem[], local: string | undefined, remote: string | undefined): void {
+    const v = section.values as Record<string, never>;
+    const add = (type: number, value: Uint8Array | number): void => void items.push({ type, value });
+    add(abi.CHILD_NAME, textValue(section.name));
+    this.proposals(section, "esp_proposals", "esp", (value) => add(abi.CHILD_PROPOSAL, value));
+    this.selectors(section, "local_ts", local, (value) => add(abi.CHILD_LOCAL_TS, value));
+    this.selectors(section, "remote_ts", remote, (value) => {
+      add(abi.CHILD_REMOTE_TS, value);
+      for (const network of networksOf(value)) this.routes.add(network);
+    });
+    // swanctl's rules: life_time is rekey_time and a tenth, rand_time is what lies between; without a rekey_time, an hour.
+    const life = v["life_time"] as number | undefined;
+    const rekey = (v["rekey_time"] as number | undefined) ?? (life === undefined ? HOUR : Math.floor((life * 10) / 11));
+    const lifeTime = life ?? Math.floor((rekey * 11) / 10);
+    if (rekey > 0 && lifeTime <= rekey) {
+      this.error(this.place(section, "life_time"), String(lifeTime), "life_time must be longer than rekey_time");
+    }
+    add(abi.CHILD_MODE, MODE_TUNNEL);
+    add(abi.CHILD_REKEY_TIME, rekey);
+    add(abi.CHILD_LIFE_TIME, lifeTime);
+    add(abi.CHILD_RAND_TIME, (v["rand_time"] as number | undefined) ?? Math.max(0, lifeTime - rekey));
+    add(abi.CHILD_START_ACTION, (v["start_action"] as number | undefined) ?? abi.START_NONE);
+    add(abi.CHILD_DPD_ACTION, (v["dpd_action"] as number | undefined) ?? abi.START_NONE);
+    add(abi.CHILD_CLOSE_ACTION, (v["close_action"] as number | undefined) ?? abi.START_NONE);
+    add(abi.CHILD_REPLAY_WINDOW, (v["replay_window"] as number | undefined) ?? 32);
+    if (v["rekey_bytes"] !== undefined) add(abi.CHILD_REKEY_BYTES, u64(v["rekey_bytes"]));
+    if (v["rekey_packets"] !== undefined) add(abi.CHILD_REKEY_PACKETS, u64(v["rekey_packets"]));
+  }
+
+  selectors(section: Values, setting: string, dynamic: string | undefined, add: (value: Uint8Array) => void): void {
+    const words = ((section.values[setting] as string | undefined) ?? "dynamic").split(",").map((word) => word.trim());
+    if (words.length > 16) {
+      this.error(this.place(section, setting), setting, `${setting}: more than 16 selectors`);
+      return;
+    }
+    for (const word of words) {
+      try {
+        add(parseSelector(word, dynamic));
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
+        this.error(this.place(section, setting), word, `${setting}: ${error.message}`);
+      }
+    }
+  }
+
+  secret(section: Values): IkeSecret {
+    const identities: Uint8Array[] = [];
+    for (const [name, value] of Object.entries(section.values)) {
+      if (!name.startsWith("id")) continue;
+      try {
+        const identity = parseIdentity(value as string);
+        if (identity) identities.push(identity);
+      } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
+        this.error(this.place(section, name), value as string, error.message);
+      }
+    }
+    const text = section.values["secret"] as string | undefined;
+    if (!text) this.error(section, section.name, `secret '${section.name}' has no value`);
+    let secret: Uint8Array = new Uint8Array(0);
+    try {
+      secret = secretOctets(text ?? "");
+    } catch {
+      this.error(
+        this.place(section, "secret"),
+        section.name,
+        "the secret is neither text, hexadecimal (0x) nor base64 (0s)",
+      );
+    }
+    return { identities, secret };
+  }
+
+  chassis(section: Values | undefined, file: string): ChassisSettings {
+    const v = (section?.values ?? {}) as Record<string, never>;
+    const fitted = Object.entries(section?.sections.get("slots")?.values ?? {}) as [string, "ike" | "ipsec"][];
+    const slots: SlotPlan[] =
+      fitted.length > 0
+        ? fitted.map(([slot, board]) => ({ slot: Number(slot), board }))
+        : [
+            { slot: 0, board: "ike" },
+            { slot: 1, board: "ipsec" },
+            { slot: 2, board: "ipsec" },
+          ];
+    const place = section?.sections.get("slots") ?? section ?? { file, line: 1 };
+    const ike = slots.filter(({ board }) => board === "ike");
+    if (ike.length !== 1) this.error(place, "slots", `a chassis has one IKE board; here are ${ike.length}`);
+    if (ike.length === slots.length) this.error(place, "slots", "a chassis wants at least one IPsec board");
+    const guarded = section?.sections.get("protected")?.values as Record<string, never> | undefined;
+    const open = section?.sections.get("unprotected")?.values as Record<string, never> | undefined;
+    const tun = guarded?.["tun"] ?? DEFAULT_TUN.name;
+    if (!/^[A-Za-z0-9_.-]{1,15}$/.test(tun)) this.error(place, tun, `'${tun}' is no name of a network device`);
+    return {
+      name: v["name"] ?? "cardcage",
+      slots,
+      ikeSlot: ike[0]?.slot ?? 0,
+      link: v["links"] ?? "ethernet",
+      drive: v["drive"] ?? "threaded",
+      ...(v["build"] === undefined ? {} : { build: v["build"] }),
+      ...(v["sa_capacity"] === undefined ? {} : { saCapacity: v["sa_capacity"] }),
+      ...(v["ike_sa_capacity"] === undefined ? {} : { ikeSaCapacity: v["ike_sa_capacity"] }),
+      tun: { name: tun, mtu: guarded?.["mtu"] ?? DEFAULT_TUN.mtu },
+      portIke: open?.["port_ike"] ?? 500,
+      portNatt: open?.["port_natt"] ?? 4500,
+    };
+  }
+}
+
+function u64(value: bigint): Uint8Array {
+  const octets = new Uint8Array(8);
+  new DataView(octets.buffer).setBigUint64(0, value, true);
+  return octets;
+}
+
+/** swanctl's spellings of a secret: text, 0x hexadecimal, 0s base64. */
+function secretOctets(text: string): Uint8Array {
+  if (text.startsWith("0x")) {
+    if (!/^0x([0-9a-fA-F]{2})+$/.test(text)) throw new RangeError("hexadecimal");
+    return new Uint8Array(Buffer.from(text.slice(2), "hex"));
+  }
+  if (text.startsWith("0s")) {
+    if (!/^0s[A-Za-z0-9+/]+={0,2}$/.test(text)) throw new RangeError("base64");
+    return new Uint8Array(Buffer.from(text.slice(2), "base64"));
+  }
+  return new TextEncoder().encode(text);
+}
+
+/** The networks that a selector's range consists of, as `address/prefix`. */
+function networksOf(selector: Uint8Array): string[] {
+  const view = new DataView(selector.buffer, selector.byteOffset);
+  let start = view.getUint32(SELECTOR_START);
+  const end = view.getUint32(SELECTOR_END);
+  const networks: string[] = [];
+  while (start <= end) {
+    let bits = 0;
+    while (bits < 32 && start % 2 ** (bits + 1) === 0 && start + 2 ** (bits + 1) - 1 <= end) bits += 1;
+    const octets = new Uint8Array(4);
+    new DataView(octets.buffer).setUint32(0, start);
+    networks.push(`${addressText(octets)}/${32 - bits}`);
+    start += 2 ** bits;
+  }
+  return networks;
+}
+
+/** Compiles what schema.ts read. */
+export function compile(root: Values): { configuration: Configuration; errors: ConfigurationError[] } {
+  const compiler = new Compiler();
+  const connections = [...(root.sections.get("connections")?.sections.values() ?? [])].map((section) =>
+    compiler.connection(section),
+  );
+  const secrets = [...(root.sections.get("secrets")?.sections.values() ?? [])].map((section) =>
+    compiler.secret(section),
+  );
+  const chassis = compiler.chassis(root.sections.get("chassis"), root.file);
+  if (connections.length === 0) compiler.error(root, "connections", "no connections are configured");
+  return {
+    configuration: {
+      connections,
+      secrets,
+      chassis,
+      localAddresses: [...compiler.localAddresses],
+      routes: [...compiler.routes],
+    },
+    errors: compiler.errors,
+  };
+}

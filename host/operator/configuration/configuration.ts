@@ -1,0 +1,30 @@
+/** The gateway's configuration: a file in swanctl.conf's syntax, or all that is wrong with it. */
+import { compile, type Configuration } from "./compile.ts";
+import { type ConfigurationError, parseFile, parseText, type Section } from "./parser.ts";
+import { markTemplates, readSection, ROOT } from "./schema.ts";
+
+export type Loaded = { configuration: Configuration } | { errors: ConfigurationError[] };
+
+/** Reads and checks a file. */
+export function loadConfiguration(path: string): Loaded {
+  return finish(parseFile(path));
+}
+
+/** The same for text; `file` names it in errors. */
+export function loadConfigurationText(text: string, file: string): Loaded {
+  return finish(parseText(text, file));
+}
+
+function finish({ root, errors }: { root: Section; errors: ConfigurationError[] }): Loaded {
+  if (errors.length > 0) return { errors };
+  markTemplates(root);
+  const values = readSection(root, ROOT, errors);
+  const { configuration, errors: more } = compile(values);
+  // An unread value is reported once, by its own error.
+  const all = [...errors, ...more];
+  return all.length > 0 ? { errors: all.sort((a, b) => a.line - b.line) } : { configuration };
+}
+
+/** `net.conf:12: unknown setting 'remote_adrs' in section 'connections.gw' (did you mean 'remote_addrs'?)` */
+export const renderError = ({ file, line, message, nearest }: ConfigurationError): string =>
+  `${file}:${line}: ${message}${nearest ? ` (did you mean '${nearest}'?)` : ""}`;

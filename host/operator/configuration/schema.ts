@@ -1,0 +1,265 @@
+/**
+ * What may stand in a configuration: swanctl.conf's names, verbatim, and a `chassis` section of our own.
+ *
+ * The schema is data: per section its settings and sub-sections, each setting with the kind of its value. Settings that swanctl
+ * knows and this gateway does not are listed by name, so that they are named as such; anything else is a mistake, answered
+ * with the nearest valid word.
+ */
+import { START_NONE, START_START, START_TRAP } from "../../../assembly/abi/management.ts";
+import { nearest } from "./nearest.ts";
+import type { ConfigurationError, Place, Section, Setting } from "./parser.ts";
+import { address, boolean, fixed, integer, list, size, text, time, word, WordError } from "./value.ts";
+
+export interface SectionSchema {
+  /** Setting -> how its value is read. */
+  settings: Readonly<Record<string, (text: string) => unknown>>;
+  /** Settings by pattern, for names such as `id-1`. */
+  patterns?: readonly { pattern: RegExp; example: string; read: (text: string) => unknown }[];
+  sections?: Readonly<Record<string, SectionSchema>>;
+  sectionPatterns?: readonly { pattern: RegExp; example: string; schema: SectionSchema }[];
+  /** Any name: the schema of every sub-section. */
+  each?: SectionSchema;
+  /** Known to swanctl, without a counterpart here. */
+  unsupported?: readonly string[];
+}
+
+const action = word({ none: START_NONE, trap: START_TRAP, start: START_START, "trap|start": START_START });
+const dpdAction = word(
+  { clear: START_NONE, none: START_NONE, trap: START_TRAP, restart: START_START },
+  { start: "restart", hold: "trap" },
+);
+
+const CHILD: SectionSchema = {
+  settings: {
+    local_ts: text,
+    remote_ts: text,
+    esp_proposals: text,
+    mode: fixed(["tunnel"], "only tunnel mode is done"),
+    rekey_time: time,
+    rekey_bytes: size,
+    rekey_packets: size,
+    life_time: time,
+    rand_time: time,
+    start_action: action,
+    dpd_action: dpdAction,
+    close_action: action,
+    replay_window: integer(0, 4096),
+    ipcomp: fixed(["no"], "there is no compression"),
+    copy_df: fixed(["yes"], "the DF bit is always copied"),
+    copy_ecn: fixed(["yes"], "ECN is always copied"),
+    copy_dscp: fixed(["out"], "the DSCP is copied to the outer header"),
+    policies: fixed(["yes"], "every child has its policies"),
+    hw_offload: fixed(["no"], "there is no such hardware"),
+    sha256_96: fixed(["no"], "the truncation of the RFC alone is done"),
+    policies_fwd_out: fixed(["no"], "there are no forward policies"),
+  },
+  unsupported: (
+    "ah_proposals life_bytes rand_bytes life_packets rand_packets updown hostaccess reqid priority interface mark_in mark_in_sa " +
+    "mark_out set_mark_in set_mark_out if_id_in if_id_out label label_mode tfc_padding per_cpu_sas inactivity"
+  ).split(" "),
+};
+
+const LOCAL: SectionSchema = {
+  settings: { auth: fixed(["psk"], "only pre-shared keys are done"), id: text, round: integer(0, 9) },
+  unsupported: "certs cert pubkeys aaa_id eap_id xauth_id ca_id cert_policy".split(" "),
+};
+const REMOTE: SectionSchema = {
+  settings: { ...LOCAL.settings },
+  unsupported: "certs cert cacerts cacert pubkeys groups revocation eap_id xauth_id ca_id cert_policy".split(" "),
+};
+
+const CONNECTION: SectionSchema = {
+  settings: {
+    version: fixed(["2", "0"], "IKEv1 is deprecated (RFC 9395)"),
+    local_addrs: list(address),
+    remote_addrs: list(address),
+    local_port: fixed(["500"], "the ports are those of the chassis"),
+    remote_port: integer(1, 65535),
+    proposals: text,
+    encap: boolean,
+    mobike: fixed(["no"], "set mobike = no: RFC 4555 is not done"),
+    dpd_delay: time,
+    dpd_timeout: time,
+    fragmentation: fixed(["yes", "accept", "no"], "RFC 7383 is not done, and never forced"),
+    childless: fixed(["never", "no", "allow"], "childless IKE_SAs are not initiated"),
+    send_certreq: boolean,
+    send_cert: word({ always: 0, never: 0, ifasked: 0 }),
+    unique: fixed(["no", "never"], "IKE_SAs are not made unique"),
+    keyingtries: integer(0, 1000),
+    rekey_time: time,
+    reauth_time: fixed(["0", "0s"], "reauthentication is not done"),
+    over_time: time,
+    rand_time: time,
+    aggressive: fixed(["no"], "IKEv1 is deprecated (RFC 9395)"),
+    pull: fixed(["yes"], "IKEv1 is deprecated (RFC 9395)"),
+  },
+  sectionPatterns: [
+    { pattern: /^local/, example: "local", schema: LOCAL },
+    { pattern: /^remote/, example: "remote", schema: REMOTE },
+  ],
+  sections: { children: { settings: {}, each: CHILD } },
+  unsupported: "dscp vips pools ppk_id ppk_required if_id_in if_id_out mediation mediated_by mediation_peer ocsp".split(
+    " ",
+  ),
+};
+
+const IKE_SECRET: SectionSchema = {
+  settings: { secret: text },
+  patterns: [{ pattern: /^id/, example: "id", read: text }],
+};
+
+const SLOTS: SectionSchema = {
+  settings: {},
+  patterns: [{ pattern: /^([0-9]|[1-5][0-9]|6[0-3])$/, example: "1", read: word({ ike: "ike", ipsec: "ipsec" }) }],
+};
+
+const CHASSIS: SectionSchema = {
+  settings: {
+    name: text,
+    links: word({ ethernet: "ethernet", atm: "atm" }),
+    placement: fixed(["round-robin"], "there is no other placement"),
+    drive: word({ threaded: "threaded", lockstep: "lockstep" }),
+    build: word({ simd: "simd", base: "base", relaxed: "relaxed" }),
+    sa_capacity: integer(1, 131072),
+    ike_sa_capacity: integer(1, 65536),
+  },
+  sections: {
+    slots: SLOTS,
+    protected: { settings: { tun: text, mtu: integer(576, 9000) } },
+    unprotected: { settings: { port_ike: integer(1, 65535), port_natt: integer(1, 65535) } },
+  },
+};
+
+export const ROOT: SectionSchema = {
+  settings: {},
+  sections: {
+    connections: { settings: {}, each: CONNECTION },
+    secrets: {
+      settings: {},
+      sectionPatterns: [{ pattern: /^ike/, example: "ike-peer", schema: IKE_SECRET }],
+      unsupported: [],
+    },
+    chassis: CHASSIS,
+  },
+};
+
+/** Section names that swanctl knows, by the section that holds them. */
+const UNSUPPORTED_SECTIONS: Record<string, RegExp> = {
+  "": /^(pools|authorities)$/,
+  secrets: /^(eap|xauth|ntlm|ppk|private|rsa|ecdsa|pkcs8|pkcs12|token)/,
+};
+
+/** A section whose settings have been read. */
+export interface Values extends Place {
+  name: string;
+  values: Record<string, unknown>;
+  /** Where each setting stands. */
+  settings: ReadonlyMap<string, Setting>;
+  sections: Map<string, Values>;
+}
+
+/** Reads every setting by the schema; what is wrong goes to `errors`. */
+export function readSection(section: Section, schema: SectionSchema, errors: ConfigurationError[], path = ""): Values {
+  const values: Values = {
+    name: section.name,
+    file: section.file,
+    line: section.line,
+    values: {},
+    settings: section.settings,
+    sections: new Map(),
+  };
+  for (const setting of section.settings.values()) {
+    const read =
+      (Object.hasOwn(schema.settings, setting.name) ? schema.settings[setting.name] : undefined) ??
+      schema.patterns?.find(({ pattern }) => pattern.test(setting.name))?.read;
+    if (!read) {
+      errors.push(unknownSetting(setting, schema, path));
+      continue;
+    }
+    try {
+      values.values[setting.name] = read(setting.value);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      const near = error instanceof WordError ? error.nearest : undefined;
+      errors.push({
+        file: setting.file,
+        line: setting.line,
+        word: setting.value,
+        message: `${setting.name}: ${error.message}`,
+        ...(near ? { nearest: near } : {}),
+      });
+    }
+  }
+  for (const child of section.sections.values()) {
+    const childSchema =
+      (schema.sections && Object.hasOwn(schema.sections, child.name) ? schema.sections[child.name] : undefined) ??
+      schema.sectionPatterns?.find(({ pattern }) => pattern.test(child.name))?.schema ??
+      schema.each;
+    // A section at top level that others refer to is a template, not a configuration.
+    if (!childSchema && path === "" && isTemplate(child)) continue;
+    if (!childSchema) {
+      errors.push(unknownSection(child, schema, path));
+      continue;
+    }
+    values.sections.set(
+      child.name,
+      readSection(child, childSchema, errors, path === "" ? child.name : `${path}.${child.name}`),
+    );
+  }
+  return values;
+}
+
+const templates = new WeakSet<Section>();
+
+/** Tells readSection which top-level sections are referred to. */
+export function markTemplates(root: Section): void {
+  const visit = (section: Section): void => {
+    for (const { path } of section.references) {
+      const top = root.sections.get(path.split(".")[0] as string);
+      if (top) templates.add(top);
+    }
+    for (const child of section.sections.values()) visit(child);
+  };
+  visit(root);
+}
+
+const isTemplate = (section: Section): boolean => templates.has(section);
+
+const inSection = (path: string): string => (path === "" ? "" : ` in section '${path}'`);
+
+function unknownSetting(setting: Setting, schema: SectionSchema, path: string): ConfigurationError {
+  const place = { file: setting.file, line: setting.line, word: setting.name };
+  if (schema.unsupported?.includes(setting.name)) {
+    return {
+      ...place,
+      message: `setting '${setting.name}'${inSection(path)} is known to swanctl, but not supported by this gateway`,
+    };
+  }
+  const valid = [...Object.keys(schema.settings), ...(schema.patterns ?? []).map(({ example }) => example)];
+  const near = nearest(setting.name, valid);
+  return {
+    ...place,
+    message: `unknown setting '${setting.name}'${inSection(path)}`,
+    ...(near ? { nearest: near } : {}),
+  };
+}
+
+function unknownSection(section: Section, schema: SectionSchema, path: string): ConfigurationError {
+  const place = { file: section.file, line: section.line, word: section.name };
+  if (UNSUPPORTED_SECTIONS[path]?.test(section.name)) {
+    return {
+      ...place,
+      message: `section '${section.name}'${inSection(path)} is known to swanctl, but not supported by this gateway`,
+    };
+  }
+  const valid = [
+    ...Object.keys(schema.sections ?? {}),
+    ...(schema.sectionPatterns ?? []).map(({ example }) => example),
+  ];
+  const near = nearest(section.name, valid);
+  return {
+    ...place,
+    message: `unknown section '${section.name}'${inSection(path)}`,
+    ...(near ? { nearest: near } : {}),
+  };
+}

@@ -1,0 +1,95 @@
+/** Kinds of values that settings have: each turns text into a value, or throws RangeError with a sentence. */
+import { isIPv4 } from "node:net";
+import { nearest } from "./nearest.ts";
+
+/** A word out of a closed set; `hints` name the right word for classic mistakes. */
+export class WordError extends RangeError {
+  readonly nearest: string | undefined;
+
+  constructor(message: string, near?: string) {
+    super(message);
+    this.nearest = near;
+  }
+}
+
+export function word<T>(
+  words: Readonly<Record<string, T>>,
+  hints: Readonly<Record<string, string>> = {},
+): (text: string) => T {
+  return (text) => {
+    if (Object.hasOwn(words, text)) return words[text] as T;
+    const near = hints[text] ?? nearest(text, Object.keys(words));
+    throw new WordError(`'${text}' is none of ${Object.keys(words).join(", ")}`, near);
+  };
+}
+
+export const boolean = word({
+  yes: true,
+  true: true,
+  enabled: true,
+  on: true,
+  "1": true,
+  no: false,
+  false: false,
+  disabled: false,
+  off: false,
+  "0": false,
+});
+
+const TIME_UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86400 };
+
+/** Seconds: `30`, `30s`, `10m`, `4h`, `1d`. */
+export function time(text: string): number {
+  const match = /^(\d{1,9})\s*([smhd]?)$/.exec(text);
+  if (!match) throw new RangeError(`'${text}' is no time: a number with s, m, h or d behind it`);
+  const value = Number(match[1]) * (TIME_UNITS[match[2] || "s"] as number);
+  if (value > 0xffffffff) throw new RangeError(`'${text}' is longer than a hundred years`);
+  return value;
+}
+
+const SIZE_UNITS: Record<string, bigint> = { "": 1n, k: 1024n, m: 1024n ** 2n, g: 1024n ** 3n, t: 1024n ** 4n };
+
+/** A count of octets or packets: `1000000`, `500m`, `2g`. */
+export function size(text: string): bigint {
+  const match = /^(\d{1,15})\s*([kmgt]?)$/i.exec(text);
+  if (!match) throw new RangeError(`'${text}' is no amount: a number with k, m, g or t behind it`);
+  return BigInt(match[1] as string) * (SIZE_UNITS[(match[2] as string).toLowerCase()] as bigint);
+}
+
+export function integer(low: number, high: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
+    if (!(value >= low && value <= high)) throw new RangeError(`'${text}' is no number from ${low} to ${high}`);
+    return value;
+  };
+}
+
+export const text = (value: string): string => value;
+
+/** A comma-separated list. */
+export function list<T>(each: (text: string) => T): (text: string) => T[] {
+  return (value) =>
+    value
+      .split(",")
+      .map((part) => part.trim())
+      .filter((part) => part !== "")
+      .map(each);
+}
+
+/** An IPv4 address, or `%any`. */
+export function address(value: string): string | undefined {
+  if (value === "%any" || value === "%any4" || value === "0.0.0.0") return undefined;
+  if (value.includes(":")) throw new RangeError(`'${value}': IPv6 outside the tunnel is not supported by this gateway`);
+  if (value.includes("/") || value.includes("-"))
+    throw new RangeError(`'${value}': only single addresses and %any are supported here`);
+  if (!isIPv4(value)) throw new RangeError(`'${value}' is no IPv4 address; names are not looked up by this gateway`);
+  return value;
+}
+
+/** Accepts only what the gateway does anyway: `ours` says which words those are. */
+export function fixed(ours: readonly string[], why: string): (text: string) => string {
+  return (value) => {
+    if (ours.includes(value)) return value;
+    throw new RangeError(`'${value}' is known to swanctl, but not supported by this gateway: ${why}`);
+  };
+}
