@@ -477,14 +477,16 @@ function isPrefix(startHigh: u64, startLow: u64, endHigh: u64, endLow: u64, pref
 @inline
 function maskHigh(prefix: u32): u64 {
   if (prefix >= 64) return u64.MAX_VALUE;
-  return prefix == 0 ? 0 : u64.MAX_VALUE << (<u64>(64 - prefix));
+  const rest: u64 = 64 - prefix;
+  return prefix == 0 ? 0 : u64.MAX_VALUE << rest;
 }
 
 // @ts-ignore: decorator
 @inline
 function maskLow(prefix: u32): u64 {
   if (prefix <= 64) return 0;
-  return u64.MAX_VALUE << (<u64>(128 - prefix));
+  const rest: u64 = 128 - prefix;
+  return u64.MAX_VALUE << rest;
 }
 
 function anyPort(start: u16, end: u16): bool {

@@ -287,7 +287,7 @@ class Bench {
     return Buffer.concat([header, sealed, cipher.getAuthTag()]);
   }
 
-  message(type: number, body = Buffer.alloc(0), version = M.MESSAGE_CURRENT_VERSION): Buffer {
+  message(type: number, body: Buffer = Buffer.alloc(0), version = M.MESSAGE_CURRENT_VERSION): Buffer {
     const header = Buffer.alloc(12);
     header.writeUInt16LE(type, 0);
     header.writeUInt16LE(version, 2);

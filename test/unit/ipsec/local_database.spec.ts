@@ -1,0 +1,105 @@
+/** The local database: names, free records, removal; the SPI index under years of rekeying, against a map. */
+import { DIRECTION_INBOUND, DIRECTION_OUTBOUND } from "../../../assembly/abi/message";
+import {
+  findInbound,
+  findNamed,
+  localDatabaseLive,
+  localDatabaseRecords,
+  localDatabaseReset,
+  removeSa,
+  saAt,
+  takeSa,
+} from "../../../assembly/ipsec/local_database";
+import { SA_COLD_OCTETS, SA_OCTETS } from "../../../assembly/ipsec/sa";
+import {
+  SPI_INDEX_NONE,
+  spiIndexFind,
+  spiIndexInsert,
+  spiIndexRemove,
+  spiIndexTake,
+} from "../../../assembly/ipsec/spi_index";
+import { arenaResetAt } from "../../../assembly/rt/arena";
+
+const ROOM: usize = 8000000;
+const block: usize = memory.data(8000000, 64);
+
+let seed: u32 = 9;
+function random(below: u32): u32 {
+  seed = seed * 1664525 + 1013904223;
+  return <u32>((<u64>seed * <u64>below) >> 32);
+}
+
+describe("SPI index", () => {
+  it("agrees with a map over 20000 random steps in a full table", () => {
+    arenaResetAt(block, block + ROOM);
+    const index = spiIndexTake(100);
+    const twin = new Map<u64, u32>();
+    let wrong = 0;
+    for (let step: u32 = 0; step < 20000; step++) {
+      const key: u64 = 1 + random(150) + ((<u64>random(2)) << 40);
+      if (twin.has(key)) {
+        if (random(2)) {
+          spiIndexRemove(index, key);
+          twin.delete(key);
+        }
+      } else if (twin.size < 100) {
+        spiIndexInsert(index, key, step);
+        twin.set(key, step);
+      } else {
+        spiIndexRemove(index, key);
+      }
+      const probe: u64 = 1 + random(150) + ((<u64>random(2)) << 40);
+      const expected = twin.has(probe) ? twin.get(probe) : SPI_INDEX_NONE;
+      if (spiIndexFind(index, probe) != expected) wrong += 1;
+    }
+    expect(wrong).toBe(0);
+  });
+});
+
+describe("local database", () => {
+  it("keeps inbound SAs by SPI and outbound ones by SPI and link", () => {
+    arenaResetAt(block, block + ROOM);
+    expect(localDatabaseReset(8)).toBe(true);
+    const inbound = takeSa(1000, DIRECTION_INBOUND, 1);
+    const first = takeSa(2000, DIRECTION_OUTBOUND, 1);
+    const second = takeSa(2000, DIRECTION_OUTBOUND, 2);
+    expect(inbound != null && first != null && second != null).toBe(true);
+    expect(findInbound(1000) == inbound).toBe(true);
+    expect(findInbound(2000) == null).toBe(true);
+    expect(findNamed(2000, DIRECTION_OUTBOUND, 2) == second).toBe(true);
+    expect(findNamed(2000, DIRECTION_OUTBOUND, 3) == null).toBe(true);
+    expect(findNamed(1000, DIRECTION_INBOUND, 2) == null).toBe(true, "another link's");
+    expect(findNamed(1000, 7, 1) == null).toBe(true, "no such direction");
+    expect(localDatabaseLive()).toBe(3);
+  });
+
+  it("is full when it is full, and wipes what it removes", () => {
+    arenaResetAt(block, block + ROOM);
+    localDatabaseReset(4);
+    for (let i: u32 = 0; i < 4; i++) takeSa(1000 + i, DIRECTION_INBOUND, i);
+    expect(takeSa(1004, DIRECTION_INBOUND, 4) == null).toBe(true);
+    expect(takeSa(1004, DIRECTION_OUTBOUND, 4) != null).toBe(true);
+    const sa = findInbound(1002)!;
+    const cold = sa.cold;
+    const number = sa.number;
+    memory.fill(cold, 0x5a, SA_COLD_OCTETS);
+    sa.salt = 0x12345678;
+    removeSa(sa);
+    let left = 0;
+    for (let i: u32 = 0; i < SA_COLD_OCTETS; i++) if (load<u8>(cold + i) != 0) left += 1;
+    expect(left).toBe(0);
+    expect(saAt(number).salt).toBe(0);
+    expect(saAt(number).cold).toBe(cold);
+    expect(findInbound(1002) == null).toBe(true);
+    expect(findInbound(1003) != null).toBe(true);
+    expect(takeSa(1005, DIRECTION_INBOUND, 5) != null).toBe(true);
+    expect(localDatabaseLive()).toBe(5);
+    expect(localDatabaseRecords()).toBe(8);
+    expect(SA_OCTETS).toBe(192);
+  });
+
+  it("tells when RAM is too small", () => {
+    arenaResetAt(block, block + 100000);
+    expect(localDatabaseReset(1000)).toBe(false);
+  });
+});

@@ -1,0 +1,260 @@
+/** The selector table against its slow twin, a list that is searched from end to end, over random insertions and removals. */
+import { SELECTOR_OCTETS } from "../../../assembly/abi/message";
+import { FLOW_OCTETS, Flow, PORT_NONE, flowKind } from "../../../assembly/policy/flow";
+import { selectorValid, selectorsAdmit } from "../../../assembly/policy/selector";
+import {
+  SELECTOR_TABLE_NONE,
+  selectorTableFree,
+  selectorTableInsert,
+  selectorTableLookup,
+  selectorTableLookupFlow,
+  selectorTableLookupPacket,
+  selectorTableRemove,
+  selectorTableReset,
+} from "../../../assembly/policy/selector_table";
+import { arenaResetAt } from "../../../assembly/rt/arena";
+import { storeBE16, storeBE32 } from "../../../assembly/rt/bytes";
+import { ipv4Emit } from "../../../assembly/wire/ipv4";
+
+const block: usize = memory.data(4000000, 64);
+const local: usize = memory.data(SELECTOR_OCTETS * 4, 8);
+const remote: usize = memory.data(SELECTOR_OCTETS * 4, 8);
+const flowAt: usize = memory.data(FLOW_OCTETS, 8);
+const packet: usize = memory.data(64, 8);
+
+function write(at: usize, start: u32, end: u32, protocol: u32 = 0, startPort: u32 = 0, endPort: u32 = 65535): void {
+  memory.fill(at, 0, SELECTOR_OCTETS);
+  store<u8>(at, 4);
+  store<u8>(at + 1, <u8>protocol);
+  store<u16>(at + 2, <u16>startPort);
+  store<u16>(at + 4, <u16>endPort);
+  storeBE32(at + 8, start);
+  storeBE32(at + 24, end);
+}
+
+function flow(source: u32, destination: u32, protocol: u32, sourcePort: u32, destinationPort: u32): Flow {
+  const f = changetype<Flow>(flowAt);
+  f.sourceHigh = (<u64>source) << 32;
+  f.sourceLow = 0;
+  f.destinationHigh = (<u64>destination) << 32;
+  f.destinationLow = 0;
+  f.kind = flowKind(4, protocol);
+  f.sourcePort = sourcePort;
+  f.destinationPort = destinationPort;
+  return f;
+}
+
+function find(source: u32, destination: u32, protocol: u32 = 17, sourcePort: u32 = 1, destinationPort: u32 = 2): u32 {
+  return selectorTableLookupFlow(flow(source, destination, protocol, sourcePort, destinationPort));
+}
+
+function reset(pairs: u32): void {
+  arenaResetAt(block, block + 4000000);
+  expect(selectorTableReset(pairs)).toBe(true);
+}
+
+let seed: u32 = 77;
+function random(below: u32): u32 {
+  seed = seed * 1664525 + 1013904223;
+  return <u32>((<u64>seed * <u64>below) >> 32);
+}
+
+/** The slow twin's rows. */
+class Twin {
+  constructor(
+    public value: u32,
+    public serial: u32,
+    public localStart: u32,
+    public localEnd: u32,
+    public remoteStart: u32,
+    public remoteEnd: u32,
+    public protocol: u32,
+    public startPort: u32,
+    public endPort: u32,
+  ) {}
+}
+
+function prefix(start: u32, end: u32): u32 {
+  return start == end ? 32 : clz<u32>(start ^ end);
+}
+
+function specificity(t: Twin): u32 {
+  const l = prefix(t.localStart, t.localEnd);
+  const r = prefix(t.remoteStart, t.remoteEnd);
+  return ((l + r) << 16) | (l << 8) | (t.protocol ? 4 : 0) | (t.startPort == 0 && t.endPort == 65535 ? 0 : 1);
+}
+
+function slow(rows: Twin[], source: u32, destination: u32, protocol: u32, destinationPort: u32): u32 {
+  let best = -1;
+  for (let i = 0; i < rows.length; i++) {
+    const t = rows[i];
+    if (source < t.localStart || source > t.localEnd || destination < t.remoteStart || destination > t.remoteEnd)
+      continue;
+    if (t.protocol != 0 && t.protocol != protocol) continue;
+    const any = t.startPort == 0 && t.endPort == 65535;
+    if (!any && (destinationPort == PORT_NONE || destinationPort < t.startPort || destinationPort > t.endPort))
+      continue;
+    if (best >= 0) {
+      const a = specificity(rows[best]);
+      const b = specificity(t);
+      if (a > b || (a == b && rows[best].serial > t.serial)) continue;
+    }
+    best = i;
+  }
+  return best < 0 ? SELECTOR_TABLE_NONE : rows[best].value;
+}
+
+describe("selector table", () => {
+  it("finds the most specific, then the newest", () => {
+    reset(64);
+    write(local, 0x0a010000, 0x0a01ffff);
+    write(remote, 0x0a020000, 0x0a02ffff);
+    expect(selectorTableInsert(local, 1, remote, 1, 1)).toBe(true);
+    expect(find(0x0a010001, 0x0a020001)).toBe(1);
+    expect(find(0x0a010001, 0x0a030001)).toBe(SELECTOR_TABLE_NONE);
+    selectorTableInsert(local, 1, remote, 1, 2);
+    expect(find(0x0a010001, 0x0a020001)).toBe(2, "newest");
+    write(remote, 0x0a020001, 0x0a020001);
+    selectorTableInsert(local, 1, remote, 1, 3);
+    expect(find(0x0a010001, 0x0a020001)).toBe(3, "a host before a network");
+    expect(find(0x0a010001, 0x0a020002)).toBe(2);
+    expect(selectorTableRemove(3)).toBe(1);
+    expect(selectorTableRemove(2)).toBe(1);
+    expect(selectorTableRemove(2)).toBe(0);
+    expect(find(0x0a010001, 0x0a020001)).toBe(1, "the old one is there again");
+    expect(selectorTableFree()).toBe(63);
+  });
+
+  it("reads addresses and packets alike", () => {
+    reset(64);
+    write(local, 0x0a010000, 0x0a01ffff);
+    write(remote, 0x0a020000, 0x0a02ffff, 17, 53, 53);
+    selectorTableInsert(local, 1, remote, 1, 9);
+    ipv4Emit(packet, 28, 17, 0x0a010005, 0x0a020005, 64, 0, false, 0);
+    storeBE16(packet + 20, 1234);
+    storeBE16(packet + 22, 53);
+    expect(selectorTableLookupPacket(packet, 28)).toBe(9);
+    expect(selectorTableLookup(packet + 12, packet + 16, 17, 1234, 53)).toBe(9);
+    expect(selectorTableLookup(packet + 12, packet + 16, 6, 1234, 53)).toBe(SELECTOR_TABLE_NONE);
+    storeBE16(packet + 22, 54);
+    expect(selectorTableLookupPacket(packet, 28)).toBe(SELECTOR_TABLE_NONE);
+    storeBE16(packet + 22, 53);
+    storeBE16(packet + 6, 5);
+    expect(selectorTableLookupPacket(packet, 28)).toBe(SELECTOR_TABLE_NONE, "a later fragment shows no port");
+  });
+
+  it("pairs several selectors, all or none of them", () => {
+    reset(6);
+    write(local, 1, 5);
+    write(local + SELECTOR_OCTETS, 8, 8);
+    write(remote, 0x100, 0x1ff);
+    write(remote + SELECTOR_OCTETS, 0x300, 0x3fe);
+    expect(selectorTableInsert(local, 2, remote, 2, 4)).toBe(true);
+    expect(selectorTableFree()).toBe(2);
+    expect(find(3, 0x3fe)).toBe(4);
+    expect(find(8, 0x180)).toBe(4);
+    expect(find(6, 0x180)).toBe(SELECTOR_TABLE_NONE);
+    expect(find(3, 0x3ff)).toBe(SELECTOR_TABLE_NONE);
+    expect(selectorTableInsert(local, 2, remote, 2, 5)).toBe(false, "room for two of four");
+    expect(selectorTableFree()).toBe(2);
+    expect(selectorTableRemove(4)).toBe(4);
+    expect(find(3, 0x3fe)).toBe(SELECTOR_TABLE_NONE);
+    write(local, 5, 1);
+    expect(selectorTableInsert(local, 1, remote, 1, 5)).toBe(false, "ends before it starts");
+    write(local, 1, 5, 6);
+    write(remote, 1, 5, 17);
+    expect(selectorTableInsert(local, 1, remote, 1, 5)).toBe(false, "no packet is TCP and UDP");
+  });
+
+  it("opaque ports match only packets without ports", () => {
+    write(local, 0, 0xffffffff, 0, 65535, 0);
+    write(remote, 0, 0xffffffff);
+    expect(selectorValid(local)).toBe(true);
+    expect(selectorsAdmit(local, 1, remote, 1, flow(1, 2, 50, PORT_NONE, PORT_NONE))).toBe(true);
+    expect(selectorsAdmit(local, 1, remote, 1, flow(1, 2, 17, 5, 5))).toBe(false);
+    write(local, 0, 0xffffffff, 0, 9, 8);
+    expect(selectorValid(local)).toBe(false);
+    store<u8>(local, 5);
+    expect(selectorValid(local)).toBe(false, "no such family");
+  });
+
+  it("agrees with the slow twin over 4000 random steps", () => {
+    reset(512);
+    const rows: Twin[] = [];
+    let serial: u32 = 0;
+    let wrong = 0;
+    let hits = 0;
+    for (let step = 0; step < 4000; step++) {
+      const action = random(10);
+      if (action == 0 && rows.length < 400) {
+        // Small numbers, so that ranges overlap; prefixes and odd ranges.
+        const value = random(64);
+        const localLength = random(5);
+        const localStart = random(32) & ~((1 << localLength) - 1);
+        const localEnd = localStart + (1 << localLength) - 1 - (random(4) == 0 && localLength > 0 ? 1 : 0);
+        const remoteLength = random(5);
+        const remoteStart = random(32) & ~((1 << remoteLength) - 1);
+        const remoteEnd = remoteStart + (1 << remoteLength) - 1;
+        const protocol: u32 = random(2) ? 0 : 17;
+        const ported = random(3) == 0;
+        const startPort: u32 = ported ? random(4) : 0;
+        const endPort: u32 = ported ? startPort + random(4) : 65535;
+        write(local, localStart, localEnd, protocol);
+        write(remote, remoteStart, remoteEnd, protocol, startPort, endPort);
+        serial += 1;
+        if (selectorTableInsert(local, 1, remote, 1, value)) {
+          rows.push(
+            new Twin(value, serial, localStart, localEnd, remoteStart, remoteEnd, protocol, startPort, endPort),
+          );
+        } else wrong += 1;
+      } else if (action == 1 && random(3) == 0) {
+        const value = random(64);
+        let expected: u32 = 0;
+        for (let i = rows.length - 1; i >= 0; i--) {
+          if (rows[i].value == value) {
+            rows.splice(i, 1);
+            expected += 1;
+          }
+        }
+        if (selectorTableRemove(value) != expected) wrong += 1;
+      } else {
+        const source = random(40);
+        const destination = random(40);
+        const protocol: u32 = random(2) ? 17 : 6;
+        const port: u32 = random(4) == 0 ? PORT_NONE : random(8);
+        const expected = slow(rows, source, destination, protocol, port);
+        if (expected != SELECTOR_TABLE_NONE) hits += 1;
+        if (find(source, destination, protocol, 1, port) != expected) wrong += 1;
+        if (find(source, destination, protocol, 1, port) != expected) wrong += 1;
+      }
+    }
+    expect(wrong).toBe(0);
+    expect(hits).toBeGreaterThan(500);
+    expect(selectorTableFree()).toBe(512 - rows.length);
+  });
+
+  it("knows IPv6 prefixes as well", () => {
+    reset(16);
+    memory.fill(local, 0, SELECTOR_OCTETS);
+    store<u8>(local, 6);
+    store<u16>(local + 4, 65535);
+    memory.copy(remote, local, SELECTOR_OCTETS);
+    storeBE32(local + 8, 0x20010db8);
+    storeBE32(local + 24, 0x20010db8);
+    memory.fill(local + 28, 0xff, 12);
+    storeBE32(remote + 8, 0x20010db9);
+    storeBE32(remote + 20, 5);
+    storeBE32(remote + 24, 0x20010db9);
+    storeBE32(remote + 36, 5);
+    expect(selectorTableInsert(local, 1, remote, 1, 6)).toBe(true);
+    const f = flow(0, 0, 17, 1, 2);
+    f.kind = flowKind(6, 17);
+    f.sourceHigh = 0x20010db8deadbeef;
+    f.sourceLow = 0x12345;
+    f.destinationHigh = 0x20010db900000000;
+    f.destinationLow = 5;
+    expect(selectorTableLookupFlow(f)).toBe(6);
+    f.destinationLow = 6;
+    expect(selectorTableLookupFlow(f)).toBe(SELECTOR_TABLE_NONE);
+  });
+});
