@@ -8,6 +8,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { setFlagsFromString } from "node:v8";
 
 export type Build = "relaxed" | "simd" | "base";
 
@@ -162,6 +163,8 @@ export function loadImage(name: string, options: { directory?: string; force?: B
   const directory = options.directory ?? BUILD_DIRECTORY;
   const builds = options.force ? [options.force] : DEFAULT_BUILDS;
   if (options.force && !BUILDS.includes(options.force)) throw new ImageError(`${options.force}: no such build`);
+  // An option of Node's engine, to be set before the first such module is compiled; workers that start later have it too.
+  if (options.force === "relaxed") setFlagsFromString("--experimental-wasm-relaxed-simd");
   const paths = name.endsWith(".wasm") ? [name] : builds.map((build) => join(directory, `${name}.${build}.wasm`));
   let refused = "";
   for (const path of paths) {
@@ -178,6 +181,6 @@ export function loadImage(name: string, options: { directory?: string; force?: B
     return image;
   }
   throw new ImageError(
-    `${name}: no image ${paths.map((path) => basename(path)).join(" or ")} in ${directory}${refused}`,
+    `${name}: no image ${paths.map((path) => basename(path)).join(" or ")} in ${directory}${refused}; \`npm run build\` makes them`,
   );
 }
