@@ -3,7 +3,9 @@ import { compile, type Configuration } from "./compile.ts";
 import { type ConfigurationError, parseFile, parseText, type Section } from "./parser.ts";
 import { markTemplates, readSection, ROOT } from "./schema.ts";
 
-export type Loaded = { configuration: Configuration } | { errors: ConfigurationError[] };
+export type Loaded =
+  | { configuration: Configuration; warnings: ConfigurationError[] }
+  | { errors: ConfigurationError[] };
 
 /** Reads and checks a file. */
 export function loadConfiguration(path: string): Loaded {
@@ -20,9 +22,8 @@ function finish({ root, errors }: { root: Section; errors: ConfigurationError[] 
   markTemplates(root);
   const values = readSection(root, ROOT, errors);
   const { configuration, errors: more } = compile(values);
-  // An unread value is reported once, by its own error.
-  const all = [...errors, ...more];
-  return all.length > 0 ? { errors: all.sort((a, b) => a.line - b.line) } : { configuration };
+  const all = [...errors, ...more].sort((a, b) => a.line - b.line);
+  return all.some((error) => !error.warning) ? { errors: all } : { configuration, warnings: all };
 }
 
 /** `net.conf:12: unknown setting 'remote_adrs' in section 'connections.gw' (did you mean 'remote_addrs'?)` */

@@ -27,6 +27,8 @@ export interface ConfigurationError extends Place {
   message: string;
   /** The valid word that is nearest to it, if one is near. */
   nearest?: string;
+  /** Said, but no reason to refuse the configuration. */
+  warning?: boolean;
 }
 
 export interface Setting extends Place {

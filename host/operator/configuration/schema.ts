@@ -257,6 +257,8 @@ function unknownSection(section: Section, schema: SectionSchema, path: string): 
     ...(schema.sectionPatterns ?? []).map(({ example }) => example),
   ];
   const near = nearest(section.name, valid);
+  // swanctl leaves other names at top level for templates that nothing has to refer to.
+  if (path === "" && !near) return { ...place, message: `section '${section.name}' is used by nothing`, warning: true };
   return {
     ...place,
     message: `unknown section '${section.name}'${inSection(path)}`,
