@@ -128,7 +128,9 @@ export class IkeSa {
   kePeerLength: u32;
   initSentLength: u32;
   initReceivedLength: u32;
+  /** 0 until the first rekey is due; see life.ts. */
   lifeStage: u32;
+  lifeEnd: u64;
 }
 
 const AT_SUITE: usize = (offsetof<IkeSa>() + 7) & ~7;

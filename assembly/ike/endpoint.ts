@@ -1,0 +1,538 @@
+/**
+ * The IKE endpoint (RFC 7296): many peers on one core, sans I/O.
+ *
+ * What the world did comes in by handle*, what the board must do goes out by ikePollEvent and by frames on the ports
+ * UNPROTECTED, SECURE_ELEMENT and MANAGEMENT; time is the NOW register. The walk of a datagram:
+ *
+ *   1 path.ts takes IP, UDP and marker off            2 header, version, and whose IKE_SA it is, by our own SPI
+ *   3 the chain of payloads is validated as a whole   4 duplicates are answered from memory (window.ts)
+ *   5 SK is verified and decrypted (sk.ts), its chain validated   6 the exchange's own file goes on
+ *
+ * Refuses IKEv1, fragments of messages (RFC 7383), and IPv6 as the outer protocol.
+ */
+import {
+  DROP_IKE_AUTHENTICATION,
+  DROP_IKE_MALFORMED,
+  DROP_IKE_MESSAGE_ID,
+  DROP_IKE_STATE,
+  DROP_IKE_UNKNOWN_SPI,
+  DROP_IKE_VERSION,
+  DROP_SECURE_ELEMENT_MALFORMED,
+  DROP_SECURE_ELEMENT_STALE,
+} from "../abi/drop";
+import { CHILD_STATE_FREE, CHILD_STATE_INSTALLING, IKE_STATE_CONNECTING, IKE_STATE_DELETING } from "../abi/management";
+import { DIRECTION_INBOUND } from "../abi/message";
+import { PSA_DESTROY_KEY, PSA_FIELDS, PSA_GENERATE_KEY, PSA_KEY, PSA_OP, PSA_STATUS, PSA_SUCCESS, PSA_TRANSACTION } from "../abi/psa";
+import { TRACE_IKE_RECEIVED, TRACE_MASK_IKE } from "../abi/trace";
+import { Frame, frameAddress } from "../bus/frame";
+import { consume, drop } from "../bus/port";
+import { deadlineNext, deadlineSet, deadlineTake, deadlinesReset } from "../rt/deadlines";
+import { now } from "../rt/registers";
+import { zeroize } from "../rt/bytes";
+import { trace } from "../rt/trace";
+import {
+  EXCHANGE_CREATE_CHILD_SA,
+  EXCHANGE_IKE_AUTH,
+  EXCHANGE_IKE_SA_INIT,
+  EXCHANGE_INFORMATIONAL,
+  IKE_FLAG_INITIATOR,
+  IKE_FLAG_RESPONSE,
+  IKE_NEXT_PAYLOAD,
+  IKE_HEADER,
+  IKE_SPI_I,
+  IKE_SPI_R,
+  IKE_VERSION,
+  PAYLOAD_SA,
+  PAYLOAD_SK,
+  PAYLOAD_HEADER,
+  WALK_CRITICAL,
+  WALK_OK,
+  ikeCheck,
+  ikeExchange,
+  ikeFlags,
+  ikeMessageId,
+  messageBegin,
+  messageEnd,
+  payloadBody,
+  payloadFind,
+  payloadLength,
+  payloadsClear,
+  payloadsCritical,
+  payloadsWalk,
+} from "../wire/ike_message";
+import { NOTIFY_INVALID_MAJOR_VERSION, NOTIFY_INVALID_SYNTAX, NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD, notifyWrite } from "../wire/ike_payload/notify";
+import { PROPOSAL_PROTOCOL, PROTOCOL_ID_IKE, saCheck } from "../wire/ike_payload/sa";
+import { CHILD_EVENT_INSTALL_IN, CHILD_EVENT_INSTALL_OUT, ChildSa, childByLink, childConfig, childSaAt, childSasReset } from "./child_sa";
+import { CHILD_CONFIGS_MAX, childConfigAt, connectionAt, connectionsReset } from "./connection";
+import { eventNext, eventsReset } from "./event";
+import { authChild, authCompare, authFinish, authReceive, authRefused, authRequest, authRespond, authResponse } from "./exchange/ike_auth";
+import {
+  createChildInstalled,
+  createChildReceive,
+  createChildRefused,
+  createChildResponderSecret,
+  createChildResponderShare,
+  createChildRespond,
+  createChildResponse,
+  createChildSecret,
+  createChildShare,
+} from "./exchange/create_child_sa";
+import { initRequest, initResponderSecret, initResponderShare, initResponse, initSecret, initShare } from "./exchange/ike_sa_init";
+import { informationalReceive, informationalResponse } from "./exchange/informational";
+import { rekeyReceive, rekeyResponderSecret, rekeyResponderShare, rekeyResponse, rekeySecret, rekeyShare } from "./exchange/rekey_ike_sa";
+import {
+  IN_AUTH_INSTALL,
+  IN_AUTH_SIGN,
+  IN_AUTH_VERIFY,
+  IN_CHILD_AGREE,
+  IN_CHILD_INSTALL,
+  IN_CHILD_KEY,
+  IN_INIT_AGREE,
+  IN_INIT_KEY,
+  IN_NONE,
+  IN_REKEY_AGREE,
+  IN_REKEY_KEY,
+  IkeSa,
+  NAT_REMOTE,
+  OUT_AUTH_SIGN,
+  OUT_AUTH_VERIFY,
+  OUT_CHILD_AGREE,
+  OUT_CHILD_KEY,
+  OUT_INIT,
+  OUT_INIT_AGREE,
+  OUT_INIT_KEY,
+  OUT_NONE,
+  OUT_REKEY,
+  OUT_REKEY_AGREE,
+  OUT_REKEY_KEY,
+  WANT_DELETE,
+  WANT_LIVENESS,
+  WANT_REKEY,
+  ikeFind,
+  ikePeerSpi,
+  ikeSaAt,
+  ikeSasReset,
+} from "./ike_sa";
+import { jobDestroy, jobEnd, jobFind, jobsFlush, jobsReset, jobsWaiting } from "./job";
+import {
+  CAUSE_DEAD,
+  CAUSE_FAILED,
+  CAUSE_LOCAL,
+  LIFE_REPLACED,
+  childDelete,
+  childRekey,
+  childUp,
+  ikeDown,
+  ikeFail,
+  initiateChild,
+  proceed,
+} from "./life";
+import { managementHandle, managementReset, managementSettle } from "./operator";
+import { pathLocal, pathLocalPort, pathPull, pathRemote, pathRemotePort, pathSend } from "./path";
+import { reportAlert, text } from "./report";
+import { SECOND, childSaCapacity, ikeSaCapacity, settingsReset } from "./settings";
+import { skContent, skContentLength, skOpen } from "./sk";
+import { TIMERS_PER_SA, TIMER_CHILD_REKEY, TIMER_EXPIRE, TIMER_LIFE, TIMER_LIVENESS, TIMER_RETRANSMIT, timerCount, timerSa } from "./timer";
+import { requestRepeat, responseBegin, responseRepeat, responseSend } from "./window";
+
+const small: usize = memory.data(64, 8);
+
+/** Builds all tables from CONFIG; false when CONFIG is malformed or RAM too small. The DRBG is seeded before. */
+export function ikeReset(): bool {
+  if (!settingsReset()) return false;
+  eventsReset();
+  managementReset();
+  return connectionsReset() && ikeSasReset() && childSasReset() && jobsReset() && deadlinesReset(timerCount());
+}
+
+/** A whole IPv4 packet to UDP 500 or 4500, the marker still there. Takes the frame. */
+export function handleDatagram(frame: Frame): void {
+  if (!pathPull(frame)) return;
+  const p = frame.start;
+  if (!ikeCheck(p, frame.length)) return drop(frame, DROP_IKE_MALFORMED);
+  trace(TRACE_MASK_IKE, TRACE_IKE_RECEIVED, ikeExchange(p), ikeMessageId(p), ikeFlags(p), frame.length);
+  const major = <u32>load<u8>(p, IKE_VERSION) >> 4;
+  const flags = ikeFlags(p);
+  if (major != 2) {
+    // RFC 7296 2.5: a request of a higher version is told ours, without protection.
+    if (major > 2 && (flags & IKE_FLAG_RESPONSE) == 0) {
+      notifyPlain(p, NOTIFY_INVALID_MAJOR_VERSION, 0);
+    }
+    return drop(frame, DROP_IKE_VERSION);
+  }
+  const spiR = load<u64>(p, IKE_SPI_R);
+  const exchange = ikeExchange(p);
+  if (exchange == EXCHANGE_IKE_SA_INIT && spiR == 0 && (flags & (IKE_FLAG_RESPONSE | IKE_FLAG_INITIATOR)) == IKE_FLAG_INITIATOR) {
+    const walk = walkOuter(frame);
+    if (walk == WALK_CRITICAL) notifyPlain(p, NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD, payloadsCritical());
+    if (walk != WALK_OK) return drop(frame, DROP_IKE_MALFORMED);
+    initRequest(frame);
+    return;
+  }
+  const fromInitiator = (flags & IKE_FLAG_INITIATOR) != 0;
+  const sa = ikeFind(fromInitiator ? spiR : load<u64>(p, IKE_SPI_I));
+  if (!sa || (sa.initiator != 0) == fromInitiator) return drop(frame, DROP_IKE_UNKNOWN_SPI);
+  const peerSpi = fromInitiator ? load<u64>(p, IKE_SPI_I) : spiR;
+  if (ikePeerSpi(sa) != peerSpi && !(sa.outStep == OUT_INIT && sa.state == IKE_STATE_CONNECTING)) return drop(frame, DROP_IKE_UNKNOWN_SPI);
+  if ((flags & IKE_FLAG_RESPONSE) != 0) response(sa, frame);
+  else request(sa, frame);
+}
+
+function walkOuter(frame: Frame): u32 {
+  payloadsClear();
+  return payloadsWalk(<u32>load<u8>(frame.start, IKE_NEXT_PAYLOAD), frame.start + IKE_HEADER, frame.start + frame.length);
+}
+
+/** Answers outside of any IKE_SA with one notify; `payload` is its one octet of data, 0 none. */
+function notifyPlain(p: usize, type: u32, payload: u32): void {
+  const flags = IKE_FLAG_RESPONSE | ((ikeFlags(p) & IKE_FLAG_INITIATOR) ^ IKE_FLAG_INITIATOR);
+  const w = messageBegin(small, 60, load<u64>(p, IKE_SPI_I), load<u64>(p, IKE_SPI_R), ikeExchange(p), flags, ikeMessageId(p));
+  store<u8>(small, <u8>payload, 62);
+  notifyWrite(w, type, small + 62, payload != 0 ? 1 : 0);
+  pathSend(small, messageEnd(w), pathLocal, pathLocalPort, pathRemote, pathRemotePort);
+}
+
+let openResult: u32 = 0;
+
+/** Validates, verifies and decrypts a protected message; false: the frame is gone. openResult tells of its inside. */
+function open(sa: IkeSa, frame: Frame): bool {
+  const walk = walkOuter(frame);
+  const i = payloadFind(PAYLOAD_SK);
+  if (walk != WALK_OK || i != 0) {
+    drop(frame, DROP_IKE_MALFORMED);
+    return false;
+  }
+  const body = payloadBody(0);
+  if (!skOpen(sa, frame.start, body, payloadLength(0))) {
+    drop(frame, DROP_IKE_AUTHENTICATION);
+    return false;
+  }
+  frame.scratch0 = <u32>load<u8>(body - PAYLOAD_HEADER);
+  frame.scratch1 = <u32>skContent;
+  frame.scratch2 = skContentLength;
+  payloadsClear();
+  openResult = payloadsWalk(frame.scratch0, skContent, skContent + skContentLength);
+  sa.lastHeard = now();
+  return true;
+}
+
+/** RFC 7296 2.23: an authenticated, new message may move a peer that is behind a NAT, and one that floats its port. */
+function follow(sa: IkeSa): void {
+  if (sa.remote == pathRemote && sa.remotePort == pathRemotePort && sa.local == pathLocal && sa.localPort == pathLocalPort) return;
+  const floats = sa.state == IKE_STATE_CONNECTING && sa.initiator == 0;
+  if (!floats && (sa.nat & NAT_REMOTE) == 0) return;
+  if (sa.local != pathLocal) return;
+  sa.remote = pathRemote;
+  sa.remotePort = pathRemotePort;
+  sa.localPort = pathLocalPort;
+}
+
+function request(sa: IkeSa, frame: Frame): void {
+  const p = frame.start;
+  const id = ikeMessageId(p);
+  const exchange = ikeExchange(p);
+  // Twice: the response that is retained, or is being made (RFC 7296 2.1).
+  if (id + 1 == sa.inId) {
+    responseRepeat(sa);
+    return consume(frame);
+  }
+  if (id != sa.inId || exchange == EXCHANGE_IKE_SA_INIT) return drop(frame, DROP_IKE_MESSAGE_ID);
+  if (sa.inStep == IN_INIT_AGREE && sa.state == IKE_STATE_CONNECTING) {
+    // The keys are not there yet: wait for them with the message, once.
+    if (sa.held != 0 || exchange != EXCHANGE_IKE_AUTH) return consume(frame);
+    frame.scratch3 = pathRemotePort;
+    frame.scratch4 = <u64>pathRemote | (<u64>pathLocalPort << 32);
+    sa.held = frameAddress(frame);
+    return;
+  }
+  if (sa.inStep != IN_NONE) return consume(frame);
+  if (sa.state == IKE_STATE_CONNECTING && (sa.initiator != 0 || exchange != EXCHANGE_IKE_AUTH)) return drop(frame, DROP_IKE_STATE);
+  if (sa.state != IKE_STATE_CONNECTING && exchange == EXCHANGE_IKE_AUTH) return drop(frame, DROP_IKE_STATE);
+  if (!open(sa, frame)) return;
+  follow(sa);
+  if (openResult != WALK_OK) {
+    const w = responseBegin(sa, exchange);
+    store<u8>(small, <u8>payloadsCritical());
+    if (openResult == WALK_CRITICAL) notifyWrite(w, NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD, small, 1);
+    else notifyWrite(w, NOTIFY_INVALID_SYNTAX, 0, 0);
+    responseSend(sa, w);
+    consume(frame);
+    if (sa.state == IKE_STATE_CONNECTING) ikeDown(sa, CAUSE_LOCAL, true);
+    return;
+  }
+  if (exchange == EXCHANGE_IKE_AUTH) authReceive(sa, frame);
+  else if (exchange == EXCHANGE_INFORMATIONAL) informationalReceive(sa, frame);
+  else if (exchange == EXCHANGE_CREATE_CHILD_SA) {
+    if (namesIkeSa()) rekeyReceive(sa, frame);
+    else createChildReceive(sa, frame);
+  } else drop(frame, DROP_IKE_STATE);
+}
+
+/** True when the SA payload in hand proposes an IKE_SA. */
+function namesIkeSa(): bool {
+  const i = payloadFind(PAYLOAD_SA);
+  if (i < 0) return false;
+  const body = payloadBody(<u32>i);
+  return saCheck(body, payloadLength(<u32>i)) && <u32>load<u8>(body, PROPOSAL_PROTOCOL) == PROTOCOL_ID_IKE;
+}
+
+function response(sa: IkeSa, frame: Frame): void {
+  const p = frame.start;
+  const exchange = ikeExchange(p);
+  if (sa.outStep == OUT_NONE || ikeMessageId(p) != sa.outId || sa.outTries == 0) return drop(frame, DROP_IKE_MESSAGE_ID);
+  if (exchange == EXCHANGE_IKE_SA_INIT) {
+    if (sa.outStep != OUT_INIT) return drop(frame, DROP_IKE_STATE);
+    if (walkOuter(frame) != WALK_OK) return drop(frame, DROP_IKE_MALFORMED);
+    return initResponse(sa, frame);
+  }
+  if (sa.outStep == OUT_INIT || sa.outStep == OUT_AUTH_VERIFY) return drop(frame, DROP_IKE_STATE);
+  if (!open(sa, frame)) return;
+  follow(sa);
+  if (openResult != WALK_OK) {
+    // Authenticated nonsense: this IKE_SA cannot go on (RFC 7296 2.21.3).
+    consume(frame);
+    reportAlert(sa.connection, null, NOTIFY_INVALID_SYNTAX, text("the peer's response is malformed"));
+    ikeDown(sa, CAUSE_FAILED, false);
+    return;
+  }
+  if (exchange == EXCHANGE_IKE_AUTH) authResponse(sa, frame);
+  else if (exchange == EXCHANGE_INFORMATIONAL) informationalResponse(sa, frame);
+  else if (exchange == EXCHANGE_CREATE_CHILD_SA) {
+    if (sa.outStep == OUT_REKEY) rekeyResponse(sa, frame);
+    else createChildResponse(sa, frame);
+  } else drop(frame, DROP_IKE_STATE);
+}
+
+/** An answer of the secure element. Takes the frame; secrets in it are wiped. */
+export function handleSecureElement(frame: Frame): void {
+  if (frame.length < PSA_FIELDS) return drop(frame, DROP_SECURE_ELEMENT_MALFORMED);
+  const p = frame.start;
+  const op = <u32>load<u16>(p, PSA_OP);
+  const transaction = load<u32>(p, PSA_TRANSACTION);
+  if (transaction == 0 && op == PSA_DESTROY_KEY) return consume(frame);
+  const job = jobFind(transaction, op);
+  const key = load<u32>(p, PSA_KEY);
+  const good = load<i32>(p, PSA_STATUS) == PSA_SUCCESS;
+  if (!job) return stale(frame, op, key, good);
+  const sa = ikeSaAt(job.sa);
+  const out = job.out != 0;
+  const step = job.step;
+  const current = sa.generation == job.saGeneration && (out ? sa.outStep : sa.inStep) == step;
+  jobEnd(job);
+  if (!current) return stale(frame, op, key, good);
+  let value: usize = 0;
+  let length: u32 = 0;
+  if (good) {
+    if (frame.length >= PSA_FIELDS + 2) length = <u32>load<u16>(p, PSA_FIELDS);
+    if (length == 0 || length > frame.length - PSA_FIELDS - 2) length = 0;
+    value = p + PSA_FIELDS + 2;
+  }
+  if (out) dispatchOut(sa, step, key, value, length);
+  else dispatchIn(sa, step, key, value, length);
+  zeroize(p, frame.length);
+  consume(frame);
+}
+
+function stale(frame: Frame, op: u32, key: u32, good: bool): void {
+  if (op == PSA_GENERATE_KEY && good) jobDestroy(key);
+  zeroize(frame.start, frame.length);
+  drop(frame, DROP_SECURE_ELEMENT_STALE);
+}
+
+/** `length` 0: the element could not. */
+function dispatchOut(sa: IkeSa, step: u32, key: u32, value: usize, length: u32): void {
+  switch (step) {
+    case OUT_INIT_KEY:
+      return initShare(sa, key, value, length);
+    case OUT_INIT_AGREE:
+      if (length == 0) return ikeFail(sa, 0, text("the key exchange of IKE_SA_INIT failed"));
+      return initSecret(sa, value, length);
+    case OUT_AUTH_SIGN:
+      if (length == 0) return ikeFail(sa, 0, text("no shared key for this peer"));
+      return authRequest(sa, value, length);
+    case OUT_AUTH_VERIFY:
+      return authFinish(sa, value, length);
+    case OUT_CHILD_KEY:
+      return createChildShare(sa, key, value, length);
+    case OUT_CHILD_AGREE:
+      return createChildSecret(sa, value, length);
+    case OUT_REKEY_KEY:
+      return rekeyShare(sa, key, value, length);
+    case OUT_REKEY_AGREE:
+      return rekeySecret(sa, value, length);
+    default:
+      return;
+  }
+}
+
+function dispatchIn(sa: IkeSa, step: u32, key: u32, value: usize, length: u32): void {
+  switch (step) {
+    case IN_INIT_KEY:
+      return initResponderShare(sa, key, value, length);
+    case IN_INIT_AGREE:
+      if (length == 0) return ikeDown(sa, CAUSE_LOCAL, false);
+      initResponderSecret(sa, value, length);
+      return resume(sa);
+    case IN_AUTH_VERIFY:
+      return authCompare(sa, value, length);
+    case IN_AUTH_SIGN:
+      return authChild(sa, value, length);
+    case IN_CHILD_KEY:
+      return createChildResponderShare(sa, key, value, length);
+    case IN_CHILD_AGREE:
+      return createChildResponderSecret(sa, value, length);
+    case IN_REKEY_KEY:
+      return rekeyResponderShare(sa, key, value, length);
+    case IN_REKEY_AGREE:
+      return rekeyResponderSecret(sa, value, length);
+    default:
+      return;
+  }
+}
+
+/** The message that came before its keys. */
+function resume(sa: IkeSa): void {
+  if (sa.held == 0) return;
+  const frame = changetype<Frame>(sa.held);
+  sa.held = 0;
+  if (!open(sa, frame)) return;
+  sa.remotePort = frame.scratch3;
+  sa.remote = <u32>frame.scratch4;
+  sa.localPort = <u32>(frame.scratch4 >> 32);
+  if (openResult != WALK_OK) return drop(frame, DROP_IKE_MALFORMED);
+  authReceive(sa, frame);
+}
+
+/** A board stored, or with `refused` (REFUSED_*) did not store, one SA of a CHILD_SA. */
+export function handleInstalled(link: u32, spi: u32, direction: u32, refused: u32): void {
+  const child = childByLink(link);
+  if (!child || child.waiting == 0) return;
+  const inbound = direction == DIRECTION_INBOUND;
+  if (spi != (inbound ? child.spiIn : child.spiOut)) return;
+  child.waiting &= ~(inbound ? CHILD_EVENT_INSTALL_IN : CHILD_EVENT_INSTALL_OUT);
+  if (refused != 0) child.refused = refused;
+  if (child.state != CHILD_STATE_INSTALLING) return;
+  if (child.waiting == 0 || child.refused != 0) settled(child);
+}
+
+function settled(child: ChildSa): void {
+  const sa = ikeSaAt(<u32>child.sa);
+  const refused = child.refused != 0;
+  child.waiting = 0;
+  if (refused) reportAlert(sa.connection, childConfig(child), 0, text("no IPsec board took the CHILD_SA"));
+  if (sa.inChild == <i32>child.link && child.initiator == 0) {
+    const first = sa.inStep == IN_AUTH_INSTALL;
+    if (sa.inStep != IN_CHILD_INSTALL && !first) return;
+    if (refused) {
+      if (first) authRefused(sa, child);
+      else createChildRefused(sa, child);
+      return;
+    }
+    childUp(child);
+    if (first) authRespond(sa, child, 0);
+    else createChildRespond(sa, child);
+    return;
+  }
+  childUp(child);
+  if (refused) childDelete(child);
+  else createChildInstalled(child);
+}
+
+/** A board's SA nears a limit (EXPIRING_*): rekey it. */
+export function handleExpiring(link: u32, spi: u32, cause: u32): void {
+  const child = childByLink(link);
+  if (child && (spi == child.spiIn || spi == child.spiOut)) childRekey(child);
+}
+
+/** Traffic for a configured child that has no SA. */
+export function handleAcquire(childConfigIndex: u32): void {
+  if (childConfigIndex < CHILD_CONFIGS_MAX) initiateChild(childConfigAt(childConfigIndex));
+}
+
+/** The CHILD_SA's board is gone and it could not be placed again: a new one must replace it. */
+export function handleSaLost(link: u32): void {
+  const child = childByLink(link);
+  if (child) childRekey(child);
+}
+
+/** Where a CHILD_SA is, for MANAGEMENT_LIST_SAS. */
+export function setChildPlacement(link: u32, slot: u32, generation: u32): void {
+  if (link >= childSaCapacity) return;
+  const child = childSaAt(link);
+  if (child.state == CHILD_STATE_FREE) return;
+  child.placed = 1;
+  child.slot = slot;
+  child.boardGeneration = generation;
+}
+
+/** A command of the operator's. Takes the frame; what it does not know it answers with RESULT_UNSUPPORTED. */
+export function handleManagement(frame: Frame): void {
+  managementHandle(frame);
+}
+
+/** Once per poll: what is due, and what waits for room. */
+export function handleTimeout(): void {
+  jobsFlush();
+  const time = now();
+  for (let id = deadlineTake(time); id >= 0; id = deadlineTake(time)) due(<u32>id);
+  managementSettle();
+}
+
+/** When handleTimeout is next needed (ns on the NOW scale). */
+export function ikeDeadline(): u64 {
+  return jobsWaiting() ? now() : deadlineNext();
+}
+
+/** The next event record (event.ts), or 0. */
+export function ikePollEvent(): usize {
+  return eventNext();
+}
+
+function due(id: u32): void {
+  const sas = ikeSaCapacity * TIMERS_PER_SA;
+  if (id < sas) return dueSa(ikeSaAt(id / TIMERS_PER_SA), id % TIMERS_PER_SA);
+  if (id < sas + childSaCapacity * 2) {
+    const child = childByLink((id - sas) >> 1);
+    if (!child) return;
+    if (((id - sas) & 1) == TIMER_CHILD_REKEY) childRekey(child);
+    else childDelete(child);
+    return;
+  }
+  initiateChild(childConfigAt(id - sas - childSaCapacity * 2));
+}
+
+function dueSa(sa: IkeSa, kind: u32): void {
+  const c = sa.connection >= 0 ? connectionAt(<u32>sa.connection) : null;
+  if (kind == TIMER_RETRANSMIT) {
+    if (sa.outStep == OUT_NONE || requestRepeat(sa)) return;
+    if (sa.state == IKE_STATE_DELETING) return ikeDown(sa, CAUSE_LOCAL, false);
+    reportAlert(sa.connection, null, 0, text("the peer does not answer"));
+    ikeDown(sa, sa.state == IKE_STATE_CONNECTING ? CAUSE_FAILED : CAUSE_DEAD, false);
+  } else if (kind == TIMER_EXPIRE) {
+    if (sa.state == IKE_STATE_CONNECTING && sa.initiator != 0) return ikeFail(sa, 0, text("the attempt took too long"));
+    if (sa.state == IKE_STATE_CONNECTING || sa.state == IKE_STATE_DELETING) ikeDown(sa, CAUSE_LOCAL, false);
+  } else if (kind == TIMER_LIVENESS) {
+    if (!c || c.dpdDelay == 0 || sa.state == IKE_STATE_DELETING) return;
+    const delay = <u64>c.dpdDelay * SECOND;
+    if (now() - sa.lastHeard >= delay) {
+      if (sa.outStep == OUT_NONE) sa.want |= WANT_LIVENESS;
+      deadlineSet(timerSa(sa.index, TIMER_LIVENESS), now() + delay);
+      proceed(sa);
+    } else {
+      deadlineSet(timerSa(sa.index, TIMER_LIVENESS), sa.lastHeard + delay);
+    }
+  } else if (kind == TIMER_LIFE) {
+    if (!c || sa.lifeStage == LIFE_REPLACED || sa.state == IKE_STATE_DELETING) return;
+    // First the rekey; over_time later, if that did not happen, the end.
+    if (sa.lifeStage == 0) {
+      sa.lifeStage = 1;
+      if (c.overTime != 0) sa.lifeEnd = now() + <u64>c.overTime * SECOND;
+    }
+    if (sa.lifeEnd != 0 && now() >= sa.lifeEnd) sa.want |= WANT_DELETE;
+    else {
+      sa.want |= WANT_REKEY;
+      if (sa.lifeEnd != 0) deadlineSet(timerSa(sa.index, TIMER_LIFE), sa.lifeEnd);
+    }
+    proceed(sa);
+  }
+}

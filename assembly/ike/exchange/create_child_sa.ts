@@ -1,0 +1,391 @@
+/**
+ * CREATE_CHILD_SA for a further or a rekeyed CHILD_SA (RFC 7296 section 1.3.1, 1.3.3, 2.8).
+ *
+ *   HDR, SK { [N(REKEY_SA)], SA, Ni, [KEi], TSi, TSr }  -->
+ *                                       <--  HDR, SK { SA, Nr, [KEr], TSi, TSr | N(error) }
+ *
+ * When both sides rekey at once, the CHILD_SA of the exchange with the lowest of the four nonces goes, deleted by who
+ * made it; the old one is deleted by who made the survivor (2.8.1).
+ */
+import { DROP_IKE_STATE } from "../../abi/drop";
+import {
+  CHILD_STATE_CREATED,
+  CHILD_STATE_DELETING,
+  CHILD_STATE_INSTALLED,
+  CHILD_STATE_REKEYED,
+  CHILD_STATE_REKEYING,
+  EVENT_CHILD_REKEY,
+  EVENT_CHILD_UPDOWN,
+  IKE_STATE_ESTABLISHED,
+} from "../../abi/management";
+import { Frame } from "../../bus/frame";
+import { consume, drop } from "../../bus/port";
+import { drbgGenerate } from "../../crypto/drbg";
+import { deadlineSet } from "../../rt/deadlines";
+import { loadBE16, loadBE32, storeBE16, storeBE32 } from "../../rt/bytes";
+import { now } from "../../rt/registers";
+import { EXCHANGE_CREATE_CHILD_SA, PAYLOAD_KE, PAYLOAD_NONCE } from "../../wire/ike_message";
+import { KE_HEADER, keCheck, keMethod, keWrite } from "../../wire/ike_payload/ke";
+import { nonceCheck, nonceWrite } from "../../wire/ike_payload/nonce";
+import {
+  NOTIFY_CHILD_SA_NOT_FOUND,
+  NOTIFY_INVALID_KE_PAYLOAD,
+  NOTIFY_INVALID_SYNTAX,
+  NOTIFY_NO_ADDITIONAL_SAS,
+  NOTIFY_REKEY_SA,
+  NOTIFY_TEMPORARY_FAILURE,
+  notifyData,
+  notifyDataOctets,
+  notifySpi,
+  notifySpiOctets,
+  notifySpiWrite,
+  notifyType,
+  notifyWrite,
+} from "../../wire/ike_payload/notify";
+import { PROTOCOL_ID_ESP } from "../../wire/ike_payload/sa";
+import { CHILD_WANT_DELETE, ChildSa, childByPeerSpi, childConfig, childMove, childNonce, childPeerNonce, childSaAt, childSuite, childTake } from "../child_sa";
+import { childTransforms } from "../connection";
+import { IN_CHILD_AGREE, IN_CHILD_INSTALL, IN_CHILD_KEY, IkeSa, KE_VALUE_MAX, NONCE_OCTETS, OUT_CHILD, OUT_CHILD_AGREE, OUT_CHILD_KEY, ikeKeOwn, ikeKePeer, ikeSaAt, jitter } from "../ike_sa";
+import { jobAgree, jobDestroy, jobGenerate } from "../job";
+import { childKeys } from "../keymat";
+import { CAUSE_FAILED, CAUSE_LOCAL, childDelete, childDown, childFail, childInstall, proceed } from "../life";
+import { agreed, answerAccept, answerSaWrite, childDefaults, notifyFind, offerChoose, offerRefusal, offerSaWrite, selectorsWrite, sole, soleLength } from "../negotiation";
+import { proposalFirstKe, proposalHasKe } from "../proposal";
+import { reportSa, text } from "../report";
+import { SECOND } from "../settings";
+import { TIMER_CHILD_REKEY, timerChild } from "../timer";
+import { requestAnswered, requestBegin, requestDone, requestSend, responseBegin, responseSend } from "../window";
+
+const scratch: usize = memory.data(8, 8);
+
+/** Asks for a CHILD_SA that is CREATED. */
+export function createChildStart(sa: IkeSa, child: ChildSa): void {
+  const config = childConfig(child);
+  drbgGenerate(childNonce(child), NONCE_OCTETS);
+  childDefaults(child, sa);
+  sa.outChild = <i32>child.link;
+  sa.method = proposalFirstKe(childTransforms(config), config.transformCount);
+  share(sa, child);
+}
+
+function share(sa: IkeSa, child: ChildSa): void {
+  if (sa.method == 0) return buildRequest(sa, child, 0, 0);
+  sa.outStep = OUT_CHILD_KEY;
+  if (!jobGenerate(sa, true, OUT_CHILD_KEY, sa.method)) {
+    sa.outStep = 0;
+    giveUp(sa, child, 0, text("the secure element is not available"));
+  }
+}
+
+/** Replaces a CHILD_SA: a new one is asked for in its name. */
+export function rekeyChildStart(sa: IkeSa, old: ChildSa): void {
+  if (old.state != CHILD_STATE_INSTALLED) return;
+  const child = childTake(sa, old.config, true);
+  if (!child) return later(old);
+  childMove(old, CHILD_STATE_REKEYING);
+  child.rekeys = <i32>old.link;
+  createChildStart(sa, child);
+}
+
+/** Tries a rekey again after a few seconds. */
+function later(old: ChildSa): void {
+  deadlineSet(timerChild(old.link, TIMER_CHILD_REKEY), now() + 3 * SECOND + jitter(10));
+}
+
+/** Our share is here; length 0: it is not. */
+export function createChildShare(sa: IkeSa, key: u32, value: usize, length: u32): void {
+  if (sa.outChild < 0) {
+    // Taken back meanwhile.
+    jobDestroy(key);
+    sa.outStep = 0;
+    return proceed(sa);
+  }
+  const child = childSaAt(<u32>sa.outChild);
+  if (length == 0 || length > KE_VALUE_MAX) {
+    sa.outStep = 0;
+    return giveUp(sa, child, 0, text("the secure element gave no usable key share"));
+  }
+  sa.outKey = key;
+  buildRequest(sa, child, value, length);
+}
+
+function buildRequest(sa: IkeSa, child: ChildSa, ke: usize, keLength: u32): void {
+  const w = requestBegin(sa, EXCHANGE_CREATE_CHILD_SA);
+  if (child.rekeys >= 0) {
+    // The SPI that we expect in inbound packets of the old one (RFC 7296 1.3.3).
+    storeBE32(scratch, childSaAt(<u32>child.rekeys).spiIn);
+    notifySpiWrite(w, PROTOCOL_ID_ESP, scratch, 4, NOTIFY_REKEY_SA, 0, 0);
+  }
+  offerSaWrite(w, child, true);
+  nonceWrite(w, childNonce(child), NONCE_OCTETS);
+  if (keLength != 0) keWrite(w, sa.method, ke, keLength);
+  selectorsWrite(w, child);
+  requestSend(sa, w, OUT_CHILD);
+}
+
+/** The CHILD_SA that we asked for will not be. */
+function giveUp(sa: IkeSa, child: ChildSa, notify: u32, literal: usize): void {
+  const old = child.rekeys >= 0 ? childSaAt(<u32>child.rekeys) : null;
+  childFail(child, notify, literal);
+  if (old) {
+    if (notify == NOTIFY_CHILD_SA_NOT_FOUND) {
+      // RFC 7296 2.25.1: the peer has it no more.
+      childDown(old, CAUSE_FAILED);
+    } else if (old.state == CHILD_STATE_REKEYING) {
+      childMove(old, CHILD_STATE_INSTALLED);
+      later(old);
+    }
+  }
+  proceed(sa);
+}
+
+/** Responder: the request, decrypted. Takes the frame. */
+export function createChildReceive(sa: IkeSa, frame: Frame): void {
+  if (sa.state != IKE_STATE_ESTABLISHED) {
+    // Being rekeyed or deleted (RFC 7296 2.25.2).
+    consume(frame);
+    return refuse(sa, NOTIFY_TEMPORARY_FAILURE, 0);
+  }
+  const notify = notifyFind(NOTIFY_REKEY_SA);
+  let old: ChildSa | null = null;
+  if (notify != 0) {
+    const spi = notifySpiOctets(notify) == 4 ? loadBE32(notifySpi(notify)) : 0;
+    old = childByPeerSpi(sa, spi);
+    if (!old || old.state == CHILD_STATE_DELETING || (old.want & CHILD_WANT_DELETE) != 0) {
+      consume(frame);
+      return refuse(sa, old ? NOTIFY_TEMPORARY_FAILURE : NOTIFY_CHILD_SA_NOT_FOUND, spi);
+    }
+  }
+  const nonce = sole(PAYLOAD_NONCE);
+  const nonceLength = soleLength;
+  const ke = sole(PAYLOAD_KE);
+  const keLength = soleLength;
+  if (nonce == 0 || !nonceCheck(nonce, nonceLength) || (ke != 0 && (!keCheck(ke, keLength) || keLength - KE_HEADER > KE_VALUE_MAX))) {
+    consume(frame);
+    return refuse(sa, NOTIFY_INVALID_SYNTAX, 0);
+  }
+  const child = offerChoose(sa, old ? old.config : -1, true);
+  if (!child) {
+    consume(frame);
+    return refuse(sa, offerRefusal, 0);
+  }
+  drbgGenerate(childNonce(child), NONCE_OCTETS);
+  memory.copy(childPeerNonce(child), nonce, nonceLength);
+  child.peerNonceLength = nonceLength;
+  const method = childSuite(child).ke;
+  if (method != 0 && (ke == 0 || keMethod(ke) != method)) {
+    consume(frame);
+    childDown(child, CAUSE_LOCAL);
+    storeBE16(scratch, method);
+    const w = responseBegin(sa, EXCHANGE_CREATE_CHILD_SA);
+    notifyWrite(w, NOTIFY_INVALID_KE_PAYLOAD, scratch, 2);
+    responseSend(sa, w);
+    return;
+  }
+  if (old) {
+    child.rekeys = <i32>old.link;
+    // Ours is under way: the nonces will tell whose stays.
+    if (old.state == CHILD_STATE_REKEYING && sa.outChild >= 0 && childSaAt(<u32>sa.outChild).rekeys == <i32>old.link) {
+      childSaAt(<u32>sa.outChild).rival = <i32>child.link;
+    }
+  }
+  sa.inChild = <i32>child.link;
+  if (method == 0) {
+    consume(frame);
+    return install(sa, child, 0, 0);
+  }
+  memory.copy(ikeKePeer(sa), ke + KE_HEADER, keLength - KE_HEADER);
+  sa.kePeerLength = keLength - KE_HEADER;
+  consume(frame);
+  sa.inStep = IN_CHILD_KEY;
+  if (!jobGenerate(sa, false, IN_CHILD_KEY, method)) failResponder(sa, child);
+}
+
+function failResponder(sa: IkeSa, child: ChildSa): void {
+  childDown(child, CAUSE_LOCAL);
+  refuse(sa, NOTIFY_TEMPORARY_FAILURE, 0);
+}
+
+/** Answers with one notify; `spi` names the ESP SA that it is about, 0 none. */
+function refuse(sa: IkeSa, type: u32, spi: u32): void {
+  const w = responseBegin(sa, EXCHANGE_CREATE_CHILD_SA);
+  storeBE32(scratch, spi);
+  if (spi != 0) notifySpiWrite(w, PROTOCOL_ID_ESP, scratch, 4, type, 0, 0);
+  else notifyWrite(w, type, 0, 0);
+  responseSend(sa, w);
+}
+
+/** Responder: our share is here. */
+export function createChildResponderShare(sa: IkeSa, key: u32, value: usize, length: u32): void {
+  if (sa.inChild < 0) {
+    jobDestroy(key);
+    return refuse(sa, NOTIFY_TEMPORARY_FAILURE, 0);
+  }
+  const child = childSaAt(<u32>sa.inChild);
+  if (length == 0 || length > KE_VALUE_MAX) return failResponder(sa, child);
+  memory.copy(ikeKeOwn(sa), value, length);
+  sa.keOwnLength = length;
+  sa.inStep = IN_CHILD_AGREE;
+  if (!jobAgree(sa, false, IN_CHILD_AGREE, key, childSuite(child).ke, ikeKePeer(sa), sa.kePeerLength)) failResponder(sa, child);
+}
+
+/** Responder: the shared secret is here. */
+export function createChildResponderSecret(sa: IkeSa, secret: usize, length: u32): void {
+  if (sa.inChild < 0) return refuse(sa, NOTIFY_TEMPORARY_FAILURE, 0);
+  const child = childSaAt(<u32>sa.inChild);
+  if (length == 0 || length > KE_VALUE_MAX) return failResponder(sa, child);
+  install(sa, child, secret, length);
+}
+
+function install(sa: IkeSa, child: ChildSa, secret: usize, length: u32): void {
+  childKeys(child, sa, secret, length);
+  agreed(child);
+  sa.inStep = IN_CHILD_INSTALL;
+  childInstall(child);
+}
+
+/** Responder: the boards have it; now the peer may know. */
+export function createChildRespond(sa: IkeSa, child: ChildSa): void {
+  const w = responseBegin(sa, EXCHANGE_CREATE_CHILD_SA);
+  answerSaWrite(w, child);
+  nonceWrite(w, childNonce(child), NONCE_OCTETS);
+  if (childSuite(child).ke != 0) keWrite(w, childSuite(child).ke, ikeKeOwn(sa), sa.keOwnLength);
+  selectorsWrite(w, child);
+  responseSend(sa, w);
+  const old = child.rekeys >= 0 ? childSaAt(<u32>child.rekeys) : null;
+  reportSa(old ? EVENT_CHILD_REKEY : EVENT_CHILD_UPDOWN, true, sa, child);
+  // The old one stays inbound until the peer deletes it.
+  if (old && old.state == CHILD_STATE_INSTALLED) childMove(old, CHILD_STATE_REKEYED);
+  proceed(sa);
+}
+
+/** Responder: no board took it. */
+export function createChildRefused(sa: IkeSa, child: ChildSa): void {
+  childDown(child, CAUSE_LOCAL);
+  refuse(sa, NOTIFY_NO_ADDITIONAL_SAS, 0);
+}
+
+/** Initiator: the answer, decrypted. Takes the frame. */
+export function createChildResponse(sa: IkeSa, frame: Frame): void {
+  if (sa.outStep != OUT_CHILD) {
+    drop(frame, DROP_IKE_STATE);
+    return;
+  }
+  requestAnswered(sa);
+  if (sa.outChild < 0) {
+    // Taken back meanwhile: the peer will be told by the Delete of its IKE_SA, or forget.
+    consume(frame);
+    jobDestroy(sa.outKey);
+    sa.outKey = 0;
+    requestDone(sa);
+    return proceed(sa);
+  }
+  const child = childSaAt(<u32>sa.outChild);
+  const config = childConfig(child);
+  const key = sa.outKey;
+  sa.outKey = 0;
+  const error = notifyFind(0);
+  if (error != 0) {
+    const type = notifyType(error);
+    const method = notifyDataOctets(error, soleLength) == 2 ? loadBE16(notifyData(error)) : 0;
+    consume(frame);
+    jobDestroy(key);
+    requestDone(sa);
+    if (type == NOTIFY_INVALID_KE_PAYLOAD && method != sa.method && proposalHasKe(childTransforms(config), config.transformCount, method)) {
+      sa.outChild = <i32>child.link;
+      sa.method = method;
+      return share(sa, child);
+    }
+    return giveUp(sa, child, type, text("the peer refused the CHILD_SA"));
+  }
+  const nonce = sole(PAYLOAD_NONCE);
+  const nonceLength = soleLength;
+  const ke = sole(PAYLOAD_KE);
+  const keLength = soleLength;
+  let refusal: u32 = NOTIFY_INVALID_SYNTAX;
+  if (nonce != 0 && nonceCheck(nonce, nonceLength) && (ke == 0 || keCheck(ke, keLength))) refusal = answerAccept(child, true);
+  const method = childSuite(child).ke;
+  if (refusal == 0 && method != 0 && (ke == 0 || keMethod(ke) != method || method != sa.method || key == 0)) refusal = NOTIFY_INVALID_SYNTAX;
+  if (refusal != 0) {
+    consume(frame);
+    jobDestroy(key);
+    requestDone(sa);
+    return giveUp(sa, child, refusal, text("the peer granted what was not offered"));
+  }
+  memory.copy(childPeerNonce(child), nonce, nonceLength);
+  child.peerNonceLength = nonceLength;
+  if (method == 0) {
+    consume(frame);
+    jobDestroy(key);
+    return finish(sa, child, 0, 0);
+  }
+  sa.outStep = OUT_CHILD_AGREE;
+  const posted = jobAgree(sa, true, OUT_CHILD_AGREE, key, method, ke + KE_HEADER, keLength - KE_HEADER);
+  consume(frame);
+  if (!posted) createChildSecret(sa, 0, 0);
+}
+
+/** Initiator: the shared secret is here; length 0: it is not. */
+export function createChildSecret(sa: IkeSa, secret: usize, length: u32): void {
+  if (sa.outChild < 0) {
+    requestDone(sa);
+    return proceed(sa);
+  }
+  const child = childSaAt(<u32>sa.outChild);
+  if (length == 0 || length > KE_VALUE_MAX) {
+    requestDone(sa);
+    return giveUp(sa, child, 0, text("the key exchange of the CHILD_SA failed"));
+  }
+  finish(sa, child, secret, length);
+}
+
+function finish(sa: IkeSa, child: ChildSa, secret: usize, length: u32): void {
+  childKeys(child, sa, secret, length);
+  agreed(child);
+  requestDone(sa);
+  childInstall(child);
+  proceed(sa);
+}
+
+/** The lower of a CHILD_SA's two nonces. */
+let lowestLength: u32 = 0;
+function lowest(child: ChildSa): usize {
+  const ours = childNonce(child);
+  const theirs = childPeerNonce(child);
+  if (compare(ours, NONCE_OCTETS, theirs, child.peerNonceLength) <= 0) {
+    lowestLength = NONCE_OCTETS;
+    return ours;
+  }
+  lowestLength = child.peerNonceLength;
+  return theirs;
+}
+
+function compare(a: usize, aLength: u32, b: usize, bLength: u32): i32 {
+  const difference = memory.compare(a, b, min<u32>(aLength, bLength));
+  return difference != 0 ? difference : <i32>aLength - <i32>bLength;
+}
+
+/** Initiator: the boards have it. The old one, or the loser of two rekeys, is deleted. */
+export function createChildInstalled(child: ChildSa): void {
+  const sa = ikeSaAt(<u32>child.sa);
+  const old = child.rekeys >= 0 ? childSaAt(<u32>child.rekeys) : null;
+  if (!old) {
+    reportSa(EVENT_CHILD_UPDOWN, true, sa, child);
+    return proceed(sa);
+  }
+  reportSa(EVENT_CHILD_REKEY, true, sa, child);
+  if (old.state != CHILD_STATE_DELETING && old.state != CHILD_STATE_REKEYED) childMove(old, CHILD_STATE_REKEYED);
+  if (child.rival >= 0) {
+    const rival = childSaAt(<u32>child.rival);
+    const a = lowest(child);
+    const aLength = lowestLength;
+    const b = lowest(rival);
+    if (rival.state != CHILD_STATE_CREATED && compare(a, aLength, b, lowestLength) < 0) {
+      // Ours has the lowest nonce: it is redundant, and the peer deletes the old one.
+      childMove(child, CHILD_STATE_REKEYED);
+      child.want = CHILD_WANT_DELETE;
+      return proceed(sa);
+    }
+  }
+  childDelete(old);
+}

@@ -1,0 +1,336 @@
+/**
+ * IKE_SA_INIT (RFC 7296 section 1.2): algorithms, nonces and Diffie-Hellman; COOKIE (2.6), INVALID_KE_PAYLOAD (1.2), NAT
+ * detection (2.23).
+ *
+ *   HDR, [N(COOKIE)], SAi1, KEi, Ni, N(NAT_DETECTION_*)  -->
+ *                                                       <--  HDR, SAr1, KEr, Nr, N(NAT_DETECTION_*)
+ *
+ * Nothing is authenticated yet: an error answer ends an attempt, which start_action then repeats. Refuses to ask for
+ * cookies itself; a flood of first messages is bounded by the table's share (ike_sa.ts).
+ */
+import { DROP_IKE_MALFORMED, DROP_IKE_NO_CONNECTION, DROP_IKE_STATE, DROP_IKE_TABLE_FULL } from "../../abi/drop";
+import { drbgGenerate } from "../../crypto/drbg";
+import { Frame } from "../../bus/frame";
+import { consume, drop } from "../../bus/port";
+import { deadlineSet } from "../../rt/deadlines";
+import { loadBE16, storeBE16 } from "../../rt/bytes";
+import { now } from "../../rt/registers";
+import {
+  EXCHANGE_IKE_SA_INIT,
+  IKE_FLAG_RESPONSE,
+  IKE_SPI_I,
+  IKE_SPI_R,
+  PAYLOAD_KE,
+  PAYLOAD_NONCE,
+  PAYLOAD_SA,
+  ikeExchange,
+  ikeMessageId,
+  messageBegin,
+  messageEnd,
+} from "../../wire/ike_message";
+import { KE_HEADER, keCheck, keMethod, keWrite } from "../../wire/ike_payload/ke";
+import { nonceCheck, nonceWrite } from "../../wire/ike_payload/nonce";
+import {
+  NOTIFY_COOKIE,
+  NOTIFY_INVALID_KE_PAYLOAD,
+  NOTIFY_NO_PROPOSAL_CHOSEN,
+  notifyData,
+  notifyDataOctets,
+  notifyType,
+  notifyWrite,
+} from "../../wire/ike_payload/notify";
+import { PROTOCOL_ID_IKE, saCheck } from "../../wire/ike_payload/sa";
+import { connectionAt, connectionFind, connectionTransforms } from "../connection";
+import {
+  COOKIE_MAX,
+  IN_INIT_AGREE,
+  IN_INIT_KEY,
+  IkeSa,
+  KE_VALUE_MAX,
+  NONCE_OCTETS,
+  OUT_INIT,
+  OUT_INIT_AGREE,
+  OUT_INIT_KEY,
+  RETAINED_MAX,
+  ikeCookie,
+  ikeFindInit,
+  ikeHalfOpen,
+  ikeHalfOpenRoom,
+  ikeHash,
+  ikeInitReceived,
+  ikeInitSent,
+  ikeKeOwn,
+  ikeKePeer,
+  ikeLink,
+  ikeNonce,
+  ikePeerNonce,
+  ikeRequest,
+  ikeResponse,
+  ikeSaTake,
+  ikeSuite,
+} from "../ike_sa";
+import { jobAgree, jobDestroy, jobGenerate } from "../job";
+import { ikeKeys } from "../keymat";
+import { CAUSE_LOCAL, ikeDown, ikeFail } from "../life";
+import { natDetect, natWrite } from "../nat";
+import { notifyFind, sole, soleLength } from "../negotiation";
+import { pathLocal, pathLocalPort, pathRemote, pathRemotePort, pathSend } from "../path";
+import { Suite, proposalFirstKe, proposalHasKe, proposalIsAnswer, proposalSelect, proposalsWrite, suiteWrite } from "../proposal";
+import { text } from "../report";
+import { HALF_OPEN_TIME, portIke, portNatt } from "../settings";
+import { TIMER_EXPIRE, timerSa } from "../timer";
+import { requestAnswered, requestBegin, requestDone, requestSend, responseBegin, responseSend } from "../window";
+import { authStart } from "./ike_auth";
+
+const RETRIES_MAX: u32 = 4;
+const small: usize = memory.data(128, 8);
+const suiteTried: usize = memory.data(64, 8);
+
+/** Initiator: asks the secure element for our share. */
+export function initStart(sa: IkeSa): void {
+  const c = connectionAt(<u32>sa.connection);
+  sa.method = proposalFirstKe(connectionTransforms(c), c.transformCount);
+  drbgGenerate(ikeNonce(sa), NONCE_OCTETS);
+  deadlineSet(timerSa(sa.index, TIMER_EXPIRE), now() + 8 * HALF_OPEN_TIME);
+  share(sa);
+}
+
+function share(sa: IkeSa): void {
+  sa.outStep = OUT_INIT_KEY;
+  if (sa.method == 0 || !jobGenerate(sa, true, OUT_INIT_KEY, sa.method)) {
+    ikeFail(sa, 0, text("the secure element is not available"));
+  }
+}
+
+/** Our share is here. */
+export function initShare(sa: IkeSa, key: u32, value: usize, length: u32): void {
+  sa.outKey = key;
+  if (length == 0 || length > KE_VALUE_MAX) {
+    ikeFail(sa, 0, text("the secure element gave no usable key share"));
+    return;
+  }
+  memory.copy(ikeKeOwn(sa), value, length);
+  sa.keOwnLength = length;
+  buildRequest(sa);
+}
+
+function buildRequest(sa: IkeSa): void {
+  const c = connectionAt(<u32>sa.connection);
+  const w = requestBegin(sa, EXCHANGE_IKE_SA_INIT);
+  // RFC 7296 2.6: the cookie comes first.
+  if (sa.cookieLength != 0) notifyWrite(w, NOTIFY_COOKIE, ikeCookie(sa), sa.cookieLength);
+  proposalsWrite(w, connectionTransforms(c), c.transformCount, PROTOCOL_ID_IKE, 0, 0, true);
+  keWrite(w, sa.method, ikeKeOwn(sa), sa.keOwnLength);
+  nonceWrite(w, ikeNonce(sa), NONCE_OCTETS);
+  natWrite(w, sa.spiI, sa.spiR, sa.local, sa.localPort, sa.remote, sa.remotePort, c.encap != 0);
+  requestSend(sa, w, OUT_INIT);
+  memory.copy(ikeInitSent(sa), ikeRequest(sa), sa.outLength);
+  sa.initSentLength = sa.outLength;
+}
+
+/** Responder: a first message. Takes the frame. */
+export function initRequest(frame: Frame): void {
+  const p = frame.start;
+  const spiI = load<u64>(p, IKE_SPI_I);
+  if (spiI == 0 || ikeMessageId(p) != 0 || frame.length > RETAINED_MAX) {
+    drop(frame, DROP_IKE_MALFORMED);
+    return;
+  }
+  const known = ikeFindInit(spiI, pathRemote);
+  if (known) {
+    // A duplicate; while its first answer is being made, that answer will do.
+    if (known.initSentLength != 0) {
+      pathSend(ikeInitSent(known), known.initSentLength, known.local, known.localPort, known.remote, known.remotePort);
+    }
+    consume(frame);
+    return;
+  }
+  const found = connectionFind(pathLocal, pathRemote);
+  if (found < 0) {
+    drop(frame, DROP_IKE_NO_CONNECTION);
+    return;
+  }
+  const c = connectionAt(<u32>found);
+  const nonce = sole(PAYLOAD_NONCE);
+  const nonceLength = soleLength;
+  const ke = sole(PAYLOAD_KE);
+  const keLength = soleLength;
+  const body = sole(PAYLOAD_SA);
+  if (nonce == 0 || !nonceCheck(nonce, nonceLength) || ke == 0 || !keCheck(ke, keLength) || keLength - KE_HEADER > KE_VALUE_MAX || body == 0 || !saCheck(body, soleLength)) {
+    drop(frame, DROP_IKE_MALFORMED);
+    return;
+  }
+  const suite = changetype<Suite>(suiteTried);
+  if (!proposalSelect(connectionTransforms(c), c.transformCount, body, soleLength, PROTOCOL_ID_IKE, 0, true, suite)) {
+    refuse(frame, NOTIFY_NO_PROPOSAL_CHOSEN, 0);
+    return;
+  }
+  if (keMethod(ke) != suite.ke) {
+    storeBE16(small + 120, suite.ke);
+    refuse(frame, NOTIFY_INVALID_KE_PAYLOAD, 2);
+    return;
+  }
+  const sa = ikeHalfOpenRoom() ? ikeSaTake(false) : null;
+  if (!sa) {
+    drop(frame, DROP_IKE_TABLE_FULL);
+    return;
+  }
+  sa.spiI = spiI;
+  sa.local = pathLocal;
+  sa.localPort = pathLocalPort;
+  sa.remote = pathRemote;
+  sa.remotePort = pathRemotePort;
+  memory.copy(changetype<usize>(ikeSuite(sa)), suiteTried, 32);
+  memory.copy(ikePeerNonce(sa), nonce, nonceLength);
+  sa.peerNonceLength = nonceLength;
+  memory.copy(ikeKePeer(sa), ke + KE_HEADER, keLength - KE_HEADER);
+  sa.kePeerLength = keLength - KE_HEADER;
+  memory.copy(ikeInitReceived(sa), p, frame.length);
+  sa.initReceivedLength = frame.length;
+  drbgGenerate(ikeNonce(sa), NONCE_OCTETS);
+  // The request's hashes were made with a responder's SPI of zero.
+  sa.nat = natDetect(spiI, 0, sa.local, sa.localPort, sa.remote, sa.remotePort);
+  ikeHalfOpen(sa, true);
+  ikeHash(sa);
+  ikeLink(sa, found);
+  deadlineSet(timerSa(sa.index, TIMER_EXPIRE), now() + HALF_OPEN_TIME);
+  consume(frame);
+  sa.inStep = IN_INIT_KEY;
+  if (!jobGenerate(sa, false, IN_INIT_KEY, suite.ke)) ikeDown(sa, CAUSE_LOCAL, false);
+}
+
+/** Answers a first message with one notify, keeping nothing. Its data, if any, stands at small + 120. */
+function refuse(frame: Frame, type: u32, dataOctets: u32): void {
+  const p = frame.start;
+  const w = messageBegin(small, 100, load<u64>(p, IKE_SPI_I), load<u64>(p, IKE_SPI_R), ikeExchange(p), IKE_FLAG_RESPONSE, ikeMessageId(p));
+  notifyWrite(w, type, small + 120, dataOctets);
+  pathSend(small, messageEnd(w), pathLocal, pathLocalPort, pathRemote, pathRemotePort);
+  consume(frame);
+}
+
+/** Responder: our share is here; answer, and have the secret computed meanwhile. */
+export function initResponderShare(sa: IkeSa, key: u32, value: usize, length: u32): void {
+  if (length == 0 || length > KE_VALUE_MAX) {
+    ikeDown(sa, CAUSE_LOCAL, false);
+    return;
+  }
+  sa.inKey = key;
+  memory.copy(ikeKeOwn(sa), value, length);
+  sa.keOwnLength = length;
+  buildResponse(sa);
+  sa.inStep = IN_INIT_AGREE;
+  sa.inKey = 0;
+  if (!jobAgree(sa, false, IN_INIT_AGREE, key, ikeSuite(sa).ke, ikeKePeer(sa), sa.kePeerLength)) {
+    ikeDown(sa, CAUSE_LOCAL, false);
+  }
+}
+
+function buildResponse(sa: IkeSa): void {
+  const c = connectionAt(<u32>sa.connection);
+  const w = responseBegin(sa, EXCHANGE_IKE_SA_INIT);
+  suiteWrite(w, ikeSuite(sa), 0, 0);
+  keWrite(w, ikeSuite(sa).ke, ikeKeOwn(sa), sa.keOwnLength);
+  nonceWrite(w, ikeNonce(sa), NONCE_OCTETS);
+  natWrite(w, sa.spiI, sa.spiR, sa.local, sa.localPort, sa.remote, sa.remotePort, c.encap != 0);
+  responseSend(sa, w);
+  memory.copy(ikeInitSent(sa), ikeResponse(sa), sa.inLength);
+  sa.initSentLength = sa.inLength;
+}
+
+/** Responder: the shared secret is here. */
+export function initResponderSecret(sa: IkeSa, secret: usize, length: u32): void {
+  ikeKeys(sa, secret, length);
+  sa.inStep = 0;
+}
+
+/** Initiator: an answer. Takes the frame. */
+export function initResponse(sa: IkeSa, frame: Frame): void {
+  if (sa.outStep != OUT_INIT) {
+    drop(frame, DROP_IKE_STATE);
+    return;
+  }
+  const p = frame.start;
+  const c = connectionAt(<u32>sa.connection);
+  const cookie = notifyFind(NOTIFY_COOKIE);
+  if (cookie != 0) {
+    const octets = notifyDataOctets(cookie, soleLength);
+    if (octets == 0 || octets > COOKIE_MAX || ++sa.retries > RETRIES_MAX) {
+      drop(frame, DROP_IKE_MALFORMED);
+      return;
+    }
+    memory.copy(ikeCookie(sa), notifyData(cookie), octets);
+    sa.cookieLength = octets;
+    consume(frame);
+    buildRequest(sa);
+    return;
+  }
+  const error = notifyFind(0);
+  if (error != 0) {
+    const type = notifyType(error);
+    const method = notifyDataOctets(error, soleLength) == 2 ? loadBE16(notifyData(error)) : 0;
+    consume(frame);
+    // RFC 7296 1.2: try again with the group that the responder wants, if it is one that we offered.
+    if (
+      type == NOTIFY_INVALID_KE_PAYLOAD &&
+      method != sa.method &&
+      proposalHasKe(connectionTransforms(c), c.transformCount, method) &&
+      ++sa.retries <= RETRIES_MAX
+    ) {
+      requestAnswered(sa);
+      jobDestroy(sa.outKey);
+      sa.outKey = 0;
+      sa.method = method;
+      share(sa);
+      return;
+    }
+    ikeFail(sa, type, text("the peer refused IKE_SA_INIT"));
+    return;
+  }
+  const nonce = sole(PAYLOAD_NONCE);
+  const nonceLength = soleLength;
+  const ke = sole(PAYLOAD_KE);
+  const keLength = soleLength;
+  const body = sole(PAYLOAD_SA);
+  const spiR = load<u64>(p, IKE_SPI_R);
+  if (
+    spiR == 0 || frame.length > RETAINED_MAX || nonce == 0 || !nonceCheck(nonce, nonceLength) ||
+    ke == 0 || !keCheck(ke, keLength) || keLength - KE_HEADER > KE_VALUE_MAX || keMethod(ke) != sa.method ||
+    body == 0 || !saCheck(body, soleLength)
+  ) {
+    drop(frame, DROP_IKE_MALFORMED);
+    return;
+  }
+  if (
+    !proposalIsAnswer(body, soleLength) ||
+    !proposalSelect(connectionTransforms(c), c.transformCount, body, soleLength, PROTOCOL_ID_IKE, 0, true, ikeSuite(sa)) ||
+    ikeSuite(sa).ke != sa.method
+  ) {
+    consume(frame);
+    ikeFail(sa, NOTIFY_NO_PROPOSAL_CHOSEN, text("the peer chose an IKE proposal that was not offered"));
+    return;
+  }
+  sa.spiR = spiR;
+  memory.copy(ikePeerNonce(sa), nonce, nonceLength);
+  sa.peerNonceLength = nonceLength;
+  memory.copy(ikeInitReceived(sa), p, frame.length);
+  sa.initReceivedLength = frame.length;
+  sa.nat = natDetect(sa.spiI, sa.spiR, sa.local, sa.localPort, sa.remote, sa.remotePort);
+  requestDone(sa);
+  sa.outStep = OUT_INIT_AGREE;
+  const key = sa.outKey;
+  sa.outKey = 0;
+  const posted = jobAgree(sa, true, OUT_INIT_AGREE, key, sa.method, ke + KE_HEADER, keLength - KE_HEADER);
+  consume(frame);
+  if (!posted) ikeFail(sa, 0, text("the secure element is not available"));
+}
+
+/** Initiator: the shared secret is here. */
+export function initSecret(sa: IkeSa, secret: usize, length: u32): void {
+  ikeKeys(sa, secret, length);
+  // RFC 7296 2.23: with a NAT, and when told to pretend one, everything from IKE_AUTH on goes by port 4500.
+  if ((sa.nat != 0 || connectionAt(<u32>sa.connection).encap != 0) && sa.localPort != portNatt) {
+    sa.localPort = portNatt;
+    if (sa.remotePort == portIke) sa.remotePort = portNatt;
+  }
+  authStart(sa);
+}

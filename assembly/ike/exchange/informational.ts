@@ -1,0 +1,134 @@
+/**
+ * INFORMATIONAL (RFC 7296 section 1.4): liveness, and Delete of CHILD_SAs and of the IKE_SA by either side.
+ *
+ *   HDR, SK { [D], [N] }  -->
+ *                         <--  HDR, SK { [D] }
+ *
+ * Refuses nothing that is well-formed: notifies that mean nothing to us are answered and ignored.
+ */
+import { DROP_IKE_STATE } from "../../abi/drop";
+import { CHILD_STATE_CREATED, CHILD_STATE_DELETING, IKE_STATE_DELETING } from "../../abi/management";
+import { Frame } from "../../bus/frame";
+import { consume, drop } from "../../bus/port";
+import { loadBE32 } from "../../rt/bytes";
+import {
+  EXCHANGE_INFORMATIONAL,
+  PAYLOAD_DELETE,
+  Writer,
+  payloadBody,
+  payloadEnd,
+  payloadFind,
+  payloadLength,
+  write32,
+} from "../../wire/ike_message";
+import { deleteCheck, deleteCount, deleteEspBegin, deleteEspWrite, deleteIkeWrite, deleteProtocol, deleteSpi } from "../../wire/ike_payload/delete";
+import { NOTIFY_AUTHENTICATION_FAILED, NOTIFY_INVALID_SYNTAX, notifyWrite } from "../../wire/ike_payload/notify";
+import { PROTOCOL_ID_ESP, PROTOCOL_ID_IKE } from "../../wire/ike_payload/sa";
+import { ChildSa, childByPeerSpi, childMove, childSaAt } from "../child_sa";
+import { IkeSa, OUT_DELETE_CHILD, OUT_DELETE_IKE, OUT_LIVENESS, WANT_DELETE, ikeMove } from "../ike_sa";
+import { CAUSE_FAILED, CAUSE_LOCAL, CAUSE_PEER, childDown, ikeDown, proceed } from "../life";
+import { notifyFind } from "../negotiation";
+import { reportAlert, text } from "../report";
+import { DELETE_TRIES } from "../settings";
+import { requestBegin, requestDone, requestSend, responseBegin, responseSend } from "../window";
+
+/** Asks whether the peer is alive. */
+export function livenessStart(sa: IkeSa): void {
+  requestSend(sa, requestBegin(sa, EXCHANGE_INFORMATIONAL), OUT_LIVENESS);
+}
+
+/** Deletes one CHILD_SA, both directions (RFC 7296 1.4.1: we name the inbound one). */
+export function deleteChildStart(sa: IkeSa, child: ChildSa): void {
+  if (child.state == CHILD_STATE_CREATED) {
+    childDown(child, CAUSE_LOCAL);
+    return proceed(sa);
+  }
+  const w = requestBegin(sa, EXCHANGE_INFORMATIONAL);
+  deleteEspWrite(w, child.spiIn);
+  sa.outChild = <i32>child.link;
+  if (child.state != CHILD_STATE_DELETING) childMove(child, CHILD_STATE_DELETING);
+  requestSend(sa, w, OUT_DELETE_CHILD);
+}
+
+/** Deletes the IKE_SA with all that it has. */
+export function deleteIkeStart(sa: IkeSa): void {
+  sa.want &= ~WANT_DELETE;
+  ikeMove(sa, IKE_STATE_DELETING);
+  const w = requestBegin(sa, EXCHANGE_INFORMATIONAL);
+  deleteIkeWrite(w);
+  requestSend(sa, w, OUT_DELETE_IKE);
+  sa.outLimit = DELETE_TRIES;
+}
+
+/** A request, decrypted. Takes the frame. */
+export function informationalReceive(sa: IkeSa, frame: Frame): void {
+  let all = false;
+  let spis: u32 = 0;
+  for (let i = payloadFind(PAYLOAD_DELETE); i >= 0; i = payloadFind(PAYLOAD_DELETE, <u32>i + 1)) {
+    const body = payloadBody(<u32>i);
+    if (!deleteCheck(body, payloadLength(<u32>i))) {
+      consume(frame);
+      const bad = responseBegin(sa, EXCHANGE_INFORMATIONAL);
+      notifyWrite(bad, NOTIFY_INVALID_SYNTAX, 0, 0);
+      return responseSend(sa, bad);
+    }
+    if (deleteProtocol(body) == PROTOCOL_ID_IKE) all = true;
+    else if (deleteProtocol(body) == PROTOCOL_ID_ESP) spis += answered(sa, body, null);
+  }
+  const failed = notifyFind(NOTIFY_AUTHENTICATION_FAILED) != 0;
+  const w = responseBegin(sa, EXCHANGE_INFORMATIONAL);
+  // An IKE_SA's Delete takes its CHILD_SAs with it and is answered empty.
+  if (!all && spis != 0) {
+    deleteEspBegin(w, spis);
+    for (let i = payloadFind(PAYLOAD_DELETE); i >= 0; i = payloadFind(PAYLOAD_DELETE, <u32>i + 1)) {
+      if (deleteProtocol(payloadBody(<u32>i)) == PROTOCOL_ID_ESP) answered(sa, payloadBody(<u32>i), w);
+    }
+    payloadEnd(w);
+  }
+  responseSend(sa, w);
+  if (all || failed) {
+    consume(frame);
+    if (failed) reportAlert(sa.connection, null, NOTIFY_AUTHENTICATION_FAILED, text("the peer says that we are not authenticated"));
+    ikeDown(sa, failed ? CAUSE_FAILED : CAUSE_PEER, true);
+    return;
+  }
+  for (let i = payloadFind(PAYLOAD_DELETE); i >= 0; i = payloadFind(PAYLOAD_DELETE, <u32>i + 1)) {
+    const body = payloadBody(<u32>i);
+    for (let n: u32 = 0; n < deleteCount(body); n++) {
+      const child = childByPeerSpi(sa, loadBE32(deleteSpi(body, n)));
+      if (child) childDown(child, CAUSE_PEER);
+    }
+  }
+  consume(frame);
+  proceed(sa);
+}
+
+/**
+ * Counts, and with a writer writes, the SPIs that our answer to a Delete names: our inbound one of each pair, but of those
+ * that we are deleting ourselves (RFC 7296 1.4.1). An SPI that stands twice in the message counts twice, as it was asked.
+ */
+function answered(sa: IkeSa, body: usize, w: Writer | null): u32 {
+  let n: u32 = 0;
+  for (let i: u32 = 0; i < deleteCount(body); i++) {
+    const child = childByPeerSpi(sa, loadBE32(deleteSpi(body, i)));
+    if (!child || child.state == CHILD_STATE_DELETING) continue;
+    n += 1;
+    if (w) write32(w, child.spiIn);
+  }
+  return n;
+}
+
+/** An answer, decrypted. Takes the frame. */
+export function informationalResponse(sa: IkeSa, frame: Frame): void {
+  const step = sa.outStep;
+  if (step != OUT_LIVENESS && step != OUT_DELETE_CHILD && step != OUT_DELETE_IKE) {
+    drop(frame, DROP_IKE_STATE);
+    return;
+  }
+  consume(frame);
+  const link = sa.outChild;
+  requestDone(sa);
+  if (step == OUT_DELETE_IKE) return ikeDown(sa, CAUSE_LOCAL, false);
+  if (step == OUT_DELETE_CHILD && link >= 0) childDown(childSaAt(<u32>link), CAUSE_LOCAL);
+  proceed(sa);
+}

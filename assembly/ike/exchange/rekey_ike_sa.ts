@@ -1,0 +1,282 @@
+/**
+ * CREATE_CHILD_SA for a new IKE_SA (RFC 7296 section 1.3.2, 2.18): the CHILD_SAs move over, the side that asked deletes
+ * the old IKE_SA.
+ *
+ *   HDR, SK { SA, Ni, KEi }  -->
+ *                            <--  HDR, SK { SA, Nr, KEr }
+ *
+ * When both ask at once, both answer TEMPORARY_FAILURE and try again after a random pause; the RFC would let both
+ * succeed and drop one. Refuses while another exchange of ours about a CHILD_SA is open.
+ */
+import { DROP_IKE_STATE } from "../../abi/drop";
+import { EVENT_IKE_REKEY, IKE_STATE_ESTABLISHED, IKE_STATE_REKEYED, IKE_STATE_REKEYING } from "../../abi/management";
+import { Frame } from "../../bus/frame";
+import { consume, drop } from "../../bus/port";
+import { drbgGenerate } from "../../crypto/drbg";
+import { deadlineClear, deadlineSet } from "../../rt/deadlines";
+import { loadBE16, storeBE16 } from "../../rt/bytes";
+import { now } from "../../rt/registers";
+import { EXCHANGE_CREATE_CHILD_SA, PAYLOAD_KE, PAYLOAD_NONCE, PAYLOAD_SA } from "../../wire/ike_message";
+import { KE_HEADER, keCheck, keMethod, keWrite } from "../../wire/ike_payload/ke";
+import { nonceCheck, nonceWrite } from "../../wire/ike_payload/nonce";
+import {
+  NOTIFY_INVALID_KE_PAYLOAD,
+  NOTIFY_INVALID_SYNTAX,
+  NOTIFY_NO_ADDITIONAL_SAS,
+  NOTIFY_NO_PROPOSAL_CHOSEN,
+  NOTIFY_TEMPORARY_FAILURE,
+  notifyData,
+  notifyDataOctets,
+  notifyType,
+  notifyWrite,
+} from "../../wire/ike_payload/notify";
+import { PROTOCOL_ID_IKE, saCheck } from "../../wire/ike_payload/sa";
+import { childAttach, childDetach, childSaAt } from "../child_sa";
+import { connectionAt, connectionTransforms } from "../connection";
+import { IN_REKEY_AGREE, IN_REKEY_KEY, IkeSa, KE_VALUE_MAX, NONCE_OCTETS, OUT_NONE, OUT_REKEY, OUT_REKEY_AGREE, OUT_REKEY_KEY, WANT_DELETE, ikeKeOwn, ikeKePeer, ikeLink, ikeLocalId, ikeMove, ikeNonce, ikePeerId, ikePeerNonce, ikeSaAt, ikeSaTake, ikeSuite, jitter } from "../ike_sa";
+import { jobAgree, jobDestroy, jobGenerate } from "../job";
+import { ikeKeysRekeyed } from "../keymat";
+import { LIFE_REPLACED, embryoFree, ikeUp, proceed } from "../life";
+import { notifyFind, sole, soleLength } from "../negotiation";
+import { Suite, proposalFirstKe, proposalHasKe, proposalIsAnswer, proposalSelect, proposalsWrite, selectedSpi, suiteWrite } from "../proposal";
+import { reportAlert, reportSa, text } from "../report";
+import { SECOND } from "../settings";
+import { TIMER_LIFE, timerSa } from "../timer";
+import { requestAnswered, requestBegin, requestDone, requestSend, responseBegin, responseSend } from "../window";
+
+const suiteTried: usize = memory.data(64, 8);
+const scratch: usize = memory.data(8, 8);
+
+/** The IKE_SA to be: identities, addresses and connection of the old one. */
+function embryo(old: IkeSa, initiator: bool): IkeSa | null {
+  const sa = ikeSaTake(initiator);
+  if (!sa) return null;
+  sa.local = old.local;
+  sa.remote = old.remote;
+  sa.localPort = old.localPort;
+  sa.remotePort = old.remotePort;
+  sa.nat = old.nat;
+  memory.copy(ikeLocalId(sa), ikeLocalId(old), old.localIdLength);
+  sa.localIdLength = old.localIdLength;
+  memory.copy(ikePeerId(sa), ikePeerId(old), old.peerIdLength);
+  sa.peerIdLength = old.peerIdLength;
+  ikeLink(sa, old.connection);
+  drbgGenerate(ikeNonce(sa), NONCE_OCTETS);
+  return sa;
+}
+
+export function rekeyIkeStart(old: IkeSa): void {
+  const c = connectionAt(<u32>old.connection);
+  const sa = embryo(old, true);
+  if (!sa) return later(old);
+  ikeMove(old, IKE_STATE_REKEYING);
+  old.outSa = <i32>sa.index;
+  old.method = proposalFirstKe(connectionTransforms(c), c.transformCount);
+  share(old);
+}
+
+function share(old: IkeSa): void {
+  old.outStep = OUT_REKEY_KEY;
+  if (!jobGenerate(old, true, OUT_REKEY_KEY, old.method)) {
+    old.outStep = OUT_NONE;
+    giveUp(old, 0);
+  }
+}
+
+function later(old: IkeSa): void {
+  deadlineSet(timerSa(old.index, TIMER_LIFE), now() + 3 * SECOND + jitter(10));
+}
+
+function giveUp(old: IkeSa, notify: u32): void {
+  if (old.outSa >= 0) embryoFree(<u32>old.outSa);
+  old.outSa = -1;
+  reportAlert(old.connection, null, notify, text("the IKE_SA could not be rekeyed"));
+  if (old.state == IKE_STATE_REKEYING) ikeMove(old, IKE_STATE_ESTABLISHED);
+  later(old);
+  proceed(old);
+}
+
+/** Our share is here. */
+export function rekeyShare(old: IkeSa, key: u32, value: usize, length: u32): void {
+  if (length == 0 || length > KE_VALUE_MAX || old.outSa < 0) {
+    jobDestroy(key);
+    old.outStep = OUT_NONE;
+    return giveUp(old, 0);
+  }
+  old.outKey = key;
+  const sa = ikeSaAt(<u32>old.outSa);
+  const c = connectionAt(<u32>old.connection);
+  store<u64>(scratch, sa.spiI);
+  const w = requestBegin(old, EXCHANGE_CREATE_CHILD_SA);
+  proposalsWrite(w, connectionTransforms(c), c.transformCount, PROTOCOL_ID_IKE, scratch, 8, true);
+  nonceWrite(w, ikeNonce(sa), NONCE_OCTETS);
+  keWrite(w, old.method, value, length);
+  requestSend(old, w, OUT_REKEY);
+}
+
+/** Responder: the request, decrypted. Takes the frame. */
+export function rekeyReceive(old: IkeSa, frame: Frame): void {
+  if (old.state != IKE_STATE_ESTABLISHED || old.outStep != OUT_NONE) {
+    consume(frame);
+    return refuse(old, NOTIFY_TEMPORARY_FAILURE, 0);
+  }
+  const c = connectionAt(<u32>old.connection);
+  const nonce = sole(PAYLOAD_NONCE);
+  const nonceLength = soleLength;
+  const ke = sole(PAYLOAD_KE);
+  const keLength = soleLength;
+  const body = sole(PAYLOAD_SA);
+  if (nonce == 0 || !nonceCheck(nonce, nonceLength) || ke == 0 || !keCheck(ke, keLength) || keLength - KE_HEADER > KE_VALUE_MAX || body == 0 || !saCheck(body, soleLength)) {
+    consume(frame);
+    return refuse(old, NOTIFY_INVALID_SYNTAX, 0);
+  }
+  const suite = changetype<Suite>(suiteTried);
+  if (!proposalSelect(connectionTransforms(c), c.transformCount, body, soleLength, PROTOCOL_ID_IKE, 8, true, suite)) {
+    consume(frame);
+    return refuse(old, NOTIFY_NO_PROPOSAL_CHOSEN, 0);
+  }
+  const peerSpi = load<u64>(selectedSpi);
+  if (keMethod(ke) != suite.ke || peerSpi == 0) {
+    consume(frame);
+    if (peerSpi == 0) return refuse(old, NOTIFY_INVALID_SYNTAX, 0);
+    storeBE16(scratch, suite.ke);
+    return refuse(old, NOTIFY_INVALID_KE_PAYLOAD, 2);
+  }
+  const sa = embryo(old, false);
+  if (!sa) {
+    consume(frame);
+    return refuse(old, NOTIFY_NO_ADDITIONAL_SAS, 0);
+  }
+  sa.spiI = peerSpi;
+  memory.copy(changetype<usize>(ikeSuite(sa)), suiteTried, 32);
+  memory.copy(ikePeerNonce(sa), nonce, nonceLength);
+  sa.peerNonceLength = nonceLength;
+  memory.copy(ikeKePeer(old), ke + KE_HEADER, keLength - KE_HEADER);
+  old.kePeerLength = keLength - KE_HEADER;
+  consume(frame);
+  old.inSa = <i32>sa.index;
+  old.inStep = IN_REKEY_KEY;
+  if (!jobGenerate(old, false, IN_REKEY_KEY, suite.ke)) failResponder(old);
+}
+
+/** Answers with one notify whose data, if any, stands at scratch. */
+function refuse(old: IkeSa, type: u32, dataOctets: u32): void {
+  const w = responseBegin(old, EXCHANGE_CREATE_CHILD_SA);
+  notifyWrite(w, type, scratch, dataOctets);
+  responseSend(old, w);
+}
+
+function failResponder(old: IkeSa): void {
+  if (old.inSa >= 0) embryoFree(<u32>old.inSa);
+  old.inSa = -1;
+  refuse(old, NOTIFY_TEMPORARY_FAILURE, 0);
+  proceed(old);
+}
+
+/** Responder: our share is here. */
+export function rekeyResponderShare(old: IkeSa, key: u32, value: usize, length: u32): void {
+  if (length == 0 || length > KE_VALUE_MAX || old.inSa < 0) {
+    jobDestroy(key);
+    return failResponder(old);
+  }
+  memory.copy(ikeKeOwn(old), value, length);
+  old.keOwnLength = length;
+  old.inStep = IN_REKEY_AGREE;
+  const method = ikeSuite(ikeSaAt(<u32>old.inSa)).ke;
+  if (!jobAgree(old, false, IN_REKEY_AGREE, key, method, ikeKePeer(old), old.kePeerLength)) failResponder(old);
+}
+
+/** Responder: the shared secret is here: answer, and move over. */
+export function rekeyResponderSecret(old: IkeSa, secret: usize, length: u32): void {
+  if (length == 0 || length > KE_VALUE_MAX || old.inSa < 0) return failResponder(old);
+  const sa = ikeSaAt(<u32>old.inSa);
+  ikeKeysRekeyed(sa, old, secret, length);
+  store<u64>(scratch, sa.spiR);
+  const w = responseBegin(old, EXCHANGE_CREATE_CHILD_SA);
+  suiteWrite(w, ikeSuite(sa), scratch, 8);
+  nonceWrite(w, ikeNonce(sa), NONCE_OCTETS);
+  keWrite(w, ikeSuite(sa).ke, ikeKeOwn(old), old.keOwnLength);
+  responseSend(old, w);
+  moveOver(old, sa);
+}
+
+/** The new IKE_SA is up and inherits the CHILD_SAs. */
+function moveOver(old: IkeSa, sa: IkeSa): void {
+  while (old.firstChild >= 0) {
+    const child = childSaAt(<u32>old.firstChild);
+    childDetach(child);
+    childAttach(child, sa);
+  }
+  old.lifeStage = LIFE_REPLACED;
+  deadlineClear(timerSa(old.index, TIMER_LIFE));
+  ikeMove(old, IKE_STATE_REKEYED);
+  ikeUp(sa);
+  reportSa(EVENT_IKE_REKEY, true, sa, null);
+  proceed(sa);
+}
+
+/** Initiator: the answer, decrypted. Takes the frame. */
+export function rekeyResponse(old: IkeSa, frame: Frame): void {
+  if (old.outStep != OUT_REKEY || old.outSa < 0) {
+    drop(frame, DROP_IKE_STATE);
+    return;
+  }
+  const c = connectionAt(<u32>old.connection);
+  const sa = ikeSaAt(<u32>old.outSa);
+  const key = old.outKey;
+  old.outKey = 0;
+  const error = notifyFind(0);
+  if (error != 0) {
+    const type = notifyType(error);
+    const method = notifyDataOctets(error, soleLength) == 2 ? loadBE16(notifyData(error)) : 0;
+    consume(frame);
+    jobDestroy(key);
+    requestDone(old);
+    old.outSa = <i32>sa.index;
+    if (type == NOTIFY_INVALID_KE_PAYLOAD && method != old.method && proposalHasKe(connectionTransforms(c), c.transformCount, method)) {
+      old.method = method;
+      return share(old);
+    }
+    return giveUp(old, type);
+  }
+  const nonce = sole(PAYLOAD_NONCE);
+  const nonceLength = soleLength;
+  const ke = sole(PAYLOAD_KE);
+  const keLength = soleLength;
+  const body = sole(PAYLOAD_SA);
+  const good =
+    nonce != 0 && nonceCheck(nonce, nonceLength) && ke != 0 && keCheck(ke, keLength) && keMethod(ke) == old.method &&
+    body != 0 && saCheck(body, soleLength) && proposalIsAnswer(body, soleLength) &&
+    proposalSelect(connectionTransforms(c), c.transformCount, body, soleLength, PROTOCOL_ID_IKE, 8, true, ikeSuite(sa)) &&
+    ikeSuite(sa).ke == old.method && load<u64>(selectedSpi) != 0;
+  if (!good) {
+    consume(frame);
+    jobDestroy(key);
+    requestDone(old);
+    old.outSa = <i32>sa.index;
+    return giveUp(old, NOTIFY_INVALID_SYNTAX);
+  }
+  sa.spiR = load<u64>(selectedSpi);
+  memory.copy(ikePeerNonce(sa), nonce, nonceLength);
+  sa.peerNonceLength = nonceLength;
+  requestAnswered(old);
+  old.outStep = OUT_REKEY_AGREE;
+  const posted = jobAgree(old, true, OUT_REKEY_AGREE, key, old.method, ke + KE_HEADER, keLength - KE_HEADER);
+  consume(frame);
+  if (!posted) rekeySecret(old, 0, 0);
+}
+
+/** Initiator: the shared secret is here: move over, and delete the old one. */
+export function rekeySecret(old: IkeSa, secret: usize, length: u32): void {
+  const index = old.outSa;
+  requestDone(old);
+  old.outSa = index;
+  if (length == 0 || length > KE_VALUE_MAX || index < 0) return giveUp(old, 0);
+  const sa = ikeSaAt(<u32>index);
+  ikeKeysRekeyed(sa, old, secret, length);
+  old.outSa = -1;
+  moveOver(old, sa);
+  old.want |= WANT_DELETE;
+  proceed(old);
+}
+

@@ -1,0 +1,187 @@
+/**
+ * Jobs: what the secure element does for an exchange (abi/psa.ts). The exchange is parked in a step; the answer finds it by
+ * TRANSACTION, which names job and generation, and by the IKE_SA's own generation.
+ *
+ * Requests leave at most JOBS_PER_POLL at a time, so that the port's ring cannot overflow; the rest wait in order.
+ */
+import {
+  PSA_ALGORITHM,
+  PSA_DESTROY_KEY,
+  PSA_FIELDS,
+  PSA_GENERATE_KEY,
+  PSA_KEY,
+  PSA_OP,
+  PSA_PSK_AUTH,
+  PSA_RAW_KEY_AGREEMENT,
+  PSA_TRANSACTION,
+} from "../abi/psa";
+import { PORT_SECURE_ELEMENT } from "../abi/ring";
+import { Frame, frameAddress } from "../bus/frame";
+import { originate, transmit } from "../bus/port";
+import { arenaTake } from "../rt/arena";
+import { IkeSa } from "./ike_sa";
+
+const JOBS_PER_POLL: u32 = 24;
+const JOBS: u32 = 1024;
+
+@unmanaged
+export class Job {
+  generation: u32;
+  op: u32; // 0 free
+  sa: u32;
+  saGeneration: u32;
+  /** 1: the exchange that we initiated, 0: the peer's. */
+  out: u32;
+  step: u32;
+}
+
+const JOB_OCTETS: usize = offsetof<Job>();
+let table: usize = 0;
+let stack: usize = 0;
+let free: u32 = 0;
+let posted: u32 = 0;
+let first: usize = 0;
+let last: usize = 0;
+
+export function jobsReset(): bool {
+  table = arenaTake(<usize>JOBS * JOB_OCTETS);
+  stack = arenaTake(<usize>JOBS * 4);
+  if (table == 0 || stack == 0) return false;
+  free = JOBS;
+  posted = 0;
+  first = 0;
+  last = 0;
+  for (let i: u32 = 0; i < JOBS; i++) store<u32>(stack + (<usize>i << 2), JOBS - 1 - i);
+  return true;
+}
+
+function jobAt(i: u32): Job {
+  return changetype<Job>(table + <usize>i * JOB_OCTETS);
+}
+
+/** Starts a request; null when jobs or frames are exhausted. */
+function begin(sa: IkeSa, out: bool, step: u32, op: u32, key: u32, algorithm: u32): Frame | null {
+  if (free == 0) return null;
+  const frame = originate();
+  if (!frame) return null;
+  free -= 1;
+  const i = load<u32>(stack + (<usize>free << 2));
+  const job = jobAt(i);
+  job.generation = (job.generation + 1) & 0xffff;
+  if (job.generation == 0) job.generation = 1;
+  job.op = op;
+  job.sa = sa.index;
+  job.saGeneration = sa.generation;
+  job.out = out ? 1 : 0;
+  job.step = step;
+  header(frame, op, (job.generation << 16) | i, key, algorithm);
+  return frame;
+}
+
+function header(frame: Frame, op: u32, transaction: u32, key: u32, algorithm: u32): void {
+  store<u32>(frame.start, op, PSA_OP);
+  store<u32>(frame.start, transaction, PSA_TRANSACTION);
+  store<u32>(frame.start, key, PSA_KEY);
+  store<u32>(frame.start, algorithm, PSA_ALGORITHM);
+  frame.length = PSA_FIELDS;
+}
+
+/** Appends a field. */
+function field(frame: Frame, p: usize, length: u32): void {
+  const at = frame.start + frame.length;
+  store<u16>(at, <u16>length);
+  memory.copy(at + 2, p, length);
+  frame.length += 2 + length;
+}
+
+function post(frame: Frame): void {
+  if (posted < JOBS_PER_POLL && first == 0) {
+    posted += 1;
+    transmit(PORT_SECURE_ELEMENT, frame);
+    return;
+  }
+  frame.next = 0;
+  if (last == 0) first = frameAddress(frame);
+  else changetype<Frame>(last).next = frameAddress(frame);
+  last = frameAddress(frame);
+}
+
+/** Once per poll: lets the next requests go. */
+export function jobsFlush(): void {
+  posted = 0;
+  while (first != 0 && posted < JOBS_PER_POLL) {
+    const frame = changetype<Frame>(first);
+    first = frame.next;
+    if (first == 0) last = 0;
+    frame.next = 0;
+    posted += 1;
+    transmit(PORT_SECURE_ELEMENT, frame);
+  }
+}
+
+/** True when requests wait for the next poll. */
+export function jobsWaiting(): bool {
+  return first != 0;
+}
+
+/** Asks for a share of `method`. False: no room, the exchange cannot go on. */
+export function jobGenerate(sa: IkeSa, out: bool, step: u32, method: u32): bool {
+  const frame = begin(sa, out, step, PSA_GENERATE_KEY, 0, method);
+  if (!frame) return false;
+  post(frame);
+  return true;
+}
+
+/** Asks for the shared secret of our share `key` with the peer's public value. */
+export function jobAgree(sa: IkeSa, out: bool, step: u32, key: u32, method: u32, value: usize, length: u32): bool {
+  const frame = begin(sa, out, step, PSA_RAW_KEY_AGREEMENT, key, method);
+  if (!frame) return false;
+  field(frame, value, length);
+  post(frame);
+  return true;
+}
+
+/** Starts a PSK AUTH of `owner` towards `other`; append the signed octets, then jobAuthPost. Null: no room. */
+export function jobAuth(
+  sa: IkeSa,
+  out: bool,
+  step: u32,
+  prf: u32,
+  owner: usize,
+  ownerLength: u32,
+  other: usize,
+  otherLength: u32,
+): Frame | null {
+  const frame = begin(sa, out, step, PSA_PSK_AUTH, 0, prf);
+  if (!frame) return null;
+  field(frame, owner, ownerLength);
+  field(frame, other, otherLength);
+  return frame;
+}
+
+export function jobAuthPost(frame: Frame): void {
+  post(frame);
+}
+
+/** Has a share destroyed that will not be used; nobody waits for the answer (TRANSACTION 0). */
+export function jobDestroy(key: u32): void {
+  if (key == 0) return;
+  const frame = originate();
+  if (!frame) return;
+  header(frame, PSA_DESTROY_KEY, 0, key, 0);
+  post(frame);
+}
+
+/** The job that an answer's TRANSACTION and OP name, or null. The caller ends it with jobEnd. */
+export function jobFind(transaction: u32, op: u32): Job | null {
+  const i = transaction & 0xffff;
+  if (i >= JOBS) return null;
+  const job = jobAt(i);
+  return job.op == op && op != 0 && job.generation == transaction >>> 16 ? job : null;
+}
+
+export function jobEnd(job: Job): void {
+  job.op = 0;
+  store<u32>(stack + (<usize>free << 2), <u32>((changetype<usize>(job) - table) / JOB_OCTETS));
+  free += 1;
+}

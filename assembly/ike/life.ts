@@ -1,0 +1,322 @@
+/**
+ * The lives of IKE_SAs and CHILD_SAs: how they begin, what is next when the window is free, what their end entails
+ * (RFC 7296 section 2.4, 2.8), and what start_action, dpd_action and close_action make of it.
+ */
+import {
+  CHILD_STATE_CREATED,
+  CHILD_STATE_DELETING,
+  CHILD_STATE_INSTALLED,
+  CHILD_STATE_INSTALLING,
+  CHILD_STATE_REKEYED,
+  EVENT_CHILD_UPDOWN,
+  EVENT_IKE_UPDOWN,
+  IKE_STATE_CONNECTING,
+  IKE_STATE_DELETING,
+  IKE_STATE_ESTABLISHED,
+  IKE_STATE_REKEYED,
+  IKE_STATE_REKEYING,
+  START_NONE,
+  START_START,
+  START_TRAP,
+} from "../abi/management";
+import { Frame } from "../bus/frame";
+import { consume } from "../bus/port";
+import { deadlineClear, deadlineSet } from "../rt/deadlines";
+import { now } from "../rt/registers";
+import {
+  CHILD_EVENT_INSTALL_IN,
+  CHILD_EVENT_INSTALL_OUT,
+  CHILD_WANT_CREATE,
+  CHILD_WANT_DELETE,
+  CHILD_WANT_REKEY,
+  ChildSa,
+  childConfig,
+  childDetach,
+  childIsLive,
+  childMove,
+  childSaAt,
+  childTake,
+} from "./child_sa";
+import { ChildConfig, childConfigAt, connectionAt, connectionLocal, connectionRemote } from "./connection";
+import { eventRaise, eventRemove, eventTrap } from "./event";
+import { createChildStart, rekeyChildStart } from "./exchange/create_child_sa";
+import { initStart } from "./exchange/ike_sa_init";
+import { deleteChildStart, deleteIkeStart, livenessStart } from "./exchange/informational";
+import { rekeyIkeStart } from "./exchange/rekey_ike_sa";
+import {
+  IkeSa,
+  OUT_NONE,
+  WANT_DELETE,
+  WANT_LIVENESS,
+  WANT_REKEY,
+  ikeLink,
+  ikeMove,
+  ikeSaAt,
+  ikeSaFree,
+  ikeSaTake,
+  jitter,
+} from "./ike_sa";
+import { jobDestroy } from "./job";
+import { reportAlert, reportSa, text } from "./report";
+import { LINGER_TIME, RETRY_FIRST, RETRY_LAST, SECOND, localAddress, portIke, portNatt } from "./settings";
+import {
+  TIMER_CHILD_LIFE,
+  TIMER_CHILD_REKEY,
+  TIMER_EXPIRE,
+  TIMER_LIFE,
+  TIMER_LIVENESS,
+  TIMER_RETRANSMIT,
+  timerChild,
+  timerConfig,
+  timerSa,
+} from "./timer";
+
+/** Why something ended. */
+export const CAUSE_LOCAL: u32 = 0;
+export const CAUSE_PEER: u32 = 1;
+export const CAUSE_DEAD: u32 = 2;
+export const CAUSE_FAILED: u32 = 3;
+
+/** True when an IKE_SA can take further CHILD_SAs, now or soon. */
+export function ikeUsable(sa: IkeSa): bool {
+  const state = sa.state;
+  if (sa.terminated != 0 || (sa.want & WANT_DELETE) != 0) return false;
+  return state == IKE_STATE_CONNECTING || state == IKE_STATE_ESTABLISHED || state == IKE_STATE_REKEYING;
+}
+
+/** Brings a configured child up if it is not up, and not on its way up. False: no room. */
+export function initiateChild(config: ChildConfig): bool {
+  const c = connectionAt(config.connection);
+  if (config.used == 0 || c.retired != 0) return false;
+  deadlineClear(timerConfig(config.index));
+  let usable: IkeSa | null = null;
+  for (let i = c.firstSa; i >= 0; i = ikeSaAt(<u32>i).connectionNext) {
+    const sa = ikeSaAt(<u32>i);
+    if (!ikeUsable(sa)) continue;
+    // A responder that is half-open may never become anything.
+    if (sa.state != IKE_STATE_CONNECTING || sa.initiator != 0) usable = sa;
+    for (let l = sa.firstChild; l >= 0; l = childSaAt(<u32>l).next) {
+      const child = childSaAt(<u32>l);
+      if (child.config == <i32>config.index && child.state < CHILD_STATE_REKEYED && (child.want & CHILD_WANT_DELETE) == 0) return true;
+    }
+  }
+  if (usable) {
+    const child = childTake(usable, <i32>config.index, true);
+    if (!child) return false;
+    child.want = CHILD_WANT_CREATE;
+    proceed(usable);
+    return true;
+  }
+  const local = c.localCount != 0 ? connectionLocal(c, 0) : localAddress;
+  if (c.remoteCount == 0 || local == 0) {
+    reportAlert(<i32>c.index, config, 0, text("no address to initiate from or to"));
+    return false;
+  }
+  const sa = ikeSaTake(true);
+  if (!sa) return false;
+  const child = childTake(sa, <i32>config.index, true);
+  if (!child) {
+    ikeSaFree(sa);
+    return false;
+  }
+  child.want = CHILD_WANT_CREATE;
+  sa.local = local;
+  sa.remote = connectionRemote(c, 0);
+  sa.remotePort = c.remotePort != 0 ? c.remotePort : portIke;
+  // A peer that is not on the IKE port is spoken to from the NAT port, with the marker, as everybody does.
+  sa.localPort = sa.remotePort == portIke ? portIke : portNatt;
+  ikeLink(sa, <i32>c.index);
+  initStart(sa);
+  return true;
+}
+
+/** Starts what is next, if the window is free. */
+export function proceed(sa: IkeSa): void {
+  if (sa.outStep != OUT_NONE) return;
+  const state = sa.state;
+  if (state != IKE_STATE_ESTABLISHED && state != IKE_STATE_REKEYED) return;
+  if ((sa.want & WANT_DELETE) != 0) {
+    deleteIkeStart(sa);
+    return;
+  }
+  if (state == IKE_STATE_REKEYED) return;
+  if (pick(sa, CHILD_WANT_DELETE) || pick(sa, CHILD_WANT_CREATE) || pick(sa, CHILD_WANT_REKEY)) return;
+  if ((sa.want & WANT_REKEY) != 0) {
+    sa.want &= ~WANT_REKEY;
+    rekeyIkeStart(sa);
+  } else if ((sa.want & WANT_LIVENESS) != 0) {
+    sa.want &= ~WANT_LIVENESS;
+    livenessStart(sa);
+  }
+}
+
+function pick(sa: IkeSa, want: u32): bool {
+  for (let i = sa.firstChild; i >= 0; i = childSaAt(<u32>i).next) {
+    const child = childSaAt(<u32>i);
+    if ((child.want & want) == 0) continue;
+    child.want &= ~want;
+    if (want == CHILD_WANT_DELETE) deleteChildStart(sa, child);
+    else if (want == CHILD_WANT_CREATE) createChildStart(sa, child);
+    else rekeyChildStart(sa, child);
+    return true;
+  }
+  return false;
+}
+
+/** An IKE_SA is authenticated: timers start. */
+export function ikeUp(sa: IkeSa): void {
+  ikeMove(sa, IKE_STATE_ESTABLISHED);
+  deadlineClear(timerSa(sa.index, TIMER_EXPIRE));
+  sa.established = now();
+  sa.lastHeard = now();
+  const c = connectionAt(<u32>sa.connection);
+  c.failure = 0;
+  if (c.rekeyTime != 0) {
+    const early = jitter(c.randTime);
+    const time = <u64>c.rekeyTime * SECOND;
+    deadlineSet(timerSa(sa.index, TIMER_LIFE), now() + (time > early ? time - early : time));
+  }
+  if (c.dpdDelay != 0) deadlineSet(timerSa(sa.index, TIMER_LIVENESS), now() + <u64>c.dpdDelay * SECOND);
+}
+
+/** Both SA records of a CHILD_SA may go to a board. */
+export function childInstall(child: ChildSa): void {
+  childMove(child, CHILD_STATE_INSTALLING);
+  child.waiting = CHILD_EVENT_INSTALL_IN | CHILD_EVENT_INSTALL_OUT;
+  eventRaise(child, CHILD_EVENT_INSTALL_IN | CHILD_EVENT_INSTALL_OUT);
+}
+
+/** Both are confirmed. */
+export function childUp(child: ChildSa): void {
+  childMove(child, CHILD_STATE_INSTALLED);
+  child.installed = now();
+  child.announced = 1;
+  const config = childConfig(child);
+  config.failures = 0;
+  if (config.rekeyTime != 0) {
+    const early = jitter(config.randTime);
+    const time = <u64>config.rekeyTime * SECOND;
+    deadlineSet(timerChild(child.link, TIMER_CHILD_REKEY), now() + (time > early ? time - early : time));
+  }
+  if (config.lifeTime != 0) deadlineSet(timerChild(child.link, TIMER_CHILD_LIFE), now() + <u64>config.lifeTime * SECOND);
+}
+
+/** Ends a CHILD_SA here; what the peer is told is the caller's. */
+export function childDown(child: ChildSa, cause: u32): void {
+  const sa = ikeSaAt(<u32>child.sa);
+  const config = childConfig(child);
+  const replaced = child.state == CHILD_STATE_REKEYED;
+  const live = childIsLive(child) || child.state == CHILD_STATE_DELETING;
+  const rekeying = child.rekeys >= 0;
+  if (child.announced != 0 && live && !replaced) reportSa(EVENT_CHILD_UPDOWN, false, sa, child);
+  deadlineClear(timerChild(child.link, TIMER_CHILD_REKEY));
+  deadlineClear(timerChild(child.link, TIMER_CHILD_LIFE));
+  if (sa.outChild == <i32>child.link) sa.outChild = -1;
+  if (sa.inChild == <i32>child.link) sa.inChild = -1;
+  for (let i = sa.firstChild; i >= 0; i = childSaAt(<u32>i).next) {
+    const other = childSaAt(<u32>i);
+    if (other.rekeys == <i32>child.link) other.rekeys = -1;
+    if (other.rival == <i32>child.link) other.rival = -1;
+  }
+  const created = child.state == CHILD_STATE_CREATED;
+  childDetach(child);
+  if (created) eventRaise(child, 0);
+  else eventRemove(child);
+  if (sa.terminated != 0 || replaced || cause == CAUSE_LOCAL) return;
+  if (cause == CAUSE_FAILED) {
+    if (!rekeying && child.initiator != 0 && config.startAction == START_START) retry(config);
+  } else if (live) {
+    act(config, cause == CAUSE_DEAD ? config.dpdAction : config.closeAction);
+  }
+}
+
+function act(config: ChildConfig, action: u32): void {
+  if (action == START_NONE || connectionAt(config.connection).retired != 0) return;
+  if (action == START_TRAP) eventTrap(config, true);
+  else deadlineSet(timerConfig(config.index), now());
+}
+
+/** Another attempt after a pause that doubles. */
+export function retry(config: ChildConfig): void {
+  if (connectionAt(config.connection).retired != 0) return;
+  const wait = min<u64>(RETRY_FIRST << <u64>min<u32>(config.failures, 8), RETRY_LAST);
+  config.failures += 1;
+  deadlineSet(timerConfig(config.index), now() + wait);
+}
+
+/** Ends an IKE_SA and all that it has. With `linger` it still answers the peer's last request for a while. */
+export function ikeDown(sa: IkeSa, cause: u32, linger: bool): void {
+  while (sa.firstChild >= 0) childDown(childSaAt(<u32>sa.firstChild), cause);
+  const up = sa.established != 0 && sa.state != IKE_STATE_REKEYED && sa.lifeStage != LIFE_REPLACED;
+  if (up) reportSa(EVENT_IKE_UPDOWN, false, sa, null);
+  for (let kind: u32 = 0; kind < 4; kind++) deadlineClear(timerSa(sa.index, kind));
+  heldFree(sa);
+  jobDestroy(sa.outKey);
+  jobDestroy(sa.inKey);
+  sa.outKey = 0;
+  sa.inKey = 0;
+  if (sa.outSa >= 0) embryoFree(<u32>sa.outSa);
+  if (sa.inSa >= 0) embryoFree(<u32>sa.inSa);
+  sa.outSa = -1;
+  sa.inSa = -1;
+  sa.outStep = OUT_NONE;
+  sa.inStep = 0;
+  if (!linger) {
+    ikeSaFree(sa);
+    return;
+  }
+  sa.established = 0;
+  if (sa.state != IKE_STATE_DELETING) ikeMove(sa, IKE_STATE_DELETING);
+  deadlineSet(timerSa(sa.index, TIMER_EXPIRE), now() + LINGER_TIME);
+}
+
+/** Value of lifeStage: another IKE_SA took over, its end is no news. */
+export const LIFE_REPLACED: u32 = 9;
+
+/** Frees an IKE_SA that a rekey had begun. */
+export function embryoFree(index: u32): void {
+  const sa = ikeSaAt(index);
+  if (sa.state == IKE_STATE_CONNECTING) ikeDown(sa, CAUSE_LOCAL, false);
+}
+
+/** Lets go of a request that waited. */
+export function heldFree(sa: IkeSa): void {
+  if (sa.held == 0) return;
+  consume(changetype<Frame>(sa.held));
+  sa.held = 0;
+}
+
+/** An attempt of ours failed: say why, end it, try again if configured. */
+export function ikeFail(sa: IkeSa, notify: u32, literal: usize): void {
+  reportAlert(sa.connection, null, notify, literal);
+  ikeDown(sa, CAUSE_FAILED, false);
+}
+
+/** A CHILD_SA of ours could not be agreed on; its IKE_SA stays. */
+export function childFail(child: ChildSa, notify: u32, literal: usize): void {
+  const sa = ikeSaAt(<u32>child.sa);
+  reportAlert(sa.connection, childConfig(child), notify, literal);
+  childDown(child, CAUSE_FAILED);
+}
+
+/** Wants a CHILD_SA deleted at the peer, too. */
+export function childDelete(child: ChildSa): void {
+  if (child.state == CHILD_STATE_CREATED) {
+    if (child.want != 0) childDown(child, CAUSE_LOCAL);
+    return;
+  }
+  if (child.state == CHILD_STATE_DELETING || child.state == CHILD_STATE_INSTALLING) return;
+  child.want = CHILD_WANT_DELETE;
+  proceed(ikeSaAt(<u32>child.sa));
+}
+
+/** Wants a CHILD_SA rekeyed. */
+export function childRekey(child: ChildSa): void {
+  if (child.state != CHILD_STATE_INSTALLED) return;
+  child.want |= CHILD_WANT_REKEY;
+  proceed(ikeSaAt(<u32>child.sa));
+}
+
+export function configOf(child: ChildSa): ChildConfig {
+  return childConfigAt(<u32>child.config);
+}

@@ -1,0 +1,240 @@
+/**
+ * Agreeing on a CHILD_SA (RFC 7296 section 1.3.1, 2.9): the SA, TSi and TSr payloads, which IKE_AUTH and CREATE_CHILD_SA
+ * share.
+ */
+import { CHILD_STATE_FREE } from "../abi/management";
+import { SA_SELECTORS_MAX, SELECTOR_END, SELECTOR_END_PORT, SELECTOR_OCTETS, SELECTOR_START } from "../abi/message";
+import { STEP_S401, TRACE_MASK_ESTABLISH } from "../abi/trace";
+import { Frame } from "../bus/frame";
+import { loadBE32, storeBE32 } from "../rt/bytes";
+import { trace } from "../rt/trace";
+import {
+  PAYLOAD_NOTIFY,
+  PAYLOAD_SA,
+  PAYLOAD_TSI,
+  PAYLOAD_TSR,
+  Writer,
+  payloadBody,
+  payloadFind,
+  payloadLength,
+  payloadsClear,
+  payloadsWalk,
+} from "../wire/ike_message";
+import {
+  NOTIFY_INVALID_SYNTAX,
+  NOTIFY_NO_ADDITIONAL_SAS,
+  NOTIFY_NO_PROPOSAL_CHOSEN,
+  NOTIFY_STATUS_FIRST,
+  NOTIFY_TS_UNACCEPTABLE,
+  notifyCheck,
+  notifyType,
+} from "../wire/ike_payload/notify";
+import { PROTOCOL_ID_ESP, saCheck } from "../wire/ike_payload/sa";
+import { TS_COUNT_MAX, tsCheck, tsRead, tsWrite } from "../wire/ike_payload/traffic_selector";
+import { ChildSa, childConfig, childSelectors, childSuite, childTake } from "./child_sa";
+import {
+  CHILD_CONFIGS_MAX,
+  ChildConfig,
+  TS_MAX,
+  childConfigAt,
+  childLocalTs,
+  childRemoteTs,
+  childTransforms,
+} from "./connection";
+import { IkeSa } from "./ike_sa";
+import { SUITE_OCTETS, Suite, proposalIsAnswer, proposalSelect, proposalsWrite, selectedSpi, suiteWrite } from "./proposal";
+import { tsNarrow, tsWithin } from "./ts";
+
+const spi: usize = memory.data(4, 4);
+const offerLocal: usize = memory.data(TS_COUNT_MAX * SELECTOR_OCTETS, 8);
+const offerRemote: usize = memory.data(TS_COUNT_MAX * SELECTOR_OCTETS, 8);
+const dynamic: usize = memory.data(SELECTOR_OCTETS, 8);
+const chosen: usize = memory.data(64, 8);
+
+/** The body of the sole payload of a type in the message in hand, or 0; its length in soleLength. */
+export let soleLength: u32 = 0;
+export function sole(type: u32): usize {
+  const i = payloadFind(type);
+  if (i < 0 || payloadFind(type, <u32>i + 1) >= 0) return 0;
+  soleLength = payloadLength(<u32>i);
+  return payloadBody(<u32>i);
+}
+
+/** The first well-formed notify of `type`, or of any error if `type` is 0: its body or 0; its length in soleLength. */
+export function notifyFind(type: u32): usize {
+  for (let i = payloadFind(PAYLOAD_NOTIFY); i >= 0; i = payloadFind(PAYLOAD_NOTIFY, <u32>i + 1)) {
+    const body = payloadBody(<u32>i);
+    if (!notifyCheck(body, payloadLength(<u32>i))) continue;
+    if (type == 0 ? notifyType(body) >= NOTIFY_STATUS_FIRST : notifyType(body) != type) continue;
+    soleLength = payloadLength(<u32>i);
+    return body;
+  }
+  return 0;
+}
+
+/** Walks the inner payloads of a request that was held; they were found good before. */
+export function heldWalk(frame: Frame): void {
+  payloadsClear();
+  payloadsWalk(frame.scratch0, <usize>frame.scratch1, <usize>(frame.scratch1 + frame.scratch2));
+}
+
+/** The one address that stands for a traffic selector that is not configured ("dynamic"). */
+function hostSelector(address: u32): usize {
+  memory.fill(dynamic, 0, SELECTOR_OCTETS);
+  store<u8>(dynamic, 4);
+  store<u16>(dynamic, 65535, SELECTOR_END_PORT);
+  storeBE32(dynamic + SELECTOR_START, address);
+  storeBE32(dynamic + SELECTOR_END, address);
+  return dynamic;
+}
+
+/** Takes the selectors of its configuration into a CHILD_SA that we are about to ask for. */
+export function childDefaults(child: ChildSa, sa: IkeSa): void {
+  const config = childConfig(child);
+  const to = childSelectors(child);
+  child.localCount = max<u32>(1, config.localCount);
+  child.remoteCount = max<u32>(1, config.remoteCount);
+  const local = config.localCount != 0 ? childLocalTs(config) : hostSelector(sa.local);
+  memory.copy(to, local, child.localCount * SELECTOR_OCTETS);
+  const remote = config.remoteCount != 0 ? childRemoteTs(config) : hostSelector(sa.remote);
+  memory.copy(to + child.localCount * SELECTOR_OCTETS, remote, child.remoteCount * SELECTOR_OCTETS);
+}
+
+function tsBothWrite(w: Writer, child: ChildSa): void {
+  const local = childSelectors(child);
+  const remote = local + child.localCount * SELECTOR_OCTETS;
+  const ours = child.initiator != 0;
+  tsWrite(w, PAYLOAD_TSI, ours ? local : remote, ours ? child.localCount : child.remoteCount);
+  tsWrite(w, PAYLOAD_TSR, ours ? remote : local, ours ? child.remoteCount : child.localCount);
+}
+
+/** Writes the SA payload of our offer. */
+export function offerSaWrite(w: Writer, child: ChildSa, useKe: bool): void {
+  const config = childConfig(child);
+  storeBE32(spi, child.spiIn);
+  proposalsWrite(w, childTransforms(config), config.transformCount, PROTOCOL_ID_ESP, spi, 4, useKe);
+}
+
+/** Writes TSi and TSr, offered or granted. */
+export function selectorsWrite(w: Writer, child: ChildSa): void {
+  tsBothWrite(w, child);
+}
+
+/** Writes the SA payload of what was agreed on. */
+export function answerSaWrite(w: Writer, child: ChildSa): void {
+  storeBE32(spi, child.spiIn);
+  suiteWrite(w, childSuite(child), spi, 4);
+}
+
+/** Reads TSi and TSr into offerLocal and offerRemote; false when one is missing or malformed. */
+let offerLocalCount: u32 = 0;
+let offerRemoteCount: u32 = 0;
+function offerRead(weInitiated: bool): bool {
+  const i = sole(PAYLOAD_TSI);
+  if (i == 0 || !tsCheck(i, soleLength)) return false;
+  const r = sole(PAYLOAD_TSR);
+  if (r == 0 || !tsCheck(r, soleLength)) return false;
+  offerLocalCount = tsRead(weInitiated ? i : r, offerLocal, TS_COUNT_MAX);
+  offerRemoteCount = tsRead(weInitiated ? r : i, offerRemote, TS_COUNT_MAX);
+  return true;
+}
+
+/** Takes the responder's answer to our offer; 0, or the notify that names what is wrong with it. */
+export function answerAccept(child: ChildSa, useKe: bool): u32 {
+  const config = childConfig(child);
+  const body = sole(PAYLOAD_SA);
+  if (body == 0 || !saCheck(body, soleLength)) return NOTIFY_INVALID_SYNTAX;
+  if (
+    !proposalIsAnswer(body, soleLength) ||
+    !proposalSelect(childTransforms(config), config.transformCount, body, soleLength, PROTOCOL_ID_ESP, 4, useKe, childSuite(child))
+  ) {
+    return NOTIFY_NO_PROPOSAL_CHOSEN;
+  }
+  child.spiOut = loadBE32(selectedSpi);
+  if (child.spiOut < 256) return NOTIFY_INVALID_SYNTAX;
+  if (!offerRead(true)) return NOTIFY_INVALID_SYNTAX;
+  const own = childSelectors(child);
+  const ownRemote = own + child.localCount * SELECTOR_OCTETS;
+  if (
+    offerLocalCount > TS_MAX ||
+    offerRemoteCount > TS_MAX ||
+    !tsWithin(offerLocal, offerLocalCount, own, child.localCount) ||
+    !tsWithin(offerRemote, offerRemoteCount, ownRemote, child.remoteCount)
+  ) {
+    return NOTIFY_TS_UNACCEPTABLE;
+  }
+  selectorsTake(child, offerLocal, offerLocalCount, offerRemote, offerRemoteCount);
+  return 0;
+}
+
+function selectorsTake(child: ChildSa, local: usize, localCount: u32, remote: usize, remoteCount: u32): void {
+  assert(localCount + remoteCount <= SA_SELECTORS_MAX, "more selectors than a record holds");
+  child.localCount = localCount;
+  child.remoteCount = remoteCount;
+  memory.copy(childSelectors(child), local, localCount * SELECTOR_OCTETS);
+  memory.copy(childSelectors(child) + localCount * SELECTOR_OCTETS, remote, remoteCount * SELECTOR_OCTETS);
+}
+
+const narrowLocal: usize = memory.data(TS_MAX * SELECTOR_OCTETS, 8);
+const narrowRemote: usize = memory.data(TS_MAX * SELECTOR_OCTETS, 8);
+
+/** The notify that says why offerChoose found nothing. */
+export let offerRefusal: u32 = 0;
+
+/**
+ * Finds what we grant of the peer's offer: the first configured child of the connection (or `config` alone, when it is
+ * not -1) whose selectors have something in common with it and whose proposals match. Null: offerRefusal says why.
+ */
+export function offerChoose(sa: IkeSa, config: i32, useKe: bool): ChildSa | null {
+  assert(SUITE_OCTETS <= 64);
+  const body = sole(PAYLOAD_SA);
+  const length = soleLength;
+  offerRefusal = NOTIFY_INVALID_SYNTAX;
+  if (body == 0 || !saCheck(body, length) || !offerRead(false)) return null;
+  offerRefusal = NOTIFY_TS_UNACCEPTABLE;
+  for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
+    const k = childConfigAt(i);
+    if (k.used == 0 || <i32>k.connection != sa.connection || (config >= 0 && <i32>i != config)) continue;
+    const localCount = narrow(k, sa, true);
+    const remoteCount = narrow(k, sa, false);
+    if (localCount == 0 || remoteCount == 0) continue;
+    if (!proposalSelect(childTransforms(k), k.transformCount, body, length, PROTOCOL_ID_ESP, 4, useKe, changetype<Suite>(chosen))) {
+      offerRefusal = NOTIFY_NO_PROPOSAL_CHOSEN;
+      continue;
+    }
+    const spiOut = loadBE32(selectedSpi);
+    if (spiOut < 256) {
+      offerRefusal = NOTIFY_INVALID_SYNTAX;
+      return null;
+    }
+    const child = childTake(sa, <i32>i, false);
+    if (!child) {
+      offerRefusal = NOTIFY_NO_ADDITIONAL_SAS;
+      return null;
+    }
+    assert(child.state != CHILD_STATE_FREE);
+    memory.copy(changetype<usize>(childSuite(child)), chosen, SUITE_OCTETS);
+    child.spiOut = spiOut;
+    selectorsTake(child, narrowLocal, localCount, narrowRemote, remoteCount);
+    return child;
+  }
+  return null;
+}
+
+function narrow(k: ChildConfig, sa: IkeSa, local: bool): u32 {
+  const count = local ? k.localCount : k.remoteCount;
+  const own = local ? childLocalTs(k) : childRemoteTs(k);
+  return tsNarrow(
+    count != 0 ? own : hostSelector(local ? sa.local : sa.remote),
+    max<u32>(1, count),
+    local ? offerLocal : offerRemote,
+    local ? offerLocalCount : offerRemoteCount,
+    local ? narrowLocal : narrowRemote,
+    TS_MAX,
+  );
+}
+
+/** S401: the CHILD_SA is agreed on. */
+export function agreed(child: ChildSa): void {
+  trace(TRACE_MASK_ESTABLISH, STEP_S401, child.spiIn, child.spiOut, child.link);
+}

@@ -1,0 +1,287 @@
+/**
+ * The operator's commands about IKE (abi/management.ts): load and unload, initiate, terminate, rekey, list.
+ *
+ * Every command gets one REPLY; TERMINATE gets it when what it ended is gone, at the latest when the peer has not
+ * answered the Deletes. Refuses malformed bodies and unknown types by the reply's result.
+ */
+import { DROP_MANAGEMENT_MALFORMED } from "../abi/drop";
+import {
+  CHILD_NAME,
+  CHILD_STATE_DELETING,
+  CONNECTION_NAME,
+  IKE_STATE_CONNECTING,
+  IKE_STATE_DELETING,
+  IKE_STATE_FREE,
+  MANAGEMENT_CONNECTION_LOAD,
+  MANAGEMENT_CONNECTION_UNLOAD,
+  MANAGEMENT_HEADER,
+  MANAGEMENT_INITIATE,
+  MANAGEMENT_LENGTH,
+  MANAGEMENT_LIST_CONNECTIONS,
+  MANAGEMENT_LIST_SAS,
+  MANAGEMENT_REKEY,
+  MANAGEMENT_TERMINATE,
+  MANAGEMENT_TRANSACTION,
+  MANAGEMENT_TYPE,
+  RESULT_MALFORMED,
+  RESULT_NOT_FOUND,
+  RESULT_OK,
+  RESULT_TABLE_FULL,
+  RESULT_UNSUPPORTED,
+  START_START,
+  START_TRAP,
+} from "../abi/management";
+import { Frame } from "../bus/frame";
+import { consume, drop } from "../bus/port";
+import { deadlineClear } from "../rt/deadlines";
+import { itemFind, itemLength, itemValue, itemsValid } from "../rt/items";
+import { childDelete, childRekey, ikeDown, initiateChild, proceed, CAUSE_LOCAL } from "./life";
+import { ChildSa, childConfig, childSaAt } from "./child_sa";
+import {
+  CHILD_CONFIGS_MAX,
+  CONNECTIONS_MAX,
+  Connection,
+  childByName,
+  childConfigAt,
+  connectionAt,
+  connectionByName,
+  connectionLoad,
+  connectionName,
+  connectionRelease,
+  loadedBefore,
+  loadedConnection,
+} from "./connection";
+import { eventTrap } from "./event";
+import { IkeSa, OUT_NONE, WANT_DELETE, WANT_REKEY, ikeSaAt } from "./ike_sa";
+import { reply, reportChildSa, reportConnection, reportIkeSa } from "./report";
+import { ikeSaCapacity } from "./settings";
+import { timerConfig } from "./timer";
+
+/** TERMINATEs that wait: transaction, IKE_SA's connection or -1, child's configuration or -1. */
+const WAITING_MAX: u32 = 16;
+const waiting: usize = memory.data(WAITING_MAX * 12, 8);
+let waitingCount: u32 = 0;
+
+export function managementReset(): void {
+  waitingCount = 0;
+}
+
+export function managementHandle(frame: Frame): void {
+  const p = frame.start;
+  if (frame.length < MANAGEMENT_HEADER || load<u32>(p, MANAGEMENT_LENGTH) != frame.length) {
+    return drop(frame, DROP_MANAGEMENT_MALFORMED);
+  }
+  const transaction = load<u32>(p, MANAGEMENT_TRANSACTION);
+  const start = p + MANAGEMENT_HEADER;
+  const end = p + frame.length;
+  const result = itemsValid(start, end)
+    ? command(<u32>load<u16>(p, MANAGEMENT_TYPE), transaction, start, end)
+    : RESULT_MALFORMED;
+  consume(frame);
+  if (result != LATER) reply(transaction, result);
+}
+
+const LATER: u32 = u32.MAX_VALUE;
+let named: i32 = -1;
+
+/** Finds what CONNECTION_NAME or CHILD_NAME names: index in `named`. */
+function byName(start: usize, end: usize, child: bool): bool {
+  named = -1;
+  const item = itemFind(start, end, child ? CHILD_NAME : CONNECTION_NAME);
+  if (item == 0) return false;
+  named = child ? childByName(itemValue(item), itemLength(item)) : connectionByName(itemValue(item), itemLength(item));
+  return true;
+}
+
+function command(type: u32, transaction: u32, start: usize, end: usize): u32 {
+  switch (type) {
+    case MANAGEMENT_CONNECTION_LOAD:
+      return loadConnection(start, end);
+    case MANAGEMENT_CONNECTION_UNLOAD: {
+      if (!byName(start, end, false)) return RESULT_MALFORMED;
+      if (named < 0) return RESULT_NOT_FOUND;
+      retire(connectionAt(<u32>named));
+      return RESULT_OK;
+    }
+    case MANAGEMENT_INITIATE:
+      return initiate(start, end);
+    case MANAGEMENT_TERMINATE:
+      return terminate(transaction, start, end);
+    case MANAGEMENT_REKEY:
+      return rekey(start, end);
+    case MANAGEMENT_LIST_SAS: {
+      for (let i: u32 = 0; i < ikeSaCapacity; i++) {
+        const sa = ikeSaAt(i);
+        if (sa.state == IKE_STATE_FREE || gone(sa)) continue;
+        reportIkeSa(transaction, sa);
+        for (let l = sa.firstChild; l >= 0; l = childSaAt(<u32>l).next) reportChildSa(transaction, childSaAt(<u32>l));
+      }
+      return RESULT_OK;
+    }
+    case MANAGEMENT_LIST_CONNECTIONS: {
+      for (let i: u32 = 0; i < CONNECTIONS_MAX; i++) {
+        const c = connectionAt(i);
+        if (c.used != 0 && c.retired == 0) reportConnection(transaction, c);
+      }
+      return RESULT_OK;
+    }
+    default:
+      return RESULT_UNSUPPORTED;
+  }
+}
+
+/** True when an IKE_SA only lingers to answer duplicates. */
+function gone(sa: IkeSa): bool {
+  return sa.state == IKE_STATE_DELETING && sa.outStep == OUT_NONE;
+}
+
+function loadConnection(start: usize, end: usize): u32 {
+  const result = connectionLoad(start, end);
+  if (result != RESULT_OK || loadedBefore) return result;
+  const c = connectionAt(loadedConnection);
+  for (let i: u32 = 0; i < CONNECTIONS_MAX; i++) {
+    const other = connectionAt(i);
+    if (i == c.index || other.used == 0 || other.retired != 0 || other.nameLength != c.nameLength) continue;
+    if (memory.compare(connectionName(other), connectionName(c), c.nameLength) == 0) retire(other);
+  }
+  for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
+    const k = childConfigAt(i);
+    if (k.used == 0 || k.connection != c.index) continue;
+    if (k.startAction == START_TRAP) eventTrap(k, true);
+    else if (k.startAction == START_START) initiateChild(k);
+  }
+  return RESULT_OK;
+}
+
+function retire(c: Connection): void {
+  c.retired = 1;
+  for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
+    const k = childConfigAt(i);
+    if (k.used == 0 || k.connection != c.index) continue;
+    eventTrap(k, false);
+    deadlineClear(timerConfig(i));
+  }
+  connectionRelease(c);
+}
+
+function initiate(start: usize, end: usize): u32 {
+  if (byName(start, end, true)) {
+    if (named < 0) return RESULT_NOT_FOUND;
+    return initiateChild(childConfigAt(<u32>named)) ? RESULT_OK : RESULT_TABLE_FULL;
+  }
+  if (!byName(start, end, false)) return RESULT_MALFORMED;
+  if (named < 0) return RESULT_NOT_FOUND;
+  const connection = <u32>named;
+  let result: u32 = RESULT_UNSUPPORTED; // a connection without children has nothing to initiate
+  for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
+    const k = childConfigAt(i);
+    if (k.used == 0 || k.connection != connection) continue;
+    result = initiateChild(k) ? RESULT_OK : RESULT_TABLE_FULL;
+    if (result != RESULT_OK) break;
+  }
+  return result;
+}
+
+/** Ends an IKE_SA: at once if the peer cannot know of it yet, else by a Delete. */
+function terminateSa(sa: IkeSa): void {
+  if (sa.state == IKE_STATE_FREE || sa.state == IKE_STATE_DELETING) return;
+  sa.terminated = 1;
+  if (sa.state == IKE_STATE_CONNECTING) return ikeDown(sa, CAUSE_LOCAL, false);
+  sa.want |= WANT_DELETE;
+  proceed(sa);
+}
+
+function terminate(transaction: u32, start: usize, end: usize): u32 {
+  if (waitingCount >= WAITING_MAX) return RESULT_TABLE_FULL;
+  let connection = -1;
+  let config = -1;
+  if (byName(start, end, true)) {
+    if (named < 0) return RESULT_NOT_FOUND;
+    config = named;
+    deadlineClear(timerConfig(<u32>config));
+  } else if (byName(start, end, false)) {
+    if (named < 0) return RESULT_NOT_FOUND;
+    connection = named;
+  }
+  for (let i: u32 = 0; i < CHILD_CONFIGS_MAX && config < 0; i++) {
+    if (connection < 0 || <i32>childConfigAt(i).connection == connection) deadlineClear(timerConfig(i));
+  }
+  for (let i: u32 = 0; i < ikeSaCapacity; i++) {
+    const sa = ikeSaAt(i);
+    if (sa.state == IKE_STATE_FREE) continue;
+    if (config >= 0) terminateChildren(sa, config);
+    else if (connection < 0 || sa.connection == connection) terminateSa(sa);
+  }
+  const entry = waiting + <usize>waitingCount * 12;
+  store<u32>(entry, transaction);
+  store<i32>(entry, connection, 4);
+  store<i32>(entry, config, 8);
+  waitingCount += 1;
+  return LATER;
+}
+
+function terminateChildren(sa: IkeSa, config: i32): void {
+  let i = sa.firstChild;
+  while (i >= 0) {
+    const child = childSaAt(<u32>i);
+    i = child.next;
+    if (child.config == config && child.state != CHILD_STATE_DELETING) childDelete(child);
+  }
+}
+
+function finished(connection: i32, config: i32): bool {
+  for (let i: u32 = 0; i < ikeSaCapacity; i++) {
+    const sa = ikeSaAt(i);
+    if (sa.state == IKE_STATE_FREE || gone(sa)) continue;
+    if (config < 0) {
+      if (connection < 0 || sa.connection == connection) return false;
+      continue;
+    }
+    for (let l = sa.firstChild; l >= 0; l = childSaAt(<u32>l).next) if (childSaAt(<u32>l).config == config) return false;
+  }
+  return true;
+}
+
+/** Once per poll: answers the TERMINATEs whose SAs are gone. */
+export function managementSettle(): void {
+  let kept: u32 = 0;
+  for (let i: u32 = 0; i < waitingCount; i++) {
+    const entry = waiting + <usize>i * 12;
+    if (finished(load<i32>(entry, 4), load<i32>(entry, 8))) {
+      reply(load<u32>(entry), RESULT_OK);
+      continue;
+    }
+    if (kept != i) memory.copy(waiting + <usize>kept * 12, entry, 12);
+    kept += 1;
+  }
+  waitingCount = kept;
+}
+
+function rekey(start: usize, end: usize): u32 {
+  const child = byName(start, end, true);
+  if (!child && !byName(start, end, false)) return RESULT_MALFORMED;
+  if (named < 0) return RESULT_NOT_FOUND;
+  const connection = child ? <i32>childConfigAt(<u32>named).connection : named;
+  let result: u32 = RESULT_NOT_FOUND;
+  let i = connectionAt(<u32>connection).firstSa;
+  while (i >= 0) {
+    const sa = ikeSaAt(<u32>i);
+    i = sa.connectionNext;
+    if (sa.state == IKE_STATE_CONNECTING || sa.state == IKE_STATE_DELETING || sa.established == 0) continue;
+    if (child) {
+      let l = sa.firstChild;
+      while (l >= 0) {
+        const one: ChildSa = childSaAt(<u32>l);
+        l = one.next;
+        if (one.config != named || childConfig(one).used == 0) continue;
+        childRekey(one);
+        result = RESULT_OK;
+      }
+    } else {
+      sa.want |= WANT_REKEY;
+      proceed(sa);
+      result = RESULT_OK;
+    }
+  }
+  return result;
+}

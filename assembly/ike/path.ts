@@ -1,0 +1,98 @@
+/**
+ * The path of an IKE message: IPv4, UDP 500 or 4500 with the non-ESP marker (RFC 7296 section 2.23, 3.1; RFC 3948 2.2).
+ *
+ * pull takes the headers off a received packet and remembers whence it came; send puts them in front of a copy of a
+ * retained message. Refuses fragments, IPv6 and foreign addresses, each for its reason.
+ */
+import {
+  DROP_IKE_MALFORMED,
+  DROP_IP_FRAGMENT,
+  DROP_IP_MALFORMED,
+  DROP_IP_NOT_FOR_US,
+  DROP_IP_VERSION,
+  DROP_PROTOCOL_UNKNOWN,
+  DROP_UDP_MALFORMED,
+  DROP_UDP_PORT,
+} from "../abi/drop";
+import { PORT_UNPROTECTED } from "../abi/ring";
+import { TRACE_IKE_SENT, TRACE_MASK_IKE } from "../abi/trace";
+import { Frame, framePull, framePush } from "../bus/frame";
+import { consume, drop, originate, transmit } from "../bus/port";
+import { trace } from "../rt/trace";
+import { ikeExchange, ikeFlags, ikeMessageId } from "../wire/ike_message";
+import {
+  IPV4_HEADER,
+  PROTOCOL_UDP,
+  ipv4Check,
+  ipv4Destination,
+  ipv4Emit,
+  ipv4HeaderOctets,
+  ipv4IsFragment,
+  ipv4Protocol,
+  ipv4Source,
+  ipv4TotalLength,
+} from "../wire/ipv4";
+import { UDP_HEADER, udpCheck, udpDestinationPort, udpEmit, udpEmitChecksum, udpLength, udpSourcePort } from "../wire/udp";
+import { isLocalAddress, portIke, portNatt } from "./settings";
+
+export const NON_ESP_MARKER: u32 = 4;
+const TTL: u32 = 64;
+
+/** Of the datagram that pathPull took last. */
+export let pathLocal: u32 = 0;
+export let pathRemote: u32 = 0;
+export let pathLocalPort: u32 = 0;
+export let pathRemotePort: u32 = 0;
+
+let identification: u32 = 0;
+
+/** Leaves the IKE message alone in the frame. False: the frame is gone already, dropped or consumed. */
+export function pathPull(frame: Frame): bool {
+  if (frame.length != 0 && load<u8>(frame.start) >> 4 == 6) return refuse(frame, DROP_IP_VERSION);
+  if (!ipv4Check(frame.start, frame.length)) return refuse(frame, DROP_IP_MALFORMED);
+  if (ipv4IsFragment(frame.start)) return refuse(frame, DROP_IP_FRAGMENT);
+  if (ipv4Protocol(frame.start) != PROTOCOL_UDP) return refuse(frame, DROP_PROTOCOL_UNKNOWN);
+  pathLocal = ipv4Destination(frame.start);
+  pathRemote = ipv4Source(frame.start);
+  if (!isLocalAddress(pathLocal)) return refuse(frame, DROP_IP_NOT_FOR_US);
+  frame.length = ipv4TotalLength(frame.start);
+  framePull(frame, ipv4HeaderOctets(frame.start));
+  if (!udpCheck(frame.start, frame.length)) return refuse(frame, DROP_UDP_MALFORMED);
+  pathLocalPort = udpDestinationPort(frame.start);
+  pathRemotePort = udpSourcePort(frame.start);
+  frame.length = udpLength(frame.start);
+  framePull(frame, UDP_HEADER);
+  if (pathLocalPort == portIke) return true;
+  if (pathLocalPort != portNatt) return refuse(frame, DROP_UDP_PORT);
+  if (frame.length == 1 && load<u8>(frame.start) == 0xff) {
+    // NAT keepalive (RFC 3948 2.3).
+    consume(frame);
+    return false;
+  }
+  if (frame.length < NON_ESP_MARKER || load<u32>(frame.start) != 0) return refuse(frame, DROP_IKE_MALFORMED);
+  framePull(frame, NON_ESP_MARKER);
+  return true;
+}
+
+function refuse(frame: Frame, reason: u32): bool {
+  drop(frame, reason);
+  return false;
+}
+
+/** Sends a copy of `length` octets of IKE message. A pool that is empty loses it as the network might. */
+export function pathSend(message: usize, length: u32, local: u32, localPort: u32, remote: u32, remotePort: u32): void {
+  if (length == 0) return;
+  const frame = originate();
+  if (!frame) return;
+  memory.copy(frame.start, message, length);
+  frame.length = length;
+  trace(TRACE_MASK_IKE, TRACE_IKE_SENT, ikeExchange(message), ikeMessageId(message), ikeFlags(message), length);
+  if (localPort == portNatt) store<u32>(framePush(frame, NON_ESP_MARKER), 0);
+  const udp = framePush(frame, UDP_HEADER);
+  udpEmit(udp, localPort, remotePort, frame.length);
+  udpEmitChecksum(udp, local, remote);
+  const ip = framePush(frame, IPV4_HEADER);
+  identification = (identification + 1) & 0xffff;
+  ipv4Emit(ip, frame.length, PROTOCOL_UDP, local, remote, TTL, 0, false, identification);
+  transmit(PORT_UNPROTECTED, frame);
+}

@@ -1,0 +1,215 @@
+/**
+ * What the operator is told (abi/management.ts): replies, events, and the items of IKE_SAs, CHILD_SAs and connections.
+ * Keys are never among them.
+ */
+import {
+  CHILD_NAME,
+  CHILD_SA_FLAGS,
+  CHILD_SA_GENERATION,
+  CHILD_SA_INSTALLED,
+  CHILD_SA_LINK,
+  CHILD_SA_LOCAL_TS,
+  CHILD_SA_MODE,
+  CHILD_SA_PROPOSAL,
+  CHILD_SA_REMOTE_TS,
+  CHILD_SA_SLOT,
+  CHILD_SA_SPI_IN,
+  CHILD_SA_SPI_OUT,
+  CHILD_SA_STATE,
+  CHILD_SA_UNIQUE_ID,
+  CONNECTION_FAILURE,
+  CONNECTION_NAME,
+  EVENT_ALERT,
+  EVENT_KIND,
+  EVENT_NOTIFY,
+  EVENT_TEXT,
+  EVENT_UP,
+  IKE_SA_ESTABLISHED,
+  IKE_SA_INITIATOR,
+  IKE_SA_LOCAL,
+  IKE_SA_LOCAL_ID,
+  IKE_SA_LOCAL_PORT,
+  IKE_SA_NAT,
+  IKE_SA_PROPOSAL,
+  IKE_SA_REMOTE,
+  IKE_SA_REMOTE_ID,
+  IKE_SA_REMOTE_PORT,
+  IKE_SA_SPI_I,
+  IKE_SA_SPI_R,
+  IKE_SA_STATE,
+  IKE_SA_UNIQUE_ID,
+  MANAGEMENT_CHILD_SA,
+  MANAGEMENT_CONNECTION,
+  MANAGEMENT_EVENT,
+  MANAGEMENT_HEADER,
+  MANAGEMENT_IKE_SA,
+  MANAGEMENT_LENGTH,
+  MANAGEMENT_REPLY,
+  MANAGEMENT_TRANSACTION,
+  MANAGEMENT_TYPE,
+} from "../abi/management";
+import { MODE_TUNNEL, SELECTOR_OCTETS } from "../abi/message";
+import { PORT_MANAGEMENT } from "../abi/ring";
+import { Frame } from "../bus/frame";
+import { originate, transmit } from "../bus/port";
+import { storeBE32 } from "../rt/bytes";
+import { itemWrite, itemWriteU32, itemWriteU64 } from "../rt/items";
+import { ChildSa, childConfig, childSelectors, childSuite } from "./child_sa";
+import { CHILD_CONFIGS_MAX, ChildConfig, Connection, childConfigAt, childName, connectionAt, connectionName } from "./connection";
+import { childFlags } from "./event";
+import { IkeSa, ikeLocalId, ikePeerId, ikeSaAt, ikeSuite } from "./ike_sa";
+import { suiteTransforms } from "./proposal";
+
+const scratch: usize = memory.data(256, 8);
+let frame: Frame | null = null;
+let at: usize = 0;
+
+/** Address of a literal, to be told later. */
+// @ts-ignore: decorator
+@inline
+export function text(literal: string): usize {
+  return changetype<usize>(literal);
+}
+
+function begin(type: u32, transaction: u32): bool {
+  frame = originate();
+  const f = frame;
+  if (!f) return false;
+  store<u32>(f.start, type, MANAGEMENT_TYPE);
+  store<u32>(f.start, transaction, MANAGEMENT_TRANSACTION);
+  at = f.start + MANAGEMENT_HEADER;
+  return true;
+}
+
+function end(): void {
+  const f = frame;
+  if (!f) return;
+  f.length = <u32>(at - f.start);
+  store<u32>(f.start, f.length, MANAGEMENT_LENGTH);
+  transmit(PORT_MANAGEMENT, f);
+  frame = null;
+}
+
+function put(type: u32, value: u32): void {
+  at = itemWriteU32(at, type, value);
+}
+
+function putOctets(type: u32, p: usize, length: u32): void {
+  at = itemWrite(at, type, p, length);
+}
+
+function putAddress(type: u32, address: u32): void {
+  storeBE32(scratch, address);
+  putOctets(type, scratch, 4);
+}
+
+function putText(type: u32, literal: usize): void {
+  if (literal == 0) return;
+  const length = min<u32>(load<u32>(literal - 4) >>> 1, 255); // rtSize of the literal, in octets
+  for (let i: u32 = 0; i < length; i++) store<u8>(scratch + i, load<u8>(literal + (i << 1)));
+  putOctets(type, scratch, length);
+}
+
+function putConnection(c: Connection): void {
+  putOctets(CONNECTION_NAME, connectionName(c), c.nameLength);
+}
+
+function putChild(k: ChildConfig): void {
+  putOctets(CHILD_NAME, childName(k), k.nameLength);
+}
+
+export function reply(transaction: u32, result: u32): void {
+  if (!begin(MANAGEMENT_REPLY, transaction)) return;
+  store<u32>(at, result);
+  at += 4;
+  end();
+}
+
+/** Tells that an IKE_SA, or with `child` a CHILD_SA, went up or down or was rekeyed: EVENT_*. */
+export function reportSa(kind: u32, up: bool, sa: IkeSa, child: ChildSa | null): void {
+  if (!begin(MANAGEMENT_EVENT, 0)) return;
+  put(EVENT_KIND, kind);
+  put(EVENT_UP, up ? 1 : 0);
+  if (sa.connection >= 0) putConnection(connectionAt(<u32>sa.connection));
+  put(IKE_SA_UNIQUE_ID, sa.uniqueId);
+  if (child) {
+    putChild(childConfig(child));
+    put(CHILD_SA_UNIQUE_ID, child.uniqueId);
+    put(CHILD_SA_SPI_IN, child.spiIn);
+    put(CHILD_SA_SPI_OUT, child.spiOut);
+    put(CHILD_SA_LINK, child.link);
+  }
+  end();
+}
+
+/** Tells that an attempt failed, and keeps why with the connection. `notify` 0: none was involved. */
+export function reportAlert(connection: i32, child: ChildConfig | null, notify: u32, literal: usize): void {
+  if (connection >= 0) connectionAt(<u32>connection).failure = literal;
+  if (!begin(MANAGEMENT_EVENT, 0)) return;
+  put(EVENT_KIND, EVENT_ALERT);
+  if (connection >= 0) putConnection(connectionAt(<u32>connection));
+  if (child) putChild(child);
+  if (notify != 0) put(EVENT_NOTIFY, notify);
+  putText(EVENT_TEXT, literal);
+  end();
+}
+
+export function reportIkeSa(transaction: u32, sa: IkeSa): void {
+  if (!begin(MANAGEMENT_IKE_SA, transaction)) return;
+  if (sa.connection >= 0) putConnection(connectionAt(<u32>sa.connection));
+  put(IKE_SA_UNIQUE_ID, sa.uniqueId);
+  put(IKE_SA_STATE, sa.state);
+  store<u64>(scratch, sa.spiI);
+  putOctets(IKE_SA_SPI_I, scratch, 8);
+  store<u64>(scratch, sa.spiR);
+  putOctets(IKE_SA_SPI_R, scratch, 8);
+  put(IKE_SA_INITIATOR, sa.initiator);
+  putAddress(IKE_SA_LOCAL, sa.local);
+  put(IKE_SA_LOCAL_PORT, sa.localPort);
+  putAddress(IKE_SA_REMOTE, sa.remote);
+  put(IKE_SA_REMOTE_PORT, sa.remotePort);
+  putOctets(IKE_SA_LOCAL_ID, ikeLocalId(sa), sa.localIdLength);
+  putOctets(IKE_SA_REMOTE_ID, ikePeerId(sa), sa.peerIdLength);
+  if (ikeSuite(sa).encryption != 0) putOctets(IKE_SA_PROPOSAL, scratch, suiteTransforms(ikeSuite(sa), scratch));
+  at = itemWriteU64(at, IKE_SA_ESTABLISHED, sa.established);
+  put(IKE_SA_NAT, sa.nat);
+  end();
+}
+
+export function reportChildSa(transaction: u32, child: ChildSa): void {
+  if (!begin(MANAGEMENT_CHILD_SA, transaction)) return;
+  const sa = ikeSaAt(<u32>child.sa);
+  if (sa.connection >= 0) putConnection(connectionAt(<u32>sa.connection));
+  putChild(childConfig(child));
+  put(IKE_SA_UNIQUE_ID, sa.uniqueId);
+  put(CHILD_SA_UNIQUE_ID, child.uniqueId);
+  put(CHILD_SA_STATE, child.state);
+  put(CHILD_SA_SPI_IN, child.spiIn);
+  put(CHILD_SA_SPI_OUT, child.spiOut);
+  put(CHILD_SA_LINK, child.link);
+  if (child.placed != 0) {
+    put(CHILD_SA_SLOT, child.slot);
+    put(CHILD_SA_GENERATION, child.boardGeneration);
+  }
+  if (childSuite(child).encryption != 0) putOctets(CHILD_SA_PROPOSAL, scratch, suiteTransforms(childSuite(child), scratch));
+  for (let i: u32 = 0; i < child.localCount + child.remoteCount; i++) {
+    const type = i < child.localCount ? CHILD_SA_LOCAL_TS : CHILD_SA_REMOTE_TS;
+    putOctets(type, childSelectors(child) + <usize>i * SELECTOR_OCTETS, SELECTOR_OCTETS);
+  }
+  put(CHILD_SA_MODE, MODE_TUNNEL);
+  put(CHILD_SA_FLAGS, childFlags(child));
+  at = itemWriteU64(at, CHILD_SA_INSTALLED, child.installed);
+  end();
+}
+
+export function reportConnection(transaction: u32, c: Connection): void {
+  if (!begin(MANAGEMENT_CONNECTION, transaction)) return;
+  putConnection(c);
+  for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
+    const k = childConfigAt(i);
+    if (k.used != 0 && k.connection == c.index) putChild(k);
+  }
+  putText(CONNECTION_FAILURE, c.failure);
+  end();
+}
+

@@ -1,0 +1,102 @@
+/**
+ * The window (RFC 7296 section 2.1-2.3): message ids, retransmission and duplicates, and nothing else knows of them.
+ *
+ * One exchange in each direction. Our last request and our last response are retained as they were sent; the request
+ * goes again after retransmitTime, then 1.8 times later each time.
+ */
+import { now } from "../rt/registers";
+import { deadlineClear, deadlineSet } from "../rt/deadlines";
+import {
+  EXCHANGE_IKE_SA_INIT,
+  IKE_FLAG_INITIATOR,
+  IKE_FLAG_RESPONSE,
+  Writer,
+  messageBegin,
+  messageEnd,
+} from "../wire/ike_message";
+import { encryptedBegin } from "../wire/ike_payload/encrypted";
+import { Transform } from "../crypto/transform";
+import { IN_NONE, IkeSa, OUT_NONE, RETAINED_MAX, ikeRequest, ikeResponse } from "./ike_sa";
+import { pathSend } from "./path";
+import { retransmitTime, retransmitTries } from "./settings";
+import { skSeal, skTransform } from "./sk";
+import { TIMER_RETRANSMIT, timerSa } from "./timer";
+
+/** Header of the SK payload of the message being built, 0 in IKE_SA_INIT. */
+let sk: usize = 0;
+
+function begin(sa: IkeSa, at: usize, exchange: u32, id: u32, response: u32): Writer {
+  const flags = (sa.initiator != 0 ? IKE_FLAG_INITIATOR : 0) | response;
+  const w = messageBegin(at, RETAINED_MAX, sa.spiI, sa.spiR, exchange, flags, id);
+  sk = 0;
+  if (exchange != EXCHANGE_IKE_SA_INIT) sk = encryptedBegin(w, changetype<Transform>(skTransform(sa)).ivOctets);
+  return w;
+}
+
+function end(sa: IkeSa, w: Writer): u32 {
+  return sk != 0 ? skSeal(sa, w, sk) : messageEnd(w);
+}
+
+/** Starts our next request. */
+export function requestBegin(sa: IkeSa, exchange: u32): Writer {
+  return begin(sa, ikeRequest(sa), exchange, sa.outId, 0);
+}
+
+/** Completes and sends it; the exchange waits in `step`. */
+export function requestSend(sa: IkeSa, w: Writer, step: u32): void {
+  sa.outLength = end(sa, w);
+  sa.outStep = step;
+  sa.outTries = 1;
+  sa.outLimit = retransmitTries;
+  sa.outDelay = retransmitTime;
+  deadlineSet(timerSa(sa.index, TIMER_RETRANSMIT), now() + sa.outDelay);
+  emit(sa, ikeRequest(sa), sa.outLength);
+}
+
+/** Sends our request again; false when it was sent often enough. */
+export function requestRepeat(sa: IkeSa): bool {
+  if (sa.outTries >= sa.outLimit) return false;
+  sa.outTries += 1;
+  sa.outDelay = (sa.outDelay * 9) / 5;
+  deadlineSet(timerSa(sa.index, TIMER_RETRANSMIT), now() + sa.outDelay);
+  emit(sa, ikeRequest(sa), sa.outLength);
+  return true;
+}
+
+/** Stops retransmission: the answer is here, what it brings may take a while. */
+export function requestAnswered(sa: IkeSa): void {
+  deadlineClear(timerSa(sa.index, TIMER_RETRANSMIT));
+}
+
+/** The exchange that we initiated is over. */
+export function requestDone(sa: IkeSa): void {
+  requestAnswered(sa);
+  sa.outId += 1;
+  sa.outStep = OUT_NONE;
+  sa.outChild = -1;
+  sa.outSa = -1;
+}
+
+/** Starts the response to the peer's request. */
+export function responseBegin(sa: IkeSa, exchange: u32): Writer {
+  return begin(sa, ikeResponse(sa), exchange, sa.inId, IKE_FLAG_RESPONSE);
+}
+
+/** Completes and sends it; the peer's exchange is over. */
+export function responseSend(sa: IkeSa, w: Writer): void {
+  sa.inLength = end(sa, w);
+  sa.inId += 1;
+  sa.inStep = IN_NONE;
+  sa.inChild = -1;
+  sa.inSa = -1;
+  emit(sa, ikeResponse(sa), sa.inLength);
+}
+
+/** Answers a duplicate from memory. */
+export function responseRepeat(sa: IkeSa): void {
+  emit(sa, ikeResponse(sa), sa.inLength);
+}
+
+function emit(sa: IkeSa, message: usize, length: u32): void {
+  pathSend(message, length, sa.local, sa.localPort, sa.remote, sa.remotePort);
+}
