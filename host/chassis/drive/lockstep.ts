@@ -106,8 +106,9 @@ export class LockstepCage implements Cage {
     this.#wipe(this.#bay(slot));
   }
 
-  deliver(slot: number, port: number, packet: Uint8Array): boolean {
-    return this.#put(this.#bay(slot), port, packet, 0, packet.length, 0);
+  /** `link` is the VC of a frame on an ATM channel: what stands in its descriptor. */
+  deliver(slot: number, port: number, packet: Uint8Array, link = 0): boolean {
+    return this.#put(this.#bay(slot), port, packet, 0, packet.length, link);
   }
 
   countDrop(slot: number, reason: number): void {
