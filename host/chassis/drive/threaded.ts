@@ -54,6 +54,8 @@ const BATCH = 512;
 const PATIENCE = 20;
 /** Milliseconds that a board's thread has to stop and wipe. */
 const STOP_MS = 2000;
+/** Milliseconds that a board may take to come online. */
+const BOOT_MS = 30_000;
 /** Octets that received packets are cut from. */
 const CHUNK = 65536;
 const TIMER_MAX = 2 ** 31 - 1;
@@ -305,8 +307,11 @@ class ThreadedCage implements Cage {
       if (alive) {
         bay.turnsSeen = turns;
         bay.turnsSince = now;
-      } else if (now - bay.turnsSince > hangMs) {
-        this.#lost(bay, { kind: "hung", trapText: `no poll ended for ${hangMs} ms`, stack: "", abort: undefined });
+      } else {
+        // A thread that is being started loads the engine and the loader first, on a machine that may have more to do.
+        const limit = bay.settle ? Math.max(hangMs, BOOT_MS) : hangMs;
+        if (now - bay.turnsSince <= limit) continue;
+        this.#lost(bay, { kind: "hung", trapText: `no poll ended for ${limit} ms`, stack: "", abort: undefined });
       }
     }
   }
