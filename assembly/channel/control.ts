@@ -184,6 +184,8 @@ export function controlOpen(frame: Frame, slot: u32): bool {
     drop(frame, DROP_CONTROL_MALFORMED);
     return false;
   }
+  // What stands behind the message is padding; whoever wipes the message shall have wiped all plaintext.
+  zeroize(message + octets, length - octets);
   framePull(frame, CONTROL_HEADER);
   frame.length = octets;
   return true;

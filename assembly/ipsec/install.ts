@@ -97,7 +97,7 @@ export function handleControl(frame: Frame): void {
   if (type == MESSAGE_SA_INSTALL) {
     handleInstall(frame, transaction);
   } else if (<u32>load<u16>(p, MESSAGE_VERSION) != MESSAGE_CURRENT_VERSION) {
-    drop(frame, DROP_CONTROL_MALFORMED);
+    refuse(frame);
   } else if (type == MESSAGE_PING) {
     answerPlain(frame, MESSAGE_PONG, transaction);
   } else if (type == MESSAGE_SA_REMOVE_ALL) {
@@ -106,9 +106,14 @@ export function handleControl(frame: Frame): void {
   } else if ((type == MESSAGE_SA_REMOVE || type == MESSAGE_SA_QUERY) && frame.length >= REQUEST_OCTETS) {
     handleNamed(frame, type, transaction);
   } else {
-    zeroize(p, frame.length);
-    drop(frame, DROP_CONTROL_MALFORMED);
+    refuse(frame);
   }
+}
+
+/** Drops a message that nobody could make sense of an answer to; wiped, because it may be an SA that went wrong. */
+function refuse(frame: Frame): void {
+  zeroize(frame.start, frame.length);
+  drop(frame, DROP_CONTROL_MALFORMED);
 }
 
 /** Removes and wipes every SA. */
@@ -139,9 +144,7 @@ function handleInstall(frame: Frame, transaction: u32): void {
   const record = frame.start + MESSAGE_HEADER;
   const length = frame.length - MESSAGE_HEADER;
   if (length < SA_SELECTORS) {
-    // Too short to name its SA: nobody could make sense of a refusal.
-    zeroize(frame.start, frame.length);
-    drop(frame, DROP_CONTROL_MALFORMED);
+    refuse(frame);
     return;
   }
   const link = load<u32>(record, SA_LINK);
