@@ -3,40 +3,15 @@
  *
  * Every call runs on every build that this engine validates and must give the same octets; a difference throws.
  */
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
+import { buildEntry } from "../../host/build/build.ts";
+import { ROOT } from "../../host/build/compile.ts";
 
-const ROOT = join(import.meta.dirname ?? new URL(".", import.meta.url).pathname, "../..");
 const BUILDS = ["simd", "relaxed", "base"] as const;
 
 type Exports = Record<string, any>;
-
-function newest(directory: string): number {
-  let time = 0;
-  for (const entry of readdirSync(directory, { withFileTypes: true })) {
-    const path = join(directory, entry.name);
-    time = Math.max(time, entry.isDirectory() ? newest(path) : statSync(path).mtimeMs);
-  }
-  return time;
-}
-
-/** Compiles test/entries/NAME.ts for `build` unless its output is newer than every source; returns the module's octets. */
-export function compileEntry(name: string, build: string): Uint8Array<ArrayBuffer> {
-  const output = join(ROOT, "build/test", `${name}.${build}.wasm`);
-  const sources = Math.max(newest(join(ROOT, "assembly")), newest(join(ROOT, "test/entries")));
-  if (!existsSync(output) || statSync(output).mtimeMs < sources) {
-    mkdirSync(join(ROOT, "build/test"), { recursive: true });
-    const asc = join(ROOT, "node_modules/assemblyscript/bin/asc.js");
-    execFileSync(process.execPath, [asc, `test/entries/${name}.ts`, "--target", build, "-o", output], {
-      cwd: ROOT,
-      stdio: ["ignore", "ignore", "inherit"],
-    });
-    if (!existsSync(output) || statSync(output).mtimeMs < sources) throw new Error(`asc made no ${output}`);
-  }
-  return new Uint8Array(readFileSync(output));
-}
 
 /** Expanded keys that the modules cache, few enough that some are pushed out, and the arena for them. */
 const KEYS = 4;
@@ -50,11 +25,11 @@ class Build {
   readonly name: string;
   private readonly modules: { exports: Exports; octets: Uint8Array; heap: number }[] = [];
 
-  constructor(name: string) {
+  constructor(name: string, images: Uint8Array<ArrayBuffer>[]) {
     this.name = name;
-    for (const entry of ENTRIES) {
+    for (const image of images) {
       const memory = new WebAssembly.Memory({ initial: 1024, maximum: 1024 });
-      const instance = new WebAssembly.Instance(new WebAssembly.Module(compileEntry(entry, name)), { env: { memory } });
+      const instance = new WebAssembly.Instance(new WebAssembly.Module(image), { env: { memory } });
       const exports = instance.exports as Exports;
       let heap: number = exports.kernelHeap();
       if (exports.keyCacheReset !== undefined) {
@@ -127,12 +102,23 @@ export class Scratch {
 export class Kernels {
   readonly builds: Build[];
 
-  constructor() {
+  private constructor(builds: Build[]) {
+    this.builds = builds;
+  }
+
+  /** Compiles what is not up to date, and powers every build that this engine validates. */
+  static async create(): Promise<Kernels> {
     setFlagsFromString("--experimental-wasm-relaxed-simd");
-    this.builds = BUILDS.filter((build) =>
-      ENTRIES.every((entry) => WebAssembly.validate(compileEntry(entry, build))),
-    ).map((build) => new Build(build));
-    if (this.builds.length === 0) throw new Error("this engine validates no build");
+    const builds: Build[] = [];
+    for (const name of BUILDS) {
+      const paths = await Promise.all(
+        ENTRIES.map((entry) => buildEntry(join(ROOT, "test/entries", `${entry}.ts`), name)),
+      );
+      const images = paths.map((path) => new Uint8Array(readFileSync(path)));
+      if (images.every((image) => WebAssembly.validate(image))) builds.push(new Build(name, images));
+    }
+    if (builds.length === 0) throw new Error("this engine validates no build");
+    return new Kernels(builds);
   }
 
   get names(): string {

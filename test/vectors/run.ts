@@ -63,7 +63,7 @@ const single = statSync(directory).isFile();
 const files = single ? [directory] : walk(directory);
 if (files.length === 0) fail(`${directory}: no .json file`);
 
-const kernels = new Kernels();
+const kernels = await Kernels.create();
 console.log(`${files.length} files; kernels of the builds ${kernels.names}`);
 let [passed, failed, skipped] = [0, 0, 0];
 for (const file of files) {

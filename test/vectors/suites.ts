@@ -1,6 +1,7 @@
 /** All suites, and why a file that none of them takes is not run. */
 import { acvpGcm, cavpGcm, wycheproofAead, wycheproofGmac } from "./aead.ts";
 import { aal5 } from "./atm.ts";
+import { androidStrings, capturedFrames, fuzzMessages, openikedPayloads } from "./board_input.ts";
 import { acvpCtr, cavpCbc, rfc3686, wycheproofCbc } from "./cipher.ts";
 import { capturedEsp, dpdkEsp, linuxEsp, mcgrewEsp, odpEsp, rfc3602 } from "./esp.ts";
 import { capturedIke } from "./ike_capture.ts";
@@ -40,6 +41,10 @@ export const SUITES: readonly Suite[] = [
   cavpEcdh,
   rfc5903,
   rfc7748,
+  fuzzMessages,
+  capturedFrames,
+  openikedPayloads,
+  androidStrings,
 ];
 
 const REASONS: readonly [RegExp, string][] = [
