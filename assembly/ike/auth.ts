@@ -35,7 +35,14 @@ export function authSign(sa: IkeSa, out: bool, step: u32): bool {
   let at = octetsBegin(frame.start + frame.length, ikeInitSent(sa), sa.initSentLength);
   memory.copy(at, ikePeerNonce(sa), sa.peerNonceLength);
   at += sa.peerNonceLength;
-  prf(id, ikeKey(sa, sa.initiator != 0 ? KEY_PI : KEY_PR), prfOctets(id), body, identityBody(ikeLocalId(sa), sa.localIdLength, body), at);
+  prf(
+    id,
+    ikeKey(sa, sa.initiator != 0 ? KEY_PI : KEY_PR),
+    prfOctets(id),
+    body,
+    identityBody(ikeLocalId(sa), sa.localIdLength, body),
+    at,
+  );
   frame.length += octetsEnd(frame.start + frame.length, at + prfOctets(id));
   jobAuthPost(frame);
   return true;
@@ -49,7 +56,14 @@ export function authExpect(sa: IkeSa, out: bool, step: u32): bool {
   let at = octetsBegin(frame.start + frame.length, ikeInitReceived(sa), sa.initReceivedLength);
   memory.copy(at, ikeNonce(sa), NONCE_OCTETS);
   at += NONCE_OCTETS;
-  prf(id, ikeKey(sa, sa.initiator != 0 ? KEY_PR : KEY_PI), prfOctets(id), body, identityBody(ikePeerId(sa), sa.peerIdLength, body), at);
+  prf(
+    id,
+    ikeKey(sa, sa.initiator != 0 ? KEY_PR : KEY_PI),
+    prfOctets(id),
+    body,
+    identityBody(ikePeerId(sa), sa.peerIdLength, body),
+    at,
+  );
   frame.length += octetsEnd(frame.start + frame.length, at + prfOctets(id));
   jobAuthPost(frame);
   return true;

@@ -26,6 +26,7 @@ export const CHILD_EVENT_INSTALL_OUT: u32 = 2;
 export const CHILD_EVENT_REMOVE_IN: u32 = 4;
 export const CHILD_EVENT_REMOVE_OUT: u32 = 8;
 
+
 @unmanaged
 export class ChildSa {
   link: u32;
@@ -83,7 +84,7 @@ export function childSasReset(): bool {
   uniqueIds = 0;
   for (let i: u32 = 0; i < childSaCapacity; i++) {
     childSaAt(i).link = i;
-    store<u32>(stack + (<usize>i << 2), childSaCapacity - 1 - i);
+    store<u32>(stack + ((<usize>i) << 2), childSaCapacity - 1 - i);
   }
   return true;
 }
@@ -118,7 +119,7 @@ export function childConfig(child: ChildSa): ChildConfig {
 export function childTake(sa: IkeSa, config: i32, initiator: bool): ChildSa | null {
   if (free == 0) return null;
   free -= 1;
-  const link = load<u32>(stack + (<usize>free << 2));
+  const link = load<u32>(stack + ((<usize>free) << 2));
   const child = childSaAt(link);
   memory.fill(changetype<usize>(child), 0, CHILD_OCTETS);
   child.link = link;
@@ -128,7 +129,7 @@ export function childTake(sa: IkeSa, config: i32, initiator: bool): ChildSa | nu
   child.nextEvent = -1;
   child.initiator = initiator ? 1 : 0;
   // Never 0 above the link, so that the SPI is none of the reserved 0..255 (RFC 4303 2.1).
-  child.spiIn = ((drbgU32() % ((1 << (32 - LINK_BITS)) - 1)) + 1) << LINK_BITS | link;
+  child.spiIn = (((drbgU32() % ((1 << (32 - LINK_BITS)) - 1)) + 1) << LINK_BITS) | link;
   uniqueIds += 1;
   child.uniqueId = uniqueIds;
   childConfigAt(<u32>config).liveCount += 1;
@@ -176,7 +177,7 @@ export function childRecycle(child: ChildSa): void {
   const config = childConfig(child);
   config.liveCount -= 1;
   childMove(child, CHILD_STATE_FREE);
-  store<u32>(stack + (<usize>free << 2), child.link);
+  store<u32>(stack + ((<usize>free) << 2), child.link);
   free += 1;
   connectionRelease(connectionAt(config.connection));
 }

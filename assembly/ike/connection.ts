@@ -53,6 +53,7 @@ export const ADDRESSES_MAX: u32 = 4;
 export const TRANSFORMS_MAX: u32 = 64;
 export const TS_MAX: u32 = 16;
 
+
 @unmanaged
 export class Connection {
   index: u32;
@@ -85,6 +86,7 @@ const C_TRANSFORMS: usize = C_REMOTE + ADDRESSES_MAX * 4;
 const C_LOCAL_ID: usize = C_TRANSFORMS + TRANSFORMS_MAX * TRANSFORM_OCTETS;
 const C_REMOTE_ID: usize = C_LOCAL_ID + 256;
 const C_OCTETS: usize = C_REMOTE_ID + 256;
+
 
 @unmanaged
 export class ChildConfig {
@@ -205,7 +207,12 @@ export function connectionFind(local: u32, remote: u32): i32 {
 export function connectionByName(name: usize, length: u32): i32 {
   for (let i: u32 = 0; i < CONNECTIONS_MAX; i++) {
     const c = connectionAt(i);
-    if (c.used != 0 && c.retired == 0 && c.nameLength == length && memory.compare(connectionName(c), name, length) == 0) {
+    if (
+      c.used != 0 &&
+      c.retired == 0 &&
+      c.nameLength == length &&
+      memory.compare(connectionName(c), name, length) == 0
+    ) {
       return <i32>i;
     }
   }
@@ -224,7 +231,7 @@ export function childByName(name: usize, length: u32): i32 {
 /** FNV-1a of the items: the same connection loaded again changes nothing. */
 function digestOf(p: usize, end: usize): u64 {
   let h: u64 = 0xcbf29ce484222325;
-  for (; p < end; p++) h = (h ^ <u64>load<u8>(p)) * 0x100000001b3;
+  for (; p < end; p++) h = (h ^ (<u64>load<u8>(p))) * 0x100000001b3;
   return h;
 }
 

@@ -22,7 +22,16 @@ import {
 } from "../abi/drop";
 import { CHILD_STATE_FREE, CHILD_STATE_INSTALLING, IKE_STATE_CONNECTING, IKE_STATE_DELETING } from "../abi/management";
 import { DIRECTION_INBOUND } from "../abi/message";
-import { PSA_DESTROY_KEY, PSA_FIELDS, PSA_GENERATE_KEY, PSA_KEY, PSA_OP, PSA_STATUS, PSA_SUCCESS, PSA_TRANSACTION } from "../abi/psa";
+import {
+  PSA_DESTROY_KEY,
+  PSA_FIELDS,
+  PSA_GENERATE_KEY,
+  PSA_KEY,
+  PSA_OP,
+  PSA_STATUS,
+  PSA_SUCCESS,
+  PSA_TRANSACTION,
+} from "../abi/psa";
 import { TRACE_IKE_RECEIVED, TRACE_MASK_IKE } from "../abi/trace";
 import { Frame, frameAddress } from "../bus/frame";
 import { consume, drop } from "../bus/port";
@@ -60,12 +69,34 @@ import {
   payloadsCritical,
   payloadsWalk,
 } from "../wire/ike_message";
-import { NOTIFY_INVALID_MAJOR_VERSION, NOTIFY_INVALID_SYNTAX, NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD, notifyWrite } from "../wire/ike_payload/notify";
+import {
+  NOTIFY_INVALID_MAJOR_VERSION,
+  NOTIFY_INVALID_SYNTAX,
+  NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD,
+  notifyWrite,
+} from "../wire/ike_payload/notify";
 import { PROPOSAL_PROTOCOL, PROTOCOL_ID_IKE, saCheck } from "../wire/ike_payload/sa";
-import { CHILD_EVENT_INSTALL_IN, CHILD_EVENT_INSTALL_OUT, ChildSa, childByLink, childConfig, childSaAt, childSasReset } from "./child_sa";
+import {
+  CHILD_EVENT_INSTALL_IN,
+  CHILD_EVENT_INSTALL_OUT,
+  ChildSa,
+  childByLink,
+  childConfig,
+  childSaAt,
+  childSasReset,
+} from "./child_sa";
 import { CHILD_CONFIGS_MAX, childConfigAt, connectionAt, connectionsReset } from "./connection";
 import { eventNext, eventsReset } from "./event";
-import { authChild, authCompare, authFinish, authReceive, authRefused, authRequest, authRespond, authResponse } from "./exchange/ike_auth";
+import {
+  authChild,
+  authCompare,
+  authFinish,
+  authReceive,
+  authRefused,
+  authRequest,
+  authRespond,
+  authResponse,
+} from "./exchange/ike_auth";
 import {
   createChildInstalled,
   createChildReceive,
@@ -77,9 +108,23 @@ import {
   createChildSecret,
   createChildShare,
 } from "./exchange/create_child_sa";
-import { initRequest, initResponderSecret, initResponderShare, initResponse, initSecret, initShare } from "./exchange/ike_sa_init";
+import {
+  initRequest,
+  initResponderSecret,
+  initResponderShare,
+  initResponse,
+  initSecret,
+  initShare,
+} from "./exchange/ike_sa_init";
 import { informationalReceive, informationalResponse } from "./exchange/informational";
-import { rekeyReceive, rekeyResponderSecret, rekeyResponderShare, rekeyResponse, rekeySecret, rekeyShare } from "./exchange/rekey_ike_sa";
+import {
+  rekeyReceive,
+  rekeyResponderSecret,
+  rekeyResponderShare,
+  rekeyResponse,
+  rekeySecret,
+  rekeyShare,
+} from "./exchange/rekey_ike_sa";
 import {
   IN_AUTH_INSTALL,
   IN_AUTH_SIGN,
@@ -132,7 +177,16 @@ import { pathLocal, pathLocalPort, pathPull, pathRemote, pathRemotePort, pathSen
 import { reportAlert, text } from "./report";
 import { SECOND, childSaCapacity, ikeSaCapacity, settingsReset } from "./settings";
 import { skContent, skContentLength, skOpen } from "./sk";
-import { TIMERS_PER_SA, TIMER_CHILD_REKEY, TIMER_EXPIRE, TIMER_LIFE, TIMER_LIVENESS, TIMER_RETRANSMIT, timerCount, timerSa } from "./timer";
+import {
+  TIMERS_PER_SA,
+  TIMER_CHILD_REKEY,
+  TIMER_EXPIRE,
+  TIMER_LIFE,
+  TIMER_LIVENESS,
+  TIMER_RETRANSMIT,
+  timerCount,
+  timerSa,
+} from "./timer";
 import { requestRepeat, responseBegin, responseRepeat, responseSend } from "./window";
 
 const small: usize = memory.data(64, 8);
@@ -151,7 +205,7 @@ export function handleDatagram(frame: Frame): void {
   const p = frame.start;
   if (!ikeCheck(p, frame.length)) return drop(frame, DROP_IKE_MALFORMED);
   trace(TRACE_MASK_IKE, TRACE_IKE_RECEIVED, ikeExchange(p), ikeMessageId(p), ikeFlags(p), frame.length);
-  const major = <u32>load<u8>(p, IKE_VERSION) >> 4;
+  const major = (<u32>load<u8>(p, IKE_VERSION)) >> 4;
   const flags = ikeFlags(p);
   if (major != 2) {
     // RFC 7296 2.5: a request of a higher version is told ours, without protection.
@@ -162,7 +216,11 @@ export function handleDatagram(frame: Frame): void {
   }
   const spiR = load<u64>(p, IKE_SPI_R);
   const exchange = ikeExchange(p);
-  if (exchange == EXCHANGE_IKE_SA_INIT && spiR == 0 && (flags & (IKE_FLAG_RESPONSE | IKE_FLAG_INITIATOR)) == IKE_FLAG_INITIATOR) {
+  if (
+    exchange == EXCHANGE_IKE_SA_INIT &&
+    spiR == 0 &&
+    (flags & (IKE_FLAG_RESPONSE | IKE_FLAG_INITIATOR)) == IKE_FLAG_INITIATOR
+  ) {
     const walk = walkOuter(frame);
     if (walk == WALK_CRITICAL) notifyPlain(p, NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD, payloadsCritical());
     if (walk != WALK_OK) return drop(frame, DROP_IKE_MALFORMED);
@@ -173,20 +231,33 @@ export function handleDatagram(frame: Frame): void {
   const sa = ikeFind(fromInitiator ? spiR : load<u64>(p, IKE_SPI_I));
   if (!sa || (sa.initiator != 0) == fromInitiator) return drop(frame, DROP_IKE_UNKNOWN_SPI);
   const peerSpi = fromInitiator ? load<u64>(p, IKE_SPI_I) : spiR;
-  if (ikePeerSpi(sa) != peerSpi && !(sa.outStep == OUT_INIT && sa.state == IKE_STATE_CONNECTING)) return drop(frame, DROP_IKE_UNKNOWN_SPI);
+  if (ikePeerSpi(sa) != peerSpi && !(sa.outStep == OUT_INIT && sa.state == IKE_STATE_CONNECTING))
+    return drop(frame, DROP_IKE_UNKNOWN_SPI);
   if ((flags & IKE_FLAG_RESPONSE) != 0) response(sa, frame);
   else request(sa, frame);
 }
 
 function walkOuter(frame: Frame): u32 {
   payloadsClear();
-  return payloadsWalk(<u32>load<u8>(frame.start, IKE_NEXT_PAYLOAD), frame.start + IKE_HEADER, frame.start + frame.length);
+  return payloadsWalk(
+    <u32>load<u8>(frame.start, IKE_NEXT_PAYLOAD),
+    frame.start + IKE_HEADER,
+    frame.start + frame.length,
+  );
 }
 
 /** Answers outside of any IKE_SA with one notify; `payload` is its one octet of data, 0 none. */
 function notifyPlain(p: usize, type: u32, payload: u32): void {
   const flags = IKE_FLAG_RESPONSE | ((ikeFlags(p) & IKE_FLAG_INITIATOR) ^ IKE_FLAG_INITIATOR);
-  const w = messageBegin(small, 60, load<u64>(p, IKE_SPI_I), load<u64>(p, IKE_SPI_R), ikeExchange(p), flags, ikeMessageId(p));
+  const w = messageBegin(
+    small,
+    60,
+    load<u64>(p, IKE_SPI_I),
+    load<u64>(p, IKE_SPI_R),
+    ikeExchange(p),
+    flags,
+    ikeMessageId(p),
+  );
   store<u8>(small, <u8>payload, 62);
   notifyWrite(w, type, small + 62, payload != 0 ? 1 : 0);
   pathSend(small, messageEnd(w), pathLocal, pathLocalPort, pathRemote, pathRemotePort);
@@ -218,7 +289,13 @@ function open(sa: IkeSa, frame: Frame): bool {
 
 /** RFC 7296 2.23: an authenticated, new message may move a peer that is behind a NAT, and one that floats its port. */
 function follow(sa: IkeSa): void {
-  if (sa.remote == pathRemote && sa.remotePort == pathRemotePort && sa.local == pathLocal && sa.localPort == pathLocalPort) return;
+  if (
+    sa.remote == pathRemote &&
+    sa.remotePort == pathRemotePort &&
+    sa.local == pathLocal &&
+    sa.localPort == pathLocalPort
+  )
+    return;
   const floats = sa.state == IKE_STATE_CONNECTING && sa.initiator == 0;
   if (!floats && (sa.nat & NAT_REMOTE) == 0) return;
   if (sa.local != pathLocal) return;
@@ -241,12 +318,13 @@ function request(sa: IkeSa, frame: Frame): void {
     // The keys are not there yet: wait for them with the message, once.
     if (sa.held != 0 || exchange != EXCHANGE_IKE_AUTH) return consume(frame);
     frame.scratch3 = pathRemotePort;
-    frame.scratch4 = <u64>pathRemote | (<u64>pathLocalPort << 32);
+    frame.scratch4 = (<u64>pathRemote) | ((<u64>pathLocalPort) << 32);
     sa.held = frameAddress(frame);
     return;
   }
   if (sa.inStep != IN_NONE) return consume(frame);
-  if (sa.state == IKE_STATE_CONNECTING && (sa.initiator != 0 || exchange != EXCHANGE_IKE_AUTH)) return drop(frame, DROP_IKE_STATE);
+  if (sa.state == IKE_STATE_CONNECTING && (sa.initiator != 0 || exchange != EXCHANGE_IKE_AUTH))
+    return drop(frame, DROP_IKE_STATE);
   if (sa.state != IKE_STATE_CONNECTING && exchange == EXCHANGE_IKE_AUTH) return drop(frame, DROP_IKE_STATE);
   if (!open(sa, frame)) return;
   follow(sa);
@@ -279,7 +357,8 @@ function namesIkeSa(): bool {
 function response(sa: IkeSa, frame: Frame): void {
   const p = frame.start;
   const exchange = ikeExchange(p);
-  if (sa.outStep == OUT_NONE || ikeMessageId(p) != sa.outId || sa.outTries == 0) return drop(frame, DROP_IKE_MESSAGE_ID);
+  if (sa.outStep == OUT_NONE || ikeMessageId(p) != sa.outId || sa.outTries == 0)
+    return drop(frame, DROP_IKE_MESSAGE_ID);
   if (exchange == EXCHANGE_IKE_SA_INIT) {
     if (sa.outStep != OUT_INIT) return drop(frame, DROP_IKE_STATE);
     if (walkOuter(frame) != WALK_OK) return drop(frame, DROP_IKE_MALFORMED);

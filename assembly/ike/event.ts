@@ -170,7 +170,11 @@ function trapNext(): usize {
     config.trapEvent = 0;
     trapsWaiting -= 1;
     memory.copy(traps, childLocalTs(config), config.localCount * SELECTOR_OCTETS);
-    memory.copy(traps + config.localCount * SELECTOR_OCTETS, childRemoteTs(config), config.remoteCount * SELECTOR_OCTETS);
+    memory.copy(
+      traps + config.localCount * SELECTOR_OCTETS,
+      childRemoteTs(config),
+      config.remoteCount * SELECTOR_OCTETS,
+    );
     store<u32>(event + EVENT_KIND, EVENT_TRAP);
     store<u32>(event + EVENT_LINK, i);
     store<u32>(event + EVENT_SPI, 0);

@@ -64,6 +64,7 @@ export const COOKIE_MAX: u32 = 64;
 /** Octets for one SK_* key: the longest PRF output, or a cipher key with its salt. */
 export const SK_KEY_MAX: u32 = 64;
 
+
 @unmanaged
 export class IkeSa {
   index: u32;
@@ -180,7 +181,7 @@ export function ikeSasReset(): bool {
   uniqueIds = 0;
   for (let i: u32 = 0; i < ikeSaCapacity; i++) {
     ikeSaAt(i).index = i;
-    store<u32>(stack + (<usize>i << 2), ikeSaCapacity - 1 - i);
+    store<u32>(stack + ((<usize>i) << 2), ikeSaCapacity - 1 - i);
   }
   return true;
 }
@@ -263,7 +264,7 @@ export function ikeHalfOpenCount(): u32 {
 export function ikeSaTake(initiator: bool): IkeSa | null {
   if (free == 0) return null;
   free -= 1;
-  const index = load<u32>(stack + (<usize>free << 2));
+  const index = load<u32>(stack + ((<usize>free) << 2));
   const sa = ikeSaAt(index);
   const generation = sa.generation;
   memory.fill(changetype<usize>(sa), 0, AT_REQUEST);
@@ -312,13 +313,13 @@ export function ikeSaFree(sa: IkeSa): void {
   zeroize(changetype<usize>(sa) + AT_KEYS, 7 * SK_KEY_MAX);
   ikeMove(sa, IKE_STATE_FREE);
   sa.generation = (sa.generation + 1) & 0xffff;
-  store<u32>(stack + (<usize>free << 2), sa.index);
+  store<u32>(stack + ((<usize>free) << 2), sa.index);
   free += 1;
 }
 
 /** The IKE_SA that our SPI names, or null. */
 export function ikeFind(spi: u64): IkeSa | null {
-  const index = (<u32>(spi >> 48) & 0xff) << 8 | <u32>(spi >> 56);
+  const index = (((<u32>(spi >> 48)) & 0xff) << 8) | (<u32>(spi >> 56));
   if (index >= ikeSaCapacity) return null;
   const sa = ikeSaAt(index);
   return sa.state != IKE_STATE_FREE && ikeOwnSpi(sa) == spi ? sa : null;
@@ -327,7 +328,7 @@ export function ikeFind(spi: u64): IkeSa | null {
 function bucketOf(spi: u64, remote: u32): usize {
   let h = spi ^ (<u64>remote * 0x9e3779b97f4a7c15);
   h = (h ^ (h >> 29)) * 0xbf58476d1ce4e5b9;
-  return buckets + ((<usize>(h >> 32) & <usize>bucketMask) << 2);
+  return buckets + (((<usize>(h >> 32)) & (<usize>bucketMask)) << 2);
 }
 
 /** Makes a responder findable by its peer's first message. */

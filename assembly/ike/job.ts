@@ -24,6 +24,7 @@ import { IkeSa } from "./ike_sa";
 const JOBS_PER_POLL: u32 = 24;
 const JOBS: u32 = 1024;
 
+
 @unmanaged
 export class Job {
   generation: u32;
@@ -51,7 +52,7 @@ export function jobsReset(): bool {
   posted = 0;
   first = 0;
   last = 0;
-  for (let i: u32 = 0; i < JOBS; i++) store<u32>(stack + (<usize>i << 2), JOBS - 1 - i);
+  for (let i: u32 = 0; i < JOBS; i++) store<u32>(stack + ((<usize>i) << 2), JOBS - 1 - i);
   return true;
 }
 
@@ -65,7 +66,7 @@ function begin(sa: IkeSa, out: bool, step: u32, op: u32, key: u32, algorithm: u3
   const frame = originate();
   if (!frame) return null;
   free -= 1;
-  const i = load<u32>(stack + (<usize>free << 2));
+  const i = load<u32>(stack + ((<usize>free) << 2));
   const job = jobAt(i);
   job.generation = (job.generation + 1) & 0xffff;
   if (job.generation == 0) job.generation = 1;
@@ -182,6 +183,6 @@ export function jobFind(transaction: u32, op: u32): Job | null {
 
 export function jobEnd(job: Job): void {
   job.op = 0;
-  store<u32>(stack + (<usize>free << 2), <u32>((changetype<usize>(job) - table) / JOB_OCTETS));
+  store<u32>(stack + ((<usize>free) << 2), <u32>((changetype<usize>(job) - table) / JOB_OCTETS));
   free += 1;
 }

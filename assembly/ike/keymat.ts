@@ -98,7 +98,8 @@ export function childKeys(child: ChildSa, sa: IkeSa, secret: usize, secretLength
   const ours = child.initiator != 0;
   memory.copy(seed, secret, secretLength);
   const length =
-    secretLength + noncesPut(ours, childNonce(child), childPeerNonce(child), child.peerNonceLength, seed + secretLength);
+    secretLength +
+    noncesPut(ours, childNonce(child), childPeerNonce(child), child.peerNonceLength, seed + secretLength);
   const id = ikeSuite(sa).prf;
   prfPlus(id, ikeKey(sa, KEY_D), prfOctets(id), seed, length, stream, 2 * one);
   memory.copy(childKeymat(child, ours), stream, one);

@@ -97,7 +97,12 @@ export function initiateChild(config: ChildConfig): bool {
     if (sa.state != IKE_STATE_CONNECTING || sa.initiator != 0) usable = sa;
     for (let l = sa.firstChild; l >= 0; l = childSaAt(<u32>l).next) {
       const child = childSaAt(<u32>l);
-      if (child.config == <i32>config.index && child.state < CHILD_STATE_REKEYED && (child.want & CHILD_WANT_DELETE) == 0) return true;
+      if (
+        child.config == <i32>config.index &&
+        child.state < CHILD_STATE_REKEYED &&
+        (child.want & CHILD_WANT_DELETE) == 0
+      )
+        return true;
     }
   }
   if (usable) {
@@ -198,7 +203,8 @@ export function childUp(child: ChildSa): void {
     const time = <u64>config.rekeyTime * SECOND;
     deadlineSet(timerChild(child.link, TIMER_CHILD_REKEY), now() + (time > early ? time - early : time));
   }
-  if (config.lifeTime != 0) deadlineSet(timerChild(child.link, TIMER_CHILD_LIFE), now() + <u64>config.lifeTime * SECOND);
+  if (config.lifeTime != 0)
+    deadlineSet(timerChild(child.link, TIMER_CHILD_LIFE), now() + <u64>config.lifeTime * SECOND);
 }
 
 /** Ends a CHILD_SA here; what the peer is told is the caller's. */
@@ -239,7 +245,7 @@ function act(config: ChildConfig, action: u32): void {
 /** Another attempt after a pause that doubles. */
 export function retry(config: ChildConfig): void {
   if (connectionAt(config.connection).retired != 0) return;
-  const wait = min<u64>(RETRY_FIRST << <u64>min<u32>(config.failures, 8), RETRY_LAST);
+  const wait = min<u64>(RETRY_FIRST << (<u64>min<u32>(config.failures, 8)), RETRY_LAST);
   config.failures += 1;
   deadlineSet(timerConfig(config.index), now() + wait);
 }

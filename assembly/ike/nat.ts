@@ -68,7 +68,8 @@ function mismatch(type: u32): bool {
     const length = payloadLength(<u32>i);
     if (!notifyCheck(body, length) || notifyType(body) != type) continue;
     seen = true;
-    if (notifyDataOctets(body, length) == NAT_HASH && memory.compare(notifyData(body), digest, NAT_HASH) == 0) return false;
+    if (notifyDataOctets(body, length) == NAT_HASH && memory.compare(notifyData(body), digest, NAT_HASH) == 0)
+      return false;
   }
   return seen;
 }

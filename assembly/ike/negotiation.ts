@@ -42,7 +42,15 @@ import {
   childTransforms,
 } from "./connection";
 import { IkeSa } from "./ike_sa";
-import { SUITE_OCTETS, Suite, proposalIsAnswer, proposalSelect, proposalsWrite, selectedSpi, suiteWrite } from "./proposal";
+import {
+  SUITE_OCTETS,
+  Suite,
+  proposalIsAnswer,
+  proposalSelect,
+  proposalsWrite,
+  selectedSpi,
+  suiteWrite,
+} from "./proposal";
 import { tsNarrow, tsWithin } from "./ts";
 
 const spi: usize = memory.data(4, 4);
@@ -146,7 +154,16 @@ export function answerAccept(child: ChildSa, useKe: bool): u32 {
   if (body == 0 || !saCheck(body, soleLength)) return NOTIFY_INVALID_SYNTAX;
   if (
     !proposalIsAnswer(body, soleLength) ||
-    !proposalSelect(childTransforms(config), config.transformCount, body, soleLength, PROTOCOL_ID_ESP, 4, useKe, childSuite(child))
+    !proposalSelect(
+      childTransforms(config),
+      config.transformCount,
+      body,
+      soleLength,
+      PROTOCOL_ID_ESP,
+      4,
+      useKe,
+      childSuite(child),
+    )
   ) {
     return NOTIFY_NO_PROPOSAL_CHOSEN;
   }
@@ -198,7 +215,18 @@ export function offerChoose(sa: IkeSa, config: i32, useKe: bool): ChildSa | null
     const localCount = narrow(k, sa, true);
     const remoteCount = narrow(k, sa, false);
     if (localCount == 0 || remoteCount == 0) continue;
-    if (!proposalSelect(childTransforms(k), k.transformCount, body, length, PROTOCOL_ID_ESP, 4, useKe, changetype<Suite>(chosen))) {
+    if (
+      !proposalSelect(
+        childTransforms(k),
+        k.transformCount,
+        body,
+        length,
+        PROTOCOL_ID_ESP,
+        4,
+        useKe,
+        changetype<Suite>(chosen),
+      )
+    ) {
       offerRefusal = NOTIFY_NO_PROPOSAL_CHOSEN;
       continue;
     }

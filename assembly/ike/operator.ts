@@ -237,7 +237,8 @@ function finished(connection: i32, config: i32): bool {
       if (connection < 0 || sa.connection == connection) return false;
       continue;
     }
-    for (let l = sa.firstChild; l >= 0; l = childSaAt(<u32>l).next) if (childSaAt(<u32>l).config == config) return false;
+    for (let l = sa.firstChild; l >= 0; l = childSaAt(<u32>l).next)
+      if (childSaAt(<u32>l).config == config) return false;
   }
   return true;
 }

@@ -32,7 +32,15 @@ import {
   ipv4Source,
   ipv4TotalLength,
 } from "../wire/ipv4";
-import { UDP_HEADER, udpCheck, udpDestinationPort, udpEmit, udpEmitChecksum, udpLength, udpSourcePort } from "../wire/udp";
+import {
+  UDP_HEADER,
+  udpCheck,
+  udpDestinationPort,
+  udpEmit,
+  udpEmitChecksum,
+  udpLength,
+  udpSourcePort,
+} from "../wire/udp";
 import { isLocalAddress, portIke, portNatt } from "./settings";
 
 export const NON_ESP_MARKER: u32 = 4;

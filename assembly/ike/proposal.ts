@@ -218,7 +218,13 @@ export function proposalsWrite(
       const type = <u32>load<u8>(t, TRANSFORM_TYPE);
       if (type == TRANSFORM_KE && !useKe) continue;
       written += 1;
-      transformWrite(w, type, <u32>load<u16>(t, TRANSFORM_ID), <u32>load<u16>(t, TRANSFORM_KEY_BITS), written == transforms);
+      transformWrite(
+        w,
+        type,
+        <u32>load<u16>(t, TRANSFORM_ID),
+        <u32>load<u16>(t, TRANSFORM_KEY_BITS),
+        written == transforms,
+      );
     }
     if (!esn) transformWrite(w, TRANSFORM_ESN, 0, 0, true);
     proposalEnd(w, proposal, transforms, stop == count);

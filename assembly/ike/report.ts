@@ -55,7 +55,15 @@ import { originate, transmit } from "../bus/port";
 import { storeBE32 } from "../rt/bytes";
 import { itemWrite, itemWriteU32, itemWriteU64 } from "../rt/items";
 import { ChildSa, childConfig, childSelectors, childSuite } from "./child_sa";
-import { CHILD_CONFIGS_MAX, ChildConfig, Connection, childConfigAt, childName, connectionAt, connectionName } from "./connection";
+import {
+  CHILD_CONFIGS_MAX,
+  ChildConfig,
+  Connection,
+  childConfigAt,
+  childName,
+  connectionAt,
+  connectionName,
+} from "./connection";
 import { childFlags } from "./event";
 import { IkeSa, ikeLocalId, ikePeerId, ikeSaAt, ikeSuite } from "./ike_sa";
 import { suiteTransforms } from "./proposal";
@@ -191,7 +199,8 @@ export function reportChildSa(transaction: u32, child: ChildSa): void {
     put(CHILD_SA_SLOT, child.slot);
     put(CHILD_SA_GENERATION, child.boardGeneration);
   }
-  if (childSuite(child).encryption != 0) putOctets(CHILD_SA_PROPOSAL, scratch, suiteTransforms(childSuite(child), scratch));
+  if (childSuite(child).encryption != 0)
+    putOctets(CHILD_SA_PROPOSAL, scratch, suiteTransforms(childSuite(child), scratch));
   for (let i: u32 = 0; i < child.localCount + child.remoteCount; i++) {
     const type = i < child.localCount ? CHILD_SA_LOCAL_TS : CHILD_SA_REMOTE_TS;
     putOctets(type, childSelectors(child) + <usize>i * SELECTOR_OCTETS, SELECTOR_OCTETS);
@@ -212,4 +221,3 @@ export function reportConnection(transaction: u32, c: Connection): void {
   putText(CONNECTION_FAILURE, c.failure);
   end();
 }
-

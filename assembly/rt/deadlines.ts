@@ -25,35 +25,35 @@ export function deadlinesReset(count: u32): bool {
 // @ts-ignore: decorator
 @inline
 function timeAt(place: u32): u64 {
-  return load<u64>(times + (<usize>load<u32>(heap + (<usize>place << 2)) << 3));
+  return load<u64>(times + ((<usize>load<u32>(heap + ((<usize>place) << 2))) << 3));
 }
 
 // @ts-ignore: decorator
 @inline
 function put(place: u32, id: u32): void {
-  store<u32>(heap + (<usize>place << 2), id);
-  store<u32>(places + (<usize>id << 2), place + 1);
+  store<u32>(heap + ((<usize>place) << 2), id);
+  store<u32>(places + ((<usize>id) << 2), place + 1);
 }
 
 function rise(place: u32, id: u32): void {
-  const time = load<u64>(times + (<usize>id << 3));
+  const time = load<u64>(times + ((<usize>id) << 3));
   while (place > 0) {
     const parent = (place - 1) >> 1;
     if (timeAt(parent) <= time) break;
-    put(place, load<u32>(heap + (<usize>parent << 2)));
+    put(place, load<u32>(heap + ((<usize>parent) << 2)));
     place = parent;
   }
   put(place, id);
 }
 
 function sink(place: u32, id: u32): void {
-  const time = load<u64>(times + (<usize>id << 3));
+  const time = load<u64>(times + ((<usize>id) << 3));
   for (;;) {
     let child = place * 2 + 1;
     if (child >= size) break;
     if (child + 1 < size && timeAt(child + 1) < timeAt(child)) child += 1;
     if (timeAt(child) >= time) break;
-    put(place, load<u32>(heap + (<usize>child << 2)));
+    put(place, load<u32>(heap + ((<usize>child) << 2)));
     place = child;
   }
   put(place, id);
@@ -62,9 +62,9 @@ function sink(place: u32, id: u32): void {
 /** Sets or moves a deadline. */
 export function deadlineSet(id: u32, when: u64): void {
   assert(id < capacity, "no such deadline");
-  const place = load<u32>(places + (<usize>id << 2));
-  const before = load<u64>(times + (<usize>id << 3));
-  store<u64>(times + (<usize>id << 3), when);
+  const place = load<u32>(places + ((<usize>id) << 2));
+  const before = load<u64>(times + ((<usize>id) << 3));
+  store<u64>(times + ((<usize>id) << 3), when);
   if (place == 0) {
     size += 1;
     rise(size - 1, id);
@@ -78,18 +78,18 @@ export function deadlineSet(id: u32, when: u64): void {
 /** Clears a deadline, set or not. */
 export function deadlineClear(id: u32): void {
   assert(id < capacity, "no such deadline");
-  const place = load<u32>(places + (<usize>id << 2));
+  const place = load<u32>(places + ((<usize>id) << 2));
   if (place == 0) return;
-  store<u32>(places + (<usize>id << 2), 0);
+  store<u32>(places + ((<usize>id) << 2), 0);
   size -= 1;
   if (place - 1 == size) return;
-  const moved = load<u32>(heap + (<usize>size << 2));
+  const moved = load<u32>(heap + ((<usize>size) << 2));
   rise(place - 1, moved);
-  sink(load<u32>(places + (<usize>moved << 2)) - 1, moved);
+  sink(load<u32>(places + ((<usize>moved) << 2)) - 1, moved);
 }
 
 export function deadlineIsSet(id: u32): bool {
-  return load<u32>(places + (<usize>id << 2)) != 0;
+  return load<u32>(places + ((<usize>id) << 2)) != 0;
 }
 
 /** When the next deadline is, u64.MAX_VALUE: never. */

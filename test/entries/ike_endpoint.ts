@@ -15,7 +15,14 @@ import {
   ikePollEvent,
   ikeReset,
 } from "../../assembly/ike/endpoint";
-import { EVENT_DIRECTION, EVENT_INSTALL, EVENT_KIND, EVENT_LINK, EVENT_RECORD, EVENT_SPI } from "../../assembly/ike/event";
+import {
+  EVENT_DIRECTION,
+  EVENT_INSTALL,
+  EVENT_KIND,
+  EVENT_LINK,
+  EVENT_RECORD,
+  EVENT_SPI,
+} from "../../assembly/ike/event";
 import { arenaReset } from "../../assembly/rt/arena";
 import { SA_KEYMAT } from "../../assembly/abi/message";
 import { countPoll, entropy, mapReset, refuse, setDeadline, setState } from "../../assembly/rt/registers";
@@ -64,7 +71,8 @@ export function boardPoll(): u32 {
     const kind = load<u32>(e, EVENT_KIND);
     if (kind == EVENT_INSTALL) store<u32>(at, load<u32>(<usize>load<u32>(e, EVENT_RECORD), SA_KEYMAT), 16);
     logged += 1;
-    if (kind == EVENT_INSTALL) handleInstalled(load<u32>(e, EVENT_LINK), load<u32>(e, EVENT_SPI), load<u32>(e, EVENT_DIRECTION), 0);
+    if (kind == EVENT_INSTALL)
+      handleInstalled(load<u32>(e, EVENT_LINK), load<u32>(e, EVENT_SPI), load<u32>(e, EVENT_DIRECTION), 0);
   }
   portsRefill();
   portsSettle();

@@ -43,13 +43,50 @@ import {
   notifyWrite,
 } from "../../wire/ike_payload/notify";
 import { PROTOCOL_ID_ESP } from "../../wire/ike_payload/sa";
-import { CHILD_WANT_DELETE, ChildSa, childByPeerSpi, childConfig, childMove, childNonce, childPeerNonce, childSaAt, childSuite, childTake } from "../child_sa";
+import {
+  CHILD_WANT_DELETE,
+  ChildSa,
+  childByPeerSpi,
+  childConfig,
+  childMove,
+  childNonce,
+  childPeerNonce,
+  childSaAt,
+  childSuite,
+  childTake,
+} from "../child_sa";
 import { childTransforms } from "../connection";
-import { IN_CHILD_AGREE, IN_CHILD_INSTALL, IN_CHILD_KEY, IkeSa, KE_VALUE_MAX, NONCE_OCTETS, OUT_CHILD, OUT_CHILD_AGREE, OUT_CHILD_KEY, ikeKeOwn, ikeKePeer, ikeSaAt, jitter } from "../ike_sa";
+import {
+  IN_CHILD_AGREE,
+  IN_CHILD_INSTALL,
+  IN_CHILD_KEY,
+  IkeSa,
+  KE_VALUE_MAX,
+  NONCE_OCTETS,
+  OUT_CHILD,
+  OUT_CHILD_AGREE,
+  OUT_CHILD_KEY,
+  ikeKeOwn,
+  ikeKePeer,
+  ikeSaAt,
+  jitter,
+} from "../ike_sa";
 import { jobAgree, jobDestroy, jobGenerate } from "../job";
 import { childKeys } from "../keymat";
 import { CAUSE_FAILED, CAUSE_LOCAL, childDelete, childDown, childFail, childInstall, proceed } from "../life";
-import { agreed, answerAccept, answerSaWrite, childDefaults, notifyFind, offerChoose, offerRefusal, offerSaWrite, selectorsWrite, sole, soleLength } from "../negotiation";
+import {
+  agreed,
+  answerAccept,
+  answerSaWrite,
+  childDefaults,
+  notifyFind,
+  offerChoose,
+  offerRefusal,
+  offerSaWrite,
+  selectorsWrite,
+  sole,
+  soleLength,
+} from "../negotiation";
 import { proposalFirstKe, proposalHasKe } from "../proposal";
 import { reportSa, text } from "../report";
 import { SECOND } from "../settings";
@@ -160,7 +197,11 @@ export function createChildReceive(sa: IkeSa, frame: Frame): void {
   const nonceLength = soleLength;
   const ke = sole(PAYLOAD_KE);
   const keLength = soleLength;
-  if (nonce == 0 || !nonceCheck(nonce, nonceLength) || (ke != 0 && (!keCheck(ke, keLength) || keLength - KE_HEADER > KE_VALUE_MAX))) {
+  if (
+    nonce == 0 ||
+    !nonceCheck(nonce, nonceLength) ||
+    (ke != 0 && (!keCheck(ke, keLength) || keLength - KE_HEADER > KE_VALUE_MAX))
+  ) {
     consume(frame);
     return refuse(sa, NOTIFY_INVALID_SYNTAX, 0);
   }
@@ -226,7 +267,8 @@ export function createChildResponderShare(sa: IkeSa, key: u32, value: usize, len
   memory.copy(ikeKeOwn(sa), value, length);
   sa.keOwnLength = length;
   sa.inStep = IN_CHILD_AGREE;
-  if (!jobAgree(sa, false, IN_CHILD_AGREE, key, childSuite(child).ke, ikeKePeer(sa), sa.kePeerLength)) failResponder(sa, child);
+  if (!jobAgree(sa, false, IN_CHILD_AGREE, key, childSuite(child).ke, ikeKePeer(sa), sa.kePeerLength))
+    failResponder(sa, child);
 }
 
 /** Responder: the shared secret is here. */
@@ -291,7 +333,11 @@ export function createChildResponse(sa: IkeSa, frame: Frame): void {
     consume(frame);
     jobDestroy(key);
     requestDone(sa);
-    if (type == NOTIFY_INVALID_KE_PAYLOAD && method != sa.method && proposalHasKe(childTransforms(config), config.transformCount, method)) {
+    if (
+      type == NOTIFY_INVALID_KE_PAYLOAD &&
+      method != sa.method &&
+      proposalHasKe(childTransforms(config), config.transformCount, method)
+    ) {
       sa.outChild = <i32>child.link;
       sa.method = method;
       return share(sa, child);
@@ -303,9 +349,11 @@ export function createChildResponse(sa: IkeSa, frame: Frame): void {
   const ke = sole(PAYLOAD_KE);
   const keLength = soleLength;
   let refusal: u32 = NOTIFY_INVALID_SYNTAX;
-  if (nonce != 0 && nonceCheck(nonce, nonceLength) && (ke == 0 || keCheck(ke, keLength))) refusal = answerAccept(child, true);
+  if (nonce != 0 && nonceCheck(nonce, nonceLength) && (ke == 0 || keCheck(ke, keLength)))
+    refusal = answerAccept(child, true);
   const method = childSuite(child).ke;
-  if (refusal == 0 && method != 0 && (ke == 0 || keMethod(ke) != method || method != sa.method || key == 0)) refusal = NOTIFY_INVALID_SYNTAX;
+  if (refusal == 0 && method != 0 && (ke == 0 || keMethod(ke) != method || method != sa.method || key == 0))
+    refusal = NOTIFY_INVALID_SYNTAX;
   if (refusal != 0) {
     consume(frame);
     jobDestroy(key);

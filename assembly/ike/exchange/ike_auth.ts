@@ -67,8 +67,32 @@ import {
   ikeSaAt,
 } from "../ike_sa";
 import { childKeys } from "../keymat";
-import { CAUSE_FAILED, CAUSE_LOCAL, childDown, childFail, childInstall, heldFree, ikeDown, ikeFail, ikeUp, proceed } from "../life";
-import { agreed, answerAccept, answerSaWrite, childDefaults, heldWalk, notifyFind, offerChoose, offerRefusal, offerSaWrite, selectorsWrite, sole, soleLength } from "../negotiation";
+import {
+  CAUSE_FAILED,
+  CAUSE_LOCAL,
+  childDown,
+  childFail,
+  childInstall,
+  heldFree,
+  ikeDown,
+  ikeFail,
+  ikeUp,
+  proceed,
+} from "../life";
+import {
+  agreed,
+  answerAccept,
+  answerSaWrite,
+  childDefaults,
+  heldWalk,
+  notifyFind,
+  offerChoose,
+  offerRefusal,
+  offerSaWrite,
+  selectorsWrite,
+  sole,
+  soleLength,
+} from "../negotiation";
 import { reportAlert, reportSa, text } from "../report";
 import { DELETE_TRIES, HALF_OPEN_TIME } from "../settings";
 import { TIMER_EXPIRE, timerSa } from "../timer";
@@ -153,7 +177,8 @@ export function authReceive(sa: IkeSa, frame: Frame): void {
     return fail(sa, NOTIFY_AUTHENTICATION_FAILED, text("the peer does not authenticate by shared key"));
   }
   sa.inStep = IN_AUTH_VERIFY;
-  if (!authExpect(sa, false, IN_AUTH_VERIFY)) fail(sa, NOTIFY_AUTHENTICATION_FAILED, text("the secure element is not available"));
+  if (!authExpect(sa, false, IN_AUTH_VERIFY))
+    fail(sa, NOTIFY_AUTHENTICATION_FAILED, text("the secure element is not available"));
 }
 
 /** The connection whose identities fit: the present one if it does. */
@@ -167,7 +192,8 @@ function byIdentity(sa: IkeSa, wantedLength: u32): i32 {
 }
 
 function fits(c: Connection, sa: IkeSa, wantedLength: u32): bool {
-  if (c.remoteIdLength != 0 && !same(connectionRemoteId(c), c.remoteIdLength, ikePeerId(sa), sa.peerIdLength)) return false;
+  if (c.remoteIdLength != 0 && !same(connectionRemoteId(c), c.remoteIdLength, ikePeerId(sa), sa.peerIdLength))
+    return false;
   if (wantedLength == 0 || c.localIdLength == 0) return true;
   return same(connectionLocalId(c), c.localIdLength, offered, wantedLength);
 }
@@ -196,11 +222,16 @@ function verified(sa: IkeSa, expected: usize, length: u32): bool {
 /** Responder: what the peer's AUTH must be; length 0: the secure element knows no such key. */
 export function authCompare(sa: IkeSa, expected: usize, length: u32): void {
   if (length == 0 || !verified(sa, expected, length)) {
-    return fail(sa, NOTIFY_AUTHENTICATION_FAILED, length == 0 ? text("no shared key for this peer") : text("the peer's AUTH is wrong"));
+    return fail(
+      sa,
+      NOTIFY_AUTHENTICATION_FAILED,
+      length == 0 ? text("no shared key for this peer") : text("the peer's AUTH is wrong"),
+    );
   }
   if (notifyFind(NOTIFY_INITIAL_CONTACT) != 0) forgetOthers(sa);
   sa.inStep = IN_AUTH_SIGN;
-  if (!authSign(sa, false, IN_AUTH_SIGN)) fail(sa, NOTIFY_AUTHENTICATION_FAILED, text("the secure element is not available"));
+  if (!authSign(sa, false, IN_AUTH_SIGN))
+    fail(sa, NOTIFY_AUTHENTICATION_FAILED, text("the secure element is not available"));
 }
 
 /** RFC 7296 2.4: the peer knows of no other IKE_SA with us; those that we have are dead. */
@@ -284,7 +315,8 @@ export function authResponse(sa: IkeSa, frame: Frame): void {
     ikeFail(sa, error != 0 ? notifyType(error) : 0, text("the peer refused IKE_AUTH"));
     return;
   }
-  if (!authCheck(auth, authLength) || authMethod(auth) != AUTH_METHOD_SHARED_KEY || !idCheck(id, soleLength)) return abandon(sa, text("the peer does not authenticate by shared key"));
+  if (!authCheck(auth, authLength) || authMethod(auth) != AUTH_METHOD_SHARED_KEY || !idCheck(id, soleLength))
+    return abandon(sa, text("the peer does not authenticate by shared key"));
   const c = connectionAt(<u32>sa.connection);
   identityRead(id, soleLength, ikePeerId(sa));
   sa.peerIdLength = identityOctets(soleLength);

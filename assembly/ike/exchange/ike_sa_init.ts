@@ -75,7 +75,15 @@ import { CAUSE_LOCAL, ikeDown, ikeFail } from "../life";
 import { natDetect, natWrite } from "../nat";
 import { notifyFind, sole, soleLength } from "../negotiation";
 import { pathLocal, pathLocalPort, pathRemote, pathRemotePort, pathSend } from "../path";
-import { Suite, proposalFirstKe, proposalHasKe, proposalIsAnswer, proposalSelect, proposalsWrite, suiteWrite } from "../proposal";
+import {
+  Suite,
+  proposalFirstKe,
+  proposalHasKe,
+  proposalIsAnswer,
+  proposalSelect,
+  proposalsWrite,
+  suiteWrite,
+} from "../proposal";
 import { text } from "../report";
 import { HALF_OPEN_TIME, portIke, portNatt } from "../settings";
 import { TIMER_EXPIRE, timerSa } from "../timer";
@@ -156,7 +164,15 @@ export function initRequest(frame: Frame): void {
   const ke = sole(PAYLOAD_KE);
   const keLength = soleLength;
   const body = sole(PAYLOAD_SA);
-  if (nonce == 0 || !nonceCheck(nonce, nonceLength) || ke == 0 || !keCheck(ke, keLength) || keLength - KE_HEADER > KE_VALUE_MAX || body == 0 || !saCheck(body, soleLength)) {
+  if (
+    nonce == 0 ||
+    !nonceCheck(nonce, nonceLength) ||
+    ke == 0 ||
+    !keCheck(ke, keLength) ||
+    keLength - KE_HEADER > KE_VALUE_MAX ||
+    body == 0 ||
+    !saCheck(body, soleLength)
+  ) {
     drop(frame, DROP_IKE_MALFORMED);
     return;
   }
@@ -202,7 +218,15 @@ export function initRequest(frame: Frame): void {
 /** Answers a first message with one notify, keeping nothing. Its data, if any, stands at small + 120. */
 function refuse(frame: Frame, type: u32, dataOctets: u32): void {
   const p = frame.start;
-  const w = messageBegin(small, 100, load<u64>(p, IKE_SPI_I), load<u64>(p, IKE_SPI_R), ikeExchange(p), IKE_FLAG_RESPONSE, ikeMessageId(p));
+  const w = messageBegin(
+    small,
+    100,
+    load<u64>(p, IKE_SPI_I),
+    load<u64>(p, IKE_SPI_R),
+    ikeExchange(p),
+    IKE_FLAG_RESPONSE,
+    ikeMessageId(p),
+  );
   notifyWrite(w, type, small + 120, dataOctets);
   pathSend(small, messageEnd(w), pathLocal, pathLocalPort, pathRemote, pathRemotePort);
   consume(frame);
@@ -293,16 +317,32 @@ export function initResponse(sa: IkeSa, frame: Frame): void {
   const body = sole(PAYLOAD_SA);
   const spiR = load<u64>(p, IKE_SPI_R);
   if (
-    spiR == 0 || frame.length > RETAINED_MAX || nonce == 0 || !nonceCheck(nonce, nonceLength) ||
-    ke == 0 || !keCheck(ke, keLength) || keLength - KE_HEADER > KE_VALUE_MAX || keMethod(ke) != sa.method ||
-    body == 0 || !saCheck(body, soleLength)
+    spiR == 0 ||
+    frame.length > RETAINED_MAX ||
+    nonce == 0 ||
+    !nonceCheck(nonce, nonceLength) ||
+    ke == 0 ||
+    !keCheck(ke, keLength) ||
+    keLength - KE_HEADER > KE_VALUE_MAX ||
+    keMethod(ke) != sa.method ||
+    body == 0 ||
+    !saCheck(body, soleLength)
   ) {
     drop(frame, DROP_IKE_MALFORMED);
     return;
   }
   if (
     !proposalIsAnswer(body, soleLength) ||
-    !proposalSelect(connectionTransforms(c), c.transformCount, body, soleLength, PROTOCOL_ID_IKE, 0, true, ikeSuite(sa)) ||
+    !proposalSelect(
+      connectionTransforms(c),
+      c.transformCount,
+      body,
+      soleLength,
+      PROTOCOL_ID_IKE,
+      0,
+      true,
+      ikeSuite(sa),
+    ) ||
     ikeSuite(sa).ke != sa.method
   ) {
     consume(frame);

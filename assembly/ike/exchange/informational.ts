@@ -21,7 +21,15 @@ import {
   payloadLength,
   write32,
 } from "../../wire/ike_message";
-import { deleteCheck, deleteCount, deleteEspBegin, deleteEspWrite, deleteIkeWrite, deleteProtocol, deleteSpi } from "../../wire/ike_payload/delete";
+import {
+  deleteCheck,
+  deleteCount,
+  deleteEspBegin,
+  deleteEspWrite,
+  deleteIkeWrite,
+  deleteProtocol,
+  deleteSpi,
+} from "../../wire/ike_payload/delete";
 import { NOTIFY_AUTHENTICATION_FAILED, NOTIFY_INVALID_SYNTAX, notifyWrite } from "../../wire/ike_payload/notify";
 import { PROTOCOL_ID_ESP, PROTOCOL_ID_IKE } from "../../wire/ike_payload/sa";
 import { ChildSa, childByPeerSpi, childMove, childSaAt } from "../child_sa";
@@ -88,7 +96,13 @@ export function informationalReceive(sa: IkeSa, frame: Frame): void {
   responseSend(sa, w);
   if (all || failed) {
     consume(frame);
-    if (failed) reportAlert(sa.connection, null, NOTIFY_AUTHENTICATION_FAILED, text("the peer says that we are not authenticated"));
+    if (failed)
+      reportAlert(
+        sa.connection,
+        null,
+        NOTIFY_AUTHENTICATION_FAILED,
+        text("the peer says that we are not authenticated"),
+      );
     ikeDown(sa, failed ? CAUSE_FAILED : CAUSE_PEER, true);
     return;
   }

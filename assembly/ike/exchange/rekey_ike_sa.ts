@@ -33,12 +33,44 @@ import {
 import { PROTOCOL_ID_IKE, saCheck } from "../../wire/ike_payload/sa";
 import { childAttach, childDetach, childSaAt } from "../child_sa";
 import { connectionAt, connectionTransforms } from "../connection";
-import { IN_REKEY_AGREE, IN_REKEY_KEY, IkeSa, KE_VALUE_MAX, NONCE_OCTETS, OUT_NONE, OUT_REKEY, OUT_REKEY_AGREE, OUT_REKEY_KEY, WANT_DELETE, ikeKeOwn, ikeKePeer, ikeLink, ikeLocalId, ikeMove, ikeNonce, ikePeerId, ikePeerNonce, ikeSaAt, ikeSaTake, ikeSuite, jitter } from "../ike_sa";
+import {
+  IN_REKEY_AGREE,
+  IN_REKEY_KEY,
+  IkeSa,
+  KE_VALUE_MAX,
+  NONCE_OCTETS,
+  OUT_NONE,
+  OUT_REKEY,
+  OUT_REKEY_AGREE,
+  OUT_REKEY_KEY,
+  WANT_DELETE,
+  ikeKeOwn,
+  ikeKePeer,
+  ikeLink,
+  ikeLocalId,
+  ikeMove,
+  ikeNonce,
+  ikePeerId,
+  ikePeerNonce,
+  ikeSaAt,
+  ikeSaTake,
+  ikeSuite,
+  jitter,
+} from "../ike_sa";
 import { jobAgree, jobDestroy, jobGenerate } from "../job";
 import { ikeKeysRekeyed } from "../keymat";
 import { LIFE_REPLACED, embryoFree, ikeUp, proceed } from "../life";
 import { notifyFind, sole, soleLength } from "../negotiation";
-import { Suite, proposalFirstKe, proposalHasKe, proposalIsAnswer, proposalSelect, proposalsWrite, selectedSpi, suiteWrite } from "../proposal";
+import {
+  Suite,
+  proposalFirstKe,
+  proposalHasKe,
+  proposalIsAnswer,
+  proposalSelect,
+  proposalsWrite,
+  selectedSpi,
+  suiteWrite,
+} from "../proposal";
 import { reportAlert, reportSa, text } from "../report";
 import { SECOND } from "../settings";
 import { TIMER_LIFE, timerSa } from "../timer";
@@ -126,7 +158,15 @@ export function rekeyReceive(old: IkeSa, frame: Frame): void {
   const ke = sole(PAYLOAD_KE);
   const keLength = soleLength;
   const body = sole(PAYLOAD_SA);
-  if (nonce == 0 || !nonceCheck(nonce, nonceLength) || ke == 0 || !keCheck(ke, keLength) || keLength - KE_HEADER > KE_VALUE_MAX || body == 0 || !saCheck(body, soleLength)) {
+  if (
+    nonce == 0 ||
+    !nonceCheck(nonce, nonceLength) ||
+    ke == 0 ||
+    !keCheck(ke, keLength) ||
+    keLength - KE_HEADER > KE_VALUE_MAX ||
+    body == 0 ||
+    !saCheck(body, soleLength)
+  ) {
     consume(frame);
     return refuse(old, NOTIFY_INVALID_SYNTAX, 0);
   }
@@ -233,7 +273,11 @@ export function rekeyResponse(old: IkeSa, frame: Frame): void {
     jobDestroy(key);
     requestDone(old);
     old.outSa = <i32>sa.index;
-    if (type == NOTIFY_INVALID_KE_PAYLOAD && method != old.method && proposalHasKe(connectionTransforms(c), c.transformCount, method)) {
+    if (
+      type == NOTIFY_INVALID_KE_PAYLOAD &&
+      method != old.method &&
+      proposalHasKe(connectionTransforms(c), c.transformCount, method)
+    ) {
       old.method = method;
       return share(old);
     }
@@ -245,10 +289,26 @@ export function rekeyResponse(old: IkeSa, frame: Frame): void {
   const keLength = soleLength;
   const body = sole(PAYLOAD_SA);
   const good =
-    nonce != 0 && nonceCheck(nonce, nonceLength) && ke != 0 && keCheck(ke, keLength) && keMethod(ke) == old.method &&
-    body != 0 && saCheck(body, soleLength) && proposalIsAnswer(body, soleLength) &&
-    proposalSelect(connectionTransforms(c), c.transformCount, body, soleLength, PROTOCOL_ID_IKE, 8, true, ikeSuite(sa)) &&
-    ikeSuite(sa).ke == old.method && load<u64>(selectedSpi) != 0;
+    nonce != 0 &&
+    nonceCheck(nonce, nonceLength) &&
+    ke != 0 &&
+    keCheck(ke, keLength) &&
+    keMethod(ke) == old.method &&
+    body != 0 &&
+    saCheck(body, soleLength) &&
+    proposalIsAnswer(body, soleLength) &&
+    proposalSelect(
+      connectionTransforms(c),
+      c.transformCount,
+      body,
+      soleLength,
+      PROTOCOL_ID_IKE,
+      8,
+      true,
+      ikeSuite(sa),
+    ) &&
+    ikeSuite(sa).ke == old.method &&
+    load<u64>(selectedSpi) != 0;
   if (!good) {
     consume(frame);
     jobDestroy(key);
@@ -279,4 +339,3 @@ export function rekeySecret(old: IkeSa, secret: usize, length: u32): void {
   old.want |= WANT_DELETE;
   proceed(old);
 }
-

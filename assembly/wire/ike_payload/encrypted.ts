@@ -21,7 +21,7 @@ export function encryptedBegin(w: Writer, ivOctets: u32): usize {
 /** Pads what stands behind `content` to a multiple of `block`, pad length included, and leaves room for the ICV. */
 export function encryptedPad(w: Writer, content: usize, block: u32, icvOctets: u32): void {
   let pad: u32 = 0;
-  while (((<u32>(w.at - content) + pad + 1) % block) != 0) pad += 1;
+  while ((<u32>(w.at - content) + pad + 1) % block != 0) pad += 1;
   for (let i: u32 = 0; i < pad; i++) write8(w, 0);
   write8(w, pad);
   if (writerRoom(w, icvOctets)) {

@@ -1,0 +1,328 @@
+/**
+ * Two IKE cores on a cable that may lose packets, with a secure element of node:crypto and a virtual clock: what the
+ * stories of ike_two_endpoints.test.ts are told on.
+ */
+import { execFileSync } from "node:child_process";
+import { createECDH, createHmac, createPublicKey, diffieHellman, generateKeyPairSync, randomBytes } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+import { mkdtempSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as B from "../../assembly/abi/board.ts";
+import * as C from "../../assembly/abi/config.ts";
+import * as M from "../../assembly/abi/management.ts";
+import * as R from "../../assembly/abi/ring.ts";
+
+export type Item = [number, Uint8Array | number];
+
+export function items(list: Item[]): Buffer {
+  return Buffer.concat(
+    list.map(([type, value]) => {
+      const v = typeof value === "number" ? Buffer.from(Uint32Array.of(value).buffer) : Buffer.from(value);
+      const out = Buffer.alloc(4 + ((v.length + 3) & ~3));
+      out.writeUInt16LE(type, 0);
+      out.writeUInt16LE(v.length, 2);
+      v.copy(out, 4);
+      return out;
+    }),
+  );
+}
+
+let compiled: WebAssembly.Module | undefined;
+function module(): WebAssembly.Module {
+  if (compiled) return compiled;
+  const out = join(mkdtempSync(join(tmpdir(), "ike-")), "ike.wasm");
+  execFileSync(process.execPath, [
+    "node_modules/assemblyscript/bin/asc.js",
+    "test/entries/ike_endpoint.ts",
+    "--target",
+    "base",
+    "-o",
+    out,
+  ]);
+  return (compiled = new WebAssembly.Module(readFileSync(out)));
+}
+
+const P256_SPKI = Buffer.from("3059301306072a8648ce3d020106082a8648ce3d03010703420004", "hex");
+
+/** The secure element: X25519, P-256, PSK AUTH. */
+function element(psk: string, keys: Map<number, KeyObject | ReturnType<typeof createECDH>>, req: Buffer): Buffer {
+  const op = req.readUInt16LE(0);
+  const alg = req.readUInt32LE(12);
+  let key = req.readUInt32LE(8);
+  const fields: Buffer[] = [];
+  for (let p = 16; p + 2 <= req.length; ) {
+    const n = req.readUInt16LE(p);
+    fields.push(req.subarray(p + 2, p + 2 + n));
+    p += 2 + n;
+  }
+  let status = 0;
+  let field = Buffer.alloc(0);
+  if (op === 1) {
+    key = keys.size + 1;
+    if (alg === 31) {
+      const pair = generateKeyPairSync("x25519");
+      keys.set(key, pair.privateKey);
+      field = Buffer.from(pair.publicKey.export({ format: "der", type: "spki" })).subarray(12);
+    } else {
+      const ecdh = createECDH("prime256v1");
+      field = Buffer.from(ecdh.generateKeys()).subarray(1);
+      keys.set(key, ecdh);
+    }
+  } else if (op === 2) {
+    const own = keys.get(key);
+    if (alg === 31) {
+      const der = Buffer.concat([Buffer.from("302a300506032b656e032100", "hex"), fields[0]]);
+      field = diffieHellman({
+        privateKey: own as KeyObject,
+        publicKey: createPublicKey({ key: der, format: "der", type: "spki" }),
+      });
+    } else field = (own as ReturnType<typeof createECDH>).computeSecret(Buffer.concat([Buffer.from([4]), fields[0]]));
+  } else if (op === 5) {
+    const hash = alg === 5 ? "sha256" : alg === 6 ? "sha384" : "sha512";
+    const pad = createHmac(hash, psk).update("Key Pad for IKEv2").digest();
+    field = createHmac(hash, pad).update(fields[2]).digest();
+  }
+  const out = Buffer.alloc(18 + field.length);
+  out.writeUInt16LE(op, 0);
+  req.copy(out, 4, 4, 8);
+  out.writeUInt32LE(key, 8);
+  out.writeInt32LE(status, 12);
+  out.writeUInt16LE(field.length, 16);
+  field.copy(out, 18);
+  return out;
+}
+
+export interface BoardEvent {
+  kind: number;
+  link: number;
+  spi: number;
+  direction: number;
+  key: number;
+}
+
+export class Endpoint {
+  memory = new WebAssembly.Memory({ initial: 1024, maximum: 1024 });
+  view = new DataView(this.memory.buffer);
+  wasm: Record<string, () => number>;
+  map: number;
+  keys = new Map<number, KeyObject>();
+  messages: Buffer[] = [];
+  sent: Buffer[] = [];
+  psk: string;
+
+  constructor(address: number[], psk: string) {
+    this.psk = psk;
+    this.wasm = new WebAssembly.Instance(module(), { env: { memory: this.memory } }).exports as unknown as Record<
+      string,
+      () => number
+    >;
+    this.map = this.wasm.boardMap();
+    const config = items([
+      [C.CONFIG_LOCAL_ADDRESS, Uint8Array.from(address)],
+      [C.CONFIG_IKE_SA_CAPACITY, 16],
+      [C.CONFIG_SA_CAPACITY, 64],
+    ]);
+    new Uint8Array(this.memory.buffer).set(config, this.u32(this.map + B.MAP_CONFIG));
+    this.view.setUint32(this.map + B.REG_CONFIG_LENGTH, config.length, true);
+    new Uint8Array(this.memory.buffer).set(randomBytes(64), this.map + B.REG_ENTROPY);
+    this.wasm.boardReset();
+    if (this.u32(this.map + B.REG_STATE) !== B.STATE_ONLINE) throw new Error("board refused");
+  }
+
+  u32(p: number): number {
+    return this.view.getUint32(p, true);
+  }
+
+  u64(p: number): bigint {
+    return this.view.getBigUint64(p, true);
+  }
+
+  ring(port: number, side: number): number {
+    return this.u32(this.u32(this.map + B.MAP_PORT_TABLE) + port * R.PORT_ENTRY_OCTETS + side);
+  }
+
+  push(port: number, data: Uint8Array): void {
+    const ring = this.ring(port, R.PORT_RX);
+    const done = this.u32(ring + R.RING_DONE);
+    const d = ring + R.RING_DESCRIPTORS + (done & (this.u32(ring) - 1)) * R.DESCRIPTOR_OCTETS;
+    new Uint8Array(this.memory.buffer).set(data, this.u32(d));
+    this.view.setUint32(d + 4, data.length, true);
+    this.view.setUint32(ring + R.RING_DONE, done + 1, true);
+  }
+
+  pull(port: number): Buffer[] {
+    const ring = this.ring(port, R.PORT_TX);
+    const out: Buffer[] = [];
+    let done = this.u32(ring + R.RING_DONE);
+    for (; done !== this.u32(ring + R.RING_POSTED); done++) {
+      const d = ring + R.RING_DESCRIPTORS + (done & (this.u32(ring) - 1)) * R.DESCRIPTOR_OCTETS;
+      out.push(Buffer.from(this.memory.buffer.slice(this.u32(d), this.u32(d) + this.u32(d + 4))));
+    }
+    this.view.setUint32(ring + R.RING_DONE, done >>> 0, true);
+    return out;
+  }
+
+  command(type: number, list: Item[], transaction = 7): void {
+    const body = items(list);
+    const head = Buffer.alloc(12);
+    head.writeUInt16LE(type, 0);
+    head.writeUInt32LE(transaction, 4);
+    head.writeUInt32LE(12 + body.length, 8);
+    this.push(R.PORT_MANAGEMENT, Buffer.concat([head, body]));
+  }
+
+  poll(time: bigint): void {
+    this.view.setBigUint64(this.map + B.REG_NOW, time, true);
+    this.wasm.boardPoll();
+    this.messages.push(...this.pull(R.PORT_MANAGEMENT));
+    for (const req of this.pull(R.PORT_SECURE_ELEMENT))
+      this.push(R.PORT_SECURE_ELEMENT, element(this.psk, this.keys, req));
+    this.sent.push(...this.pull(R.PORT_UNPROTECTED));
+  }
+
+  events(): BoardEvent[] {
+    const at = this.wasm.eventLog();
+    return Array.from({ length: this.wasm.eventCount() }, (_, i) => ({
+      kind: this.u32(at + i * 20),
+      link: this.u32(at + i * 20 + 4),
+      spi: this.u32(at + i * 20 + 8),
+      direction: this.u32(at + i * 20 + 12),
+      key: this.u32(at + i * 20 + 16),
+    }));
+  }
+
+  /** SAs that were installed and not removed, as "spi:direction:key". */
+  installed(): string[] {
+    const live = new Map<string, string>();
+    for (const e of this.events()) {
+      if (e.kind === 1) live.set(`${e.spi}:${e.direction}`, `${e.spi}:${e.direction}:${e.key}`);
+      if (e.kind === 2) live.delete(`${e.spi}:${e.direction}`);
+    }
+    return [...live.values()].sort();
+  }
+
+  /** Texts of alerts. */
+  alerts(): string[] {
+    return this.messages
+      .filter((m) => m.readUInt16LE(0) === M.MANAGEMENT_EVENT)
+      .flatMap((m) =>
+        itemsOf(m.subarray(12))
+          .filter(([t]) => t === M.EVENT_TEXT)
+          .map(([, v]) => v.toString("latin1")),
+      );
+  }
+
+  drops(): bigint {
+    return this.u64(this.map + B.REG_DROPPED);
+  }
+}
+
+export function itemsOf(body: Buffer): [number, Buffer][] {
+  const out: [number, Buffer][] = [];
+  for (let p = 0; p < body.length; ) {
+    const n = body.readUInt16LE(p + 2);
+    out.push([body.readUInt16LE(p), body.subarray(p + 4, p + 4 + n)]);
+    p += (4 + n + 3) & ~3;
+  }
+  return out;
+}
+
+export class Pair {
+  a: Endpoint;
+  b: Endpoint;
+  time = 1_000_000_000n;
+  lose: (packet: Buffer, n: number) => boolean = () => false;
+  packets: Buffer[] = [];
+
+  constructor(pskA = "secret", pskB = "secret") {
+    this.a = new Endpoint([192, 0, 2, 1], pskA);
+    this.b = new Endpoint([192, 0, 2, 2], pskB);
+  }
+
+  step(): boolean {
+    this.a.poll(this.time);
+    this.b.poll(this.time);
+    let moved = false;
+    for (const [from, to] of [
+      [this.a, this.b],
+      [this.b, this.a],
+    ]) {
+      for (const packet of from.sent.splice(0)) {
+        moved = true;
+        this.packets.push(packet);
+        if (!this.lose(packet, this.packets.length)) to.push(R.PORT_UNPROTECTED, packet);
+      }
+    }
+    return moved;
+  }
+
+  /** Runs until nothing moves; then lets the clock jump to deadlines for `seconds`. */
+  drive(seconds = 0): void {
+    const end = this.time + BigInt(seconds) * 1_000_000_000n;
+    for (;;) {
+      let idle = 0;
+      while (idle < 6) idle = this.step() ? 0 : idle + 1;
+      const next = [this.a, this.b].map((e) => e.u64(e.map + B.REG_DEADLINE)).reduce((x, y) => (x < y ? x : y));
+      if (next > end) break;
+      this.time = next > this.time ? next : this.time + 1_000_000n;
+    }
+    this.time = end;
+  }
+}
+
+function transform(type: number, id: number, bits = 0): Buffer {
+  const t = Buffer.alloc(8);
+  t[0] = type;
+  t.writeUInt16LE(id, 2);
+  t.writeUInt16LE(bits, 4);
+  return t;
+}
+
+export function selector(start: number[], end: number[]): Buffer {
+  const s = Buffer.alloc(40);
+  s[0] = 4;
+  s.writeUInt16LE(65535, 4);
+  Buffer.from(start).copy(s, 8);
+  Buffer.from(end).copy(s, 24);
+  return s;
+}
+
+export interface Options {
+  ke?: number[];
+  childKe?: number;
+  keyBits?: number;
+  encap?: boolean;
+  start?: number;
+  childRekey?: number;
+  dpd?: number;
+  remoteTs?: Buffer[];
+}
+
+/** The connection "gw" with the child "net", as `mine` (1 or 2) sees it. */
+export function connection(mine: number, o: Options = {}): Item[] {
+  const peer = 3 - mine;
+  const id = (n: number): Buffer => Buffer.concat([Buffer.from([2]), Buffer.from(`gw${n}.example`)]);
+  const net = (n: number): Buffer => selector([10, n, 0, 0], [10, n, 255, 255]);
+  return [
+    [M.CONNECTION_NAME, Buffer.from("gw")],
+    [M.CONNECTION_REMOTE_ADDRESS, Buffer.from([192, 0, 2, peer])],
+    [
+      M.CONNECTION_PROPOSAL,
+      Buffer.concat([transform(1, 20, 256), transform(2, 6), ...(o.ke ?? [31]).map((k) => transform(4, k))]),
+    ],
+    [M.CONNECTION_LOCAL_ID, id(mine)],
+    [M.CONNECTION_REMOTE_ID, id(peer)],
+    [M.CONNECTION_ENCAP, o.encap ? 1 : 0],
+    [M.CONNECTION_DPD_DELAY, o.dpd ?? 0],
+    [M.CHILD_NAME, Buffer.from("net")],
+    [
+      M.CHILD_PROPOSAL,
+      Buffer.concat([transform(1, 20, o.keyBits ?? 128), ...(o.childKe ? [transform(4, o.childKe)] : [])]),
+    ],
+    [M.CHILD_LOCAL_TS, net(mine)],
+    ...(o.remoteTs ?? [net(peer)]).map((t): Item => [M.CHILD_REMOTE_TS, t]),
+    [M.CHILD_REKEY_TIME, o.childRekey ?? 0],
+    [M.CHILD_START_ACTION, o.start ?? 0],
+  ];
+}
