@@ -77,7 +77,8 @@ import {
   receive,
 } from "../../assembly/bus/port";
 import { drbgSeed } from "../../assembly/crypto/drbg";
-import { cryptoSelfTest } from "../../assembly/crypto/self_test";
+import { hashSelfTest } from "../../assembly/crypto/hash_self_test";
+import { gcmSelfTest } from "../../assembly/crypto/gcm_self_test";
 import { CHANNEL_CONTROL, CHANNEL_DROPPED, channelPull, channelReset, channelSourceSlot } from "../../assembly/channel/channel";
 import { controlOpen } from "../../assembly/channel/control";
 import { boardsReset } from "../../assembly/distribution/board_table";
@@ -169,7 +170,7 @@ export function boardReset(): void {
     refuse(REFUSAL_CONFIG);
     return;
   }
-  const passed = cryptoSelfTest();
+  const passed = gcmSelfTest() && hashSelfTest();
   trace(TRACE_MASK_BOARD, TRACE_SELF_TEST, passed ? 1 : 0);
   if (!passed) {
     refuse(REFUSAL_SELF_TEST);
