@@ -1,0 +1,87 @@
+/** Our own gateway, driven as an operator drives it: `cardcage up FILE` in the namespace, the other commands by its socket. */
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { ChildStatus, Endpoint, SaStatus } from "./endpoint.ts";
+import { Program, run, until } from "./process.ts";
+import type { Finished } from "./process.ts";
+
+const COMMAND = fileURLToPath(new URL("../../host/cli/cardcage.mjs", import.meta.url));
+
+export class Cardcage implements Endpoint {
+  readonly kind = "cardcage";
+  private program: Program | undefined;
+
+  constructor(
+    private readonly namespace: string,
+    private readonly directory: string,
+    private readonly configuration: string,
+  ) {}
+
+  private get socket(): string {
+    return join(this.directory, "control.sock");
+  }
+
+  async start(): Promise<void> {
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+    const file = join(this.directory, "gateway.conf");
+    writeFileSync(file, this.configuration, { mode: 0o600 });
+    const words = ["netns", "exec", this.namespace, process.execPath, COMMAND, "up", file, "--socket", this.socket];
+    const program = new Program("ip", words, join(this.directory, "cardcage.log"));
+    this.program = program;
+    await until("the gateway answers its control socket", 60, async () => {
+      if (program.code !== undefined) throw new Error(`cardcage up ended with ${program.code}: ${program.log}`);
+      return (await this.command("sas", "--json")).code === 0;
+    });
+  }
+
+  async stop(): Promise<number> {
+    return (await this.program?.stop("SIGTERM", 20)) ?? 0;
+  }
+
+  initiate(child: string): Promise<Finished> {
+    return this.command("initiate", child);
+  }
+
+  rekey(child: string): Promise<Finished> {
+    return this.command("rekey", child);
+  }
+
+  terminate(connection: string): Promise<Finished> {
+    return this.command("terminate", connection);
+  }
+
+  async status(): Promise<SaStatus> {
+    const { code, output } = await this.command("sas", "--json");
+    if (code !== 0) throw new Error(`cardcage sas: ${output}`);
+    return readSas(output);
+  }
+
+  log(): string {
+    return this.program?.log ?? "";
+  }
+
+  /** A command of the CLI, in text. */
+  command(...words: string[]): Promise<Finished> {
+    return run(process.execPath, [COMMAND, ...words, "--socket", this.socket], { seconds: 40 });
+  }
+}
+
+interface SasJson {
+  state: string;
+  failure?: string;
+  "child-sas": { name: string; state: string; "spi-in": string; "spi-out": string; slot?: number }[];
+}
+
+/** Reads `cardcage sas --json`: a list of connections, or an object that holds one under `sas`. */
+export function readSas(text: string): SaStatus {
+  const parsed = JSON.parse(text) as SasJson[] | { sas: SasJson[] };
+  const connections = Array.isArray(parsed) ? parsed : parsed.sas;
+  const children: ChildStatus[] = connections.flatMap((connection) =>
+    connection["child-sas"]
+      .filter(({ state }) => state === "INSTALLED")
+      .map((child) => ({ name: child.name, spiIn: child["spi-in"], spiOut: child["spi-out"] })),
+  );
+  return { ikeSas: connections.filter(({ state }) => state === "ESTABLISHED").length, children, text };
+}

@@ -1,0 +1,129 @@
+/**
+ * `npm run test:interop`: our gateway against strongSwan, in network namespaces. Needs root, /dev/net/tun and Debian's
+ * strongswan-swanctl, charon-systemd, libstrongswan-standard-plugins, libstrongswan-extra-plugins,
+ * libcharon-extra-plugins, iproute2, iputils-ping, procps and tcpdump.
+ *
+ *   npm run test:interop -- [WORD...]         cases whose name holds every word
+ *   npm run test:interop -- --self            strongSwan in our place too: checks the machine, not us
+ *   npm run test:interop -- --harness DIR     afterwards the PSK scenarios of an interop harness in DIR
+ *   npm run test:interop -- --only-harness    nothing but those; DIR may also be given as CARDCAGE_INTEROP
+ *   npm run test:interop -- --keep            leaves the logs and says where
+ *
+ * Ends in `N passed, N failed`; exits non-zero when something failed, nothing ran, or something needed is missing.
+ */
+
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { CASES } from "./cases.ts";
+import { runHarness } from "./harness.ts";
+import { run, stopAll } from "./process.ts";
+import { missingStrongSwan } from "./strongswan.ts";
+import { Topology, removeStale } from "./topology.ts";
+import { World } from "./world.ts";
+
+export interface Tally {
+  passed: number;
+  failed: number;
+}
+
+const { values: options, positionals: words } = parseArgs({
+  allowPositionals: true,
+  options: {
+    self: { type: "boolean", default: false },
+    harness: { type: "string", default: process.env.CARDCAGE_INTEROP },
+    "only-harness": { type: "boolean", default: false },
+    keep: { type: "boolean", default: false },
+  },
+});
+
+/** What keeps the tests from running at all. */
+async function missing(): Promise<string[]> {
+  if (process.getuid?.() !== 0) return ["root: network namespaces, raw sockets and TUN devices need it"];
+  const lacks = missingStrongSwan();
+  if (!existsSync("/dev/net/tun")) lacks.push("/dev/net/tun (load the tun module)");
+  for (const [program, words, name] of [
+    ["ip", ["-V"], "iproute2"],
+    ["ping", ["-V"], "iputils-ping"],
+    ["tcpdump", ["--version"], "tcpdump"],
+    ["sysctl", ["-V"], "procps"],
+  ] as const) {
+    if ((await run(program, words)).code === -1) lacks.push(`${program} (Debian package ${name})`);
+  }
+  return lacks;
+}
+
+async function runCases(topology: Topology, directory: string): Promise<Tally> {
+  const tally: Tally = { passed: 0, failed: 0 };
+  const chosen = CASES.filter(
+    ({ name, oursOnly }) => words.every((word) => name.includes(word)) && !(options.self && oursOnly === true),
+  );
+  for (const [index, { name, story }] of chosen.entries()) {
+    const began = performance.now();
+    const world = new World(topology, join(directory, `case-${index + 1}`), options.self);
+    let failure: Error | undefined;
+    let told = "";
+    try {
+      told = await story(world);
+    } catch (error) {
+      failure = error as Error;
+    }
+    const tails = failure === undefined ? "" : world.tails();
+    await world.close();
+    await stopAll();
+    const seconds = ((performance.now() - began) / 1000).toFixed(1);
+    if (failure === undefined) {
+      tally.passed++;
+      console.log(`ok    ${name}  (${told}; ${seconds} s)`);
+    } else {
+      tally.failed++;
+      console.log(`FAIL  ${name}  (${seconds} s)\n      ${failure.message.split("\n").join("\n      ")}\n${tails}`);
+    }
+  }
+  return tally;
+}
+
+async function main(): Promise<number> {
+  const lacks = await missing();
+  if (lacks.length > 0) {
+    console.error(`the interoperability tests cannot run, missing:\n${lacks.map((line) => `  ${line}`).join("\n")}`);
+    return 2;
+  }
+  await removeStale();
+  const topology = new Topology();
+  const directory = mkdtempSync(join(tmpdir(), "cardcage-interop-"));
+  const sum: Tally = { passed: 0, failed: 0 };
+  const add = ({ passed, failed }: Tally): void => {
+    sum.passed += passed;
+    sum.failed += failed;
+  };
+  const clean = async (): Promise<void> => {
+    await stopAll();
+    await topology.down();
+    if (!options.keep) rmSync(directory, { recursive: true, force: true });
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const)
+    process.once(signal, () => void clean().then(() => process.exit(130)));
+  try {
+    if (options.self) console.log("self check: strongSwan on both sides, nothing of ours is tested");
+    if (!options["only-harness"]) {
+      await topology.up();
+      add(await runCases(topology, directory));
+    }
+    if (options.harness !== undefined) add(await runHarness(options.harness, directory, words));
+    else if (options["only-harness"]) throw new Error("--only-harness needs --harness DIR or CARDCAGE_INTEROP");
+  } finally {
+    await clean();
+  }
+  if (options.keep) console.log(`logs are in ${directory}`);
+  if (sum.passed + sum.failed === 0) console.error("no case ran");
+  console.log(`${sum.passed} passed, ${sum.failed} failed`);
+  return sum.failed > 0 || sum.passed === 0 ? 1 : 0;
+}
+
+process.exitCode = await main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  console.log("0 passed, 1 failed");
+  return 1;
+});

@@ -1,0 +1,137 @@
+/**
+ * strongSwan as the peer: Debian's charon-systemd with the user-space ESP of kernel-libipsec, so that no kernel IPsec is
+ * needed. STRONGSWAN_CONF and SWANCTL_DIR give each instance files of its own. This data plane speaks ESP in UDP only: it
+ * makes its NAT detection fail on purpose, and both peers move to port 4500.
+ */
+
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Endpoint, SaStatus } from "./endpoint.ts";
+import { Program, run, until } from "./process.ts";
+import type { Finished } from "./process.ts";
+
+const CHARON = "/usr/sbin/charon-systemd";
+const SWANCTL = "/usr/sbin/swanctl";
+const LIBIPSEC = "/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so";
+const CURVE25519 = "/usr/lib/ipsec/plugins/libstrongswan-curve25519.so";
+
+/** What is missing for a strongSwan peer, one line each with the package that has it; empty when all is there. */
+export function missingStrongSwan(): string[] {
+  const needed: [string, string][] = [
+    [CHARON, "charon-systemd"],
+    [SWANCTL, "strongswan-swanctl"],
+    [LIBIPSEC, "libcharon-extra-plugins"],
+    [CURVE25519, "libstrongswan-extra-plugins"],
+    ["/usr/lib/ipsec/plugins/libstrongswan-gcm.so", "libstrongswan-standard-plugins"],
+  ];
+  return needed.filter(([path]) => !existsSync(path)).map(([path, name]) => `${path} (Debian package ${name})`);
+}
+
+const PLUGINS =
+  "random nonce openssl drbg aesni aes sha1 sha2 hmac kdf gmp curve25519 gcm pem pkcs1 pkcs8 x509 pubkey constraints " +
+  "kernel-libipsec kernel-netlink socket-default vici updown";
+
+function charonConfiguration(directory: string): string {
+  return `charon {
+  load = ${PLUGINS}
+  install_routes = yes
+  filelog {
+    log {
+      path = ${directory}/charon.log
+      time_format = %H:%M:%S
+      time_add_ms = yes
+      flush_line = yes
+      default = 1
+      ike = 2
+      chd = 2
+    }
+  }
+  journal {
+    default = -1
+  }
+  plugins {
+    vici {
+      socket = unix://${directory}/charon.vici
+    }
+  }
+}
+`;
+}
+
+export class StrongSwan implements Endpoint {
+  readonly kind = "strongSwan";
+  private program: Program | undefined;
+
+  /** `configuration` is a swanctl.conf; `directory` is this instance's own. */
+  constructor(
+    private readonly namespace: string,
+    private readonly directory: string,
+    private readonly configuration: string,
+  ) {}
+
+  async start(): Promise<void> {
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+    writeFileSync(join(this.directory, "strongswan.conf"), charonConfiguration(this.directory));
+    writeFileSync(join(this.directory, "swanctl.conf"), this.configuration, { mode: 0o600 });
+    this.program = new Program(
+      "ip",
+      ["netns", "exec", this.namespace, CHARON],
+      join(this.directory, "charon.out"),
+      this.environment(),
+    );
+    await until("charon opens its control socket", 20, () => existsSync(join(this.directory, "charon.vici")));
+    const loaded = await this.swanctl("--load-all");
+    if (loaded.code !== 0 || !/loaded connection/.test(loaded.output))
+      throw new Error(`swanctl --load-all: ${loaded.output}`);
+  }
+
+  async stop(): Promise<number> {
+    return (await this.program?.stop()) ?? 0;
+  }
+
+  initiate(child: string): Promise<Finished> {
+    return this.swanctl("--initiate", "--child", child, "--timeout", "15");
+  }
+
+  rekey(child: string): Promise<Finished> {
+    return this.swanctl("--rekey", "--child", child);
+  }
+
+  terminate(connection: string): Promise<Finished> {
+    return this.swanctl("--terminate", "--ike", connection, "--timeout", "10");
+  }
+
+  async status(): Promise<SaStatus> {
+    const { output } = await this.swanctl("--list-sas");
+    return readListSas(output);
+  }
+
+  log(): string {
+    const path = join(this.directory, "charon.log");
+    return existsSync(path) ? readFileSync(path, "utf8") : "";
+  }
+
+  private environment(): object {
+    return { STRONGSWAN_CONF: join(this.directory, "strongswan.conf"), SWANCTL_DIR: this.directory };
+  }
+
+  private swanctl(command: string, ...words: string[]): Promise<Finished> {
+    const uri = `unix://${this.directory}/charon.vici`;
+    const line = ["netns", "exec", this.namespace, SWANCTL, command, "--uri", uri, ...words];
+    return run("ip", line, { env: this.environment() });
+  }
+}
+
+/** Reads what `swanctl --list-sas` prints. */
+export function readListSas(text: string): SaStatus {
+  const status: SaStatus = { ikeSas: 0, children: [], text };
+  for (const line of text.split("\n")) {
+    if (/^\S+: #\d+, ESTABLISHED,/.test(line)) status.ikeSas++;
+    const child = /^ {2}(\S+): #\d+, .*INSTALLED,/.exec(line);
+    if (child !== null) status.children.push({ name: child[1], spiIn: "", spiOut: "" });
+    const spi = /^ {4}(in|out) +([0-9a-f]{8})/.exec(line);
+    const last = status.children.at(-1);
+    if (spi !== null && last !== undefined) last[spi[1] === "in" ? "spiIn" : "spiOut"] = spi[2];
+  }
+  return status;
+}
