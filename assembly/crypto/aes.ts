@@ -7,7 +7,13 @@
  *
  * Refuses key sizes other than 16, 24 and 32 octets (assert: the table of transforms names no other).
  */
-import { BITSLICE_SCHEDULE_OCTETS, bitsliceDecrypt4, bitsliceEncrypt4, bitsliceSchedule, expandKey } from "./aes_bitslice";
+import {
+  BITSLICE_SCHEDULE_OCTETS,
+  bitsliceDecrypt4,
+  bitsliceEncrypt4,
+  bitsliceSchedule,
+  expandKey,
+} from "./aes_bitslice";
 
 /** Octets of a block. */
 export const AES_BLOCK: u32 = 16;

@@ -317,7 +317,7 @@ function encryptState(schedule: usize, rounds: u32): void {
 }
 
 function decryptState(schedule: usize, rounds: u32): void {
-  let key = schedule + (<usize>rounds << 4);
+  let key = schedule + ((<usize>rounds) << 4);
   addRoundKey(key);
   inverseShiftRows();
   inverseSubBytes();
@@ -356,7 +356,7 @@ function subWord(word: u32): u32 {
   transpose();
   subBytes();
   transpose();
-  return <u32>gather(load<u64>(q)) ^ 0x63636363;
+  return (<u32>gather(load<u64>(q))) ^ 0x63636363;
 }
 
 /** Sixteen octets of key to a compressed round key, with 0x63 added to each octet when `folded`. */
@@ -409,6 +409,6 @@ export function expandKey(schedule: usize, key: usize, keyOctets: u32): u32 {
 
 /** Compresses a plain schedule in place. */
 export function bitsliceSchedule(schedule: usize, rounds: u32): void {
-  for (let round: u32 = 0; round <= rounds; round++) compress(schedule + (<usize>round << 4), round != 0);
+  for (let round: u32 = 0; round <= rounds; round++) compress(schedule + ((<usize>round) << 4), round != 0);
   memory.fill(q, 0, 64);
 }

@@ -78,7 +78,7 @@ export function fixsliceLayout(octets: v128, count: u32): v128 {
 /** Turns a plain schedule (16 octets a round key) into a fixsliced one; they may not overlap. */
 export function fixsliceSchedule(plain: usize, rounds: u32, schedule: usize): void {
   for (let round: u32 = 0; round <= rounds; round++) {
-    let octets = v128.load(plain + (<usize>round << 4));
+    let octets = v128.load(plain + ((<usize>round) << 4));
     if (round != 0) octets = xor(octets, i8x16.splat(0x63));
     fixsliceSpread(fixsliceLayout(octets, round - rounds), schedule + <usize>round * FIXSLICE_STATE);
   }

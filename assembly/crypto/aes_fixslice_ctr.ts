@@ -45,13 +45,13 @@ function lastOctet(rounds: u32): v128 {
 export function ctrTable(schedule: usize, rounds: u32, table: usize): void {
   const mask = lastOctet(rounds);
   for (let group: u32 = 0; group < 32; group++) {
-    const at = table + (<usize>group << 7);
+    const at = table + ((<usize>group) << 7);
     // Octet b of a word's octet 15 is block b, whose counter is 8 * group + b.
     v128.store(at, i8x16.splat(<i8>0xaa));
     v128.store(at, i8x16.splat(<i8>0xcc), 16);
     v128.store(at, i8x16.splat(<i8>0xf0), 32);
     for (let bit: u32 = 3; bit < 8; bit++) {
-      v128.store(at + (<usize>bit << 4), i8x16.splat(<i8>(0 - ((group >>> (bit - 3)) & 1))));
+      v128.store(at + ((<usize>bit) << 4), i8x16.splat(<i8>(0 - ((group >>> (bit - 3)) & 1))));
     }
     for (let i: usize = 0; i < 128; i += 16) {
       // Octets that are zero pass the S-box, which lacks its constant, as zero.
@@ -77,8 +77,8 @@ function packetConstant(schedule: usize, rounds: u32, nonce: usize, count: u32, 
 
 /** Counters of `count` groups from `group` on, after round 1, into the states at `to`. */
 function groupStates(table: usize, constant: usize, group: u32, count: u32, to: usize): void {
-  let contribution = table + (<usize>(group & 31) << 7);
-  for (const end = to + (<usize>count << 7); to < end; to += 128, contribution += 128) {
+  let contribution = table + ((<usize>(group & 31)) << 7);
+  for (const end = to + ((<usize>count) << 7); to < end; to += 128, contribution += 128) {
     for (let i: usize = 0; i < 128; i += 32) {
       v128.store(to + i, v128.xor(v128.load(constant + i), v128.load(contribution + i)));
       v128.store(to + i, v128.xor(v128.load(constant + i, 16), v128.load(contribution + i, 16)), 16);
@@ -89,11 +89,18 @@ function groupStates(table: usize, constant: usize, group: u32, count: u32, to: 
 /** From states after round 1 to key stream, in place. */
 function finishStates(schedule: usize, rounds: u32, states: usize, count: u32): void {
   fixsliceRounds(states, count, schedule, rounds);
-  for (let i: u32 = 0; i < count; i++) fixsliceTranspose(states + (<usize>i << 7));
+  for (let i: u32 = 0; i < count; i++) fixsliceTranspose(states + ((<usize>i) << 7));
 }
 
 /** Begins lead `lead` of the packet of `nonce` (12 octets). */
-export function ctrLeadBegin(schedule: usize, rounds: u32, table: usize, nonce: usize, constant: usize, lead: usize): void {
+export function ctrLeadBegin(
+  schedule: usize,
+  rounds: u32,
+  table: usize,
+  nonce: usize,
+  constant: usize,
+  lead: usize,
+): void {
   packetConstant(schedule, rounds, nonce, 0, constant);
   groupStates(table, constant, 0, 1, lead);
 }

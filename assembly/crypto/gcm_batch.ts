@@ -68,7 +68,6 @@ const STAGE_AAD: u32 = 1;
 const STAGE_AAD_REST: u32 = 2;
 const STAGE_DATA: u32 = 3;
 const STAGE_TAIL: u32 = 4;
-const STAGE_END: u32 = 5;
 
 // @ts-ignore: decorator
 @inline
@@ -85,7 +84,7 @@ function leadOf(place: u32): usize {
 // @ts-ignore: decorator
 @inline
 function constantOf(place: u32): usize {
-  return constants + (<usize>place << 7);
+  return constants + ((<usize>place) << 7);
 }
 
 /** Writes the first `octets` (8, 12 or 16) of a tag. */
@@ -100,7 +99,7 @@ function writeTag(to: usize, from: usize, octets: u32): void {
 // @ts-ignore: decorator
 @inline
 function hashOf(index: u32): usize {
-  return hashes + (<usize>index << 4);
+  return hashes + ((<usize>index) << 4);
 }
 
 /** Points a lane at the next stretch of equally spaced blocks of its message. */
@@ -199,7 +198,7 @@ function hashAbreast(jobs: usize, count: u32, group: u32, most: u32, slot: usize
   transposeOctets(state, sliced);
   for (let lane: u32 = 0; lane < used; lane++) {
     const to = hashOf(load<u32>(cursors + <usize>lane * CURSOR_OCTETS));
-    v128.store(to, v128.load(sliced + (<usize>lane << 4)));
+    v128.store(to, v128.load(sliced + ((<usize>lane) << 4)));
   }
 }
 
@@ -317,7 +316,7 @@ export function gcmSealBatch(jobs: usize, count: u32): u32 {
       done += 1;
     }
   }
-  memory.fill(leads, 0, GCM_BATCH * STREAM_LEAD_OCTETS);
+  memory.fill(leads, 0, <usize>GCM_BATCH * STREAM_LEAD_OCTETS);
   return done;
 }
 
@@ -342,7 +341,7 @@ export function gcmOpenBatch(jobs: usize, count: u32): u32 {
       place += 1;
     }
   }
-  memory.fill(leads, 0, GCM_BATCH * STREAM_LEAD_OCTETS);
+  memory.fill(leads, 0, <usize>GCM_BATCH * STREAM_LEAD_OCTETS);
   memory.fill(hashes, 0, 256);
   return done;
 }

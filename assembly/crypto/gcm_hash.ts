@@ -26,8 +26,8 @@ export function padBlock(to: usize, from: usize, octets: u32): void {
 
 /** Writes the block of lengths. */
 export function lengthBlock(to: usize, aadLength: u32, length: u32): void {
-  storeBE64(to, <u64>aadLength << 3);
-  storeBE64(to + 8, <u64>length << 3);
+  storeBE64(to, (<u64>aadLength) << 3);
+  storeBE64(to + 8, (<u64>length) << 3);
 }
 
 /** Copies block `index` of the message to `to`; blocks before the first are zero. */
@@ -49,8 +49,8 @@ function messageBlock(index: i32, aad: usize, aadLength: u32, data: usize, lengt
     padBlock(to, from, 0);
     return;
   }
-  from += <usize>at << 4;
-  rest -= <u32>at << 4;
+  from += (<usize>at) << 4;
+  rest -= (<u32>at) << 4;
   if (rest >= 16) {
     store<u64>(to, load<u64>(from));
     store<u64>(to, load<u64>(from, 8), 8);
@@ -65,9 +65,10 @@ function messageBlock(index: i32, aad: usize, aadLength: u32, data: usize, lengt
 function wholeGroup(first: i32, aad: usize, aadLength: u32, data: usize, length: u32): usize {
   if (first < 0) return 0;
   const end = <u32>first + 16;
-  if (end <= aadLength >>> 4) return aad + (<usize>first << 4);
+  if (end <= aadLength >>> 4) return aad + ((<usize>first) << 4);
   const aadBlocks = (aadLength + 15) >>> 4;
-  if (<u32>first >= aadBlocks && end <= aadBlocks + (length >>> 4)) return data + (<usize>(<u32>first - aadBlocks) << 4);
+  if (<u32>first >= aadBlocks && end <= aadBlocks + (length >>> 4))
+    return data + ((<usize>(<u32>first - aadBlocks)) << 4);
   return 0;
 }
 
@@ -76,7 +77,7 @@ export function messageHash(slot: usize, aad: usize, aadLength: u32, data: usize
   const blocks = <i32>messageBlocks(aadLength, length);
   if (blocks <= 16) {
     for (let i: i32 = 0; i < blocks; i++) {
-      messageBlock(i, aad, aadLength, data, length, group + (<usize>i << 4));
+      messageBlock(i, aad, aadLength, data, length, group + ((<usize>i) << 4));
     }
     ghashSum(group, blocks, gcmPowers(slot, blocks), out);
     return;
@@ -93,12 +94,12 @@ export function messageHash(slot: usize, aad: usize, aadLength: u32, data: usize
       let next = first + 16;
       if (at == 0) {
         for (let i: i32 = 0; i < 16; i++) {
-          messageBlock(first + i, aad, aadLength, data, length, group + (<usize>i << 4));
+          messageBlock(first + i, aad, aadLength, data, length, group + ((<usize>i) << 4));
         }
         at = group;
       } else {
         const start = at;
-        while (next < last && wholeGroup(next, aad, aadLength, data, length) == start + (<usize>steps << 8)) {
+        while (next < last && wholeGroup(next, aad, aadLength, data, length) == start + ((<usize>steps) << 8)) {
           steps += 1;
           next += 16;
         }
@@ -111,7 +112,7 @@ export function messageHash(slot: usize, aad: usize, aadLength: u32, data: usize
       first = next;
     }
     for (let i: i32 = 0; i < 16; i++) {
-      messageBlock(first + i, aad, aadLength, data, length, group + (<usize>i << 4));
+      messageBlock(first + i, aad, aadLength, data, length, group + ((<usize>i) << 4));
     }
     transposeOctets(state, lastBlocks);
     for (let i: usize = 0; i < 256; i += 16) {
@@ -122,7 +123,7 @@ export function messageHash(slot: usize, aad: usize, aadLength: u32, data: usize
     const powers = gcmPowers(slot, 16);
     for (; first <= last; first += 16) {
       for (let i: i32 = 0; i < 16; i++) {
-        messageBlock(first + i, aad, aadLength, data, length, group + (<usize>i << 4));
+        messageBlock(first + i, aad, aadLength, data, length, group + ((<usize>i) << 4));
       }
       store<u64>(group, load<u64>(group) ^ load<u64>(state));
       store<u64>(group, load<u64>(group, 8) ^ load<u64>(state, 8), 8);

@@ -48,7 +48,7 @@ export function streamBegin(slot: usize, nonce: usize, constant: usize, lead: us
     ctrLeadBegin(slot + SLOT_SCHEDULE, load<u32>(slot, SLOT_ROUNDS), slot + SLOT_CTR, nonce, constant, lead);
   } else {
     const blocks = lead + STREAM_MASK;
-    for (let i: u32 = 0; i < BASE_BLOCKS; i++) setCounter(blocks + (<usize>i << 4), nonce, i + 1);
+    for (let i: u32 = 0; i < BASE_BLOCKS; i++) setCounter(blocks + ((<usize>i) << 4), nonce, i + 1);
     aesEncryptBlocks(slot + SLOT_SCHEDULE, blocks, blocks, BASE_BLOCKS);
   }
 }
@@ -59,14 +59,7 @@ export function streamLeads(slot: usize, leads: usize, count: u32): void {
 }
 
 /** Encrypts or decrypts `length` octets in place, given the message's completed lead. */
-export function streamApply(
-  slot: usize,
-  nonce: usize,
-  constant: usize,
-  lead: usize,
-  data: usize,
-  length: u32,
-): void {
+export function streamApply(slot: usize, nonce: usize, constant: usize, lead: usize, data: usize, length: u32): void {
   if (ASC_FEATURE_SIMD) {
     const first = min<u32>(length, CTR_LEAD_STREAM_OCTETS);
     addStream(data, lead + CTR_LEAD_STREAM, first);

@@ -5,9 +5,9 @@
  * A key record is 48 octets in the SA: the key, the slot that it last had, and a ticket. Tickets are given once and never
  * again, so a slot whose ticket equals the record's holds that key's expansion and no other's; a look-up is one comparison.
  * A record whose slot went to another key gets a slot anew (second chance, by the clock) and the caller expands again: that
- * costs time, never correctness. Copies of a record stay valid; a wiped key's slot is wiped with it.
+ * costs time, never correctness. A record may be moved; wiping it wipes its slot.
  *
- * Refuses to know what an expansion is: slots are handed out zeroed past their header.
+ * Refuses to know what an expansion is: a slot is handed out zeroed, so nothing of the key before is left in it.
  */
 import { arenaTake } from "../rt/arena";
 import { zeroize } from "../rt/bytes";
@@ -91,7 +91,7 @@ export function keyRecordOctets(record: usize): u32 {
   return load<u32>(record, RECORD_KEY_OCTETS);
 }
 
-/** The slot that holds the record's expansion, or a zeroed one (SLOT_BUILT is 0) that is the record's from now on. */
+/** The slot that holds the record's expansion, or a zeroed one that is the record's from now on. */
 export function keySlot(record: usize): usize {
   if (slots == 0) keyCacheReset(0);
   const ticket = load<u64>(record, RECORD_TICKET);
@@ -112,7 +112,7 @@ export function keySlot(record: usize): usize {
       store<u32>(slot, 0, SLOT_REFERENCED);
       continue;
     }
-    zeroize(slot, SLOT_HEADER);
+    zeroize(slot, KEY_SLOT_OCTETS);
     store<u64>(slot, ticket, SLOT_TICKET);
     store<u32>(slot, 1, SLOT_REFERENCED);
     store<u32>(record, index, RECORD_SLOT);
