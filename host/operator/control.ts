@@ -1,0 +1,203 @@
+/**
+ * The control socket: a UNIX stream socket of mode 0600 that speaks JSON, one object a line.
+ *
+ *   request   {"id": 1, "command": "initiate", "args": {"name": "net", "timeout": 30}}
+ *   answer    {"id": 1, "result": ...}   or   {"id": 1, "error": {"code": "failed", "message": "..."}}
+ *   event     {"event": {"kind": "child-updown", ...}}   behind `subscribe`
+ *
+ * Who may open the socket is the operator; the file's mode is all the authentication there is. Keys and secrets cannot be
+ * asked for. Refuses lines longer than LINE_MAX (the connection ends) and more than CLIENTS_MAX clients.
+ */
+import { chmodSync, lstatSync, unlinkSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import type { Gateway, GatewayEvent } from "./gateway.ts";
+import { CommandError } from "./gateway.ts";
+import { initiateAndWait, rekeyAndWait } from "./outcome.ts";
+
+const LINE_MAX = 65536;
+const CLIENTS_MAX = 64;
+/** Octets that a client may leave unread before it is cut off: events must not pile up here. */
+const BACKLOG_MAX = 4 << 20;
+/** Seconds. */
+const TIMEOUT_DEFAULT = 30;
+const TIMEOUT_MAX = 3600;
+
+export type ErrorCode = "malformed" | "unknown-command" | "bad-argument" | "failed";
+
+/** A request that cannot be carried out, with a code for programs. */
+export class RequestError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+type Args = Readonly<Record<string, unknown>>;
+type Command = (gateway: Gateway, args: Args) => Promise<unknown>;
+
+function nameOf(args: Args): string {
+  const name = args["name"];
+  if (typeof name !== "string" || name === "") throw new RequestError("bad-argument", "a name is wanted");
+  return name;
+}
+
+function timeoutOf(args: Args): number {
+  const timeout = args["timeout"] ?? TIMEOUT_DEFAULT;
+  if (typeof timeout !== "number" || !(timeout > 0 && timeout <= TIMEOUT_MAX)) {
+    throw new RequestError("bad-argument", `timeout: seconds from 0 to ${TIMEOUT_MAX} are wanted`);
+  }
+  return timeout * 1000;
+}
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  sas: async (gateway) => ({ link: gateway.chassis.show().link, sas: await gateway.sas() }),
+  connections: (gateway) => gateway.connections(),
+  boards: (gateway) => Promise.resolve(gateway.chassis.show()),
+  drops: (gateway) => {
+    const { slots, drops } = gateway.chassis.show();
+    return Promise.resolve({
+      drops,
+      slots: slots.map(({ slot, board, drops, chassisDrops }) => ({ slot, board, drops, chassisDrops })),
+    });
+  },
+  initiate: (gateway, args) => initiateAndWait(gateway, nameOf(args), timeoutOf(args)),
+  rekey: (gateway, args) => rekeyAndWait(gateway, nameOf(args), timeoutOf(args)),
+  terminate: async (gateway, args) => {
+    const name = nameOf(args);
+    await gateway.terminate(name);
+    return { terminated: name };
+  },
+};
+
+export const CONTROL_COMMANDS: readonly string[] = [...Object.keys(COMMANDS), "subscribe"];
+
+/** Is there a gateway that answers at `path`? */
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}
+
+/** Takes a socket away that nobody serves; throws when something else is there, or a gateway answers. */
+async function clear(path: string): Promise<void> {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (!found) return;
+  if (!found.isSocket()) throw new Error(`${path}: is there already, and is no socket`);
+  if (await answers(path)) throw new Error(`${path}: another gateway answers there`);
+  unlinkSync(path);
+}
+
+export class ControlServer {
+  readonly path: string;
+  readonly #gateway: Gateway;
+  readonly #server: Server;
+  readonly #clients = new Set<Socket>();
+
+  private constructor(path: string, gateway: Gateway) {
+    this.path = path;
+    this.#gateway = gateway;
+    this.#server = createServer((socket) => this.#serve(socket));
+  }
+
+  /** Listens at `path`. Throws with the reason when that cannot be. */
+  static async listen(path: string, gateway: Gateway): Promise<ControlServer> {
+    await clear(path);
+    const control = new ControlServer(path, gateway);
+    // The file must never be open to others, not even between bind and chmod.
+    const mask = process.umask(0o177);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        control.#server.once("error", reject);
+        control.#server.listen(path, resolve);
+      });
+    } finally {
+      process.umask(mask);
+    }
+    chmodSync(path, 0o600);
+    return control;
+  }
+
+  /** Stops listening, ends all clients and takes the socket's file away. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const client of this.#clients) client.end();
+    const late = setTimeout(() => this.#clients.forEach((client) => client.destroy()), 500);
+    await closed;
+    clearTimeout(late);
+  }
+
+  #serve(socket: Socket): void {
+    if (this.#clients.size >= CLIENTS_MAX) {
+      socket.destroy();
+      return;
+    }
+    this.#clients.add(socket);
+    let rest = "";
+    let unsubscribe: (() => void) | undefined;
+    const send = (message: object): void => {
+      if (socket.destroyed) return;
+      if (socket.writableLength > BACKLOG_MAX) socket.destroy();
+      else socket.write(`${JSON.stringify(message)}\n`);
+    };
+    const subscribe = (): void => {
+      unsubscribe ??= this.#gateway.onEvent((event: GatewayEvent) => send({ event }));
+    };
+    socket.setEncoding("utf8");
+    socket.on("data", (chunk: string) => {
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) if (line.trim() !== "") void this.#answer(line, subscribe).then(send);
+      if (rest.length > LINE_MAX) socket.destroy();
+    });
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => {
+      unsubscribe?.();
+      this.#clients.delete(socket);
+    });
+  }
+
+  async #answer(line: string, subscribe: () => void): Promise<object> {
+    let id: unknown = null;
+    try {
+      if (line.length > LINE_MAX) throw new RequestError("malformed", "the line is too long");
+      const request = parseRequest(line);
+      id = request.id;
+      if (request.command === "subscribe") {
+        subscribe();
+        return { id, result: {} };
+      }
+      const command = Object.hasOwn(COMMANDS, request.command) ? COMMANDS[request.command] : undefined;
+      if (!command) throw new RequestError("unknown-command", `there is no command '${request.command}'`);
+      return { id, result: (await command(this.#gateway, request.args)) ?? {} };
+    } catch (error) {
+      if (error instanceof RequestError) return { id, error: { code: error.code, message: error.message } };
+      if (error instanceof CommandError) return { id, error: { code: "failed", message: error.message } };
+      return { id, error: { code: "failed", message: `internal error: ${(error as Error).message}` } };
+    }
+  }
+}
+
+function parseRequest(line: string): { id: unknown; command: string; args: Args } {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    throw new RequestError("malformed", "the line is no JSON");
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new RequestError("malformed", "a request is an object");
+  }
+  const { id = null, command, args = {} } = value as Record<string, unknown>;
+  if (typeof command !== "string") throw new RequestError("malformed", "a request names its command");
+  if (typeof args !== "object" || args === null || Array.isArray(args)) {
+    throw new RequestError("malformed", "args is an object");
+  }
+  return { id, command, args: args as Args };
+}

@@ -1,0 +1,76 @@
+/** The other end of the control socket (control.ts): one request, or a stream of events. */
+import { connect, type Socket } from "node:net";
+
+/** There is no gateway behind the socket, or it went away. */
+export class UnreachableError extends Error {}
+
+/** The gateway refused or failed; `code` is control.ts's. */
+export class RefusedError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+interface Answer {
+  id?: unknown;
+  result?: unknown;
+  error?: { code: string; message: string };
+  event?: unknown;
+}
+
+const open = (path: string): Promise<Socket> =>
+  new Promise((resolve, reject) => {
+    const socket = connect(path);
+    socket.setEncoding("utf8");
+    socket.once("connect", () => resolve(socket));
+    socket.once("error", (error: NodeJS.ErrnoException) =>
+      reject(new UnreachableError(`no gateway answers at ${path} (${error.code ?? error.message})`)),
+    );
+  });
+
+function onLines(socket: Socket, callback: (answer: Answer) => void): void {
+  let rest = "";
+  socket.on("data", (chunk: string) => {
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) if (line !== "") callback(JSON.parse(line) as Answer);
+  });
+}
+
+/** Sends one command and gives its result. Throws UnreachableError or RefusedError. */
+export async function request(path: string, command: string, args: object = {}): Promise<unknown> {
+  const socket = await open(path);
+  try {
+    return await new Promise((resolve, reject) => {
+      onLines(socket, ({ error, result }) => {
+        if (error) reject(new RefusedError(error.code, error.message));
+        else resolve(result);
+      });
+      socket.once("error", (error) => reject(new UnreachableError(`the gateway went away (${error.message})`)));
+      socket.once("close", () => reject(new UnreachableError("the gateway went away")));
+      socket.write(`${JSON.stringify({ id: 1, command, args })}\n`);
+    });
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Calls back for every event until the gateway goes away or `signal` aborts. Throws UnreachableError when it goes away. */
+export async function follow(path: string, callback: (event: unknown) => void, signal?: AbortSignal): Promise<void> {
+  const socket = await open(path);
+  await new Promise<void>((resolve, reject) => {
+    onLines(socket, ({ event }) => {
+      if (event !== undefined) callback(event);
+    });
+    signal?.addEventListener("abort", () => {
+      resolve();
+      socket.destroy();
+    });
+    socket.once("error", (error) => reject(new UnreachableError(`the gateway went away (${error.message})`)));
+    socket.once("close", () => reject(new UnreachableError("the gateway went away")));
+    socket.write(`${JSON.stringify({ id: 1, command: "subscribe" })}\n`);
+  });
+}
