@@ -30,7 +30,7 @@ const IKE_SA_CAPACITY_MAX: u32 = 4096;
 
 export let ikeSaCapacity: u32 = 256;
 export let childSaCapacity: u32 = 1024;
-export let retransmitTime: u64 = 2000 * MILLISECOND;
+export let retransmitTime: u64 = 0; // ns; set at reset
 export let retransmitTries: u32 = 6;
 export let portIke: u32 = 500;
 export let portNatt: u32 = 4500;

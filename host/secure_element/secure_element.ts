@@ -131,7 +131,7 @@ export class SecureElement {
     const hash = PRF_HASH[prf];
     if (!hash) return { status: PSA_ERROR_NOT_SUPPORTED };
     const [owner, other, octets] = fields;
-    if (fields.length !== 3 || !owner?.length || !other?.length || !octets?.length) {
+    if (fields.length !== 3 || !owner?.length || !other || !octets?.length) {
       return { status: PSA_ERROR_INVALID_ARGUMENT };
     }
     const psk = this.#secrets.find(owner, other);

@@ -1,0 +1,173 @@
+/**
+ * Two gateways on a cable: moon and sun, each with two networks behind it, everything in memory.
+ *
+ *   10.1.1.0/24 --+                                        +-- 10.2.1.0/24
+ *   10.1.2.0/24 --+-- moon 192.0.2.1 ==cable== 192.0.2.2 sun --+-- 10.2.2.0/24
+ *
+ * Both are configured as any gateway is, by text in swanctl.conf's syntax. What the protected sides receive is kept.
+ */
+import type { Chassis, ChassisOptions } from "../chassis/chassis.ts";
+import type { Drive } from "../chassis/drive/drive.ts";
+import { Lockstep } from "../chassis/drive/lockstep.ts";
+import { Threaded } from "../chassis/drive/threaded.ts";
+import { Cable, type CableOptions } from "../nic/cable.ts";
+import { loadConfigurationText, renderError } from "../operator/configuration/configuration.ts";
+import { Gateway, type GatewayEvent } from "../operator/gateway.ts";
+
+export type SiteName = "moon" | "sun";
+
+export interface PairOptions {
+  drive?: "lockstep" | "threaded";
+  links?: Record<SiteName, "ethernet" | "atm">;
+  /** IPsec boards in each chassis. Default 2. */
+  boards?: number;
+  cable?: CableOptions;
+  /** Text that replaces or joins a site's defaults, per site: settings of the connection and of each child. */
+  connection?: Partial<Record<SiteName, string>>;
+  child?: Partial<Record<SiteName, string>>;
+  proposals?: string;
+  esp?: string;
+  secret?: Partial<Record<SiteName, string>>;
+  /** Children, by the third octet of their networks. Default 1 and 2. */
+  nets?: readonly number[];
+  chassis?: Partial<ChassisOptions>;
+}
+
+export interface Site {
+  name: SiteName;
+  gateway: Gateway;
+  chassis: Chassis;
+  /** Clear packets that came out of the protected side, with the slot that sent each. */
+  received: { packet: Uint8Array; slot: number }[];
+  events: GatewayEvent[];
+  /** A host behind the gateway sends a clear packet. */
+  send(packet: Uint8Array): boolean;
+}
+
+const ADDRESS: Record<SiteName, string> = { moon: "192.0.2.1", sun: "192.0.2.2" };
+const NET: Record<SiteName, number> = { moon: 1, sun: 2 };
+
+/** A site's configuration, as an operator would write it. */
+export function siteConfiguration(name: SiteName, options: PairOptions): string {
+  const peer = name === "moon" ? "sun" : "moon";
+  const children = (options.nets ?? [1, 2]).map(
+    (net) => `
+      net-${net} {
+        local_ts = 10.${NET[name]}.${net}.0/24
+        remote_ts = 10.${NET[peer]}.${net}.0/24
+        esp_proposals = ${options.esp ?? "aes256gcm16"}
+        ${options.child?.[name] ?? ""}
+      }`,
+  );
+  const slots = Array.from({ length: options.boards ?? 2 }, (_, i) => `${i + 1} = ipsec`).join("\n    ");
+  return `connections {
+  ${name}-${peer} {
+    local_addrs = ${ADDRESS[name]}
+    remote_addrs = ${ADDRESS[peer]}
+    proposals = ${options.proposals ?? "aes256gcm16-prfsha384-x25519"}
+    ${options.connection?.[name] ?? ""}
+    local {
+      auth = psk
+      id = ${name}.example
+    }
+    remote {
+      auth = psk
+      id = ${peer}.example
+    }
+    children {${children.join("")}
+    }
+  }
+}
+secrets {
+  ike-pair {
+    id-moon = moon.example
+    id-sun = sun.example
+    secret = "${options.secret?.[name] ?? "a shared secret of moon and sun"}"
+  }
+}
+chassis {
+  name = ${name}
+  links = ${options.links?.[name] ?? (name === "moon" ? "ethernet" : "atm")}
+  slots {
+    0 = ike
+    ${slots}
+  }
+}
+`;
+}
+
+export class Pair {
+  readonly drive: Drive;
+  readonly wan: Cable;
+  readonly moon: Site;
+  readonly sun: Site;
+
+  constructor(options: PairOptions = {}) {
+    this.drive = options.drive === "threaded" ? new Threaded() : new Lockstep();
+    this.wan = new Cable(this.drive, { latencyMs: 5, ...options.cable });
+    this.moon = this.#site("moon", options);
+    this.sun = this.#site("sun", options);
+    this.moon.gateway.attach(this.wan.a);
+    this.sun.gateway.attach(this.wan.b);
+  }
+
+  /** Powers both chassis on. */
+  async start(): Promise<void> {
+    await this.moon.gateway.start();
+    await this.sun.gateway.start();
+  }
+
+  /** moon initiates all children; true when both ends have them installed within `milliseconds`. */
+  async establish(milliseconds = 30_000, children = 2): Promise<boolean> {
+    await this.moon.gateway.initiate("moon-sun");
+    return this.drive.until(
+      () => this.installed(this.moon) >= children && this.installed(this.sun) >= children,
+      milliseconds,
+    );
+  }
+
+  /** CHILD_SAs that came up at a site and have not gone down since, by its events. */
+  installed(site: Site): number {
+    let up = 0;
+    for (const event of site.events) {
+      if (event.kind === "child-updown" && "up" in event) up += event.up ? 1 : -1;
+    }
+    return up;
+  }
+
+  /** Powers off without telling the peer. */
+  async close(): Promise<void> {
+    await this.moon.gateway.close();
+    await this.sun.gateway.close();
+    await this.drive.close();
+  }
+
+  #site(name: SiteName, options: PairOptions): Site {
+    const text = siteConfiguration(name, options);
+    const loaded = loadConfigurationText(text, `${name}.conf`);
+    if ("errors" in loaded) throw new Error(loaded.errors.map(renderError).join("\n"));
+    const { chassis, connections, secrets, localAddresses } = loaded.configuration;
+    const gateway = new Gateway({
+      name,
+      drive: this.drive,
+      link: chassis.link,
+      slots: chassis.slots,
+      ikeSlot: chassis.ikeSlot,
+      localAddresses,
+      connections,
+      secrets,
+      ...options.chassis,
+    });
+    const site: Site = {
+      name,
+      gateway,
+      chassis: gateway.chassis,
+      received: [],
+      events: [],
+      send: (packet) => gateway.chassis.receive("protected", packet),
+    };
+    gateway.chassis.onTransmit("protected", (packet, slot) => site.received.push({ packet: packet.slice(), slot }));
+    gateway.onEvent((event) => site.events.push(event));
+    return site;
+  }
+}
