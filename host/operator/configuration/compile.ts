@@ -36,8 +36,10 @@ export interface Configuration {
   connections: ConnectionPlan[];
   secrets: IkeSecret[];
   chassis: ChassisSettings;
-  /** Unprotected addresses of our own that connections name; empty: any. */
+  /** Unprotected addresses of our own that connections name; `%any` among them: all that this machine has. */
   localAddresses: string[];
+  /** Outer addresses of peers that connections name: their path must not lead into the tunnel. */
+  remoteAddresses: string[];
   /** Networks behind the peers, such as `10.2.0.0/24`: what the protected side routes to us. */
   routes: string[];
 }
@@ -48,6 +50,7 @@ const DEFAULT_TUN = { name: "cardcage0", mtu: 1400 };
 class Compiler {
   readonly errors: ConfigurationError[] = [];
   readonly localAddresses = new Set<string>();
+  readonly remoteAddresses = new Set<string>();
   readonly routes = new Set<string>();
 
   error(place: Place, word: string, message: string, near?: string): void {
@@ -65,11 +68,15 @@ class Compiler {
     const add = (type: number, value: Uint8Array | number): void => void items.push({ type, value });
     const local = this.addresses(v["local_addrs"]);
     const remote = this.addresses(v["remote_addrs"]);
+    if (local.length === 0) this.localAddresses.add("%any");
     for (const address of local) {
       this.localAddresses.add(address);
       add(abi.CONNECTION_LOCAL_ADDRESS, addressOctets(address));
     }
-    for (const address of remote) add(abi.CONNECTION_REMOTE_ADDRESS, addressOctets(address));
+    for (const address of remote) {
+      this.remoteAddresses.add(address);
+      add(abi.CONNECTION_REMOTE_ADDRESS, addressOctets(address));
+    }
     if (v["remote_port"] !== undefined) add(abi.CONNECTION_REMOTE_PORT, v["remote_port"]);
     this.proposals(section, "proposals", "ike", (value) => add(abi.CONNECTION_PROPOSAL, value));
     this.identity(section, /^local/, local[0], (value) => add(abi.CONNECTION_LOCAL_ID, value));
@@ -286,6 +293,7 @@ export function compile(root: Values): { configuration: Configuration; errors: C
       secrets,
       chassis,
       localAddresses: [...compiler.localAddresses],
+      remoteAddresses: [...compiler.remoteAddresses],
       routes: [...compiler.routes],
     },
     errors: compiler.errors,

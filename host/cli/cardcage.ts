@@ -1,0 +1,184 @@
+/**
+ * The `cardcage` command: runs a gateway, checks what it would run on, asks one that runs.
+ *
+ * Exit codes are those of exit.ts. Every command that shows something shows it as JSON with --json. What peers say of themselves
+ * arrives here escaped already; keys and secrets do not arrive at all.
+ */
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import type { ChassisStatus } from "../chassis/chassis.ts";
+import { lintModule } from "../image/lint.ts";
+import { renderError } from "../operator/configuration/configuration.ts";
+import { follow, RefusedError, request, UnreachableError } from "../operator/control_client.ts";
+import type { GatewayEvent } from "../operator/gateway.ts";
+import type { ConnectionStatus } from "../operator/management.ts";
+import { type ConnectionSas, renderSas } from "../operator/sas.ts";
+import { readConfiguration, tellProblems } from "./configuration_file.ts";
+import { EXIT_FAILED, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE } from "./exit.ts";
+import { type DropsStatus, renderBoards, renderConnections, renderDrops, renderEvent } from "./render.ts";
+import { socketPath } from "./socket_path.ts";
+
+interface Options {
+  json?: boolean;
+  socket?: string;
+  timeout?: string;
+}
+
+const print = (text: string): void => void process.stdout.write(text);
+const printJson = (value: unknown): void => print(`${JSON.stringify(value, null, 2)}\n`);
+
+const version = (): string =>
+  (JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string }).version;
+
+/** A command that asks the gateway and shows its answer. */
+async function show(
+  command: string,
+  options: Options,
+  render: (result: never) => string,
+  args: object = {},
+): Promise<number> {
+  const result = await request(socketPath(options.socket), command, args);
+  if (options.json) printJson(result);
+  else print(render(result as never));
+  return EXIT_OK;
+}
+
+function check(file: string, options: Options): number {
+  const checked = readConfiguration(file);
+  const { configuration, errors, warnings } = checked;
+  if (options.json) {
+    const plain = [...errors, ...warnings].map((problem) => ({ ...problem, text: renderError(problem) }));
+    printJson({ ok: configuration !== undefined, problems: plain });
+  } else {
+    tellProblems(checked);
+    if (configuration) {
+      const { connections, chassis } = configuration;
+      const boards = chassis.slots.map(({ slot, board }) => `${slot} ${board}`).join(", ");
+      print(`${file}: ok: ${connections.length} connections, slots ${boards}, ${chassis.link} links\n`);
+    }
+  }
+  return configuration ? EXIT_OK : EXIT_USAGE;
+}
+
+function lint(file: string, options: Options): number {
+  let octets: Uint8Array;
+  try {
+    octets = readFileSync(file);
+  } catch (error) {
+    process.stderr.write(`${file}: ${(error as NodeJS.ErrnoException).code ?? String(error)}\n`);
+    return EXIT_USAGE;
+  }
+  const { errors, warnings, manifest, features, ram } = lintModule(octets);
+  if (options.json) printJson({ ok: errors.length === 0, errors, warnings, manifest, features, ram });
+  else {
+    for (const error of errors) print(`${file}: ${error}\n`);
+    for (const warning of warnings) print(`${file}: warning: ${warning}\n`);
+    if (errors.length === 0) print(`${file}: ok\n`);
+  }
+  return errors.length === 0 ? EXIT_OK : EXIT_FAILED;
+}
+
+async function events(options: Options): Promise<number> {
+  await follow(socketPath(options.socket), (event) =>
+    print(`${options.json ? JSON.stringify(event) : renderEvent(event as GatewayEvent)}\n`),
+  );
+  return EXIT_OK;
+}
+
+const CONTROL_OPTION = ["--socket <path>", "the gateway's control socket"] as const;
+
+/** Builds the command line; `done` is told the exit code of what ran. */
+function program(done: (code: number) => void): Command {
+  const root = new Command("cardcage")
+    .description("an IPsec security gateway as a card cage of WebAssembly boards")
+    .version(version())
+    .exitOverride()
+    .showHelpAfterError("(cardcage --help tells the commands)");
+  const json = (command: Command): Command => command.option("--json", "JSON instead of text");
+  const status = <T>(name: string, description: string, render: (result: T) => string): void => {
+    json(root.command(name).description(description))
+      .option(...CONTROL_OPTION)
+      .action(async (options: Options) => done(await show(name, options, render)));
+  };
+  const operation = (name: string, description: string, render: (result: never) => string): void => {
+    json(root.command(name).description(description).argument("<name>", "a child or a connection"))
+      .option(...CONTROL_OPTION)
+      .option("--timeout <seconds>", "how long to wait for the outcome", "30")
+      .action(async (target: string, options: Options) => {
+        const timeout = Number(options.timeout);
+        if (!(timeout > 0)) throw new CommanderError(EXIT_USAGE, "timeout", "--timeout wants seconds");
+        done(await show(name, options, render, { name: target, timeout }));
+      });
+  };
+
+  root
+    .command("up")
+    .description("run a gateway in the foreground until SIGTERM")
+    .argument("<file>", "configuration in swanctl.conf's syntax")
+    .option(...CONTROL_OPTION)
+    .action(async (file: string, options: Options) => {
+      // The NICs load native code: only who runs a gateway needs it.
+      const { up } = await import("./up.ts");
+      done(await up(file, socketPath(options.socket)));
+    });
+  json(root.command("check").description("check a configuration without touching anything").argument("<file>")).action(
+    (file: string, options: Options) => done(check(file, options)),
+  );
+  json(root.command("lint").description("check that a WebAssembly module is a board").argument("<file>")).action(
+    (file: string, options: Options) => done(lint(file, options)),
+  );
+  status("sas", "IKE_SAs and CHILD_SAs, and the boards that they are on", ({ sas, link }: SasResult) =>
+    renderSas(sas, link),
+  );
+  status<ChassisStatus>("boards", "slots, boards, their state and counters", renderBoards);
+  status<DropsStatus>("drops", "dropped packets by slot and reason", renderDrops);
+  status<ConnectionStatus[]>("connections", "configured connections and their last failure", renderConnections);
+  operation(
+    "initiate",
+    "negotiate a child, or all of a connection",
+    ({ installed }: { installed: string[] }) => `${installed.join(", ")}: installed\n`,
+  );
+  operation(
+    "rekey",
+    "rekey a child's SA, or a connection's IKE_SA",
+    ({ rekeyed }: { rekeyed: string }) => `${rekeyed}: rekeyed\n`,
+  );
+  operation(
+    "terminate",
+    "delete SAs at both ends",
+    ({ terminated }: { terminated: string }) => `${terminated}: terminated\n`,
+  );
+  json(root.command("events").description("follow what happens, a line each"))
+    .option(...CONTROL_OPTION)
+    .action(async (options: Options) => done(await events(options)));
+  return root;
+}
+
+interface SasResult {
+  sas: ConnectionSas[];
+  link: string;
+}
+
+/** Runs one command line (without node and script); the exit code. */
+export async function main(words: readonly string[]): Promise<number> {
+  let code = EXIT_OK;
+  try {
+    await program((result) => (code = result)).parseAsync([...words], { from: "user" });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // Commander has told the user already, but for our own.
+      if (error.code === "timeout") process.stderr.write(`error: ${error.message}\n`);
+      return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
+    }
+    if (error instanceof UnreachableError) {
+      process.stderr.write(`cardcage: ${error.message}\n`);
+      return EXIT_UNREACHABLE;
+    }
+    if (error instanceof RefusedError) {
+      process.stderr.write(`cardcage: ${error.message}\n`);
+      return error.code === "failed" ? EXIT_FAILED : EXIT_USAGE;
+    }
+    throw error;
+  }
+}

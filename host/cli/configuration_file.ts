@@ -1,0 +1,28 @@
+/** A configuration file of the command line: read, or told what is wrong with it on stderr. */
+import type { Configuration } from "../operator/configuration/compile.ts";
+import { loadConfiguration, renderError } from "../operator/configuration/configuration.ts";
+import type { ConfigurationError } from "../operator/configuration/parser.ts";
+
+export interface CheckedFile {
+  configuration: Configuration | undefined;
+  errors: ConfigurationError[];
+  warnings: ConfigurationError[];
+}
+
+export function readConfiguration(file: string): CheckedFile {
+  const loaded = loadConfiguration(file);
+  if ("errors" in loaded) {
+    return {
+      configuration: undefined,
+      errors: loaded.errors.filter(({ warning }) => !warning),
+      warnings: loaded.errors.filter(({ warning }) => warning),
+    };
+  }
+  return { configuration: loaded.configuration, errors: [], warnings: loaded.warnings };
+}
+
+/** Writes errors and warnings to stderr, a line each. */
+export function tellProblems({ errors, warnings }: CheckedFile): void {
+  for (const error of errors) process.stderr.write(`${renderError(error)}\n`);
+  for (const warning of warnings) process.stderr.write(`warning: ${renderError(warning)}\n`);
+}

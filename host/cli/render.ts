@@ -1,0 +1,89 @@
+/** Text of the status commands, rendered from their JSON. */
+import type { ChassisStatus, SlotStatus } from "../chassis/chassis.ts";
+import type { GatewayEvent } from "../operator/gateway.ts";
+import type { ConnectionStatus } from "../operator/management.ts";
+
+/** Columns as wide as their widest cell, two spaces apart; the last one is not padded. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd();
+  return rows.map((row) => `${line(row)}\n`).join("");
+}
+
+function duration(seconds: number): string {
+  if (seconds < 60) return `${Math.floor(seconds)}s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes}m${Math.floor(seconds % 60)}s`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 24 ? `${hours}h${minutes % 60}m` : `${Math.floor(hours / 24)}d${hours % 24}h`;
+}
+
+const mebibytes = (octets: number): string => `${(octets / (1 << 20)).toFixed(0)} MiB`;
+
+export function renderBoards({ name, link, drive, ikeSlot, slots, links, faults }: ChassisStatus): string {
+  const rows = slots.map((slot: SlotStatus) => {
+    const { counters, ram, frames } = slot;
+    return [
+      String(slot.slot),
+      slot.board + (slot.slot === ikeSlot ? " *" : ""),
+      slot.state + (slot.reason === "" ? "" : ` (${slot.reason})`),
+      slot.build,
+      String(slot.generation),
+      slot.uptime > 0 ? duration(slot.uptime) : "-",
+      `${mebibytes(ram.used)}/${mebibytes(ram.total)}`,
+      `${frames.free}/${frames.pool}`,
+      String(counters.in),
+      String(counters.sent),
+      String(counters.dropped),
+      links.find((entry) => entry.slot === slot.slot)?.name ?? "",
+    ];
+  });
+  const head = ["SLOT", "BOARD", "STATE", "BUILD", "GEN", "UP", "RAM", "FRAMES", "IN", "SENT", "DROPPED", "LINK"];
+  const died = faults.map(
+    ({ slot, generation, file, line, message }) =>
+      `fault: slot ${slot}, generation ${generation}: ${message}${file === "" ? "" : ` at ${file}:${line}`}\n`,
+  );
+  return `${name}: ${link} backplane, ${drive}\n${table([head, ...rows])}${died.join("")}`;
+}
+
+export interface DropsStatus {
+  drops: Record<string, number>;
+  slots: {
+    slot: number;
+    board: string;
+    drops: Record<string, number>;
+    chassisDrops: Record<string, number>;
+  }[];
+}
+
+export function renderDrops({ slots }: DropsStatus): string {
+  const rows = slots.flatMap(({ slot, board, drops, chassisDrops }) => [
+    ...Object.entries(drops).map(([reason, count]) => [String(slot), board, reason, String(count)]),
+    ...Object.entries(chassisDrops).map(([reason, count]) => [String(slot), "chassis", reason, String(count)]),
+  ]);
+  return rows.length === 0 ? "no drops\n" : table([["SLOT", "BY", "REASON", "PACKETS"], ...rows]);
+}
+
+export function renderConnections(connections: readonly ConnectionStatus[]): string {
+  if (connections.length === 0) return "no connections\n";
+  return connections
+    .map(
+      ({ name, children, failure }) =>
+        `${name}: ${children.join(", ")}${failure === "" ? "" : `   last attempt: ${failure}`}\n`,
+    )
+    .join("");
+}
+
+/** One line of the event log. */
+export function renderEvent(event: GatewayEvent): string {
+  const { kind, ...rest } = event;
+  const words = Object.entries(rest).map(([key, value]) => {
+    if (key === "up") return value ? "up" : "down";
+    return key === "text" ? `- ${String(value)}` : `${key} ${String(value)}`;
+  });
+  return [kind, ...words].join(" ");
+}

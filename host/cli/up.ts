@@ -1,0 +1,112 @@
+/**
+ * `cardcage up FILE`: a gateway on this machine's network, in the foreground.
+ *
+ *   1  the configuration is read; nothing is touched when it is wrong
+ *   2  NICs: UDP 500/4500 and protocol 50 outside, a TUN device with the routes to the peers' networks inside
+ *   3  the boards get power, the connections are loaded, the control socket opens
+ *   4  SIGTERM or SIGINT: SAs are deleted at the peers (up to 5 s), power off, NICs closed, exit 0; a second signal
+ *      ends at once
+ *
+ * Refuses the lockstep drive: its clock is virtual, a network's is not.
+ */
+import { Threaded } from "../chassis/drive/threaded.ts";
+import { ImageError } from "../chassis/image.ts";
+import { type LinuxNics, localAddresses, openLinuxNics } from "../nic/linux/index.ts";
+import type { Configuration } from "../operator/configuration/compile.ts";
+import { ControlServer } from "../operator/control.ts";
+import { CommandError, Gateway } from "../operator/gateway.ts";
+import { readConfiguration, tellProblems } from "./configuration_file.ts";
+import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./exit.ts";
+import { renderEvent } from "./render.ts";
+
+function log(text: string): void {
+  process.stdout.write(`${new Date().toISOString()} ${text}\n`);
+}
+
+/** Resolves with what ends the run; a second signal ends the process. */
+function ending(): { ended: Promise<{ failure?: string }>; fail: (failure: string) => void } {
+  let end: (how: { failure?: string }) => void = () => undefined;
+  const ended = new Promise<{ failure?: string }>((resolve) => (end = resolve));
+  let signals = 0;
+  const onSignal = (signal: string): void => {
+    signals += 1;
+    if (signals > 1) process.exit(EXIT_FAILED);
+    log(`${signal}: shutting down`);
+    end({});
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, onSignal);
+  return { ended, fail: (failure) => end({ failure }) };
+}
+
+function buildGateway(configuration: Configuration, addresses: readonly string[], drive: Threaded): Gateway {
+  const { chassis, connections, secrets } = configuration;
+  const ipsecBoards = chassis.slots.filter(({ board }) => board === "ipsec").length;
+  return new Gateway({
+    name: chassis.name,
+    drive,
+    link: chassis.link,
+    slots: chassis.slots,
+    ikeSlot: chassis.ikeSlot,
+    localAddresses: addresses,
+    portIke: chassis.portIke,
+    portNatt: chassis.portNatt,
+    ...(chassis.build === undefined ? {} : { build: chassis.build }),
+    ...(chassis.saCapacity === undefined
+      ? {}
+      : { saCapacity: chassis.saCapacity, childSaCapacity: Math.min(131072, chassis.saCapacity * ipsecBoards) }),
+    ...(chassis.ikeSaCapacity === undefined ? {} : { ikeSaCapacity: chassis.ikeSaCapacity }),
+    connections,
+    secrets,
+  });
+}
+
+/** Runs until a signal; the exit code. */
+export async function up(file: string, socket: string): Promise<number> {
+  const checked = readConfiguration(file);
+  tellProblems(checked);
+  const { configuration } = checked;
+  if (!configuration) return EXIT_USAGE;
+  if (configuration.chassis.drive === "lockstep") {
+    process.stderr.write(`${file}: drive = lockstep runs on a virtual clock: 'up' wants drive = threaded\n`);
+    return EXIT_USAGE;
+  }
+  const { ended, fail } = ending();
+  const drive = new Threaded();
+  let nics: LinuxNics | undefined;
+  let gateway: Gateway | undefined;
+  let control: ControlServer | undefined;
+  try {
+    const addresses = localAddresses(configuration.localAddresses);
+    gateway = buildGateway(configuration, addresses, drive);
+    nics = await openLinuxNics({
+      localAddresses: addresses,
+      portIke: configuration.chassis.portIke,
+      portNatt: configuration.chassis.portNatt,
+      tun: configuration.chassis.tun,
+      routes: configuration.routes.map((destination) => ({ destination })),
+      keep: configuration.remoteAddresses,
+      onFailure: (error) => fail(`NIC: ${error.message}`),
+    });
+    log(`unprotected ${addresses.join(", ")}   protected ${nics.tunName} ${configuration.routes.join(", ")}`);
+    gateway.attach(nics.unprotected);
+    gateway.attach(nics.protected);
+    gateway.onEvent((event) => log(renderEvent(event)));
+    await gateway.start();
+    control = await ControlServer.listen(socket, gateway);
+    log(`ready: ${configuration.connections.map(({ name }) => name).join(", ")}   control socket ${socket}`);
+    const { failure } = await ended;
+    if (failure !== undefined) throw new CommandError(failure);
+    await gateway.shutdown();
+    log("down");
+    return EXIT_OK;
+  } catch (error) {
+    const hint = error instanceof ImageError ? " (run `npm run build`)" : "";
+    process.stderr.write(`cardcage up: ${(error as Error).message}${hint}\n`);
+    return EXIT_FAILED;
+  } finally {
+    await control?.close();
+    await gateway?.close();
+    await nics?.close();
+    await drive.close();
+  }
+}
