@@ -132,13 +132,15 @@ export const dpdkEsp: Suite = {
 function odpReason(test: any): string | undefined {
   if (test.sas.some((sa: any) => sa.proto === "ah")) return "AH is not built";
   if (test.antireplay_window) return "the replay window is the board's, and this cipher is not installed on boards";
-  if (test.sas.some((sa: any) => sa.encr_algo === "CHACHA20_POLY1305")) return "no ChaCha20-Poly1305 kernel";
   return undefined;
 }
 
 function odpSuite(sa: any): EspSuite {
   const none = Buffer.alloc(0);
   if (sa.encr_algo === "AES_GCM") return { cipher: "gcm", key: hex(sa.key), salt: hex(sa.salt), icvOctets: 16 };
+  if (sa.encr_algo === "CHACHA20_POLY1305") {
+    return { cipher: "chacha", key: hex(sa.key), salt: hex(sa.salt), icvOctets: 16 };
+  }
   if (sa.integ_algo === "AES_GMAC") {
     return { cipher: "gmac", key: hex(sa.integ_key), salt: hex(sa.integ_salt), icvOctets: 16 };
   }

@@ -4,7 +4,7 @@
  */
 import type { Kernels } from "./kernels.ts";
 
-export type EspCipher = "gcm" | "gmac" | "ccm" | "cbc" | "ctr" | "null";
+export type EspCipher = "gcm" | "gmac" | "ccm" | "chacha" | "cbc" | "ctr" | "null";
 
 export interface EspSuite {
   cipher: EspCipher;
@@ -17,7 +17,7 @@ export interface EspSuite {
   icvOctets: number;
 }
 
-const IV_OCTETS: Record<EspCipher, number> = { gcm: 8, gmac: 8, ccm: 8, cbc: 16, ctr: 8, null: 0 };
+const IV_OCTETS: Record<EspCipher, number> = { gcm: 8, gmac: 8, ccm: 8, chacha: 8, cbc: 16, ctr: 8, null: 0 };
 const NOTHING = Buffer.alloc(0);
 
 /** SPI and sequence number as they are authenticated; with ESN the high half stands between. */
@@ -47,6 +47,7 @@ export function espOpen(kernels: Kernels, suite: EspSuite, esp: Buffer, sequence
   const aad = combinedAad(esp, sequenceHigh);
   if (suite.cipher === "gcm") return kernels.gcmOpen(suite.key, nonce, aad, data, icv);
   if (suite.cipher === "ccm") return kernels.ccmOpen(suite.key, nonce, aad, data, icv);
+  if (suite.cipher === "chacha") return kernels.chachaOpen(suite.key, nonce, aad, data, icv);
   if (suite.cipher === "gmac") {
     const covered = Buffer.concat([aad, iv, data]);
     return kernels.gcmOpen(suite.key, nonce, covered, NOTHING, icv) === null ? null : Buffer.from(data);
@@ -77,6 +78,9 @@ export function espSeal(
   if (suite.cipher === "ccm") {
     const sealed = kernels.ccmSeal(suite.key, nonce, aad, plaintext, suite.icvOctets);
     return sealed && Buffer.concat([start, sealed]);
+  }
+  if (suite.cipher === "chacha") {
+    return Buffer.concat([start, kernels.chachaSeal(suite.key, nonce, aad, plaintext)]);
   }
   if (suite.cipher === "gmac") {
     const tag = kernels.gcmSeal(suite.key, nonce, Buffer.concat([aad, iv, plaintext]), NOTHING);

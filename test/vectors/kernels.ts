@@ -333,6 +333,48 @@ export class Kernels {
     });
   }
 
+  /** Ciphertext and tag (RFC 8439, 2.8). */
+  chachaSeal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, data: Uint8Array): Buffer {
+    return this.agree("chacha20Poly1305Seal", (s) => {
+      const context = s.take(s.constant("CHACHA20_POLY1305_CONTEXT_OCTETS"));
+      s.call.chacha20Poly1305Init(context, s.put(key));
+      const at = s.put(data);
+      const tag = s.take(16);
+      s.call.chacha20Poly1305Seal(context, s.put(nonce), s.put(aad), aad.length, at, data.length, tag);
+      return Buffer.concat([s.get(at, data.length), s.get(tag, 16)]);
+    })!;
+  }
+
+  chachaOpen(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, data: Uint8Array, tag: Uint8Array): Buffer | null {
+    return this.agree("chacha20Poly1305Open", (s) => {
+      const context = s.take(s.constant("CHACHA20_POLY1305_CONTEXT_OCTETS"));
+      s.call.chacha20Poly1305Init(context, s.put(key));
+      const at = s.put(data);
+      const [nonceAt, aadAt, tagAt] = [s.put(nonce), s.put(aad), s.put(tag)];
+      const accepted = s.call.chacha20Poly1305Open(context, nonceAt, aadAt, aad.length, at, data.length, tagAt);
+      return this.opened(s, !!accepted, at, data);
+    });
+  }
+
+  /** One keystream block (RFC 8439, 2.4). */
+  chachaBlock(key: Uint8Array, nonce: Uint8Array, counter: number): Buffer {
+    return this.agree("chacha20XorBlock", (s) => {
+      const at = s.take(64);
+      s.call.chacha20XorBlock(s.put(key), s.put(nonce), counter, at);
+      return s.get(at, 64);
+    })!;
+  }
+
+  poly1305(key: Uint8Array, message: Uint8Array): Buffer {
+    return this.agree("poly1305Init", (s) => {
+      const context = s.take(s.constant("POLY1305_CONTEXT_OCTETS"));
+      const tag = s.take(16);
+      s.call.poly1305Init(context, s.put(key));
+      s.call.poly1305Final(context, s.put(message), message.length, tag);
+      return s.get(tag, 16);
+    })!;
+  }
+
   /** True when the header that is emitted for an EtherType is `header`, and `header` is accepted as that. */
   llcSnap(pid: number, header: Buffer): boolean {
     const emitted = this.agree("llcSnapEmit", (s) => {

@@ -1,6 +1,7 @@
 /** All suites, and why a file that none of them takes is not run. */
 import { acvpGcm, cavpGcm, wycheproofAead, wycheproofGmac } from "./aead.ts";
 import { aal5 } from "./atm.ts";
+import { rfc7634, rfc8439, wycheproofChacha } from "./chacha.ts";
 import { androidStrings, capturedFrames, fuzzMessages, openikedPayloads } from "./board_input.ts";
 import { acvpCtr, cavpCbc, rfc3686, wycheproofCbc } from "./cipher.ts";
 import { capturedEsp, dpdkEsp, linuxEsp, mcgrewEsp, odpEsp, rfc3602 } from "./esp.ts";
@@ -45,6 +46,9 @@ export const SUITES: readonly Suite[] = [
   capturedFrames,
   openikedPayloads,
   androidStrings,
+  wycheproofChacha,
+  rfc8439,
+  rfc7634,
 ];
 
 const REASONS: readonly [RegExp, string][] = [
