@@ -2,8 +2,8 @@
  * The C library through koffi: the system calls of the NICs and the numbers of Linux's headers that go with them.
  *
  * Memory that the kernel reads or writes is passed as an address (a number: user space ends below 2^47), because most of
- * it is named inside structures. V8 does not move the store of an ArrayBuffer or a SharedArrayBuffer; who takes an
- * address keeps the buffer alive. Refuses big-endian and 32-bit machines, whose structures are laid out differently.
+ * it is named inside structures. V8 does not move the store of an ArrayBuffer or a SharedArrayBuffer, and addressOf()
+ * keeps it. Refuses big-endian and 32-bit machines, whose structures are laid out differently.
  */
 
 import koffi from "koffi";
@@ -87,8 +87,15 @@ const memset = library.func("uintptr_t memset(void *, int, size_t)") as (
 /** The errno of the last call of this thread. */
 export const errno: () => number = koffi.errno;
 
-/** Where the first octet of a buffer lies. */
+/**
+ * Buffers whose address has been taken. An address is nothing that the garbage collector knows, and a variable that is not
+ * read again keeps nothing alive once the optimiser has seen to it: so they stay until their thread ends.
+ */
+const pinned: ArrayBufferLike[] = [];
+
+/** Where the first octet of a buffer lies, which from now on lives as long as the thread. For few and long-lived buffers. */
 export function addressOf(buffer: ArrayBufferLike): number {
+  pinned.push(buffer);
   return Number(memset(new Uint8Array(buffer), 0, 0));
 }
 
