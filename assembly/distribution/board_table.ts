@@ -6,6 +6,7 @@
  */
 import { FABRIC_SLOT_MAX } from "../abi/fabric";
 
+
 @unmanaged
 class Board {
   online: u32;

@@ -9,6 +9,7 @@ export const DISTRIBUTION_EXPIRING: u32 = 3;
 /** A packet met a trap policy: `spi` is the policy's value. */
 export const DISTRIBUTION_ACQUIRE: u32 = 4;
 
+
 @unmanaged
 export class DistributionEvent {
   kind: u32;

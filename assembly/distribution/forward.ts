@@ -27,15 +27,7 @@ import {
   DROP_UDP_PORT,
 } from "../abi/drop";
 import { PORT_CHANNEL, PORT_PROTECTED, PORT_UNPROTECTED } from "../abi/ring";
-import {
-  STEP_S601,
-  STEP_S602,
-  STEP_S603,
-  STEP_S604,
-  STEP_S605,
-  STEP_S606,
-  TRACE_MASK_PACKET,
-} from "../abi/trace";
+import { STEP_S601, STEP_S602, STEP_S603, STEP_S604, STEP_S605, STEP_S606, TRACE_MASK_PACKET } from "../abi/trace";
 import { Frame } from "../bus/frame";
 import { consume, drop, transmit } from "../bus/port";
 import { channelLink, channelPushPacket } from "../channel/channel";
@@ -148,7 +140,7 @@ function handOver(frame: Frame, link: Link, spi: u32): u32 {
 /** IPv4 with a sound header; cuts what the link layer padded behind the packet. Drops the frame otherwise. */
 function checkIpv4(frame: Frame): bool {
   if (frame.length == 0 || load<u8>(frame.start) >> 4 != 4) {
-    const version = frame.length == 0 ? 0 : <u32>load<u8>(frame.start) >> 4;
+    const version = frame.length == 0 ? 0 : (<u32>load<u8>(frame.start)) >> 4;
     dropped(frame, 0, version == 6 ? DROP_IP_VERSION : DROP_IP_MALFORMED);
     return false;
   }

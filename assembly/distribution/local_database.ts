@@ -20,6 +20,7 @@ export const LINK_NONE: u8 = 0;
 export const LINK_INSTALLING: u8 = 1;
 export const LINK_LIVE: u8 = 2;
 
+
 @unmanaged
 export class Link {
   spiIn: u32;

@@ -26,6 +26,7 @@ export const REMOVAL_TRANSACTION: u32 = 0x80000000;
 const RETRY_NS: u64 = 200_000_000;
 const TRIES: u32 = 25;
 
+
 @unmanaged
 class Removal {
   slot: u32;

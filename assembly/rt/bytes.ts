@@ -42,7 +42,7 @@ export function storeBE64(p: usize, value: u64): void {
 export function equalConstantTime(a: usize, b: usize, length: u32): bool {
   let difference: u32 = 0;
   for (let i: u32 = 0; i < length; i++) {
-    difference |= <u32>load<u8>(a + i) ^ <u32>load<u8>(b + i);
+    difference |= (<u32>load<u8>(a + i)) ^ (<u32>load<u8>(b + i));
   }
   return difference == 0;
 }

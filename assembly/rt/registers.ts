@@ -48,10 +48,7 @@ export function mapReset(boardClass: u32): usize {
   store<u32>(map + MAP_CONFIG_CAPACITY, CONFIG_MAX);
   store<u32>(map + MAP_FAULT, <u32>faultRecord());
   store<u32>(map + MAP_TRACE, <u32>traceRing());
-  store<u32>(
-    map + MAP_BUILD,
-    ASC_FEATURE_SIMD ? (ASC_FEATURE_RELAXED_SIMD ? BUILD_RELAXED : BUILD_SIMD) : BUILD_BASE,
-  );
+  store<u32>(map + MAP_BUILD, ASC_FEATURE_SIMD ? (ASC_FEATURE_RELAXED_SIMD ? BUILD_RELAXED : BUILD_SIMD) : BUILD_BASE);
   return map;
 }
 

@@ -79,7 +79,13 @@ import {
 import { drbgSeed } from "../../assembly/crypto/drbg";
 import { hashSelfTest } from "../../assembly/crypto/hash_self_test";
 import { gcmSelfTest } from "../../assembly/crypto/gcm_self_test";
-import { CHANNEL_CONTROL, CHANNEL_DROPPED, channelPull, channelReset, channelSourceSlot } from "../../assembly/channel/channel";
+import {
+  CHANNEL_CONTROL,
+  CHANNEL_DROPPED,
+  channelPull,
+  channelReset,
+  channelSourceSlot,
+} from "../../assembly/channel/channel";
 import { controlOpen } from "../../assembly/channel/control";
 import { boardsReset } from "../../assembly/distribution/board_table";
 import { handleControl } from "../../assembly/distribution/control_in";

@@ -61,7 +61,7 @@ import { handleControl } from "../../assembly/ipsec/install";
 import { handleManagement, listingBusy, listingContinue, listingReset } from "../../assembly/ipsec/listing";
 import { SA_CAPACITY_MAX, localDatabaseReset } from "../../assembly/ipsec/local_database";
 import { process, processReset } from "../../assembly/ipsec/process";
-import { selfTest } from "../../assembly/ipsec/self_test";
+import { gcmSelfTest } from "../../assembly/crypto/gcm_self_test";
 import { arenaExhausted, arenaReset } from "../../assembly/rt/arena";
 import { zeroize } from "../../assembly/rt/bytes";
 import { itemFind, itemLength, itemU32, itemValue } from "../../assembly/rt/items";
@@ -95,7 +95,7 @@ export function boardReset(): void {
   trace(TRACE_MASK_BOARD, TRACE_BOARD_RESET, BOARD_CLASS_IPSEC, generation());
   arenaReset();
   dropsReset();
-  const proved = selfTest();
+  const proved = gcmSelfTest();
   trace(TRACE_MASK_BOARD, TRACE_SELF_TEST, proved ? 1 : 0);
   if (!proved) {
     refuse(REFUSAL_SELF_TEST);

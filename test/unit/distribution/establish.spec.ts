@@ -1,4 +1,14 @@
-import { REG_CONSUMED, REG_DROPPED, REG_HELD, REG_IN, REG_NOW, REG_ORIGINATED, REG_SENT, REG_SLOT, REG_CONFIG_LENGTH } from "../../../assembly/abi/board";
+import {
+  REG_CONSUMED,
+  REG_DROPPED,
+  REG_HELD,
+  REG_IN,
+  REG_NOW,
+  REG_ORIGINATED,
+  REG_SENT,
+  REG_SLOT,
+  REG_CONFIG_LENGTH,
+} from "../../../assembly/abi/board";
 import { CONFIG_IKE_SLOT, CONFIG_LINK_KIND } from "../../../assembly/abi/config";
 import { LINK_ETHERNET } from "../../../assembly/abi/fabric";
 import {
@@ -58,7 +68,7 @@ import { configAddress } from "../../../assembly/rt/registers";
 
 /** 40 MiB behind whatever heap the runner has; grown once. */
 const ARENA: usize = 40 << 20;
-const arena: usize = <usize>memory.grow(<i32>(ARENA >> 16)) << 16;
+const arena: usize = (<usize>memory.grow(<i32>(ARENA >> 16))) << 16;
 const record = memory.data(SA_RECORD_MAX, 16);
 const key = memory.data(32, 16);
 const addresses = memory.data(8, 8);

@@ -26,8 +26,23 @@ import {
   DROP_UDP_PORT,
 } from "../../../assembly/abi/drop";
 import { LINK_ATM } from "../../../assembly/abi/fabric";
-import { LINK_BITS, SELECTOR_END, SELECTOR_END_PORT, SELECTOR_FAMILY, SELECTOR_OCTETS, SELECTOR_START } from "../../../assembly/abi/message";
-import { DESCRIPTOR_ADDRESS, DESCRIPTOR_LINK, PORT_CHANNEL, PORT_COUNT_IKE, PORT_ENTRY_OCTETS, PORT_TX, RING_DESCRIPTORS } from "../../../assembly/abi/ring";
+import {
+  LINK_BITS,
+  SELECTOR_END,
+  SELECTOR_END_PORT,
+  SELECTOR_FAMILY,
+  SELECTOR_OCTETS,
+  SELECTOR_START,
+} from "../../../assembly/abi/message";
+import {
+  DESCRIPTOR_ADDRESS,
+  DESCRIPTOR_LINK,
+  PORT_CHANNEL,
+  PORT_COUNT_IKE,
+  PORT_ENTRY_OCTETS,
+  PORT_TX,
+  RING_DESCRIPTORS,
+} from "../../../assembly/abi/ring";
 import { MAP_PORT_TABLE } from "../../../assembly/abi/board";
 import { dropsReset } from "../../../assembly/bus/drop";
 import { Frame } from "../../../assembly/bus/frame";
@@ -35,8 +50,18 @@ import { poolReset } from "../../../assembly/bus/pool";
 import { consume, originate, portsReset, portsSettle } from "../../../assembly/bus/port";
 import { channelReset } from "../../../assembly/channel/channel";
 import { boardOffline, boardOnline, boardsReset } from "../../../assembly/distribution/board_table";
-import { DISTRIBUTION_ACQUIRE, DistributionEvent, eventsReset, pollDistributionEvent } from "../../../assembly/distribution/event";
-import { FORWARD_DONE, FORWARD_IKE, forwardProtected, forwardUnprotected } from "../../../assembly/distribution/forward";
+import {
+  DISTRIBUTION_ACQUIRE,
+  DistributionEvent,
+  eventsReset,
+  pollDistributionEvent,
+} from "../../../assembly/distribution/event";
+import {
+  FORWARD_DONE,
+  FORWARD_IKE,
+  forwardProtected,
+  forwardUnprotected,
+} from "../../../assembly/distribution/forward";
 import { localAddressReset } from "../../../assembly/distribution/local_address";
 import { LINK_LIVE, Link, linkAt, localDatabaseReset } from "../../../assembly/distribution/local_database";
 import { policyReset, trapInsert, trapRemove } from "../../../assembly/distribution/policy";
@@ -50,7 +75,7 @@ import { IPV4_FRAGMENT, ipv4Checksum, ipv4Emit } from "../../../assembly/wire/ip
 import { udpEmit } from "../../../assembly/wire/udp";
 
 const ARENA: usize = 40 << 20;
-const arena: usize = <usize>memory.grow(<i32>(ARENA >> 16)) << 16;
+const arena: usize = (<usize>memory.grow(<i32>(ARENA >> 16))) << 16;
 const scratch = memory.data(2 * SELECTOR_OCTETS + 8, 8);
 const SPI: u32 = (0x77 << LINK_BITS) | 9;
 const US: u32 = 0xc0000201;

@@ -1,4 +1,12 @@
-import { boardOffline, boardOnline, boardLinkAdd, boardLinkRemove, boardsReset, boardHasRoom, boardIsOnline } from "../../../assembly/distribution/board_table";
+import {
+  boardOffline,
+  boardOnline,
+  boardLinkAdd,
+  boardLinkRemove,
+  boardsReset,
+  boardHasRoom,
+  boardIsOnline,
+} from "../../../assembly/distribution/board_table";
 import { SELECTION_NONE, selectBoard, selectionReset } from "../../../assembly/distribution/selection";
 
 describe("selection of a board (S402)", () => {
