@@ -148,6 +148,10 @@ function subscribe<T extends unknown[]>(set: Subscribers<T>, callback: (...args:
   return () => set.delete(callback);
 }
 
+/** By time, then as they were read. */
+export const inOrder = (a: TraceEntry, b: TraceEntry): number =>
+  a.now < b.now ? -1 : a.now > b.now ? 1 : a.order - b.order;
+
 const nonZero = (names: readonly string[], counts: readonly number[]): Record<string, number> =>
   Object.fromEntries(counts.flatMap((value, i) => (value > 0 ? [[names[i] ?? `reason_${i}`, value]] : [])));
 
@@ -314,7 +318,7 @@ export class Chassis {
 
   /** Trace entries of all slots since the last call, by time. */
   readTrace(): TraceEntry[] {
-    return this.#cage.readTrace().sort((a, b) => (a.now < b.now ? -1 : a.now > b.now ? 1 : 0));
+    return this.#cage.readTrace().sort(inOrder);
   }
 
   /** The same as lines for people. */

@@ -21,6 +21,8 @@ export interface TraceEntry {
   slot: number;
   /** ns. */
   now: bigint;
+  /** Rises with the order in which entries were read: in lockstep, that in which things happened at one NOW. */
+  order: number;
   event: number;
   /** `S605`, `board_up` ... */
   name: string;
@@ -32,6 +34,8 @@ export interface TraceEntry {
 
 /** Entries that a reader keeps until they are taken; older ones make room. */
 const KEPT = 65536;
+
+let collected = 0;
 
 export class TraceReader {
   readonly #slot: number;
@@ -67,6 +71,7 @@ export class TraceReader {
       this.#entries.push({
         slot: this.#slot,
         now: view.getBigUint64(at + TRACE_ENTRY_NOW, true),
+        order: collected++,
         event,
         name: traceName(event),
         a: view.getUint32(at + TRACE_ENTRY_A, true),

@@ -4,7 +4,7 @@
  */
 import { performance } from "node:perf_hooks";
 import { TRACE_MASK_BOARD, TRACE_MASK_ESTABLISH, TRACE_MASK_IKE, TRACE_MASK_PACKET } from "../../assembly/abi/trace.ts";
-import type { SlotStatus } from "../chassis/chassis.ts";
+import { inOrder, type SlotStatus } from "../chassis/chassis.ts";
 import { renderTrace, type TraceEntry } from "../chassis/console.ts";
 import type { ConnectionSas } from "../operator/sas.ts";
 import { MARK, udpPacket } from "./packets.ts";
@@ -280,7 +280,7 @@ function negotiationOf(sites: readonly Site[]): string[] {
   return sites
     .flatMap(({ name, chassis }) => chassis.readTrace().map((entry) => ({ name, entry })))
     .filter(({ entry }) => NEGOTIATION[entry.name])
-    .sort((x, y) => Number(x.entry.now - y.entry.now))
+    .sort((x, y) => inOrder(x.entry, y.entry))
     .map(({ name, entry }) => {
       const at = (Number(entry.now) / 1e6).toFixed(0).padStart(5);
       return `${at} ms  ${name.padEnd(4)} slot ${entry.slot}  ${NEGOTIATION[entry.name]?.(entry)}`;
