@@ -30,3 +30,8 @@ export interface Endpoint {
   status(): Promise<SaStatus>;
   log(): string;
 }
+
+/** How our gateway tells that authentication failed: by the name, or by the number of RFC 7296 section 3.10.1. */
+export const AUTHENTICATION_FAILED = /\bAUTHENTICATION_FAILED\b|\bnotify 24\b/;
+/** How strongSwan's log does. */
+export const STRONGSWAN_AUTHENTICATION_FAILED = /N\(AUTH_FAILED\)/;

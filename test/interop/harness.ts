@@ -12,7 +12,8 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { Cardcage } from "./cardcage.ts";
 import { renderCage } from "./connection.ts";
-import { Failure, expect, run, stopAll } from "./process.ts";
+import { AUTHENTICATION_FAILED } from "./endpoint.ts";
+import { Failure, expect, run, stopAll, until } from "./process.ts";
 import type { Finished } from "./process.ts";
 import { readPing } from "./traffic.ts";
 
@@ -163,15 +164,13 @@ async function play(at: Run, file: string): Promise<string> {
         ? await gateway.initiate("net")
         : await at.script("ctl.sh", "A", "--initiate", "--child", "net", "--timeout", "20");
     if (fails) {
-      const told = /AUTH(ENTICATION)?_FAILED/i;
-      for (let i = 0; i < 100 && !told.test(`${gateway.log()}${(await gateway.status()).text}`); i++) await pause(100);
-      expect(told.test(`${gateway.log()}${(await gateway.status()).text}`), "ours does not tell AUTHENTICATION_FAILED");
+      await until("ours tells AUTHENTICATION_FAILED", 20, () => AUTHENTICATION_FAILED.test(gateway.log()));
       const { ikeSas, children, text } = await gateway.status();
       expect(ikeSas === 0 && children.length === 0, `ours has an SA that must not be:\n${text}`);
       expect(at.ours === "A" || started.code !== 0, "the initiation should have failed");
     } else {
       expect(started.code === 0, `initiate: ${started.output.trim()}`);
-      for (let i = 0; i < 100 && (await gateway.status()).children.length === 0; i++) await pause(100);
+      await until("ours has a CHILD_SA", 20, async () => (await gateway.status()).children.length > 0);
     }
     const lines = meta(file, "check");
     for (const line of lines) await check(at, gateway, line);
