@@ -127,8 +127,8 @@ test("prf+ of every PRF, cut at every length", () => {
     [6, 3],
     [7, 4],
   ] as const) {
-    let block = Buffer.alloc(0);
-    let stream = Buffer.alloc(0);
+    let block: Buffer = Buffer.alloc(0);
+    let stream: Buffer = Buffer.alloc(0);
     for (let n = 1; stream.length < 200; n++) {
       block = sha.hmac(hash, key, Buffer.concat([block, seed, Buffer.from([n])]));
       stream = Buffer.concat([stream, block]);

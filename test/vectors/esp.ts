@@ -1,9 +1,16 @@
 /** Whole ESP packets at kernel level: draft-mcgrew-gcm-test, RFC 3602, DPDK, OpenDataPlane, Linux, captures with keys. */
 import { hex, same, type Suite } from "./suite.ts";
-import { espOpen, espSeal, espTrailer, ipPayload, type EspSuite } from "./esp_packet.ts";
+import { espOpen, espSeal, espTrailer, ipPayload, type EspCipher, type EspSuite } from "./esp_packet.ts";
 import type { Kernels } from "./kernels.ts";
 
 const HASHES: Record<string, [number, number]> = { SHA256_HMAC: [2, 16], SHA384_HMAC: [3, 24], SHA512_HMAC: [4, 32] };
+const CIPHERS: Record<string, EspCipher | undefined> = {
+  AES_GCM: "gcm",
+  AES_CCM: "ccm",
+  AES_CBC: "cbc",
+  AES_CTR: "ctr",
+  NULL: "null",
+};
 const PROTOCOL_UDP = 17;
 const PROTOCOL_ESP = 50;
 
@@ -110,7 +117,7 @@ export const dpdkEsp: Suite = {
         continue;
       }
       await report.check(test.name, () => {
-        const cipher = ({ AES_GCM: "gcm", AES_CCM: "ccm", AES_CBC: "cbc" } as const)[test.encr_algo as "AES_GCM"];
+        const cipher = CIPHERS[test.encr_algo];
         if (cipher === undefined) return `unknown cipher ${test.encr_algo}`;
         const suite: EspSuite = { cipher, key: hex(test.key), salt: hex(test.salt), icvOctets: test.icv_len };
         if (cipher === "cbc") {
@@ -144,7 +151,7 @@ function odpSuite(sa: any): EspSuite {
   if (sa.integ_algo === "AES_GMAC") {
     return { cipher: "gmac", key: hex(sa.integ_key), salt: hex(sa.integ_salt), icvOctets: 16 };
   }
-  const cipher = ({ NULL: "null", AES_CBC: "cbc", AES_CTR: "ctr" } as const)[sa.encr_algo as "NULL"];
+  const cipher = CIPHERS[sa.encr_algo];
   if (cipher === undefined) throw new Error(`unknown cipher ${sa.encr_algo}`);
   const suite: EspSuite = { cipher, key: hex(sa.key), salt: cipher === "ctr" ? hex(sa.salt) : none, icvOctets: 0 };
   if (sa.integ_algo === "NULL") return suite;
@@ -165,7 +172,8 @@ export const odpEsp: Suite = {
       await report.check(test.name, () => {
         for (const text of test.packets as string[]) {
           const packet = hex(text);
-          let { at, protocol } = ipPayload(packet);
+          const { at: payload, protocol } = ipPayload(packet);
+          let at = payload;
           if (protocol === PROTOCOL_UDP) {
             if (!test.udp_encap) return "UDP where plain ESP was agreed";
             at += 8;
