@@ -7,7 +7,6 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import type { ChassisStatus } from "../chassis/chassis.ts";
-import { lintModule } from "../image/lint.ts";
 import { renderError } from "../operator/configuration/configuration.ts";
 import { follow, RefusedError, request, UnreachableError } from "../operator/control_client.ts";
 import type { GatewayEvent } from "../operator/gateway.ts";
@@ -60,7 +59,9 @@ function check(file: string, options: Options): number {
   return configuration ? EXIT_OK : EXIT_USAGE;
 }
 
-function lint(file: string, options: Options): number {
+async function lint(file: string, options: Options): Promise<number> {
+  // binaryen is a second's load: only who lints needs it.
+  const { lintModule } = await import("../image/lint.ts");
   let octets: Uint8Array;
   try {
     octets = readFileSync(file);
@@ -125,7 +126,7 @@ function program(done: (code: number) => void): Command {
     (file: string, options: Options) => done(check(file, options)),
   );
   json(root.command("lint").description("check that a WebAssembly module is a board").argument("<file>")).action(
-    (file: string, options: Options) => done(lint(file, options)),
+    async (file: string, options: Options) => done(await lint(file, options)),
   );
   status("sas", "IKE_SAs and CHILD_SAs, and the boards that they are on", ({ sas, link }: SasResult) =>
     renderSas(sas, link),

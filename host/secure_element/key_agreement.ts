@@ -55,6 +55,13 @@ export function importShare(method: number, privateKey: Uint8Array): PrivateShar
   return undefined;
 }
 
+/** A copy, and the original wiped. */
+function taken(secret: Buffer): Uint8Array {
+  const copy = new Uint8Array(secret);
+  secret.fill(0);
+  return copy;
+}
+
 function x25519(privateKey: KeyObject): PrivateShare {
   let key: KeyObject | undefined = privateKey;
   const spki = createPublicKey(privateKey).export({ format: "der", type: "spki" });
@@ -71,7 +78,7 @@ function x25519(privateKey: KeyObject): PrivateShare {
         const secret = diffieHellman({ privateKey: key, publicKey });
         let any = 0;
         for (const octet of secret) any |= octet;
-        return any === 0 ? undefined : new Uint8Array(secret);
+        return any === 0 ? undefined : taken(secret);
       } catch {
         return undefined; // a low-order point: OpenSSL refuses it itself
       }
@@ -89,7 +96,7 @@ function ecp256(ecdh: ReturnType<typeof createECDH>): PrivateShare {
     agree(peer) {
       if (!own || peer.length !== 64) return undefined;
       try {
-        return new Uint8Array(own.computeSecret(Buffer.concat([Buffer.from([4]), peer])));
+        return taken(own.computeSecret(Buffer.concat([Buffer.from([4]), peer])));
       } catch {
         return undefined; // not on the curve, or the point at infinity
       }

@@ -1,12 +1,14 @@
 /**
  * Pre-shared keys and which of them two identities share: swanctl.conf's `secrets { ike-x { id-a = .. secret = .. } }`.
  *
- * A secret lists identities; one without any serves everybody. Of the secrets that name at least one of the two sides the
- * best wins: one that names both, then one that names a side, then one for everybody; the earlier of equals. The rule does not
- * tell the sides apart, so both ends of an exchange come to the same secret.
+ * A secret lists identities; one without any, or with `%any`, serves everybody. The match of an identity is strongSwan's: exact
+ * (without regard to case in names), then a name with a wildcard at its head (`*.example.org`), then any. Of the secrets that fit
+ * at least one side the best wins: the one whose worse match is better, then whose better match is better, then the earlier.
+ * strongSwan looks at the remote side first instead; here the sides are not told apart, so that both AUTH payloads of an
+ * exchange, asked for from either end, come from the same secret. The two differ only for secrets that fit one side each.
  */
 
-/** An identity as the payload has it: ID type u8, then the data (RFC 7296 section 3.5). */
+/** An identity as the payload has it: ID type u8, then the data (RFC 7296 section 3.5). Type 0 stands for any. */
 export type Identity = Uint8Array;
 
 export interface IkeSecret {
@@ -15,7 +17,41 @@ export interface IkeSecret {
   secret: Uint8Array;
 }
 
-const equal = (a: Identity, b: Identity): boolean => a.length === b.length && a.every((octet, i) => octet === b[i]);
+const ID_ANY = 0;
+const ID_FQDN = 2;
+const ID_RFC822_ADDR = 3;
+const ASTERISK = 0x2a;
+
+const MATCH_NONE = 0;
+const MATCH_ANY = 1;
+const MATCH_WILDCARD = 2;
+const MATCH_PERFECT = 3;
+
+/** ASCII capitals made small. */
+const fold = (octet: number): number => (octet >= 0x41 && octet <= 0x5a ? octet | 0x20 : octet);
+
+/** Do the octets of `a` from `from` on, and those of `b` from `other` on, agree? */
+function agree(a: Identity, from: number, b: Identity, other: number, foldCase: boolean): boolean {
+  if (a.length - from !== b.length - other) return false;
+  for (let i = from, j = other; i < a.length; i++, j++) {
+    const [x, y] = [a[i] as number, b[j] as number];
+    if (foldCase ? fold(x) !== fold(y) : x !== y) return false;
+  }
+  return true;
+}
+
+/** How well `pattern` of a secret fits an identity. */
+function match(identity: Identity, pattern: Identity): number {
+  if (pattern[0] === ID_ANY) return MATCH_ANY;
+  if (identity.length === 0 || identity[0] !== pattern[0]) return MATCH_NONE;
+  const name = pattern[0] === ID_FQDN || pattern[0] === ID_RFC822_ADDR;
+  if (agree(identity, 1, pattern, 1, name)) return MATCH_PERFECT;
+  if (!name || pattern[1] !== ASTERISK) return MATCH_NONE;
+  const tail = pattern.length - 2;
+  if (tail === 0) return MATCH_ANY;
+  if (identity.length - 1 < tail) return MATCH_NONE;
+  return agree(identity, identity.length - tail, pattern, 2, true) ? MATCH_WILDCARD : MATCH_NONE;
+}
 
 export class PskStore {
   #secrets: IkeSecret[] = [];
@@ -26,14 +62,15 @@ export class PskStore {
     this.#secrets = secrets.map(({ identities, secret }) => ({ identities: [...identities], secret: secret.slice() }));
   }
 
-  /** The secret that `one` and `other` share, or undefined. */
+  /** The secret that `one` and `other` share, or undefined. An empty identity is one that is not known yet. */
   find(one: Identity, other: Identity): Uint8Array | undefined {
     let best: Uint8Array | undefined;
     let bestScore = 0;
     for (const { identities, secret } of this.#secrets) {
-      const named = Number(identities.some((id) => equal(id, one))) + Number(identities.some((id) => equal(id, other)));
-      // Half a point: better than nothing, worse than being named.
-      const score = identities.length === 0 ? 0.5 : named;
+      const of = (identity: Identity): number =>
+        identities.length === 0 ? MATCH_ANY : Math.max(...identities.map((pattern) => match(identity, pattern)));
+      const [a, b] = [of(one), of(other)];
+      const score = Math.min(a, b) * (MATCH_PERFECT + 1) + Math.max(a, b);
       if (score > bestScore) {
         best = secret;
         bestScore = score;

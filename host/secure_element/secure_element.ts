@@ -30,6 +30,8 @@ import { type IkeSecret, PskStore } from "./psk_store.ts";
 
 /** Shares that may wait for their peer's public value. */
 const KEYS_MAX = 4096;
+/** When the table is full, shares older than this (ms) are destroyed: their exchange is over, or their board had a reset. */
+const KEY_LIFETIME = 120_000;
 const RANDOM_MAX = 1024;
 
 /** RFC 7296 section 2.15. */
@@ -45,9 +47,16 @@ interface Answer {
 }
 
 export class SecureElement {
-  readonly #keys = new Map<number, { method: number; share: PrivateShare }>();
+  /** Oldest first. */
+  readonly #keys = new Map<number, { method: number; share: PrivateShare; born: number }>();
   readonly #secrets = new PskStore();
+  readonly #now: () => number;
   #nextKey = 1;
+
+  /** `now`: a clock in ms, to judge the age of shares by. */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
 
   /** Replaces the pre-shared keys. */
   loadSecrets(secrets: readonly IkeSecret[]): void {
@@ -62,15 +71,17 @@ export class SecureElement {
   /** Answers one request of abi/psa.ts. */
   async handle(request: Uint8Array): Promise<Uint8Array> {
     await new Promise((resolve) => setImmediate(resolve));
-    if (request.length < PSA_FIELDS) return encode(0, 0, { status: PSA_ERROR_INVALID_ARGUMENT });
     const view = new DataView(request.buffer, request.byteOffset, request.byteLength);
-    const op = view.getUint16(PSA_OP, true);
-    const transaction = view.getUint32(PSA_TRANSACTION, true);
+    const op = request.length >= PSA_OP + 2 ? view.getUint16(PSA_OP, true) : 0;
+    const transaction = request.length >= PSA_TRANSACTION + 4 ? view.getUint32(PSA_TRANSACTION, true) : 0;
+    if (request.length < PSA_FIELDS) return encode(op, transaction, { status: PSA_ERROR_INVALID_ARGUMENT });
     const fields = splitFields(request);
-    const answer = fields
+    const answer: Answer = fields
       ? this.#perform(op, view.getUint32(PSA_KEY, true), view.getUint32(PSA_ALGORITHM, true), fields)
       : { status: PSA_ERROR_INVALID_ARGUMENT };
-    return encode(op, transaction, answer);
+    const message = encode(op, transaction, answer);
+    if (op !== PSA_GENERATE_KEY) answer.field?.fill(0);
+    return message;
   }
 
   /** Destroys all keys and forgets all secrets. */
@@ -83,15 +94,16 @@ export class SecureElement {
   #perform(op: number, key: number, algorithm: number, fields: Uint8Array[]): Answer {
     switch (op) {
       case PSA_GENERATE_KEY:
-        return this.#generateKey(algorithm);
+        return fields.length === 0 ? this.#generateKey(algorithm) : { status: PSA_ERROR_INVALID_ARGUMENT };
       case PSA_RAW_KEY_AGREEMENT:
         return fields.length === 1
           ? this.#agree(key, algorithm, fields[0] as Uint8Array)
           : { status: PSA_ERROR_INVALID_ARGUMENT };
       case PSA_DESTROY_KEY:
+        if (fields.length > 0) return { status: PSA_ERROR_INVALID_ARGUMENT };
         return { status: this.#take(key) ? PSA_SUCCESS : PSA_ERROR_INVALID_HANDLE };
       case PSA_GENERATE_RANDOM:
-        return algorithm >= 1 && algorithm <= RANDOM_MAX
+        return fields.length === 0 && algorithm >= 1 && algorithm <= RANDOM_MAX
           ? { status: PSA_SUCCESS, field: randomBytes(algorithm) }
           : { status: PSA_ERROR_INVALID_ARGUMENT };
       case PSA_PSK_AUTH:
@@ -103,12 +115,13 @@ export class SecureElement {
 
   #generateKey(method: number): Answer {
     if (!isSupported(method)) return { status: PSA_ERROR_NOT_SUPPORTED };
+    if (this.#keys.size >= KEYS_MAX) this.#expire();
     if (this.#keys.size >= KEYS_MAX) return { status: PSA_ERROR_INSUFFICIENT_MEMORY };
     const share = generateShare(method) as PrivateShare;
     while (this.#nextKey === 0 || this.#keys.has(this.#nextKey)) this.#nextKey = (this.#nextKey + 1) >>> 0;
     const key = this.#nextKey;
     this.#nextKey = (key + 1) >>> 0;
-    this.#keys.set(key, { method, share });
+    this.#keys.set(key, { method, share, born: this.#now() });
     return { status: PSA_SUCCESS, key, field: share.publicValue };
   }
 
@@ -120,6 +133,14 @@ export class SecureElement {
     const secret = held.share.agree(peer);
     this.#take(key);
     return secret ? { status: PSA_SUCCESS, field: secret } : { status: PSA_ERROR_INVALID_ARGUMENT };
+  }
+
+  #expire(): void {
+    const limit = this.#now() - KEY_LIFETIME;
+    for (const [key, { born }] of this.#keys) {
+      if (born > limit) return;
+      this.#take(key);
+    }
   }
 
   #take(key: number): boolean {

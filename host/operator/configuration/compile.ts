@@ -16,6 +16,7 @@ import type { ConfigurationError, Place } from "./parser.ts";
 import { parseProposals } from "./proposal.ts";
 import type { Values } from "./schema.ts";
 import { parseSelector } from "./selector.ts";
+import { UnsupportedError } from "./value.ts";
 
 export interface ChassisSettings {
   name: string;
@@ -45,6 +46,8 @@ export interface Configuration {
 }
 
 const HOUR = 3600;
+/** `%any` in a secret (psk_store.ts). */
+const ANY_IDENTITY = Uint8Array.of(0);
 const DEFAULT_TUN = { name: "cardcage0", mtu: 1400 };
 
 class Compiler {
@@ -90,7 +93,7 @@ class Compiler {
     add(abi.CONNECTION_ENCAP, v["encap"] ? 1 : 0);
     const children = [...(section.sections.get("children")?.sections.values() ?? [])];
     if (children.length === 0) this.error(section, section.name, `connection '${section.name}' has no children`);
-    for (const child of children) this.child(child, items, local[0], remote[0]);
+    items.push(...this.children(section, children, local[0], remote[0]));
     return { name: section.name, load: encodeMessage(abi.MANAGEMENT_CONNECTION_LOAD, 0, items) };
   }
 
@@ -100,7 +103,15 @@ class Compiler {
 
   proposals(section: Values, setting: string, kind: "ike" | "esp", add: (value: Uint8Array) => void): void {
     const { proposals, errors } = parseProposals((section.values[setting] as string | undefined) ?? "default", kind);
-    for (const { word, message, nearest } of errors) this.error(this.place(section, setting), word, message, nearest);
+    const { file, line } = this.place(section, setting);
+    for (const error of errors) {
+      this.errors.push({
+        ...error,
+        file,
+        line,
+        message: error.warning ? `${error.message}: it is left out` : error.message,
+      });
+    }
     for (const proposal of proposals) add(encodeTransforms(proposal));
   }
 
@@ -122,26 +133,56 @@ class Compiler {
       this.error(side, side.name, "swanctl's default is auth = pubkey, which this gateway does not do: say auth = psk");
     }
     try {
-      const id = side.values["id"] as string | undefined;
-      const identity = id === undefined ? (address ? parseIdentity(address) : undefined) : parseIdentity(id);
+      // Without an id, ours is our address, and the peer may be anybody who knows the secret.
+      const own = which.source === "^local";
+      const id = (side.values["id"] as string | undefined) ?? (own ? address : undefined);
+      const identity = id === undefined ? undefined : parseIdentity(id);
       if (identity) add(identity);
-      else if (which.source === "^local")
-        this.error(side, side.name, "the local identity wants 'id' or a local address");
+      else if (own) this.error(side, side.name, "the local identity wants 'id' or a local address");
+      if (id?.includes("*") && id !== "%any") {
+        this.error(this.place(side, "id"), id, `'${id}': wildcards in identities are not supported by this gateway`);
+      }
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       this.error(this.place(side, "id"), String(side.values["id"]), error.message);
     }
   }
 
-  child(section: Values, items: ConfigItem[], local: string | undefined, remote: string | undefined): void {
+  /** The items of all children. One that asks for what is not done here is left out where the connection has another. */
+  children(
+    connection: Values,
+    sections: readonly Values[],
+    local: string | undefined,
+    remote: string | undefined,
+  ): ConfigItem[] {
+    const items: ConfigItem[] = [];
+    const leftOut: ConfigurationError[] = [];
+    for (const section of sections) {
+      const before = this.errors.length;
+      const child = this.child(section, local, remote);
+      const faults = this.errors.slice(before).filter(({ warning }) => !warning);
+      if (faults.length === 0) items.push(...child);
+      else if (faults.every(({ unsupported }) => unsupported)) leftOut.push(...faults);
+    }
+    if (items.length === 0) return items;
+    for (const fault of leftOut) {
+      fault.warning = true;
+      fault.message += `: a child of connection '${connection.name}' is left out`;
+    }
+    return items;
+  }
+
+  child(section: Values, local: string | undefined, remote: string | undefined): ConfigItem[] {
     const v = section.values as Record<string, never>;
+    const items: ConfigItem[] = [];
+    const routes: string[] = [];
     const add = (type: number, value: Uint8Array | number): void => void items.push({ type, value });
     add(abi.CHILD_NAME, textValue(section.name));
     this.proposals(section, "esp_proposals", "esp", (value) => add(abi.CHILD_PROPOSAL, value));
     this.selectors(section, "local_ts", local, (value) => add(abi.CHILD_LOCAL_TS, value));
     this.selectors(section, "remote_ts", remote, (value) => {
       add(abi.CHILD_REMOTE_TS, value);
-      for (const network of networksOf(value)) this.routes.add(network);
+      routes.push(...networksOf(value));
     });
     // swanctl's rules: life_time is rekey_time and a tenth, rand_time is what lies between; without a rekey_time, an hour.
     const life = v["life_time"] as number | undefined;
@@ -160,6 +201,8 @@ class Compiler {
     add(abi.CHILD_REPLAY_WINDOW, (v["replay_window"] as number | undefined) ?? 32);
     if (v["rekey_bytes"] !== undefined) add(abi.CHILD_REKEY_BYTES, u64(v["rekey_bytes"]));
     if (v["rekey_packets"] !== undefined) add(abi.CHILD_REKEY_PACKETS, u64(v["rekey_packets"]));
+    if (items.some(({ type }) => type === abi.CHILD_PROPOSAL)) for (const network of routes) this.routes.add(network);
+    return items;
   }
 
   selectors(section: Values, setting: string, dynamic: string | undefined, add: (value: Uint8Array) => void): void {
@@ -168,13 +211,23 @@ class Compiler {
       this.error(this.place(section, setting), setting, `${setting}: more than 16 selectors`);
       return;
     }
+    const { file, line } = this.place(section, setting);
+    const unsupported: ConfigurationError[] = [];
+    let usable = 0;
     for (const word of words) {
       try {
         add(parseSelector(word, dynamic));
+        usable += 1;
       } catch (error) {
         if (!(error instanceof RangeError)) throw error;
-        this.error(this.place(section, setting), word, `${setting}: ${error.message}`);
+        const fault = { file, line, word, message: `${setting}: ${error.message}` };
+        if (error instanceof UnsupportedError) unsupported.push({ ...fault, unsupported: true });
+        else this.errors.push(fault);
       }
+    }
+    const left = ": it is left out, its packets are not protected";
+    for (const fault of unsupported) {
+      this.errors.push(usable === 0 ? fault : { ...fault, warning: true, message: fault.message + left });
     }
   }
 
@@ -183,8 +236,7 @@ class Compiler {
     for (const [name, value] of Object.entries(section.values)) {
       if (!name.startsWith("id")) continue;
       try {
-        const identity = parseIdentity(value as string);
-        if (identity) identities.push(identity);
+        identities.push(parseIdentity(value as string) ?? ANY_IDENTITY);
       } catch (error) {
         if (!(error instanceof RangeError)) throw error;
         this.error(this.place(section, name), value as string, error.message);

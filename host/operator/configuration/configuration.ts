@@ -22,7 +22,7 @@ function finish({ root, errors }: { root: Section; errors: ConfigurationError[] 
   markTemplates(root);
   const values = readSection(root, ROOT, errors);
   const { configuration, errors: more } = compile(values);
-  const all = [...errors, ...more].sort((a, b) => a.line - b.line);
+  const all = [...errors, ...more].sort((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1));
   return all.some((error) => !error.warning) ? { errors: all } : { configuration, warnings: all };
 }
 

@@ -29,6 +29,8 @@ export interface ConfigurationError extends Place {
   nearest?: string;
   /** Said, but no reason to refuse the configuration. */
   warning?: boolean;
+  /** It is right, but not done here: what holds it may be left out where something else remains. */
+  unsupported?: boolean;
 }
 
 export interface Setting extends Place {

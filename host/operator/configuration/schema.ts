@@ -176,6 +176,8 @@ export function readSection(section: Section, schema: SectionSchema, errors: Con
       errors.push(unknownSetting(setting, schema, path));
       continue;
     }
+    // An empty assignment takes an inherited value back: the default applies.
+    if (setting.value === "") continue;
     try {
       values.values[setting.name] = read(setting.value);
     } catch (error) {

@@ -13,10 +13,14 @@ import {
   SELECTOR_START_PORT,
 } from "../../../assembly/abi/message.ts";
 import { addressOctets } from "../../chassis/config.ts";
+import { UnsupportedError } from "./value.ts";
 
 const PROTOCOLS: Record<string, number> = { icmp: 1, tcp: 6, udp: 17, sctp: 132 };
 
-/** One selector. `dynamic`: the address that stands for that word. Throws RangeError with a sentence when it is none. */
+/**
+ * One selector. `dynamic`: the address that stands for that word. Throws RangeError with a sentence when it is none,
+ * UnsupportedError when it is one of IPv6.
+ */
 export function parseSelector(text: string, dynamic: string | undefined): Uint8Array {
   const match = /^([^[\]]+)(?:\[([^[\]]*)\])?$/.exec(text.trim());
   if (!match) throw new RangeError(`'${text}' is no traffic selector`);
@@ -38,7 +42,8 @@ function parseRange(text: string, dynamic: string | undefined): [Uint8Array, Uin
     if (dynamic === undefined) throw new RangeError("'dynamic' wants a single, known address at this end");
     return [addressOctets(dynamic), addressOctets(dynamic)];
   }
-  if (text.includes(":")) throw new RangeError(`'${text}': IPv6 inside the tunnel is not supported by this gateway`);
+  if (text.includes(":"))
+    throw new UnsupportedError(`'${text}': IPv6 inside the tunnel is not supported by this gateway`);
   const range = /^([\d.]+)\s*(?:-|\.\.)\s*([\d.]+)$/.exec(text);
   if (range) {
     const [start, end] = [ipv4(range[1] as string, text), ipv4(range[2] as string, text)];

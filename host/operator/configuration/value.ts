@@ -12,6 +12,9 @@ export class WordError extends RangeError {
   }
 }
 
+/** What swanctl knows and this gateway does not do: the rest of the configuration may still be usable without it. */
+export class UnsupportedError extends RangeError {}
+
 export function word<T>(
   words: Readonly<Record<string, T>>,
   hints: Readonly<Record<string, string>> = {},
