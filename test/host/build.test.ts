@@ -122,17 +122,31 @@ test("every board has three images, as their manifests say", async () => {
   }
 });
 
+/** One digest over the inputs of all boards: an edit while a test runs is none of its business. */
+function inputs(): string {
+  return readBoards(join(ROOT, "boards"))
+    .map(({ name }) => inputDigest(join(ROOT, "boards", name, "index.ts"), [], name))
+    .join();
+}
+
 test("built again, nothing is made anew", async () => {
-  const before = BUILDS.map((build) => statSync(imagePath("ipsec", build)).mtimeMs);
-  const results = await buildAll();
-  assert.equal(
-    results.map(({ built }) => built),
-    results.map(() => false),
-  );
-  assert.equal(
-    BUILDS.map((build) => statSync(imagePath("ipsec", build)).mtimeMs),
-    before,
-  );
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const before = inputs();
+    const first = await buildAll();
+    const times = first.map(({ path }) => statSync(path).mtimeMs);
+    const second = await buildAll();
+    if (inputs() !== before) continue;
+    assert.equal(
+      second.map(({ built }) => built),
+      second.map(() => false),
+    );
+    assert.equal(
+      second.map(({ path }) => statSync(path).mtimeMs),
+      times,
+    );
+    return;
+  }
+  assert.unreachable("the sources do not stand still");
 });
 
 test("the source map lies beside the image, and its offsets are the code's", async () => {
