@@ -20,7 +20,16 @@ import {
   DROP_SECURE_ELEMENT_MALFORMED,
   DROP_SECURE_ELEMENT_STALE,
 } from "../abi/drop";
-import { CHILD_STATE_FREE, CHILD_STATE_INSTALLING, IKE_STATE_CONNECTING, IKE_STATE_DELETING } from "../abi/management";
+import {
+  CHILD_STATE_FREE,
+  CHILD_STATE_INSTALLED,
+  CHILD_STATE_INSTALLING,
+  IKE_STATE_CONNECTING,
+  IKE_STATE_DELETING,
+  IKE_STATE_ESTABLISHED,
+  IKE_STATE_REKEYED,
+  IKE_STATE_REKEYING,
+} from "../abi/management";
 import { DIRECTION_INBOUND } from "../abi/message";
 import {
   PSA_DESTROY_KEY,
@@ -79,6 +88,7 @@ import { PROPOSAL_PROTOCOL, PROTOCOL_ID_IKE, saCheck } from "../wire/ike_payload
 import {
   CHILD_EVENT_INSTALL_IN,
   CHILD_EVENT_INSTALL_OUT,
+  CHILD_WANT_REKEY,
   ChildSa,
   childByLink,
   childConfig,
@@ -106,6 +116,7 @@ import {
   createChildRespond,
   createChildResponse,
   createChildSecret,
+  createChildUnplaced,
   createChildShare,
 } from "./exchange/create_child_sa";
 import {
@@ -155,10 +166,11 @@ import {
   WANT_REKEY,
   ikeFind,
   ikePeerSpi,
+  ikeResponse,
   ikeSaAt,
   ikeSasReset,
 } from "./ike_sa";
-import { jobDestroy, jobEnd, jobFind, jobsFlush, jobsReset, jobsWaiting } from "./job";
+import { Job, jobDestroy, jobEnd, jobFind, jobOverdue, jobsDeadline, jobsFlush, jobsReset, jobsWaiting } from "./job";
 import {
   CAUSE_DEAD,
   CAUSE_FAILED,
@@ -173,14 +185,15 @@ import {
   proceed,
 } from "./life";
 import { managementHandle, managementReset, managementSettle } from "./operator";
-import { pathLocal, pathLocalPort, pathPull, pathRemote, pathRemotePort, pathSend } from "./path";
+import { pathLocal, pathLocalPort, pathPull, pathRemote, pathRemotePort, pathSend, pathSendKeepalive } from "./path";
 import { reportAlert, text } from "./report";
-import { SECOND, childSaCapacity, ikeSaCapacity, settingsReset } from "./settings";
+import { KEEPALIVE_TIME, SECOND, childSaCapacity, ikeSaCapacity, settingsReset } from "./settings";
 import { skContent, skContentLength, skOpen } from "./sk";
 import {
   TIMERS_PER_SA,
   TIMER_CHILD_REKEY,
   TIMER_EXPIRE,
+  TIMER_KEEPALIVE,
   TIMER_LIFE,
   TIMER_LIVENESS,
   TIMER_RETRANSMIT,
@@ -302,6 +315,12 @@ function follow(sa: IkeSa): void {
   sa.remote = pathRemote;
   sa.remotePort = pathRemotePort;
   sa.localPort = pathLocalPort;
+  // The boards still send to where the peer was, and the keys that could tell them anew are gone from here: new
+  // CHILD_SAs are made to the new place. What comes from there is taken by the old ones meanwhile.
+  for (let i = sa.firstChild; i >= 0; i = childSaAt(<u32>i).next) {
+    const child = childSaAt(<u32>i);
+    if (child.state == CHILD_STATE_INSTALLED) child.want |= CHILD_WANT_REKEY;
+  }
 }
 
 function request(sa: IkeSa, frame: Frame): void {
@@ -310,7 +329,10 @@ function request(sa: IkeSa, frame: Frame): void {
   const exchange = ikeExchange(p);
   // Twice: the response that is retained, or is being made (RFC 7296 2.1).
   if (id + 1 == sa.inId) {
-    responseRepeat(sa);
+    // To whence it came: a NAT may have moved the peer since (RFC 7296 2.11).
+    if ((sa.nat & NAT_REMOTE) != 0 && sa.local == pathLocal)
+      pathSend(ikeResponse(sa), sa.inLength, pathLocal, pathLocalPort, pathRemote, pathRemotePort);
+    else responseRepeat(sa);
     return consume(frame);
   }
   if (id != sa.inId || exchange == EXCHANGE_IKE_SA_INIT) return drop(frame, DROP_IKE_MESSAGE_ID);
@@ -396,9 +418,7 @@ export function handleSecureElement(frame: Frame): void {
   const sa = ikeSaAt(job.sa);
   const out = job.out != 0;
   const step = job.step;
-  const current = sa.generation == job.saGeneration && (out ? sa.outStep : sa.inStep) == step;
-  jobEnd(job);
-  if (!current) return stale(frame, op, key, good);
+  if (!answered(job)) return stale(frame, op, key, good);
   let value: usize = 0;
   let length: u32 = 0;
   if (good) {
@@ -410,6 +430,27 @@ export function handleSecureElement(frame: Frame): void {
   else dispatchIn(sa, step, key, value, length);
   zeroize(p, frame.length);
   consume(frame);
+}
+
+/** Ends a job; true when an exchange still waits for it. */
+function answered(job: Job): bool {
+  const sa = ikeSaAt(job.sa);
+  const current = sa.generation == job.saGeneration && (job.out != 0 ? sa.outStep : sa.inStep) == job.step;
+  jobEnd(job);
+  return current;
+}
+
+/** The secure element does not answer: the exchanges that wait for it fail, and a late answer finds nobody. */
+function jobsExpire(time: u64): void {
+  for (let job = jobOverdue(time); job; job = jobOverdue(time)) {
+    const sa = ikeSaAt(job.sa);
+    const out = job.out != 0;
+    const step = job.step;
+    if (!answered(job)) continue;
+    reportAlert(sa.connection, null, 0, text("the secure element does not answer"));
+    if (out) dispatchOut(sa, step, 0, 0, 0);
+    else dispatchIn(sa, step, 0, 0, 0);
+  }
 }
 
 function stale(frame: Frame, op: u32, key: u32, good: bool): void {
@@ -491,20 +532,21 @@ export function handleInstalled(link: u32, spi: u32, direction: u32, refused: u3
   child.waiting &= ~(inbound ? CHILD_EVENT_INSTALL_IN : CHILD_EVENT_INSTALL_OUT);
   if (refused != 0) child.refused = refused;
   if (child.state != CHILD_STATE_INSTALLING) return;
-  if (child.waiting == 0 || child.refused != 0) settled(child);
+  if (child.waiting == 0 || child.refused != 0) settled(child, false);
 }
 
-function settled(child: ChildSa): void {
+/** All boards have answered, or with `late` they have not in time, which counts as refused. */
+function settled(child: ChildSa, late: bool): void {
   const sa = ikeSaAt(<u32>child.sa);
-  const refused = child.refused != 0;
+  const refused = late || child.refused != 0;
   child.waiting = 0;
   if (refused) reportAlert(sa.connection, childConfig(child), 0, text("no IPsec board took the CHILD_SA"));
   if (sa.inChild == <i32>child.link && child.initiator == 0) {
     const first = sa.inStep == IN_AUTH_INSTALL;
     if (sa.inStep != IN_CHILD_INSTALL && !first) return;
     if (refused) {
-      if (first) authRefused(sa, child);
-      else createChildRefused(sa, child);
+      if (first) authRefused(sa, child, late);
+      else createChildRefused(sa, child, late);
       return;
     }
     childUp(child);
@@ -512,9 +554,9 @@ function settled(child: ChildSa): void {
     else createChildRespond(sa, child);
     return;
   }
+  if (refused) return createChildUnplaced(child);
   childUp(child);
-  if (refused) childDelete(child);
-  else createChildInstalled(child);
+  createChildInstalled(child);
 }
 
 /** A board's SA nears a limit (EXPIRING_*): rekey it. */
@@ -553,13 +595,14 @@ export function handleManagement(frame: Frame): void {
 export function handleTimeout(): void {
   jobsFlush();
   const time = now();
+  jobsExpire(time);
   for (let id = deadlineTake(time); id >= 0; id = deadlineTake(time)) due(<u32>id);
   managementSettle();
 }
 
 /** When handleTimeout is next needed (ns on the NOW scale). */
 export function ikeDeadline(): u64 {
-  return jobsWaiting() ? now() : deadlineNext();
+  return jobsWaiting() ? now() : min<u64>(deadlineNext(), jobsDeadline());
 }
 
 /** The next event record (event.ts), or 0. */
@@ -574,6 +617,7 @@ function due(id: u32): void {
     const child = childByLink((id - sas) >> 1);
     if (!child) return;
     if (((id - sas) & 1) == TIMER_CHILD_REKEY) childRekey(child);
+    else if (child.state == CHILD_STATE_INSTALLING) settled(child, true);
     else childDelete(child);
     return;
   }
@@ -590,6 +634,14 @@ function dueSa(sa: IkeSa, kind: u32): void {
   } else if (kind == TIMER_EXPIRE) {
     if (sa.state == IKE_STATE_CONNECTING && sa.initiator != 0) return ikeFail(sa, 0, text("the attempt took too long"));
     if (sa.state == IKE_STATE_CONNECTING || sa.state == IKE_STATE_DELETING) ikeDown(sa, CAUSE_LOCAL, false);
+    else if (sa.state == IKE_STATE_REKEYED) {
+      sa.want |= WANT_DELETE;
+      proceed(sa);
+    }
+  } else if (kind == TIMER_KEEPALIVE) {
+    if (sa.state != IKE_STATE_ESTABLISHED && sa.state != IKE_STATE_REKEYING) return;
+    pathSendKeepalive(sa.local, sa.localPort, sa.remote, sa.remotePort);
+    deadlineSet(timerSa(sa.index, TIMER_KEEPALIVE), now() + KEEPALIVE_TIME);
   } else if (kind == TIMER_LIVENESS) {
     if (!c || c.dpdDelay == 0 || sa.state == IKE_STATE_DELETING) return;
     const delay = <u64>c.dpdDelay * SECOND;

@@ -2,7 +2,8 @@
  * Jobs: what the secure element does for an exchange (abi/psa.ts). The exchange is parked in a step; the answer finds it by
  * TRANSACTION, which names job and generation, and by the IKE_SA's own generation.
  *
- * Requests leave at most JOBS_PER_POLL at a time, so that the port's ring cannot overflow; the rest wait in order.
+ * Requests leave at most JOBS_PER_POLL at a time, so that the port's ring cannot overflow; the rest wait in order. An
+ * answer that does not come within JOB_TIME is one that failed: jobs are kept in the order in which they were begun.
  */
 import {
   PSA_ALGORITHM,
@@ -19,7 +20,9 @@ import { PORT_SECURE_ELEMENT } from "../abi/ring";
 import { Frame, frameAddress } from "../bus/frame";
 import { originate, transmit } from "../bus/port";
 import { arenaTake } from "../rt/arena";
+import { now } from "../rt/registers";
 import { IkeSa } from "./ike_sa";
+import { JOB_TIME } from "./settings";
 
 const JOBS_PER_POLL: u32 = 24;
 const JOBS: u32 = 1024;
@@ -34,6 +37,10 @@ export class Job {
   /** 1: the exchange that we initiated, 0: the peer's. */
   out: u32;
   step: u32;
+  /** When it has failed, ns; the jobs begun before and after it, -1 none. */
+  due: u64;
+  older: i32;
+  newer: i32;
 }
 
 const JOB_OCTETS: usize = offsetof<Job>();
@@ -43,6 +50,8 @@ let free: u32 = 0;
 let posted: u32 = 0;
 let first: usize = 0;
 let last: usize = 0;
+let oldest: i32 = -1;
+let newest: i32 = -1;
 
 export function jobsReset(): bool {
   table = arenaTake(<usize>JOBS * JOB_OCTETS);
@@ -52,6 +61,8 @@ export function jobsReset(): bool {
   posted = 0;
   first = 0;
   last = 0;
+  oldest = -1;
+  newest = -1;
   for (let i: u32 = 0; i < JOBS; i++) store<u32>(stack + ((<usize>i) << 2), JOBS - 1 - i);
   return true;
 }
@@ -75,6 +86,12 @@ function begin(sa: IkeSa, out: bool, step: u32, op: u32, key: u32, algorithm: u3
   job.saGeneration = sa.generation;
   job.out = out ? 1 : 0;
   job.step = step;
+  job.due = now() + JOB_TIME;
+  job.older = newest;
+  job.newer = -1;
+  if (newest < 0) oldest = <i32>i;
+  else jobAt(<u32>newest).newer = <i32>i;
+  newest = <i32>i;
   header(frame, op, (job.generation << 16) | i, key, algorithm);
   return frame;
 }
@@ -173,6 +190,18 @@ export function jobDestroy(key: u32): void {
   post(frame);
 }
 
+/** A job whose answer is overdue at `time`, or null. The caller ends it with jobEnd. */
+export function jobOverdue(time: u64): Job | null {
+  if (oldest < 0) return null;
+  const job = jobAt(<u32>oldest);
+  return job.due <= time ? job : null;
+}
+
+/** When the next job will be overdue, ns; u64.MAX_VALUE when none waits. */
+export function jobsDeadline(): u64 {
+  return oldest < 0 ? u64.MAX_VALUE : jobAt(<u32>oldest).due;
+}
+
 /** The job that an answer's TRANSACTION and OP name, or null. The caller ends it with jobEnd. */
 export function jobFind(transaction: u32, op: u32): Job | null {
   const i = transaction & 0xffff;
@@ -183,6 +212,10 @@ export function jobFind(transaction: u32, op: u32): Job | null {
 
 export function jobEnd(job: Job): void {
   job.op = 0;
+  if (job.older < 0) oldest = job.newer;
+  else jobAt(<u32>job.older).newer = job.newer;
+  if (job.newer < 0) newest = job.older;
+  else jobAt(<u32>job.newer).older = job.older;
   store<u32>(stack + ((<usize>free) << 2), <u32>((changetype<usize>(job) - table) / JOB_OCTETS));
   free += 1;
 }

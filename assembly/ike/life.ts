@@ -44,8 +44,10 @@ import { initStart } from "./exchange/ike_sa_init";
 import { deleteChildStart, deleteIkeStart, livenessStart } from "./exchange/informational";
 import { rekeyIkeStart } from "./exchange/rekey_ike_sa";
 import {
+  IN_NONE,
   IkeSa,
   OUT_NONE,
+  NAT_LOCAL,
   WANT_DELETE,
   WANT_LIVENESS,
   WANT_REKEY,
@@ -58,11 +60,24 @@ import {
 } from "./ike_sa";
 import { jobDestroy } from "./job";
 import { reportAlert, reportSa, text } from "./report";
-import { LINGER_TIME, RETRY_FIRST, RETRY_LAST, SECOND, localAddress, portIke, portNatt } from "./settings";
 import {
+  INSTALL_TIME,
+  KEEPALIVE_TIME,
+  LINGER_TIME,
+  REPLACED_TIME,
+  RETRY_FIRST,
+  RETRY_LAST,
+  SECOND,
+  localAddress,
+  portIke,
+  portNatt,
+} from "./settings";
+import {
+  TIMERS_PER_SA,
   TIMER_CHILD_LIFE,
   TIMER_CHILD_REKEY,
   TIMER_EXPIRE,
+  TIMER_KEEPALIVE,
   TIMER_LIFE,
   TIMER_LIVENESS,
   TIMER_RETRANSMIT,
@@ -146,7 +161,8 @@ export function proceed(sa: IkeSa): void {
   }
   if (state == IKE_STATE_REKEYED) return;
   if (pick(sa, CHILD_WANT_DELETE) || pick(sa, CHILD_WANT_CREATE) || pick(sa, CHILD_WANT_REKEY)) return;
-  if ((sa.want & WANT_REKEY) != 0) {
+  // What the peer is asking for belongs to this IKE_SA: its answer comes first (RFC 7296 2.25.2).
+  if ((sa.want & WANT_REKEY) != 0 && sa.inStep == IN_NONE) {
     sa.want &= ~WANT_REKEY;
     rekeyIkeStart(sa);
   } else if ((sa.want & WANT_LIVENESS) != 0) {
@@ -158,7 +174,7 @@ export function proceed(sa: IkeSa): void {
 function pick(sa: IkeSa, want: u32): bool {
   for (let i = sa.firstChild; i >= 0; i = childSaAt(<u32>i).next) {
     const child = childSaAt(<u32>i);
-    if ((child.want & want) == 0) continue;
+    if ((child.want & want) == 0 || child.state == CHILD_STATE_INSTALLING) continue;
     child.want &= ~want;
     if (want == CHILD_WANT_DELETE) deleteChildStart(sa, child);
     else if (want == CHILD_WANT_CREATE) createChildStart(sa, child);
@@ -182,18 +198,23 @@ export function ikeUp(sa: IkeSa): void {
     deadlineSet(timerSa(sa.index, TIMER_LIFE), now() + (time > early ? time - early : time));
   }
   if (c.dpdDelay != 0) deadlineSet(timerSa(sa.index, TIMER_LIVENESS), now() + <u64>c.dpdDelay * SECOND);
+  // Only who is behind a NAT has a mapping to keep (RFC 3948 section 4).
+  if ((sa.nat & NAT_LOCAL) != 0 && sa.localPort == portNatt)
+    deadlineSet(timerSa(sa.index, TIMER_KEEPALIVE), now() + KEEPALIVE_TIME);
 }
 
 /** Both SA records of a CHILD_SA may go to a board. */
 export function childInstall(child: ChildSa): void {
   childMove(child, CHILD_STATE_INSTALLING);
   child.waiting = CHILD_EVENT_INSTALL_IN | CHILD_EVENT_INSTALL_OUT;
+  deadlineSet(timerChild(child.link, TIMER_CHILD_LIFE), now() + INSTALL_TIME);
   eventRaise(child, CHILD_EVENT_INSTALL_IN | CHILD_EVENT_INSTALL_OUT);
 }
 
 /** Both are confirmed. */
 export function childUp(child: ChildSa): void {
   childMove(child, CHILD_STATE_INSTALLED);
+  deadlineClear(timerChild(child.link, TIMER_CHILD_LIFE));
   child.installed = now();
   child.announced = 1;
   const config = childConfig(child);
@@ -205,6 +226,13 @@ export function childUp(child: ChildSa): void {
   }
   if (config.lifeTime != 0)
     deadlineSet(timerChild(child.link, TIMER_CHILD_LIFE), now() + <u64>config.lifeTime * SECOND);
+}
+
+/** Another CHILD_SA took over: the peer deletes this one, or we do after a while. */
+export function childReplaced(child: ChildSa): void {
+  childMove(child, CHILD_STATE_REKEYED);
+  deadlineClear(timerChild(child.link, TIMER_CHILD_REKEY));
+  deadlineSet(timerChild(child.link, TIMER_CHILD_LIFE), now() + REPLACED_TIME);
 }
 
 /** Ends a CHILD_SA here; what the peer is told is the caller's. */
@@ -233,6 +261,9 @@ export function childDown(child: ChildSa, cause: u32): void {
     if (!rekeying && child.initiator != 0 && config.startAction == START_START) retry(config);
   } else if (live) {
     act(config, cause == CAUSE_DEAD ? config.dpdAction : config.closeAction);
+  } else if (!rekeying && child.initiator != 0 && config.startAction == START_START) {
+    // Its IKE_SA ended before it could begin.
+    retry(config);
   }
 }
 
@@ -255,7 +286,7 @@ export function ikeDown(sa: IkeSa, cause: u32, linger: bool): void {
   while (sa.firstChild >= 0) childDown(childSaAt(<u32>sa.firstChild), cause);
   const up = sa.established != 0 && sa.state != IKE_STATE_REKEYED && sa.lifeStage != LIFE_REPLACED;
   if (up) reportSa(EVENT_IKE_UPDOWN, false, sa, null);
-  for (let kind: u32 = 0; kind < 4; kind++) deadlineClear(timerSa(sa.index, kind));
+  for (let kind: u32 = 0; kind < TIMERS_PER_SA; kind++) deadlineClear(timerSa(sa.index, kind));
   heldFree(sa);
   jobDestroy(sa.outKey);
   jobDestroy(sa.inKey);
@@ -308,11 +339,14 @@ export function childFail(child: ChildSa, notify: u32, literal: usize): void {
 /** Wants a CHILD_SA deleted at the peer, too. */
 export function childDelete(child: ChildSa): void {
   if (child.state == CHILD_STATE_CREATED) {
-    if (child.want != 0) childDown(child, CAUSE_LOCAL);
+    // Asked for already: its exchange decides first.
+    if ((child.want & CHILD_WANT_CREATE) != 0) childDown(child, CAUSE_LOCAL);
+    else child.want = CHILD_WANT_DELETE;
     return;
   }
-  if (child.state == CHILD_STATE_DELETING || child.state == CHILD_STATE_INSTALLING) return;
+  if (child.state == CHILD_STATE_DELETING) return;
   child.want = CHILD_WANT_DELETE;
+  if (child.state == CHILD_STATE_INSTALLING) return;
   proceed(ikeSaAt(<u32>child.sa));
 }
 

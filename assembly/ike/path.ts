@@ -96,6 +96,11 @@ export function pathSend(message: usize, length: u32, local: u32, localPort: u32
   frame.length = length;
   trace(TRACE_MASK_IKE, TRACE_IKE_SENT, ikeExchange(message), ikeMessageId(message), ikeFlags(message), length);
   if (localPort == portNatt) store<u32>(framePush(frame, NON_ESP_MARKER), 0);
+  wrap(frame, local, localPort, remote, remotePort);
+}
+
+/** Puts UDP and IP in front of a payload and lets it go. */
+function wrap(frame: Frame, local: u32, localPort: u32, remote: u32, remotePort: u32): void {
   const udp = framePush(frame, UDP_HEADER);
   udpEmit(udp, localPort, remotePort, frame.length);
   udpEmitChecksum(udp, local, remote);
@@ -103,4 +108,13 @@ export function pathSend(message: usize, length: u32, local: u32, localPort: u32
   identification = (identification + 1) & 0xffff;
   ipv4Emit(ip, frame.length, PROTOCOL_UDP, local, remote, TTL, 0, false, identification);
   transmit(PORT_UNPROTECTED, frame);
+}
+
+/** Sends a NAT keepalive: one octet ff (RFC 3948 section 2.3). */
+export function pathSendKeepalive(local: u32, localPort: u32, remote: u32, remotePort: u32): void {
+  const frame = originate();
+  if (!frame) return;
+  store<u8>(frame.start, 0xff);
+  frame.length = 1;
+  wrap(frame, local, localPort, remote, remotePort);
 }

@@ -17,8 +17,15 @@ import { configAddress, configLength } from "../rt/registers";
 
 export const SECOND: u64 = 1000000000;
 export const MILLISECOND: u64 = 1000000;
-/** A half-open IKE_SA, and an exchange that waits for the secure element or a board, end after this. */
+/** A half-open IKE_SA ends after this. */
 export const HALF_OPEN_TIME: u64 = 30 * SECOND;
+/** An answer of the secure element's, and one of the boards', that takes longer does not come. */
+export const JOB_TIME: u64 = 10 * SECOND;
+export const INSTALL_TIME: u64 = 10 * SECOND;
+/** What a rekey replaced is deleted by the peer; by us when that takes longer. */
+export const REPLACED_TIME: u64 = 30 * SECOND;
+/** Between two NAT keepalives (RFC 3948 section 4). */
+export const KEEPALIVE_TIME: u64 = 20 * SECOND;
 /** How long an IKE_SA that is gone still answers the last request again. */
 export const LINGER_TIME: u64 = 5 * SECOND;
 /** Transmissions of the Delete of an IKE_SA. */

@@ -1,4 +1,4 @@
-/** The core's timers as ids of rt/deadlines.ts: four per IKE_SA, two per CHILD_SA, one per configured child. */
+/** The core's timers as ids of rt/deadlines.ts: five per IKE_SA, two per CHILD_SA, one per configured child. */
 import { CHILD_CONFIGS_MAX } from "./connection";
 import { childSaCapacity, ikeSaCapacity } from "./settings";
 
@@ -8,9 +8,11 @@ export const TIMER_LIFE: u32 = 1;
 export const TIMER_LIVENESS: u32 = 2;
 /** Half-open, parked for too long, or lingering. */
 export const TIMER_EXPIRE: u32 = 3;
-export const TIMERS_PER_SA: u32 = 4;
+export const TIMER_KEEPALIVE: u32 = 4;
+export const TIMERS_PER_SA: u32 = 5;
 
 export const TIMER_CHILD_REKEY: u32 = 0;
+/** The boards' answer is overdue, then the end of life, or of what was replaced. */
 export const TIMER_CHILD_LIFE: u32 = 1;
 
 export function timerCount(): u32 {

@@ -1,4 +1,7 @@
-/** The IKE core alone on a board: confirms every CHILD_SA itself. For stories of two endpoints without IPsec boards. */
+/**
+ * The IKE core alone on a board: confirms, refuses or ignores every CHILD_SA itself, as it is told. For stories of two
+ * endpoints without IPsec boards.
+ */
 import { BOARD_CLASS_IKE, REFUSAL_CONFIG, STATE_ONLINE } from "../../assembly/abi/board";
 import { PORT_COUNT_IKE, PORT_MANAGEMENT, PORT_SECURE_ELEMENT, PORT_UNPROTECTED } from "../../assembly/abi/ring";
 import { dropsReset } from "../../assembly/bus/drop";
@@ -6,6 +9,7 @@ import { poolReset } from "../../assembly/bus/pool";
 import { portsReclaim, portsRefill, portsReset, portsSettle, receive } from "../../assembly/bus/port";
 import { drbgSeed } from "../../assembly/crypto/drbg";
 import {
+  handleAcquire,
   handleDatagram,
   handleInstalled,
   handleManagement,
@@ -24,14 +28,29 @@ import {
   EVENT_SPI,
 } from "../../assembly/ike/event";
 import { arenaReset } from "../../assembly/rt/arena";
-import { SA_KEYMAT } from "../../assembly/abi/message";
+import { REFUSED_NO_BOARD, SA_KEYMAT, SA_REMOTE_PORT } from "../../assembly/abi/message";
 import { countPoll, entropy, mapReset, refuse, setDeadline, setState } from "../../assembly/rt/registers";
 import { REG_ENTROPY_OCTETS } from "../../assembly/abi/board";
 
-/** The last EVENTS events: kind, link, SPI, direction, first 4 octets of KEYMAT. */
-const EVENTS: u32 = 64;
-const log: usize = memory.data(64 * 20, 8);
+/** The last EVENTS events: kind, link, SPI, direction, first 4 octets of KEYMAT, remote port. */
+const EVENTS: u32 = 512;
+const EVENT_OCTETS: u32 = 24;
+const log: usize = memory.data(512 * 24, 8);
 let logged: u32 = 0;
+
+const BOARDS_REFUSE: u32 = 1;
+const BOARDS_SILENT: u32 = 2;
+let boards: u32 = 0;
+
+/** What becomes of installs: 0 confirmed, 1 refused, 2 never answered. */
+export function setBoards(mode: u32): void {
+  boards = mode;
+}
+
+/** Traffic for the configured child `index` that has no SA. */
+export function acquire(index: u32): void {
+  handleAcquire(index);
+}
 
 export function boardMap(): usize {
   return mapReset(BOARD_CLASS_IKE);
@@ -65,14 +84,18 @@ export function boardPoll(): u32 {
   for (let f = receive(PORT_SECURE_ELEMENT); f; f = receive(PORT_SECURE_ELEMENT)) handleSecureElement(f);
   for (let f = receive(PORT_UNPROTECTED); f; f = receive(PORT_UNPROTECTED)) handleDatagram(f);
   for (let e = ikePollEvent(); e != 0; e = ikePollEvent()) {
-    const at = log + <usize>(logged % EVENTS) * 20;
+    const at = log + <usize>(logged % EVENTS) * EVENT_OCTETS;
     memory.copy(at, e + EVENT_KIND, 16);
-    store<u32>(at, 0, 16);
+    store<u64>(at, 0, 16);
     const kind = load<u32>(e, EVENT_KIND);
-    if (kind == EVENT_INSTALL) store<u32>(at, load<u32>(<usize>load<u32>(e, EVENT_RECORD), SA_KEYMAT), 16);
     logged += 1;
-    if (kind == EVENT_INSTALL)
-      handleInstalled(load<u32>(e, EVENT_LINK), load<u32>(e, EVENT_SPI), load<u32>(e, EVENT_DIRECTION), 0);
+    if (kind != EVENT_INSTALL) continue;
+    const record = <usize>load<u32>(e, EVENT_RECORD);
+    store<u32>(at, load<u32>(record, SA_KEYMAT), 16);
+    store<u32>(at, load<u16>(record, SA_REMOTE_PORT), 20);
+    if (boards == BOARDS_SILENT) continue;
+    const refused = boards == BOARDS_REFUSE ? REFUSED_NO_BOARD : 0;
+    handleInstalled(load<u32>(e, EVENT_LINK), load<u32>(e, EVENT_SPI), load<u32>(e, EVENT_DIRECTION), refused);
   }
   portsRefill();
   portsSettle();

@@ -99,23 +99,26 @@ export interface BoardEvent {
   spi: number;
   direction: number;
   key: number;
+  remotePort: number;
 }
 
 export class Endpoint {
   memory = new WebAssembly.Memory({ initial: 1024, maximum: 1024 });
   view = new DataView(this.memory.buffer);
-  wasm: Record<string, () => number>;
+  wasm: Record<string, (value?: number) => number>;
   map: number;
   keys = new Map<number, KeyObject>();
   messages: Buffer[] = [];
   sent: Buffer[] = [];
   psk: string;
+  /** Operations of the secure element that it does not answer. */
+  deaf = new Set<number>();
 
   constructor(address: number[], psk: string) {
     this.psk = psk;
     this.wasm = new WebAssembly.Instance(module(), { env: { memory: this.memory } }).exports as unknown as Record<
       string,
-      () => number
+      (value?: number) => number
     >;
     this.map = this.wasm.boardMap();
     const config = items([
@@ -177,18 +180,19 @@ export class Endpoint {
     this.wasm.boardPoll();
     this.messages.push(...this.pull(R.PORT_MANAGEMENT));
     for (const req of this.pull(R.PORT_SECURE_ELEMENT))
-      this.push(R.PORT_SECURE_ELEMENT, element(this.psk, this.keys, req));
+      if (!this.deaf.has(req.readUInt16LE(0))) this.push(R.PORT_SECURE_ELEMENT, element(this.psk, this.keys, req));
     this.sent.push(...this.pull(R.PORT_UNPROTECTED));
   }
 
   events(): BoardEvent[] {
     const at = this.wasm.eventLog();
     return Array.from({ length: this.wasm.eventCount() }, (_, i) => ({
-      kind: this.u32(at + i * 20),
-      link: this.u32(at + i * 20 + 4),
-      spi: this.u32(at + i * 20 + 8),
-      direction: this.u32(at + i * 20 + 12),
-      key: this.u32(at + i * 20 + 16),
+      kind: this.u32(at + i * 24),
+      link: this.u32(at + i * 24 + 4),
+      spi: this.u32(at + i * 24 + 8),
+      direction: this.u32(at + i * 24 + 12),
+      key: this.u32(at + i * 24 + 16),
+      remotePort: this.u32(at + i * 24 + 20),
     }));
   }
 
@@ -213,6 +217,17 @@ export class Endpoint {
       );
   }
 
+  /** The IKE_SAs and CHILD_SAs that LIST_SAS tells of: type of the message and its items. */
+  list(time: bigint): { type: number; items: Map<number, Buffer> }[] {
+    const from = this.messages.length;
+    this.command(M.MANAGEMENT_LIST_SAS, []);
+    for (let i = 0; i < 3; i++) this.poll(time);
+    return this.messages
+      .slice(from)
+      .filter((m) => [M.MANAGEMENT_IKE_SA, M.MANAGEMENT_CHILD_SA].includes(m.readUInt16LE(0)))
+      .map((m) => ({ type: m.readUInt16LE(0), items: new Map(itemsOf(m.subarray(12))) }));
+  }
+
   drops(): bigint {
     return this.u64(this.map + B.REG_DROPPED);
   }
@@ -233,6 +248,8 @@ export class Pair {
   b: Endpoint;
   time = 1_000_000_000n;
   lose: (packet: Buffer, n: number) => boolean = () => false;
+  /** What the network makes of a packet, such as a NAT; null loses it. */
+  wire: (packet: Buffer, fromA: boolean) => Buffer | null = (packet) => packet;
   packets: Buffer[] = [];
 
   constructor(pskA = "secret", pskB = "secret") {
@@ -251,7 +268,8 @@ export class Pair {
       for (const packet of from.sent.splice(0)) {
         moved = true;
         this.packets.push(packet);
-        if (!this.lose(packet, this.packets.length)) to.push(R.PORT_UNPROTECTED, packet);
+        const arrives = this.lose(packet, this.packets.length) ? null : this.wire(packet, from === this.a);
+        if (arrives) to.push(R.PORT_UNPROTECTED, arrives);
       }
     }
     return moved;
@@ -288,6 +306,32 @@ export function selector(start: number[], end: number[]): Buffer {
   return s;
 }
 
+/** A packet as if it came from elsewhere. */
+export function from(packet: Buffer, address: number[], port: number): Buffer {
+  const out = Buffer.from(packet);
+  Buffer.from(address).copy(out, 12);
+  out.writeUInt16BE(port, 20);
+  return summed(out);
+}
+
+/** A packet as if it went to elsewhere. */
+export function to(packet: Buffer, address: number[], port: number): Buffer {
+  const out = Buffer.from(packet);
+  Buffer.from(address).copy(out, 16);
+  out.writeUInt16BE(port, 22);
+  return summed(out);
+}
+
+/** Makes the IPv4 header's checksum right. */
+export function summed(packet: Buffer): Buffer {
+  packet.writeUInt16BE(0, 10);
+  let sum = 0;
+  for (let i = 0; i < 20; i += 2) sum += packet.readUInt16BE(i);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  packet.writeUInt16BE(~sum & 0xffff, 10);
+  return packet;
+}
+
 export interface Options {
   ke?: number[];
   childKe?: number;
@@ -295,7 +339,12 @@ export interface Options {
   encap?: boolean;
   start?: number;
   childRekey?: number;
+  childLife?: number;
   dpd?: number;
+  dpdAction?: number;
+  closeAction?: number;
+  rekey?: number;
+  over?: number;
   remoteTs?: Buffer[];
 }
 
@@ -315,6 +364,8 @@ export function connection(mine: number, o: Options = {}): Item[] {
     [M.CONNECTION_REMOTE_ID, id(peer)],
     [M.CONNECTION_ENCAP, o.encap ? 1 : 0],
     [M.CONNECTION_DPD_DELAY, o.dpd ?? 0],
+    [M.CONNECTION_REKEY_TIME, o.rekey ?? 0],
+    [M.CONNECTION_OVER_TIME, o.over ?? 0],
     [M.CHILD_NAME, Buffer.from("net")],
     [
       M.CHILD_PROPOSAL,
@@ -324,5 +375,8 @@ export function connection(mine: number, o: Options = {}): Item[] {
     ...(o.remoteTs ?? [net(peer)]).map((t): Item => [M.CHILD_REMOTE_TS, t]),
     [M.CHILD_REKEY_TIME, o.childRekey ?? 0],
     [M.CHILD_START_ACTION, o.start ?? 0],
+    [M.CHILD_LIFE_TIME, o.childLife ?? 0],
+    [M.CHILD_DPD_ACTION, o.dpdAction ?? 0],
+    [M.CHILD_CLOSE_ACTION, o.closeAction ?? 0],
   ];
 }

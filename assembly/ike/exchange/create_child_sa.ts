@@ -17,11 +17,12 @@ import {
   EVENT_CHILD_REKEY,
   EVENT_CHILD_UPDOWN,
   IKE_STATE_ESTABLISHED,
+  START_START,
 } from "../../abi/management";
 import { Frame } from "../../bus/frame";
 import { consume, drop } from "../../bus/port";
 import { drbgGenerate } from "../../crypto/drbg";
-import { deadlineSet } from "../../rt/deadlines";
+import { deadlineClear, deadlineSet } from "../../rt/deadlines";
 import { loadBE16, loadBE32, storeBE16, storeBE32 } from "../../rt/bytes";
 import { now } from "../../rt/registers";
 import { EXCHANGE_CREATE_CHILD_SA, PAYLOAD_KE, PAYLOAD_NONCE } from "../../wire/ike_message";
@@ -73,7 +74,17 @@ import {
 } from "../ike_sa";
 import { jobAgree, jobDestroy, jobGenerate } from "../job";
 import { childKeys } from "../keymat";
-import { CAUSE_FAILED, CAUSE_LOCAL, childDelete, childDown, childFail, childInstall, proceed } from "../life";
+import {
+  CAUSE_FAILED,
+  CAUSE_LOCAL,
+  childDelete,
+  childDown,
+  childFail,
+  childInstall,
+  childReplaced,
+  proceed,
+  retry,
+} from "../life";
 import {
   agreed,
   answerAccept,
@@ -90,7 +101,7 @@ import {
 import { proposalFirstKe, proposalHasKe } from "../proposal";
 import { reportSa, text } from "../report";
 import { SECOND } from "../settings";
-import { TIMER_CHILD_REKEY, timerChild } from "../timer";
+import { TIMER_CHILD_LIFE, TIMER_CHILD_REKEY, timerChild } from "../timer";
 import { requestAnswered, requestBegin, requestDone, requestSend, responseBegin, responseSend } from "../window";
 
 const scratch: usize = memory.data(8, 8);
@@ -254,6 +265,7 @@ function refuse(sa: IkeSa, type: u32, spi: u32): void {
   if (spi != 0) notifySpiWrite(w, PROTOCOL_ID_ESP, scratch, 4, type, 0, 0);
   else notifyWrite(w, type, 0, 0);
   responseSend(sa, w);
+  proceed(sa);
 }
 
 /** Responder: our share is here. */
@@ -297,14 +309,14 @@ export function createChildRespond(sa: IkeSa, child: ChildSa): void {
   const old = child.rekeys >= 0 ? childSaAt(<u32>child.rekeys) : null;
   reportSa(old ? EVENT_CHILD_REKEY : EVENT_CHILD_UPDOWN, true, sa, child);
   // The old one stays inbound until the peer deletes it.
-  if (old && old.state == CHILD_STATE_INSTALLED) childMove(old, CHILD_STATE_REKEYED);
+  if (old && old.state == CHILD_STATE_INSTALLED) childReplaced(old);
   proceed(sa);
 }
 
-/** Responder: no board took it. */
-export function createChildRefused(sa: IkeSa, child: ChildSa): void {
+/** Responder: no board took it, or with `late` none has said so in time. */
+export function createChildRefused(sa: IkeSa, child: ChildSa, late: bool): void {
   childDown(child, CAUSE_LOCAL);
-  refuse(sa, NOTIFY_NO_ADDITIONAL_SAS, 0);
+  refuse(sa, late ? NOTIFY_TEMPORARY_FAILURE : NOTIFY_NO_ADDITIONAL_SAS, 0);
 }
 
 /** Initiator: the answer, decrypted. Takes the frame. */
@@ -413,6 +425,23 @@ function compare(a: usize, aLength: u32, b: usize, bLength: u32): i32 {
   return difference != 0 ? difference : <i32>aLength - <i32>bLength;
 }
 
+/** Initiator: no board took it. The peer has it already and is told; what it was to replace stays, for another try. */
+export function createChildUnplaced(child: ChildSa): void {
+  const sa = ikeSaAt(<u32>child.sa);
+  const config = childConfig(child);
+  deadlineClear(timerChild(child.link, TIMER_CHILD_LIFE));
+  childMove(child, CHILD_STATE_INSTALLED);
+  child.want = CHILD_WANT_DELETE;
+  const old = child.rekeys >= 0 ? childSaAt(<u32>child.rekeys) : null;
+  if (!old) {
+    if (config.startAction == START_START) retry(config);
+  } else if (old.state == CHILD_STATE_REKEYING) {
+    childMove(old, CHILD_STATE_INSTALLED);
+    later(old);
+  }
+  proceed(sa);
+}
+
 /** Initiator: the boards have it. The old one, or the loser of two rekeys, is deleted. */
 export function createChildInstalled(child: ChildSa): void {
   const sa = ikeSaAt(<u32>child.sa);
@@ -422,7 +451,7 @@ export function createChildInstalled(child: ChildSa): void {
     return proceed(sa);
   }
   reportSa(EVENT_CHILD_REKEY, true, sa, child);
-  if (old.state != CHILD_STATE_DELETING && old.state != CHILD_STATE_REKEYED) childMove(old, CHILD_STATE_REKEYED);
+  if (old.state != CHILD_STATE_DELETING && old.state != CHILD_STATE_REKEYED) childReplaced(old);
   if (child.rival >= 0) {
     const rival = childSaAt(<u32>child.rival);
     const a = lowest(child);
@@ -430,7 +459,7 @@ export function createChildInstalled(child: ChildSa): void {
     const b = lowest(rival);
     if (rival.state != CHILD_STATE_CREATED && compare(a, aLength, b, lowestLength) < 0) {
       // Ours has the lowest nonce: it is redundant, and the peer deletes the old one.
-      childMove(child, CHILD_STATE_REKEYED);
+      childReplaced(child);
       child.want = CHILD_WANT_DELETE;
       return proceed(sa);
     }

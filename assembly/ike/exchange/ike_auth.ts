@@ -13,6 +13,7 @@ import {
   IKE_STATE_CONNECTING,
   IKE_STATE_DELETING,
   IKE_STATE_ESTABLISHED,
+  IKE_STATE_FREE,
 } from "../../abi/management";
 import { Frame, frameAddress } from "../../bus/frame";
 import { drop } from "../../bus/port";
@@ -34,6 +35,7 @@ import {
   NOTIFY_INITIAL_CONTACT,
   NOTIFY_INVALID_SYNTAX,
   NOTIFY_NO_ADDITIONAL_SAS,
+  NOTIFY_TEMPORARY_FAILURE,
   notifyType,
   notifyWrite,
 } from "../../wire/ike_payload/notify";
@@ -94,7 +96,7 @@ import {
   soleLength,
 } from "../negotiation";
 import { reportAlert, reportSa, text } from "../report";
-import { DELETE_TRIES, HALF_OPEN_TIME } from "../settings";
+import { DELETE_TRIES, HALF_OPEN_TIME, ikeSaCapacity } from "../settings";
 import { TIMER_EXPIRE, timerSa } from "../timer";
 import { requestAnswered, requestBegin, requestDone, requestSend, responseBegin, responseSend } from "../window";
 
@@ -234,13 +236,13 @@ export function authCompare(sa: IkeSa, expected: usize, length: u32): void {
     fail(sa, NOTIFY_AUTHENTICATION_FAILED, text("the secure element is not available"));
 }
 
-/** RFC 7296 2.4: the peer knows of no other IKE_SA with us; those that we have are dead. */
+/** RFC 7296 2.4: the peer knows of no other IKE_SA between these identities; those that we have are dead. */
 function forgetOthers(sa: IkeSa): void {
-  let i = connectionAt(<u32>sa.connection).firstSa;
-  while (i >= 0) {
-    const other = ikeSaAt(<u32>i);
-    i = other.connectionNext;
-    if (other.index == sa.index || other.state == IKE_STATE_CONNECTING || other.state == IKE_STATE_DELETING) continue;
+  for (let i: u32 = 0; i < ikeSaCapacity; i++) {
+    const other = ikeSaAt(i);
+    const state = other.state;
+    if (state == IKE_STATE_FREE || state == IKE_STATE_CONNECTING || state == IKE_STATE_DELETING) continue;
+    if (!same(ikeLocalId(other), other.localIdLength, ikeLocalId(sa), sa.localIdLength)) continue;
     if (!same(ikePeerId(other), other.peerIdLength, ikePeerId(sa), sa.peerIdLength)) continue;
     ikeDown(other, CAUSE_LOCAL, false);
   }
@@ -293,10 +295,10 @@ export function authRespond(sa: IkeSa, child: ChildSa | null, notify: u32): void
   proceed(sa);
 }
 
-/** Responder: no board took the CHILD_SA. */
-export function authRefused(sa: IkeSa, child: ChildSa): void {
+/** Responder: no board took the CHILD_SA, or with `late` none has said so in time. */
+export function authRefused(sa: IkeSa, child: ChildSa, late: bool): void {
   childDown(child, CAUSE_LOCAL);
-  authRespond(sa, null, NOTIFY_NO_ADDITIONAL_SAS);
+  authRespond(sa, null, late ? NOTIFY_TEMPORARY_FAILURE : NOTIFY_NO_ADDITIONAL_SAS);
 }
 
 /** Initiator: the answer, decrypted. Keeps the frame until the AUTH is checked. */

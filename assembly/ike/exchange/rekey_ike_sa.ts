@@ -72,8 +72,8 @@ import {
   suiteWrite,
 } from "../proposal";
 import { reportAlert, reportSa, text } from "../report";
-import { SECOND } from "../settings";
-import { TIMER_LIFE, timerSa } from "../timer";
+import { REPLACED_TIME, SECOND } from "../settings";
+import { TIMER_EXPIRE, TIMER_KEEPALIVE, TIMER_LIFE, timerSa } from "../timer";
 import { requestAnswered, requestBegin, requestDone, requestSend, responseBegin, responseSend } from "../window";
 
 const suiteTried: usize = memory.data(64, 8);
@@ -250,6 +250,9 @@ function moveOver(old: IkeSa, sa: IkeSa): void {
   old.lifeStage = LIFE_REPLACED;
   deadlineClear(timerSa(old.index, TIMER_LIFE));
   ikeMove(old, IKE_STATE_REKEYED);
+  deadlineClear(timerSa(old.index, TIMER_KEEPALIVE));
+  // Who asked deletes it; the other one does when that does not happen.
+  deadlineSet(timerSa(old.index, TIMER_EXPIRE), now() + REPLACED_TIME);
   ikeUp(sa);
   reportSa(EVENT_IKE_REKEY, true, sa, null);
   proceed(sa);
