@@ -1,0 +1,279 @@
+/** The secure element by its messages: the RFCs' numbers, what it refuses, and that keys stay and end. */
+import { createHmac } from "node:crypto";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import * as psa from "../../assembly/abi/psa.ts";
+import { importShare } from "../../host/secure_element/key_agreement.ts";
+import { PskStore } from "../../host/secure_element/psk_store.ts";
+import { SecureElement } from "../../host/secure_element/secure_element.ts";
+
+const hex = (octets: Uint8Array): string => Buffer.from(octets).toString("hex");
+const octets = (text: string): Uint8Array => new Uint8Array(Buffer.from(text.replace(/\s/g, ""), "hex"));
+const ascii = (text: string): Uint8Array => new TextEncoder().encode(text);
+const fqdn = (name: string): Uint8Array => Uint8Array.from([2, ...ascii(name)]);
+const ANY = Uint8Array.of(0);
+
+interface Request {
+  op: number;
+  key?: number;
+  algorithm?: number;
+  fields?: readonly Uint8Array[];
+  transaction?: number;
+}
+
+function encode({ op, key = 0, algorithm = 0, fields = [], transaction = 77 }: Request): Uint8Array {
+  const head = new Uint8Array(psa.PSA_FIELDS);
+  const view = new DataView(head.buffer);
+  view.setUint16(psa.PSA_OP, op, true);
+  view.setUint32(psa.PSA_TRANSACTION, transaction, true);
+  view.setUint32(psa.PSA_KEY, key, true);
+  view.setUint32(psa.PSA_ALGORITHM, algorithm, true);
+  const parts = fields.flatMap((field) => [Uint8Array.of(field.length & 255, field.length >> 8), field]);
+  return new Uint8Array(Buffer.concat([head, ...parts]));
+}
+
+interface Answer {
+  op: number;
+  transaction: number;
+  key: number;
+  status: number;
+  field: Uint8Array | undefined;
+}
+
+function decode(message: Uint8Array): Answer {
+  const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
+  const field =
+    message.length > psa.PSA_FIELDS
+      ? message.slice(psa.PSA_FIELDS + 2, psa.PSA_FIELDS + 2 + view.getUint16(psa.PSA_FIELDS, true))
+      : undefined;
+  assert.is(message.length, psa.PSA_FIELDS + (field ? 2 + field.length : 0));
+  return {
+    op: view.getUint16(psa.PSA_OP, true),
+    transaction: view.getUint32(psa.PSA_TRANSACTION, true),
+    key: view.getUint32(psa.PSA_KEY, true),
+    status: view.getInt32(psa.PSA_STATUS, true),
+    field,
+  };
+}
+
+const ask = async (element: SecureElement, request: Request): Promise<Answer> =>
+  decode(await element.handle(encode(request)));
+
+async function refused(element: SecureElement, request: Request, status: number, what: string): Promise<void> {
+  const answer = await ask(element, request);
+  assert.equal({ ...answer, what }, { op: request.op, transaction: 77, key: 0, status, field: undefined, what });
+}
+
+const { PSA_ERROR_INVALID_ARGUMENT: ARGUMENT, PSA_ERROR_INVALID_HANDLE: HANDLE } = psa;
+const { PSA_ERROR_NOT_SUPPORTED: UNSUPPORTED, PSA_ERROR_DOES_NOT_EXIST: MISSING } = psa;
+
+test("X25519: RFC 7748 section 6.1", () => {
+  const alice = importShare(31, octets("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a"))!;
+  const bob = importShare(31, octets("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb"))!;
+  assert.is(hex(alice.publicValue), "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a");
+  assert.is(hex(bob.publicValue), "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f");
+  const secret = "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742";
+  assert.is(hex(alice.agree(bob.publicValue)!), secret);
+  assert.is(hex(bob.agree(alice.publicValue)!), secret);
+});
+
+test("P-256: RFC 5903 section 8.1, both ways", () => {
+  const i = importShare(19, octets("C88F01F510D9AC3F70A292DAA2316DE544E9AAB8AFE84049C62A9C57862D1433"))!;
+  const r = importShare(19, octets("C6EF9C5D78AE012A011164ACB397CE2088685D8F06BF9BE0B283AB46476BEE53"))!;
+  assert.is(
+    hex(i.publicValue),
+    "dad0b65394221cf9b051e1feca5787d098dfe637fc90b9ef945d0c37725811805271a0461cdb8252d61f1c456fa3e59ab1f45b33accf5f58389e0577b8990bb3",
+  );
+  assert.is(
+    hex(r.publicValue),
+    "d12dfb5289c8d4f81208b70270398c342296970a0bccb74c736fc7554494bf6356fbf3ca366cc23e8157854c13c58d6aac23f046ada30f8353e74f33039872ab",
+  );
+  const secret = "d6840f6b42f6edafd13116e0e12565202fef8e9ece7dce03812464d04b9442de";
+  assert.is(hex(i.agree(r.publicValue)!), secret);
+  assert.is(hex(r.agree(i.publicValue)!), secret);
+});
+
+test("two elements agree by messages; a share serves once", async () => {
+  for (const [method, length] of [
+    [31, 32],
+    [19, 64],
+  ] as const) {
+    const [a, b] = [new SecureElement(), new SecureElement()];
+    const [shareA, shareB] = [
+      await ask(a, { op: psa.PSA_GENERATE_KEY, algorithm: method }),
+      await ask(b, { op: psa.PSA_GENERATE_KEY, algorithm: method }),
+    ];
+    assert.is(shareA.status, psa.PSA_SUCCESS);
+    assert.is(shareA.transaction, 77);
+    assert.is(shareA.field!.length, length);
+    const agree = (key: number, peer: Uint8Array): Request => ({
+      op: psa.PSA_RAW_KEY_AGREEMENT,
+      key,
+      algorithm: method,
+      fields: [peer],
+    });
+    const one = await ask(a, agree(shareA.key, shareB.field!));
+    const other = await ask(b, agree(shareB.key, shareA.field!));
+    assert.is(one.field!.length, 32);
+    assert.is(hex(one.field!), hex(other.field!));
+    assert.is(a.keysHeld, 0);
+    await refused(a, agree(shareA.key, shareB.field!), HANDLE, "the share is spent");
+  }
+});
+
+test("peers' values that must be refused: the share is spent, the secret is not told", async () => {
+  const element = new SecureElement();
+  const low = "0100000000000000000000000000000000000000000000000000000000000000";
+  const order8 = "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800";
+  const p256 = octets(`${"11".repeat(32)}${"22".repeat(32)}`);
+  const cases: [number, Uint8Array, string][] = [
+    [31, new Uint8Array(32), "all zero"],
+    [31, octets(low), "low order"],
+    [31, octets(order8), "order 8"],
+    [31, new Uint8Array(31).fill(9), "too short"],
+    [31, new Uint8Array(33).fill(9), "too long"],
+    [31, new Uint8Array(0), "empty"],
+    [19, p256, "not on the curve"],
+    [19, new Uint8Array(64), "point of zeros"],
+    [19, new Uint8Array(65).fill(4), "with a format octet"],
+    [19, new Uint8Array(33).fill(2), "compressed"],
+  ];
+  for (const [method, peer, what] of cases) {
+    const { key } = await ask(element, { op: psa.PSA_GENERATE_KEY, algorithm: method });
+    const request = { op: psa.PSA_RAW_KEY_AGREEMENT, key, algorithm: method, fields: [peer] };
+    await refused(element, request, ARGUMENT, what);
+    assert.is(element.keysHeld, 0, what);
+  }
+});
+
+test("requests that do not add up", async () => {
+  const element = new SecureElement();
+  const { key } = await ask(element, { op: psa.PSA_GENERATE_KEY, algorithm: 31 });
+  const peer = new Uint8Array(32).fill(9);
+  await refused(element, { op: 99 }, UNSUPPORTED, "unknown operation");
+  await refused(element, { op: psa.PSA_GENERATE_KEY, algorithm: 14 }, UNSUPPORTED, "MODP");
+  await refused(element, { op: psa.PSA_GENERATE_KEY, algorithm: 31, fields: [peer] }, ARGUMENT, "a field too many");
+  await refused(element, { op: psa.PSA_RAW_KEY_AGREEMENT, key, algorithm: 31 }, ARGUMENT, "no field");
+  const agree = { op: psa.PSA_RAW_KEY_AGREEMENT, algorithm: 19, fields: [peer] };
+  await refused(element, { ...agree, key }, ARGUMENT, "another method");
+  await refused(element, { ...agree, key: key + 1 }, HANDLE, "no such key");
+  await refused(element, { op: psa.PSA_DESTROY_KEY, key: key + 1 }, HANDLE, "destroy no such key");
+  await refused(element, { op: psa.PSA_GENERATE_RANDOM, algorithm: 0 }, ARGUMENT, "nothing random");
+  await refused(element, { op: psa.PSA_GENERATE_RANDOM, algorithm: 1025 }, ARGUMENT, "too much random");
+  assert.is(element.keysHeld, 1);
+  assert.is((await ask(element, { op: psa.PSA_DESTROY_KEY, key })).status, psa.PSA_SUCCESS);
+  assert.is(element.keysHeld, 0);
+
+  // Cut off anywhere, an answer comes, and it echoes what was there to echo.
+  const whole = encode({ op: psa.PSA_RAW_KEY_AGREEMENT, key, algorithm: 31, fields: [peer] });
+  for (let length = 0; length < whole.length; length++) {
+    const answer = decode(await element.handle(whole.subarray(0, length)));
+    assert.is(answer.status, ARGUMENT, `cut at ${length}`);
+    assert.is(answer.transaction, length >= 8 ? 77 : 0, `cut at ${length}`);
+  }
+});
+
+test("random octets: as many as wanted, never the same", async () => {
+  const element = new SecureElement();
+  const seen = new Set<string>();
+  for (const length of [1024, 32, 32, 32, 1]) {
+    const { status, field } = await ask(element, { op: psa.PSA_GENERATE_RANDOM, algorithm: length });
+    assert.is(status, psa.PSA_SUCCESS);
+    assert.is(field!.length, length);
+    seen.add(hex(field!));
+  }
+  assert.is(seen.size, 5);
+});
+
+test("PSK authentication is RFC 7296 section 2.15, for every PRF that is an HMAC", async () => {
+  const element = new SecureElement();
+  element.loadSecrets([{ identities: [fqdn("a"), fqdn("b")], secret: ascii("secret") }]);
+  const signed = ascii("signed octets");
+  for (const [prf, hash] of [
+    [2, "sha1"],
+    [5, "sha256"],
+    [6, "sha384"],
+    [7, "sha512"],
+  ] as const) {
+    const inner = createHmac(hash, "secret").update("Key Pad for IKEv2").digest();
+    const expected = createHmac(hash, inner).update(signed).digest("hex");
+    for (const ids of [
+      [fqdn("a"), fqdn("b")],
+      [fqdn("b"), fqdn("a")],
+    ]) {
+      const answer = await ask(element, { op: psa.PSA_PSK_AUTH, algorithm: prf, fields: [...ids, signed] });
+      assert.is(hex(answer.field!), expected);
+    }
+  }
+  const auth = (algorithm: number, fields: Uint8Array[]): Request => ({ op: psa.PSA_PSK_AUTH, algorithm, fields });
+  const [a, b, c] = [fqdn("a"), fqdn("b"), fqdn("c")];
+  await refused(element, auth(4, [a, b, signed]), UNSUPPORTED, "PRF_AES128_XCBC");
+  await refused(element, auth(5, [a, b]), ARGUMENT, "no octets to sign");
+  await refused(element, auth(5, [a, b, new Uint8Array(0)]), ARGUMENT, "empty octets to sign");
+  await refused(element, auth(5, [new Uint8Array(0), b, signed]), ARGUMENT, "no identity of our own");
+  await refused(element, auth(5, [c, fqdn("d"), signed]), MISSING, "strangers");
+  element.close();
+  await refused(element, auth(5, [a, b, signed]), MISSING, "closed");
+});
+
+test("which secret two identities share", () => {
+  const store = new PskStore();
+  const [gw, one, two] = [fqdn("gw.example"), fqdn("one.example"), fqdn("two.example")];
+  const secret = (text: string, ...identities: Uint8Array[]): { identities: Uint8Array[]; secret: Uint8Array } => ({
+    identities,
+    secret: ascii(text),
+  });
+  const found = (a: Uint8Array, b: Uint8Array): string | undefined => {
+    const octets = store.find(a, b);
+    return octets && new TextDecoder().decode(octets);
+  };
+  store.load([
+    secret("for all"),
+    secret("of gw", gw),
+    secret("domain", gw, fqdn("*.example")),
+    secret("gw and one", gw, one),
+    secret("gw and any", fqdn("alone.test"), ANY),
+  ]);
+  assert.is(found(gw, one), "gw and one");
+  assert.is(found(one, gw), "gw and one");
+  assert.is(found(gw, fqdn("ONE.Example")), "gw and one");
+  assert.is(found(gw, two), "domain");
+  assert.is(found(two, gw), "domain");
+  assert.is(found(fqdn("alone.test"), fqdn("x.test")), "gw and any");
+  assert.is(found(fqdn("x.test"), fqdn("y.test")), "for all");
+  // The same octets under another ID type are another identity.
+  assert.is(found(Uint8Array.from([11, ...ascii("one.example")]), fqdn("z.test")), "for all");
+  store.load([secret("gw and one", gw, one)]);
+  assert.is(found(gw, new Uint8Array(0)), "gw and one", "the peer is not known yet");
+  assert.is(found(two, fqdn("x.test")), undefined);
+  store.load([secret("suffix", fqdn("*one.example"))]);
+  assert.is(found(fqdn("ne.example"), two), undefined, "shorter than the suffix");
+});
+
+test("loading secrets keeps copies and replaces what was there", async () => {
+  const element = new SecureElement();
+  const given = ascii("secret");
+  element.loadSecrets([{ identities: [], secret: given }]);
+  given.fill(0);
+  const request = { op: psa.PSA_PSK_AUTH, algorithm: 5, fields: [fqdn("a"), fqdn("b"), ascii("x")] };
+  const inner = createHmac("sha256", "secret").update("Key Pad for IKEv2").digest();
+  assert.is(hex((await ask(element, request)).field!), createHmac("sha256", inner).update("x").digest("hex"));
+  element.loadSecrets([]);
+  await refused(element, request, MISSING, "no secrets");
+});
+
+test("the table of shares is bounded; when it is full, those of dead exchanges make room", async () => {
+  let now = 0;
+  const element = new SecureElement(() => now);
+  const generate = { op: psa.PSA_GENERATE_KEY, algorithm: 31 };
+  const first = await ask(element, generate);
+  for (let i = 1; i < 4096; i++) assert.is((await ask(element, generate)).status, psa.PSA_SUCCESS);
+  assert.is(element.keysHeld, 4096);
+  await refused(element, generate, psa.PSA_ERROR_INSUFFICIENT_MEMORY, "full");
+  now = 120_001;
+  assert.is((await ask(element, generate)).status, psa.PSA_SUCCESS);
+  assert.is(element.keysHeld, 1);
+  await refused(element, { op: psa.PSA_DESTROY_KEY, key: first.key }, HANDLE, "the old share is gone");
+});
+
+test.run();
