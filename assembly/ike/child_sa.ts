@@ -59,6 +59,8 @@ export class ChildSa {
   localCount: u32;
   remoteCount: u32;
   keOwnLength: u32;
+  /** 1: the boards were told of it, so that its end must be told, too. */
+  told: u32;
   /** 1: it went up, so that going down is worth telling. */
   announced: u32;
 }

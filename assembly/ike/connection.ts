@@ -110,6 +110,8 @@ export class ChildConfig {
   liveCount: u32;
   /** Failed attempts in a row. */
   failures: u32;
+  /** 1: dpd_action or close_action wants it back, until it is up or the operator ends it. */
+  wanted: u32;
   /** Whether EVENT_TRAP told of it, and whether it waits to tell. */
   trapped: u32;
   trapEvent: u32;

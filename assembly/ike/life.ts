@@ -206,6 +206,7 @@ export function ikeUp(sa: IkeSa): void {
 /** Both SA records of a CHILD_SA may go to a board. */
 export function childInstall(child: ChildSa): void {
   childMove(child, CHILD_STATE_INSTALLING);
+  child.told = 1;
   child.waiting = CHILD_EVENT_INSTALL_IN | CHILD_EVENT_INSTALL_OUT;
   deadlineSet(timerChild(child.link, TIMER_CHILD_LIFE), now() + INSTALL_TIME);
   eventRaise(child, CHILD_EVENT_INSTALL_IN | CHILD_EVENT_INSTALL_OUT);
@@ -219,6 +220,7 @@ export function childUp(child: ChildSa): void {
   child.announced = 1;
   const config = childConfig(child);
   config.failures = 0;
+  config.wanted = 0;
   if (config.rekeyTime != 0) {
     const early = jitter(config.randTime);
     const time = <u64>config.rekeyTime * SECOND;
@@ -252,25 +254,33 @@ export function childDown(child: ChildSa, cause: u32): void {
     if (other.rekeys == <i32>child.link) other.rekeys = -1;
     if (other.rival == <i32>child.link) other.rival = -1;
   }
-  const created = child.state == CHILD_STATE_CREATED;
   childDetach(child);
-  if (created) eventRaise(child, 0);
+  if (child.told == 0) eventRaise(child, 0);
   else eventRemove(child);
   if (sa.terminated != 0 || replaced || cause == CAUSE_LOCAL) return;
   if (cause == CAUSE_FAILED) {
-    if (!rekeying && child.initiator != 0 && config.startAction == START_START) retry(config);
+    if (!rekeying) childAgain(child);
   } else if (live) {
     act(config, cause == CAUSE_DEAD ? config.dpdAction : config.closeAction);
-  } else if (!rekeying && child.initiator != 0 && config.startAction == START_START) {
+  } else if (!rekeying) {
     // Its IKE_SA ended before it could begin.
-    retry(config);
+    childAgain(child);
   }
 }
 
 function act(config: ChildConfig, action: u32): void {
   if (action == START_NONE || connectionAt(config.connection).retired != 0) return;
   if (action == START_TRAP) eventTrap(config, true);
-  else deadlineSet(timerConfig(config.index), now());
+  else {
+    config.wanted = 1;
+    deadlineSet(timerConfig(config.index), now());
+  }
+}
+
+/** A CHILD_SA that we asked for could not be: another attempt, if configured so. */
+export function childAgain(child: ChildSa): void {
+  const config = childConfig(child);
+  if (child.initiator != 0 && (config.startAction == START_START || config.wanted != 0)) retry(config);
 }
 
 /** Another attempt after a pause that doubles. */
@@ -333,7 +343,10 @@ export function ikeFail(sa: IkeSa, notify: u32, literal: usize): void {
 export function childFail(child: ChildSa, notify: u32, literal: usize): void {
   const sa = ikeSaAt(<u32>child.sa);
   reportAlert(sa.connection, childConfig(child), notify, literal);
-  childDown(child, CAUSE_FAILED);
+  if (child.spiOut == 0) return childDown(child, CAUSE_FAILED);
+  // The peer has granted it and must hear that it is not.
+  if (child.rekeys < 0) childAgain(child);
+  child.want = CHILD_WANT_DELETE;
 }
 
 /** Wants a CHILD_SA deleted at the peer, too. */

@@ -191,6 +191,12 @@ function terminateSa(sa: IkeSa): void {
   proceed(sa);
 }
 
+/** Ends attempts to bring a configured child up. */
+function forget(config: u32): void {
+  childConfigAt(config).wanted = 0;
+  deadlineClear(timerConfig(config));
+}
+
 function terminate(transaction: u32, start: usize, end: usize): u32 {
   if (waitingCount >= WAITING_MAX) return RESULT_TABLE_FULL;
   let connection = -1;
@@ -198,13 +204,13 @@ function terminate(transaction: u32, start: usize, end: usize): u32 {
   if (byName(start, end, true)) {
     if (named < 0) return RESULT_NOT_FOUND;
     config = named;
-    deadlineClear(timerConfig(<u32>config));
+    forget(<u32>config);
   } else if (byName(start, end, false)) {
     if (named < 0) return RESULT_NOT_FOUND;
     connection = named;
   }
   for (let i: u32 = 0; i < CHILD_CONFIGS_MAX && config < 0; i++) {
-    if (connection < 0 || <i32>childConfigAt(i).connection == connection) deadlineClear(timerConfig(i));
+    if (connection < 0 || <i32>childConfigAt(i).connection == connection) forget(i);
   }
   for (let i: u32 = 0; i < ikeSaCapacity; i++) {
     const sa = ikeSaAt(i);

@@ -34,7 +34,7 @@ const ikeMoves: usize = memory.data<u32>([
 // prettier-ignore
 const childMoves: usize = memory.data<u32>([
   /* FREE       */ 1 << CHILD_STATE_CREATED,
-  /* CREATED    */ (1 << CHILD_STATE_INSTALLING) | (1 << CHILD_STATE_FREE),
+  /* CREATED    */ (1 << CHILD_STATE_INSTALLING) | (1 << CHILD_STATE_DELETING) | (1 << CHILD_STATE_FREE),
   /* INSTALLING */ (1 << CHILD_STATE_INSTALLED) | (1 << CHILD_STATE_DELETING) | (1 << CHILD_STATE_FREE),
   /* INSTALLED  */ (1 << CHILD_STATE_REKEYING) | (1 << CHILD_STATE_REKEYED) | (1 << CHILD_STATE_DELETING) | (1 << CHILD_STATE_FREE),
   /* REKEYING   */ (1 << CHILD_STATE_INSTALLED) | (1 << CHILD_STATE_REKEYED) | (1 << CHILD_STATE_DELETING) | (1 << CHILD_STATE_FREE),

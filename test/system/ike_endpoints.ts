@@ -11,6 +11,7 @@ import { join } from "node:path";
 import * as B from "../../assembly/abi/board.ts";
 import * as C from "../../assembly/abi/config.ts";
 import * as M from "../../assembly/abi/management.ts";
+import { PSA_PSK_AUTH } from "../../assembly/abi/psa.ts";
 import * as R from "../../assembly/abi/ring.ts";
 
 export type Item = [number, Uint8Array | number];
@@ -43,8 +44,6 @@ function module(): WebAssembly.Module {
   return (compiled = new WebAssembly.Module(readFileSync(out)));
 }
 
-const P256_SPKI = Buffer.from("3059301306072a8648ce3d020106082a8648ce3d03010703420004", "hex");
-
 /** The secure element: X25519, P-256, PSK AUTH. */
 function element(psk: string, keys: Map<number, KeyObject | ReturnType<typeof createECDH>>, req: Buffer): Buffer {
   const op = req.readUInt16LE(0);
@@ -56,7 +55,7 @@ function element(psk: string, keys: Map<number, KeyObject | ReturnType<typeof cr
     fields.push(req.subarray(p + 2, p + 2 + n));
     p += 2 + n;
   }
-  let status = 0;
+  const status = 0;
   let field = Buffer.alloc(0);
   if (op === 1) {
     key = keys.size + 1;
@@ -111,6 +110,9 @@ export class Endpoint {
   messages: Buffer[] = [];
   sent: Buffer[] = [];
   psk: string;
+  /** The key of the n-th AUTH that is asked for. */
+  pskOf: (n: number) => string = () => this.psk;
+  auths = 0;
   /** Operations of the secure element that it does not answer. */
   deaf = new Set<number>();
 
@@ -179,8 +181,12 @@ export class Endpoint {
     this.view.setBigUint64(this.map + B.REG_NOW, time, true);
     this.wasm.boardPoll();
     this.messages.push(...this.pull(R.PORT_MANAGEMENT));
-    for (const req of this.pull(R.PORT_SECURE_ELEMENT))
-      if (!this.deaf.has(req.readUInt16LE(0))) this.push(R.PORT_SECURE_ELEMENT, element(this.psk, this.keys, req));
+    for (const req of this.pull(R.PORT_SECURE_ELEMENT)) {
+      const op = req.readUInt16LE(0);
+      if (this.deaf.has(op)) continue;
+      const psk = op === PSA_PSK_AUTH ? this.pskOf(this.auths++) : this.psk;
+      this.push(R.PORT_SECURE_ELEMENT, element(psk, this.keys, req));
+    }
     this.sent.push(...this.pull(R.PORT_UNPROTECTED));
   }
 

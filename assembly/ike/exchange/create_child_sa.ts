@@ -17,7 +17,6 @@ import {
   EVENT_CHILD_REKEY,
   EVENT_CHILD_UPDOWN,
   IKE_STATE_ESTABLISHED,
-  START_START,
 } from "../../abi/management";
 import { Frame } from "../../bus/frame";
 import { consume, drop } from "../../bus/port";
@@ -77,13 +76,13 @@ import { childKeys } from "../keymat";
 import {
   CAUSE_FAILED,
   CAUSE_LOCAL,
+  childAgain,
   childDelete,
   childDown,
   childFail,
   childInstall,
   childReplaced,
   proceed,
-  retry,
 } from "../life";
 import {
   agreed,
@@ -428,13 +427,12 @@ function compare(a: usize, aLength: u32, b: usize, bLength: u32): i32 {
 /** Initiator: no board took it. The peer has it already and is told; what it was to replace stays, for another try. */
 export function createChildUnplaced(child: ChildSa): void {
   const sa = ikeSaAt(<u32>child.sa);
-  const config = childConfig(child);
   deadlineClear(timerChild(child.link, TIMER_CHILD_LIFE));
   childMove(child, CHILD_STATE_INSTALLED);
   child.want = CHILD_WANT_DELETE;
   const old = child.rekeys >= 0 ? childSaAt(<u32>child.rekeys) : null;
   if (!old) {
-    if (config.startAction == START_START) retry(config);
+    childAgain(child);
   } else if (old.state == CHILD_STATE_REKEYING) {
     childMove(old, CHILD_STATE_INSTALLED);
     later(old);
@@ -446,12 +444,13 @@ export function createChildUnplaced(child: ChildSa): void {
 export function createChildInstalled(child: ChildSa): void {
   const sa = ikeSaAt(<u32>child.sa);
   const old = child.rekeys >= 0 ? childSaAt(<u32>child.rekeys) : null;
-  if (!old) {
+  if (!old && child.rival < 0) {
     reportSa(EVENT_CHILD_UPDOWN, true, sa, child);
     return proceed(sa);
   }
   reportSa(EVENT_CHILD_REKEY, true, sa, child);
-  if (old.state != CHILD_STATE_DELETING && old.state != CHILD_STATE_REKEYED) childReplaced(old);
+  // The peer, whose rekey won, may have deleted the old one before its answer to ours arrived.
+  if (old && old.state != CHILD_STATE_DELETING && old.state != CHILD_STATE_REKEYED) childReplaced(old);
   if (child.rival >= 0) {
     const rival = childSaAt(<u32>child.rival);
     const a = lowest(child);
@@ -464,5 +463,6 @@ export function createChildInstalled(child: ChildSa): void {
       return proceed(sa);
     }
   }
-  childDelete(old);
+  if (old) childDelete(old);
+  else proceed(sa);
 }

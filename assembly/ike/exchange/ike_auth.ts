@@ -133,6 +133,14 @@ function firstWanted(sa: IkeSa): ChildSa | null {
   return last;
 }
 
+/** True when the peer can have no other IKE_SA with us that we know of. */
+function alone(sa: IkeSa): bool {
+  for (let i = connectionAt(<u32>sa.connection).firstSa; i >= 0; i = ikeSaAt(<u32>i).connectionNext) {
+    if (i != <i32>sa.index && ikeSaAt(<u32>i).state != IKE_STATE_DELETING) return false;
+  }
+  return true;
+}
+
 /** Initiator: our AUTH is here. */
 export function authRequest(sa: IkeSa, auth: usize, length: u32): void {
   const child = firstWanted(sa);
@@ -146,7 +154,7 @@ export function authRequest(sa: IkeSa, auth: usize, length: u32): void {
   const c = connectionAt(<u32>sa.connection);
   const w = requestBegin(sa, EXCHANGE_IKE_AUTH);
   idWrite(w, PAYLOAD_IDI, ikeLocalId(sa), sa.localIdLength);
-  if (c.saCount == 1) notifyWrite(w, NOTIFY_INITIAL_CONTACT, 0, 0);
+  if (alone(sa)) notifyWrite(w, NOTIFY_INITIAL_CONTACT, 0, 0);
   if (sa.peerIdLength != 0) idWrite(w, PAYLOAD_IDR, ikePeerId(sa), sa.peerIdLength);
   authWrite(w, AUTH_METHOD_SHARED_KEY, auth, length);
   childDefaults(child, sa);

@@ -47,7 +47,7 @@ export function livenessStart(sa: IkeSa): void {
 
 /** Deletes one CHILD_SA, both directions (RFC 7296 1.4.1: we name the inbound one). */
 export function deleteChildStart(sa: IkeSa, child: ChildSa): void {
-  if (child.state == CHILD_STATE_CREATED) {
+  if (child.state == CHILD_STATE_CREATED && child.spiOut == 0) {
     childDown(child, CAUSE_LOCAL);
     return proceed(sa);
   }

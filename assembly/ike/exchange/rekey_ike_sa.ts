@@ -59,7 +59,7 @@ import {
 } from "../ike_sa";
 import { jobAgree, jobDestroy, jobGenerate } from "../job";
 import { ikeKeysRekeyed } from "../keymat";
-import { LIFE_REPLACED, embryoFree, ikeUp, proceed } from "../life";
+import { CAUSE_DEAD, LIFE_REPLACED, embryoFree, ikeDown, ikeUp, proceed } from "../life";
 import { notifyFind, sole, soleLength } from "../negotiation";
 import {
   Suite,
@@ -334,7 +334,12 @@ export function rekeySecret(old: IkeSa, secret: usize, length: u32): void {
   const index = old.outSa;
   requestDone(old);
   old.outSa = index;
-  if (length == 0 || length > KE_VALUE_MAX || index < 0) return giveUp(old, 0);
+  if (length == 0 || length > KE_VALUE_MAX || index < 0) {
+    // The peer has moved over to where we cannot follow: nothing can be said about the CHILD_SAs any more.
+    reportAlert(old.connection, null, 0, text("the IKE_SA could not be rekeyed"));
+    ikeDown(old, CAUSE_DEAD, false);
+    return;
+  }
   const sa = ikeSaAt(<u32>index);
   ikeKeysRekeyed(sa, old, secret, length);
   old.outSa = -1;
