@@ -25,11 +25,12 @@ export interface PairOptions {
   /** Text that replaces or joins a site's defaults, per site: settings of the connection and of each child. */
   connection?: Partial<Record<SiteName, string>>;
   child?: Partial<Record<SiteName, string>>;
-  proposals?: string;
-  esp?: string;
+  /** For both sites, or each its own. */
+  proposals?: string | Record<SiteName, string>;
+  esp?: string | Record<SiteName, string>;
   secret?: Partial<Record<SiteName, string>>;
   /** Children, by the third octet of their networks. Default 1 and 2. */
-  nets?: readonly number[];
+  nets?: readonly number[] | Record<SiteName, readonly number[]>;
   chassis?: Partial<ChassisOptions>;
 }
 
@@ -50,12 +51,16 @@ const NET: Record<SiteName, number> = { moon: 1, sun: 2 };
 /** A site's configuration, as an operator would write it. */
 export function siteConfiguration(name: SiteName, options: PairOptions): string {
   const peer = name === "moon" ? "sun" : "moon";
-  const children = (options.nets ?? [1, 2]).map(
+  const own = <T extends string | readonly number[]>(value: T | Record<SiteName, T> | undefined, standard: T): T => {
+    if (value === undefined) return standard;
+    return typeof value === "object" && "moon" in value ? value[name] : (value as T);
+  };
+  const children = own<readonly number[]>(options.nets, [1, 2]).map(
     (net) => `
       net-${net} {
         local_ts = 10.${NET[name]}.${net}.0/24
         remote_ts = 10.${NET[peer]}.${net}.0/24
-        esp_proposals = ${options.esp ?? "aes256gcm16"}
+        esp_proposals = ${own(options.esp, "aes256gcm16")}
         ${options.child?.[name] ?? ""}
       }`,
   );
@@ -64,7 +69,7 @@ export function siteConfiguration(name: SiteName, options: PairOptions): string 
   ${name}-${peer} {
     local_addrs = ${ADDRESS[name]}
     remote_addrs = ${ADDRESS[peer]}
-    proposals = ${options.proposals ?? "aes256gcm16-prfsha384-x25519"}
+    proposals = ${own(options.proposals, "aes256gcm16-prfsha384-x25519")}
     ${options.connection?.[name] ?? ""}
     local {
       auth = psk
