@@ -33,7 +33,6 @@ import {
   SELECTOR_OCTETS,
 } from "../abi/message";
 import { STEP_S402, STEP_S403, STEP_S404, TRACE_MASK_ESTABLISH } from "../abi/trace";
-import { Frame } from "../bus/frame";
 import { originate } from "../bus/port";
 import { controlForget, controlKey } from "../channel/control";
 import { now } from "../rt/registers";

@@ -4,10 +4,8 @@ import { espEmitTrailer, espPadding, espTrailerOctets } from "../../../assembly/
 import { ethernetDestination, ethernetEmit, ethernetSource, ethernetType } from "../../../assembly/wire/ethernet";
 import { icmpEmitFragmentationNeeded, icmpMayAnswer } from "../../../assembly/wire/icmp";
 import {
-  IPV4_CHECKSUM,
   IPV4_HEADER,
   IPV4_TOS,
-  IPV4_TOTAL_LENGTH,
   PROTOCOL_ICMP,
   PROTOCOL_UDP,
   ipv4Check,
