@@ -35,37 +35,53 @@ const seed: usize = memory.data(SEED_MAX, 8);
 const skeyseed: usize = memory.data(64, 8);
 const stream: usize = memory.data(7 * 64, 8);
 
-/** Writes Ni | Nr of an IKE_SA's own exchange; returns the octets. */
-function nonces(sa: IkeSa, to: usize): u32 {
-  return noncesPut(sa.initiator != 0, ikeNonce(sa), ikePeerNonce(sa), sa.peerNonceLength, to);
-}
+const pair: usize = memory.data(2 * 256, 8);
 
-function noncesPut(oursFirst: bool, ours: usize, theirs: usize, theirsLength: u32, to: usize): u32 {
-  memory.copy(oursFirst ? to : to + theirsLength, ours, NONCE_OCTETS);
-  memory.copy(oursFirst ? to + NONCE_OCTETS : to, theirs, theirsLength);
+/** Puts Ni | Nr into `pair`; returns the octets. */
+function nonces(oursFirst: bool, ours: usize, theirs: usize, theirsLength: u32): u32 {
+  memory.copy(oursFirst ? pair : pair + theirsLength, ours, NONCE_OCTETS);
+  memory.copy(oursFirst ? pair + NONCE_OCTETS : pair, theirs, theirsLength);
   return NONCE_OCTETS + theirsLength;
 }
 
 /** Keys of a first IKE_SA from the shared secret. */
 export function ikeKeys(sa: IkeSa, secret: usize, secretLength: u32): void {
-  const length = nonces(sa, seed);
-  prf(ikeSuite(sa).prf, seed, length, secret, secretLength, skeyseed);
-  spread(sa, prfOctets(ikeSuite(sa).prf));
+  const length = nonces(sa.initiator != 0, ikeNonce(sa), ikePeerNonce(sa), sa.peerNonceLength);
+  ikeKeysOf(sa, pair, length, secret, secretLength);
 }
 
-/** Keys of an IKE_SA that replaces `old`. The caller has checked secretLength <= KE_VALUE_MAX. */
+/** The same from Ni | Nr at `n`, at most 512 octets. The caller has checked secretLength <= KE_VALUE_MAX. */
+export function ikeKeysOf(sa: IkeSa, n: usize, nLength: u32, secret: usize, secretLength: u32): void {
+  prf(ikeSuite(sa).prf, n, nLength, secret, secretLength, skeyseed);
+  spread(sa, n, nLength, prfOctets(ikeSuite(sa).prf));
+}
+
+/** Keys of an IKE_SA that replaces `old`. */
 export function ikeKeysRekeyed(sa: IkeSa, old: IkeSa, secret: usize, secretLength: u32): void {
-  memory.copy(seed, secret, secretLength);
-  const length = secretLength + nonces(sa, seed + secretLength);
-  const id = ikeSuite(old).prf;
-  prf(id, ikeKey(old, KEY_D), prfOctets(id), seed, length, skeyseed);
-  spread(sa, prfOctets(id));
+  const length = nonces(sa.initiator != 0, ikeNonce(sa), ikePeerNonce(sa), sa.peerNonceLength);
+  ikeKeysRekeyedOf(sa, old, pair, length, secret, secretLength);
 }
 
-function spread(sa: IkeSa, skeyseedLength: u32): void {
+/** The same from Ni | Nr at `n`. */
+export function ikeKeysRekeyedOf(
+  sa: IkeSa,
+  old: IkeSa,
+  n: usize,
+  nLength: u32,
+  secret: usize,
+  secretLength: u32,
+): void {
+  memory.copy(seed, secret, secretLength);
+  memory.copy(seed + secretLength, n, nLength);
+  const id = ikeSuite(old).prf;
+  prf(id, ikeKey(old, KEY_D), prfOctets(id), seed, secretLength + nLength, skeyseed);
+  spread(sa, n, nLength, prfOctets(id));
+}
+
+function spread(sa: IkeSa, n: usize, length: u32, skeyseedLength: u32): void {
   const suite = ikeSuite(sa);
   const row = changetype<Transform>(transformFind(suite.encryption, suite.keyBits, suite.integrity));
-  const length = nonces(sa, seed);
+  memory.copy(seed, n, length);
   store<u64>(seed + length, sa.spiI);
   store<u64>(seed + length, sa.spiR, 8);
   const d = prfOctets(suite.prf);
@@ -92,16 +108,20 @@ function take(sa: IkeSa, key: u32, at: usize, length: u32): usize {
 
 /** Keys of a CHILD_SA; `secret` only with a key exchange of its own. The first one of an IKE_SA uses the IKE_SA's nonces. */
 export function childKeys(child: ChildSa, sa: IkeSa, secret: usize, secretLength: u32): void {
+  const length = nonces(child.initiator != 0, childNonce(child), childPeerNonce(child), child.peerNonceLength);
+  childKeysOf(child, sa, pair, length, secret, secretLength);
+}
+
+/** The same from Ni | Nr at `n`. */
+export function childKeysOf(child: ChildSa, sa: IkeSa, n: usize, nLength: u32, secret: usize, secretLength: u32): void {
   const suite = childSuite(child);
   const row = changetype<Transform>(transformFind(suite.encryption, suite.keyBits, suite.integrity));
   const one = row.keyOctets + row.saltOctets + row.integrityKeyOctets;
   const ours = child.initiator != 0;
   memory.copy(seed, secret, secretLength);
-  const length =
-    secretLength +
-    noncesPut(ours, childNonce(child), childPeerNonce(child), child.peerNonceLength, seed + secretLength);
+  memory.copy(seed + secretLength, n, nLength);
   const id = ikeSuite(sa).prf;
-  prfPlus(id, ikeKey(sa, KEY_D), prfOctets(id), seed, length, stream, 2 * one);
+  prfPlus(id, ikeKey(sa, KEY_D), prfOctets(id), seed, secretLength + nLength, stream, 2 * one);
   memory.copy(childKeymat(child, ours), stream, one);
   memory.copy(childKeymat(child, !ours), stream + one, one);
   zeroize(seed, SEED_MAX);
