@@ -12,8 +12,7 @@
  * A section named twice is one; a setting said twice counts as said last. Every name and value knows its file and line.
  * Refuses to guess: what does not parse is an error with its place, and parsing goes on behind it.
  */
-import { readFileSync, statSync } from "node:fs";
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, join } from "node:path";
 
 export interface Place {
@@ -99,24 +98,36 @@ function include(path: string, into: Section, errors: ConfigurationError[], dept
   new Parser(text, path, errors, depth).section(into, true);
 }
 
-/** Files that match a pattern with * and ? in its last component, sorted; a name without wildcards as it stands. */
-function expand(pattern: string): string[] {
-  const name = basename(pattern);
-  if (!/[*?]/.test(name)) return [pattern];
-  const expression = new RegExp(
-    `^${name
-      .replace(/[.+^${}()|[\]\\]/g, "\\$&")
-      .replace(/\*/g, ".*")
-      .replace(/\?/g, ".")}$`,
+/** A component of a path with the shell's wildcards *, ? and [...] as an expression. */
+function wildcard(component: string): RegExp {
+  const source = component.replace(
+    /\[!([^\]]+)\]|\[([^\]]+)\]|[.+^${}()|[\]\\*?]/g,
+    (token, not?: string, of?: string) => {
+      if (token === "*") return "[^/]*";
+      if (token === "?") return "[^/]";
+      const set = (not ?? of)?.replace(/[\\\]^]/g, "\\$&");
+      return set === undefined ? `\\${token}` : `[${not === undefined ? "" : "^"}${set}]`;
+    },
   );
-  try {
-    return readdirSync(dirname(pattern))
-      .filter((entry) => expression.test(entry) && !entry.startsWith("."))
-      .sort()
-      .map((entry) => join(dirname(pattern), entry));
-  } catch {
-    return []; // a directory that is not there holds no file that matches
-  }
+  return new RegExp(`^${source}$`);
+}
+
+/** Files that match a pattern, sorted; a name without wildcards as it stands, whether it is there or not. */
+function expand(pattern: string): string[] {
+  if (!/[*?[]/.test(pattern)) return [pattern];
+  const name = basename(pattern);
+  return expand(dirname(pattern)).flatMap((directory) => {
+    if (!/[*?[]/.test(name)) return existsSync(join(directory, name)) ? [join(directory, name)] : [];
+    try {
+      const expression = wildcard(name);
+      return readdirSync(directory)
+        .filter((entry) => expression.test(entry) && (!entry.startsWith(".") || name.startsWith(".")))
+        .sort()
+        .map((entry) => join(directory, entry));
+    } catch {
+      return []; // a directory that is not there, or a set such as [z-a], matches nothing
+    }
+  });
 }
 
 class Parser {
@@ -188,6 +199,7 @@ class Parser {
       this.#include(into, place);
       return;
     }
+    const [at, line] = [this.#at, this.#line];
     this.#skip(true);
     const c = this.text[this.#at];
     if (c === "=") {
@@ -203,6 +215,7 @@ class Parser {
       } else this.#error(name, `section '${name}' wants '{' here`);
     } else {
       this.errors.push({ ...place, word: name, message: `'${name}' is neither a setting ('=') nor a section ('{')` });
+      [this.#at, this.#line] = [at, line];
       this.#word(/\n/);
     }
   }
@@ -260,9 +273,13 @@ class Parser {
   }
 }
 
+/** Sections that references may make; a dozen lines can ask for billions. */
+const TAKEN_OVER_MAX = 65536;
+
 /** Takes over what references name: a section's own settings win, then the first reference that has one. */
 function resolve(root: Section, errors: ConfigurationError[]): void {
   const done = new Set<Section>();
+  const budget = { sections: TAKEN_OVER_MAX };
   const visit = (section: Section, trail: readonly Section[]): void => {
     if (done.has(section)) return;
     for (const reference of section.references) {
@@ -276,14 +293,20 @@ function resolve(root: Section, errors: ConfigurationError[]): void {
       } else if (other === section || trail.includes(other)) {
         errors.push({ ...reference, word: reference.path, message: `section '${reference.path}' refers to itself` });
       } else {
+        // All of it is resolved behind this: its own references, and those of its sections.
         visit(other, [...trail, section]);
-        takeOver(section, other);
+        takeOver(section, other, budget);
+        if (budget.sections < 0) return;
       }
     }
     done.add(section);
     for (const child of [...section.sections.values()]) visit(child, [...trail, section]);
   };
   visit(root, []);
+  if (budget.sections < 0) {
+    const { file, line } = root;
+    errors.push({ file, line, word: "", message: `references ask for more than ${TAKEN_OVER_MAX} sections` });
+  }
 }
 
 function find(root: Section, path: string): Section | undefined {
@@ -292,12 +315,13 @@ function find(root: Section, path: string): Section | undefined {
   return section;
 }
 
-function takeOver(section: Section, other: Section): void {
+function takeOver(section: Section, other: Section, budget: { sections: number }): void {
   for (const [name, setting] of other.settings) if (!section.settings.has(name)) section.settings.set(name, setting);
-  for (const [name, child] of other.sections) {
+  for (const [name, child] of [...other.sections]) {
+    budget.sections -= 1;
+    if (budget.sections < 0) return;
     let own = section.sections.get(name);
     if (!own) section.sections.set(name, (own = newSection(name, child)));
-    takeOver(own, child);
-    own.references.push(...child.references.filter((r) => !own.references.includes(r)));
+    takeOver(own, child, budget);
   }
 }

@@ -1,0 +1,432 @@
+/** What a configuration may say: names and words, their nearest, what swanctl knows and this gateway does not. */
+import { readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import * as abi from "../../assembly/abi/management.ts";
+import { decodeItems } from "../../host/chassis/config.ts";
+import type { Configuration } from "../../host/operator/configuration/compile.ts";
+import {
+  loadConfiguration,
+  loadConfigurationText,
+  renderError,
+} from "../../host/operator/configuration/configuration.ts";
+import { parseIdentity } from "../../host/operator/configuration/identity.ts";
+import { identityText, selectorText } from "../../host/operator/identity.ts";
+import { decodeTransforms, suiteKeys, suiteText } from "../../host/operator/transform_name.ts";
+
+interface Parts {
+  connection?: string;
+  local?: string;
+  remote?: string;
+  child?: string;
+  more?: string;
+  secret?: string;
+  rest?: string;
+}
+
+/** A configuration that is right but for what `parts` say. Line 1 is `connection`, 2 `local`, 3 `remote`, 4 `child`. */
+const text = (parts: Parts): string =>
+  `connections { gw { local_addrs = 192.0.2.1 ${"\n"} ${parts.connection ?? "version = 2"}
+local { auth = psk ${"\n"} ${parts.local ?? "id = a.example"}
+}
+remote { auth = psk ${"\n"} ${parts.remote ?? "id = b.example"}
+}
+children { net { local_ts = 10.1.0.0/16 ${"\n"} remote_ts = 10.2.0.0/16 ${"\n"} ${parts.child ?? "mode = tunnel"}
+} ${parts.more ?? ""} }
+} }
+secrets { ike-x { ${parts.secret ?? "secret = s3cret"}
+} }
+${parts.rest ?? ""}
+`;
+
+function loaded(parts: Parts): Configuration {
+  const result = loadConfigurationText(text(parts), "t.conf");
+  if ("errors" in result) throw new Error(result.errors.map(renderError).join("\n"));
+  assert.equal(result.warnings, []);
+  return result.configuration;
+}
+
+/** Messages without their place. */
+function messages(parts: Parts): string[] {
+  const result = loadConfigurationText(text(parts), "t.conf");
+  const list = "errors" in result ? result.errors : result.warnings.map((w) => ({ ...w, message: `ok: ${w.message}` }));
+  return list.map((error) => renderError(error).replace(/^t\.conf:\d+: /, ""));
+}
+
+const items = (configuration: Configuration): { type: number; value: Uint8Array }[] =>
+  decodeItems(configuration.connections[0]!.load.subarray(abi.MANAGEMENT_HEADER));
+const valuesOf = (configuration: Configuration, type: number): Uint8Array[] =>
+  items(configuration)
+    .filter((item) => item.type === type)
+    .map(({ value }) => value);
+const number = (configuration: Configuration, type: number): number => {
+  const value = valuesOf(configuration, type)[0]!;
+  return new DataView(value.buffer, value.byteOffset).getUint32(0, true);
+};
+
+test("errors name file, line, word and the nearest valid word", () => {
+  const at = (parts: Parts): string => {
+    const result = loadConfigurationText(text(parts), "net.conf");
+    return "errors" in result ? result.errors.map(renderError).join("\n") : "ok";
+  };
+  assert.is(
+    at({ connection: "remote_adrs = 192.0.2.2" }),
+    "net.conf:2: unknown setting 'remote_adrs' in section 'connections.gw' (did you mean 'remote_addrs'?)",
+  );
+  assert.is(
+    at({ child: "dpd_action = start" }),
+    "net.conf:11: dpd_action: 'start' is none of clear, none, trap, restart (did you mean 'restart'?)",
+  );
+  assert.is(at({ rest: "chasis { }" }), "net.conf:16: unknown section 'chasis' (did you mean 'chassis'?)");
+  assert.is(
+    at({ connection: "frobnicate = 1" }),
+    "net.conf:2: unknown setting 'frobnicate' in section 'connections.gw'",
+  );
+});
+
+test("what swanctl knows and this gateway does not is told as such", () => {
+  const cases: [Parts, string][] = [
+    [
+      { connection: "version = 1" },
+      "version: '1' is known to swanctl, but not supported by this gateway: IKEv1 is deprecated (RFC 9395)",
+    ],
+    [
+      { connection: "mobike = yes" },
+      "mobike: 'yes' is known to swanctl, but not supported by this gateway: set mobike = no: RFC 4555 is not done",
+    ],
+    [
+      { connection: "vips = 0.0.0.0" },
+      "setting 'vips' in section 'connections.gw' is known to swanctl, but not supported by this gateway",
+    ],
+    [
+      { local: "auth = pubkey" },
+      "auth: 'pubkey' is known to swanctl, but not supported by this gateway: only pre-shared keys are done",
+    ],
+    [
+      { remote: "cacerts = ca.pem" },
+      "setting 'cacerts' in section 'connections.gw.remote' is known to swanctl, but not supported by this gateway",
+    ],
+    [
+      { child: "mode = transport" },
+      "mode: 'transport' is known to swanctl, but not supported by this gateway: only tunnel mode is done",
+    ],
+    [
+      { child: "ah_proposals = sha256" },
+      "setting 'ah_proposals' in section 'connections.gw.children.net' is known to swanctl, but not supported by this gateway",
+    ],
+    [{ rest: "pools { }" }, "section 'pools' is known to swanctl, but not supported by this gateway"],
+  ];
+  for (const [parts, message] of cases) assert.equal(messages(parts), [message]);
+});
+
+test("values of the wrong kind", () => {
+  const cases: [Parts, string][] = [
+    [{ connection: "dpd_delay = 5x" }, "dpd_delay: '5x' is no time: a number with s, m, h or d behind it"],
+    [{ child: "rekey_bytes = lots" }, "rekey_bytes: 'lots' is no amount: a number with k, m, g or t behind it"],
+    [{ child: "replay_window = 5000" }, "replay_window: '5000' is no number from 0 to 4096"],
+    [{ connection: "remote_port = 0" }, "remote_port: '0' is no number from 1 to 65535"],
+    [
+      { connection: "remote_addrs = vpn.example" },
+      "remote_addrs: 'vpn.example' is no IPv4 address; names are not looked up by this gateway",
+    ],
+    [
+      { connection: "remote_addrs = 2001:db8::1" },
+      "remote_addrs: '2001:db8::1': IPv6 outside the tunnel is not supported by this gateway",
+    ],
+    [
+      { connection: "remote_addrs = 192.0.2.0/24" },
+      "remote_addrs: '192.0.2.0/24': only single addresses and %any are supported here",
+    ],
+    [
+      { child: "start_action = restart" },
+      "start_action: 'restart' is none of none, trap, start, trap|start (did you mean 'start'?)",
+    ],
+    [{ child: "rekey_time = 10m\nlife_time = 9m" }, "life_time must be longer than rekey_time"],
+    [
+      { rest: "chassis { links = etherent\n}" },
+      "links: 'etherent' is none of ethernet, atm (did you mean 'ethernet'?)",
+    ],
+    [
+      { rest: "chassis { slots { 0 = ike\n 1 = ipsek\n} }" },
+      "1: 'ipsek' is none of ike, ipsec (did you mean 'ipsec'?)",
+    ],
+    [{ rest: "chassis { slots { 1 = ipsec\n} }" }, "a chassis has one IKE board; here are 0"],
+    [{ rest: "chassis { slots { 0 = ike\n} }" }, "a chassis wants at least one IPsec board"],
+    [
+      { rest: "chassis { slots { 0 = ike\n64 = ipsec\n} }" },
+      "unknown setting '64' in section 'chassis.slots' (did you mean '1'?)",
+    ],
+    [{ rest: 'chassis { protected { tun = "a b"\n} }' }, "'a b' is no name of a network device"],
+    [{ secret: "id = a.example" }, "secret 'ike-x' has no value"],
+    [{ secret: "secret = 0x123" }, "the secret is neither text, hexadecimal (0x) nor base64 (0s)"],
+  ];
+  for (const [parts, message] of cases) assert.ok(messages(parts).includes(message), messages(parts).join("\n"));
+});
+
+test("an identity, a side, a child must be there", () => {
+  const whole = text({});
+  const without = (what: RegExp, by = ""): string[] => {
+    const result = loadConfigurationText(whole.replace(what, by), "t.conf");
+    return "errors" in result ? result.errors.map(({ message }) => message) : [];
+  };
+  assert.equal(without(/local \{[^}]*\}/), ["connection 'gw' has no 'local' section"]);
+  assert.equal(without(/children[^]*?\} {2}\}/), ["connection 'gw' has no children"]);
+  assert.equal(without(/connections[^]*?\} \}\n(?=secrets)/), ["no connections are configured"]);
+  assert.equal(without(/local \{ auth = psk/, "local {"), [
+    "swanctl's default is auth = pubkey, which this gateway does not do: say auth = psk",
+  ]);
+  assert.equal(messages({ remote: "id = *.example" }), [
+    "'*.example': wildcards in identities are not supported by this gateway",
+  ]);
+  assert.equal(messages({ remote: 'id = "C=CH, O=x"' }), [
+    "'C=CH, O=x': distinguished names are not supported by this gateway",
+  ]);
+  assert.equal(messages({ connection: "local2 { auth = psk\n}" }), [
+    "multiple authentication is not supported by this gateway",
+  ]);
+});
+
+test("defaults are swanctl's; an empty assignment brings them back", () => {
+  const plain = loaded({});
+  assert.is(number(plain, abi.CONNECTION_REKEY_TIME), 4 * 3600);
+  assert.is(number(plain, abi.CONNECTION_OVER_TIME), 1440);
+  assert.is(number(plain, abi.CONNECTION_RAND_TIME), 1440);
+  assert.is(number(plain, abi.CHILD_REKEY_TIME), 3600);
+  assert.is(number(plain, abi.CHILD_LIFE_TIME), 3960);
+  assert.is(number(plain, abi.CHILD_RAND_TIME), 360);
+  assert.is(number(plain, abi.CHILD_REPLAY_WINDOW), 32);
+  const emptied = loaded({ child: "rekey_time = 10m\nrekey_time =" });
+  assert.is(number(emptied, abi.CHILD_REKEY_TIME), 3600);
+});
+
+test("times, amounts, actions, identities arrive at the board as they were said", () => {
+  const configuration = loaded({
+    connection:
+      "rekey_time = 90m\nover_time = 1d\nrand_time = 5\ndpd_delay = 30s\nencap = yes\nremote_addrs = 192.0.2.2",
+    child:
+      "rekey_time = 2h\nlife_time = 3h\nrand_time = 0\nrekey_bytes = 2g\nrekey_packets = 1000k\nreplay_window = 0\n" +
+      "start_action = trap\ndpd_action = restart\nclose_action = start",
+    local: "id = 192.0.2.7",
+  });
+  const numbers: [number, number][] = [
+    [abi.CONNECTION_REKEY_TIME, 5400],
+    [abi.CONNECTION_OVER_TIME, 86400],
+    [abi.CONNECTION_RAND_TIME, 5],
+    [abi.CONNECTION_DPD_DELAY, 30],
+    [abi.CONNECTION_ENCAP, 1],
+    [abi.CHILD_REKEY_TIME, 7200],
+    [abi.CHILD_LIFE_TIME, 10800],
+    [abi.CHILD_RAND_TIME, 0],
+    [abi.CHILD_REPLAY_WINDOW, 0],
+    [abi.CHILD_START_ACTION, abi.START_TRAP],
+    [abi.CHILD_DPD_ACTION, abi.START_START],
+    [abi.CHILD_CLOSE_ACTION, abi.START_START],
+  ];
+  for (const [type, value] of numbers) assert.is(number(configuration, type), value, `item ${type}`);
+  const u64 = (type: number): bigint => {
+    const value = valuesOf(configuration, type)[0]!;
+    return new DataView(value.buffer, value.byteOffset).getBigUint64(0, true);
+  };
+  assert.is(u64(abi.CHILD_REKEY_BYTES), 2n << 30n);
+  assert.is(u64(abi.CHILD_REKEY_PACKETS), 1024000n);
+  assert.equal(valuesOf(configuration, abi.CONNECTION_LOCAL_ID).map(identityText), ["192.0.2.7"]);
+  assert.equal(valuesOf(configuration, abi.CONNECTION_REMOTE_ID).map(identityText), ["b.example"]);
+  assert.equal(valuesOf(configuration, abi.CONNECTION_LOCAL_ADDRESS), [Uint8Array.of(192, 0, 2, 1)]);
+  assert.equal(configuration.localAddresses, ["192.0.2.1"]);
+  assert.equal(configuration.remoteAddresses, ["192.0.2.2"]);
+  assert.equal(configuration.routes, ["10.2.0.0/16"]);
+  assert.equal(valuesOf(loaded({ remote: "id = %any" }), abi.CONNECTION_REMOTE_ID), []);
+});
+
+test("identities by their look and by their prefix", () => {
+  const cases: [string, string | undefined][] = [
+    ["moon.example", "02" + Buffer.from("moon.example").toString("hex")],
+    ["carol@example.org", "03" + Buffer.from("carol@example.org").toString("hex")],
+    ["192.0.2.1", "01c0000201"],
+    ["2001:db8::1", "0520010db8000000000000000000000001"],
+    ["@moon", "02" + Buffer.from("moon").toString("hex")],
+    ["@@moon", "03" + Buffer.from("moon").toString("hex")],
+    ["@#00ff", "0b00ff"],
+    ["keyid:abc", "0b616263"],
+    ["fqdn:192.0.2.1", "02" + Buffer.from("192.0.2.1").toString("hex")],
+    ["%any", undefined],
+  ];
+  for (const [word, octets] of cases) {
+    const identity = parseIdentity(word);
+    assert.is(identity && Buffer.from(identity).toString("hex"), octets, word);
+  }
+  assert.throws(() => parseIdentity("C=CH, CN=x"), "distinguished names are not supported");
+});
+
+const suites = (configuration: Configuration, type: number): string[] =>
+  valuesOf(configuration, type).map((value) =>
+    decodeTransforms(value)
+      .map((transform) => suiteText(suiteKeys([transform])))
+      .filter((name) => name !== "")
+      .join(" "),
+  );
+
+test("proposals: strongSwan's keywords and its rules for ciphers that authenticate", () => {
+  const ike = (proposals: string): string[] =>
+    suites(loaded({ connection: `proposals = ${proposals}` }), abi.CONNECTION_PROPOSAL);
+  assert.equal(ike("aes128gcm16-prfsha256-x25519"), ["AES_GCM_16-128 PRF_HMAC_SHA2_256 CURVE_25519"]);
+  assert.equal(ike("aes256gcm128-PRFSHA384-ecp256, aes128gcm-prfsha512-curve25519"), [
+    "AES_GCM_16-256 PRF_HMAC_SHA2_384 ECP_256",
+    "AES_GCM_16-128 PRF_HMAC_SHA2_512 CURVE_25519",
+  ]);
+  assert.equal(ike("aes256gcm16-sha384-ecp256"), ["AES_GCM_16-256 ECP_256 PRF_HMAC_SHA2_384"]);
+  assert.equal(ike("aes256gcm16-sha384-prfsha256-ecp256"), ["AES_GCM_16-256 PRF_HMAC_SHA2_256 ECP_256"]);
+  assert.equal(ike("default"), [
+    "AES_GCM_16-256 AES_GCM_16-128 PRF_HMAC_SHA2_384 PRF_HMAC_SHA2_256 CURVE_25519 ECP_256",
+  ]);
+  const esp = (proposals: string): string[] =>
+    suites(loaded({ child: `esp_proposals = ${proposals}` }), abi.CHILD_PROPOSAL);
+  assert.equal(esp("aes128gcm16"), ["AES_GCM_16-128"]);
+  assert.equal(esp("aes128gcm16-x25519-noesn,aes256gcm16-sha256"), ["AES_GCM_16-128 CURVE_25519", "AES_GCM_16-256"]);
+  // ESN is mandatory in a proposal for ESP (RFC 7296 section 3.3.3): "none" is there even when not said.
+  const transforms = decodeTransforms(
+    valuesOf(loaded({ child: "esp_proposals = aes128gcm16" }), abi.CHILD_PROPOSAL)[0]!,
+  );
+  assert.equal(transforms.at(-1), { type: 5, id: 0, keyBits: 0 });
+});
+
+test("proposals that are wrong, and those that are only not done here", () => {
+  const ike = (proposals: string): string[] => messages({ connection: `proposals = ${proposals}` });
+  const esp = (proposals: string): string[] => messages({ child: `esp_proposals = ${proposals}` });
+  const known = (word: string): string =>
+    `algorithm '${word}' is known to strongSwan, but not supported by this gateway`;
+  assert.equal(ike("aes128gcm16-prfsha265-x25519"), ["'prfsha265' is no algorithm (did you mean 'prfsha256'?)"]);
+  assert.equal(ike("aes128gcm16-x25519"), [
+    "proposal 'aes128gcm16-x25519' wants a PRF, such as prfsha256 (an AEAD brings none)",
+  ]);
+  assert.equal(ike("aes128gcm16-prfsha256"), [
+    "proposal 'aes128gcm16-prfsha256' wants a key exchange method, such as x25519",
+  ]);
+  assert.equal(ike("prfsha256-x25519"), [
+    "proposal 'prfsha256-x25519' wants an encryption algorithm, such as aes256gcm16",
+  ]);
+  assert.equal(ike("aes128gcm16-prfsha256-x25519-noesn"), [
+    "proposal 'aes128gcm16-prfsha256-x25519-noesn' names ESN, which has no place in IKE",
+  ]);
+  assert.equal(esp("aes128gcm16-prfsha256"), [
+    "proposal 'aes128gcm16-prfsha256' names a PRF, which has no place in ESP",
+  ]);
+  // Alternatives that are not done are left out, said aloud; a kind that was asked for is never lost.
+  assert.equal(ike("aes128gcm16-prfsha256-x25519-modp2048"), [`ok: ${known("modp2048")}: it is left out`]);
+  assert.equal(ike("aes128gcm16-prfsha256-modp2048"), [known("modp2048")]);
+  assert.equal(ike("aes128-sha256-modp2048,aes128gcm16-prfsha256-x25519"), [
+    `ok: ${known("aes128")}: it is left out`,
+    `ok: ${known("modp2048")}: it is left out`,
+  ]);
+  assert.equal(esp("aes128gcm16-esn-noesn"), [`ok: ${known("esn")}: it is left out`]);
+  assert.equal(esp("aes128gcm16-esn"), [known("esn")]);
+  assert.equal(esp("aes128gcm16-ecp384"), [known("ecp384")]);
+  assert.equal(esp("aes128gcm16-x25519-ke1_mlkem768"), [known("ke1_mlkem768")]);
+});
+
+test("traffic selectors", () => {
+  const selectors = (words: string): string[] =>
+    valuesOf(loaded({ child: `remote_ts = ${words}` }), abi.CHILD_REMOTE_TS).map(selectorText);
+  assert.equal(selectors("10.1.2.3/16, 10.3.0.5, 0.0.0.0/0"), ["10.1.0.0/16", "10.3.0.5/32", "0.0.0.0/0"]);
+  assert.equal(selectors("10.1.0.5-10.1.0.9"), ["10.1.0.5..10.1.0.9"]);
+  assert.equal(selectors("10.1.0.0/24[tcp/80], 10.1.0.0/24[udp/16384-32767], 10.1.0.0/24[icmp], 10.1.0.0/24[47]"), [
+    "10.1.0.0/24[tcp/80]",
+    "10.1.0.0/24[udp/16384-32767]",
+    "10.1.0.0/24[icmp]",
+    "10.1.0.0/24[47]",
+  ]);
+  assert.equal(
+    valuesOf(loaded({ connection: "remote_addrs = 192.0.2.2", child: "remote_ts = dynamic" }), abi.CHILD_REMOTE_TS).map(
+      selectorText,
+    ),
+    ["192.0.2.2/32"],
+  );
+  const wrong: [string, string][] = [
+    ["10.1.0.0/33", "remote_ts: '10.1.0.0/33' is no network"],
+    ["10.1.0/24", "remote_ts: '10.1.0/24' is no IPv4 address or network"],
+    ["10.2.0.9-10.2.0.1", "remote_ts: '10.2.0.9-10.2.0.1': the range ends before it starts"],
+    ["10.1.0.0/24[tcp/99999]", "remote_ts: '99999' is no port or range of ports"],
+    ["10.1.0.0/24[foo]", "remote_ts: 'foo' is no protocol"],
+    ["10.1.0.0/24[icmp/8]", "remote_ts: 'icmp/8': ports want tcp, udp or sctp in front"],
+    ["dynamic", "remote_ts: 'dynamic' wants a single, known address at this end"],
+    ["fd00::/64", "remote_ts: 'fd00::/64': IPv6 inside the tunnel is not supported by this gateway"],
+  ];
+  for (const [word, message] of wrong) assert.equal(messages({ child: `remote_ts = ${word}` }), [message]);
+  assert.equal(messages({ child: "remote_ts = 10.2.0.0/16, fd00::/64" }), [
+    "ok: remote_ts: 'fd00::/64': IPv6 inside the tunnel is not supported by this gateway: it is left out, " +
+      "its packets are not protected",
+  ]);
+});
+
+test("a child that asks for what is not done is left out where another remains", () => {
+  const more = "other { local_ts = 10.3.0.0/16\n remote_ts = 10.4.0.0/16\n esp_proposals = aes256ctr\n}";
+  const result = loadConfigurationText(text({ more }), "t.conf");
+  if ("errors" in result) throw new Error(result.errors.map(renderError).join("\n"));
+  assert.equal(
+    result.warnings.map(({ message }) => message),
+    [
+      "algorithm 'aes256ctr' is known to strongSwan, but not supported by this gateway: " +
+        "a child of connection 'gw' is left out",
+    ],
+  );
+  assert.equal(
+    valuesOf(result.configuration, abi.CHILD_NAME).map((name) => Buffer.from(name).toString()),
+    ["net"],
+  );
+  assert.equal(result.configuration.routes, ["10.2.0.0/16"], "no route to what nobody protects");
+});
+
+test("secrets: text, hexadecimal, base64; their identities", () => {
+  const secret = (words: string): [string, string[]] => {
+    const [first] = loaded({ secret: words }).secrets;
+    return [Buffer.from(first!.secret).toString("latin1"), first!.identities.map(identityText)];
+  };
+  assert.equal(secret('secret = "two words # not a comment"'), ["two words # not a comment", []]);
+  assert.equal(secret("secret = 0x4142ff"), ["AB\xff", []]);
+  assert.equal(secret("secret = 0sQUJD\nid-1 = a.example\nid-b = 192.0.2.1"), ["ABC", ["a.example", "192.0.2.1"]]);
+  const { secrets } = loaded({ secret: "secret = x\nid = %any" });
+  assert.equal(secrets[0]!.identities, [Uint8Array.of(0)], "%any is an identity that everybody matches");
+});
+
+test("the chassis section, and what it stands for when it is not there", () => {
+  const { chassis } = loaded({});
+  assert.equal(chassis.slots, [
+    { slot: 0, board: "ike" },
+    { slot: 1, board: "ipsec" },
+    { slot: 2, board: "ipsec" },
+  ]);
+  assert.equal([chassis.link, chassis.drive, chassis.tun], ["ethernet", "threaded", { name: "cardcage0", mtu: 1400 }]);
+  const said = loaded({
+    rest:
+      "chassis { name = moon\nlinks = atm\nplacement = round-robin\ndrive = lockstep\nbuild = base\nsa_capacity = 64\n" +
+      "slots { 3 = ike\n7 = ipsec\n}\nprotected { tun = ipsec0\nmtu = 1380\n}\nunprotected { port_ike = 1500\n} }",
+  }).chassis;
+  assert.equal(said, {
+    name: "moon",
+    slots: [
+      { slot: 3, board: "ike" },
+      { slot: 7, board: "ipsec" },
+    ],
+    ikeSlot: 3,
+    link: "atm",
+    drive: "lockstep",
+    build: "base",
+    saCapacity: 64,
+    tun: { name: "ipsec0", mtu: 1380 },
+    portIke: 1500,
+    portNatt: 4500,
+  });
+});
+
+test("every example is right, without a warning", () => {
+  const directory = fileURLToPath(new URL("../../examples/", import.meta.url));
+  const files = readdirSync(directory).filter((name) => name.endsWith(".conf"));
+  assert.ok(files.length >= 2, "examples are there");
+  for (const file of files) {
+    const result = loadConfiguration(directory + file);
+    assert.equal("errors" in result ? result.errors.map(renderError) : result.warnings.map(renderError), []);
+  }
+});
+
+test.run();
