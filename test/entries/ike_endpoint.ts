@@ -27,6 +27,8 @@ import {
   EVENT_RECORD,
   EVENT_SPI,
 } from "../../assembly/ike/event";
+import { childByLink } from "../../assembly/ike/child_sa";
+import { CAUSE_LOCAL, childDown } from "../../assembly/ike/life";
 import { arenaReset } from "../../assembly/rt/arena";
 import { REFUSED_NO_BOARD, SA_KEYMAT, SA_REMOTE_PORT } from "../../assembly/abi/message";
 import { countPoll, entropy, mapReset, refuse, setDeadline, setState } from "../../assembly/rt/registers";
@@ -45,6 +47,12 @@ let boards: u32 = 0;
 /** What becomes of installs: 0 confirmed, 1 refused, 2 never answered. */
 export function setBoards(mode: u32): void {
   boards = mode;
+}
+
+/** The CHILD_SA `link` is gone here, and the peer is not told. */
+export function forgetChild(link: u32): void {
+  const child = childByLink(link);
+  if (child) childDown(child, CAUSE_LOCAL);
 }
 
 /** Traffic for the configured child `index` that has no SA. */

@@ -219,24 +219,38 @@ test("INITIAL_CONTACT: a peer that starts afresh replaces what it had", () => {
   assert.is(count(p.b, p, M.MANAGEMENT_IKE_SA), 1);
 });
 
-test("CHILD_SA_NOT_FOUND or TEMPORARY_FAILURE: what the peer does not have is not rekeyed but forgotten", () => {
+test("CHILD_SA_NOT_FOUND: what the peer has lost is not rekeyed but forgotten, and asked for anew if configured", () => {
+  for (const start of [M.START_NONE, M.START_START]) {
+    const p = up(pair({ start }));
+    mirrored(p);
+    const old = p.a.installed();
+    p.b.wasm.forgetChild(p.b.events()[0].link);
+    p.a.command(M.MANAGEMENT_REKEY, [CHILD]);
+    p.drive(20);
+    assert.ok(notifies(p.a).includes(CHILD_SA_NOT_FOUND));
+    assert.not.equal(p.a.installed(), old);
+    mirrored(p, start === M.START_START ? 1 : 0);
+    assert.is(count(p.b, p, M.MANAGEMENT_IKE_SA), 1);
+  }
+});
+
+test("a rekey that crosses the peer's Delete of the same CHILD_SA finds nothing, and nothing stays", () => {
   const p = up(pair());
-  // B is deleting the CHILD_SA that A wants rekeyed; the first answer to A is lost.
-  p.b.command(M.MANAGEMENT_TERMINATE, [CHILD]);
-  let answered = false;
+  const late: Buffer[] = [];
   p.wire = (packet, fromA) => {
-    if (!fromA && packet[46] === 37 && !answered) {
-      answered = true;
-      return null;
-    }
-    return packet;
+    if (!fromA || packet[46] !== 36) return packet;
+    late.push(packet);
+    return null;
   };
   p.a.command(M.MANAGEMENT_REKEY, [CHILD]);
-  p.drive(1);
-  assert.ok(notifies(p.a).includes(CHILD_SA_NOT_FOUND) || notifies(p.a).includes(TEMPORARY_FAILURE));
-  p.drive(30);
-  assert.equal(p.a.installed(), []);
-  assert.equal(p.b.installed(), []);
+  p.b.command(M.MANAGEMENT_TERMINATE, [CHILD]);
+  p.drive();
+  p.wire = (packet) => packet;
+  p.b.push(0, late[0]);
+  p.drive(5);
+  assert.ok(notifies(p.a).includes(CHILD_SA_NOT_FOUND));
+  mirrored(p, 0);
+  assert.is(count(p.a, p, M.MANAGEMENT_CHILD_SA), 0);
 });
 
 test("a flood of first messages takes a quarter of the table and leaves room again", () => {
