@@ -227,7 +227,8 @@ export class Endpoint {
   list(time: bigint): { type: number; items: Map<number, Buffer> }[] {
     const from = this.messages.length;
     this.command(M.MANAGEMENT_LIST_SAS, []);
-    for (let i = 0; i < 3; i++) this.poll(time);
+    const told = (): boolean => this.messages.slice(from).some((m) => m.readUInt16LE(0) === M.MANAGEMENT_REPLY);
+    for (let i = 0; i < 100 && !told(); i++) this.poll(time);
     return this.messages
       .slice(from)
       .filter((m) => [M.MANAGEMENT_IKE_SA, M.MANAGEMENT_CHILD_SA].includes(m.readUInt16LE(0)))
