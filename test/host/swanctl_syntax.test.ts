@@ -32,6 +32,7 @@ empty =
 spaced = 10.1.0.0/16, 10.2.0.0/16   # to the end of the line
 quoted = "# no comment { } = here"
 escaped = "say \\"so\\"\\ttab\\nline \\\\ end"
+id = @#00ff # a key id
 long = "one \\
 two"
 two = "first
@@ -51,6 +52,7 @@ section-one { g = h
       spaced: "10.1.0.0/16, 10.2.0.0/16",
       quoted: "# no comment { } = here",
       escaped: 'say "so"\ttab\nline \\ end',
+      id: "@#00ff",
       long: "one two",
       two: "first\nsecond",
       "section-one": { c: "d", "odd name": "x", g: "h", sub: { e: "f", i: "j" } },
@@ -120,11 +122,12 @@ test("what does not parse is told with its place, and the rest is read", () => {
   assert.equal(wrong("\n= b\n"), ["t.conf:2: [=] a name is expected here"]);
   assert.equal(wrong("a { b = c\n"), ["t.conf:2: [a] section 'a' of line 1 is not closed"]);
   assert.equal(wrong("a = 1\n}\n"), ["t.conf:2: [}] there is no section to close"]);
-  assert.equal(wrong('a = "open\nb = 2\n'), ["t.conf:1: [open\nb = 2\n] the quotation is not closed"]);
+  assert.equal(wrong('a = "open\nb = 2\n'), ['t.conf:1: ["] the quotation is not closed']);
   assert.equal(wrong("a : b {\n}\n"), ["t.conf:1: [b] there is no section 'b' to refer to"]);
   assert.equal(wrong("a : {\n}\n"), ["t.conf:1: [a] the name of a section is expected behind ':' and ','"]);
   assert.equal(wrong("a : b {\n}\nb : a {\n}\n"), ["t.conf:3: [a] section 'a' refers to itself"]);
   assert.equal(wrong("a : a {\n}\n"), ["t.conf:1: [a] section 'a' refers to itself"]);
+  assert.equal(wrong('a = "b" hidden\n'), ['t.conf:1: ["] nothing may stand behind a closing quotation mark']);
   const { root } = parseText("a\nb = 2\n", "t.conf");
   assert.equal(tree(root), { b: "2" }, "the line behind a mistake is read");
 });
@@ -134,6 +137,11 @@ test("references that multiply are refused, not followed", () => {
   const [error] = wrong(`s0 { x = 1\n}\n${levels.reverse().join("")}`);
   assert.is(error, "t.conf:1: [] references ask for more than 65536 sections");
   assert.equal(wrong("x : a { }\na { x : a { }\n}\n"), ["t.conf:2: [a] section 'a' refers to itself"]);
+});
+
+test("sections that nest without end are refused", () => {
+  assert.is(wrong("a {".repeat(100_000))[0], "t.conf:1: [a] sections nest deeper than 64");
+  assert.equal(wrong("a {".repeat(64) + "}".repeat(64)), []);
 });
 
 test("no octets make it throw or hang", () => {

@@ -47,6 +47,8 @@ export interface Section extends Place {
 
 /** As deep as includes may nest. */
 const INCLUDE_DEPTH = 10;
+/** As deep as sections may nest. */
+const SECTION_DEPTH = 64;
 /** Octets of one file at most. */
 const FILE_MAX = 4 << 20;
 
@@ -133,6 +135,7 @@ function expand(pattern: string): string[] {
 class Parser {
   #at = 0;
   #line = 1;
+  #nesting = 0;
 
   constructor(
     readonly text: string,
@@ -209,9 +212,14 @@ class Parser {
       const child = into.sections.get(name) ?? newSection(name, place);
       into.sections.set(name, child);
       if (c === ":") this.#references(child);
-      if (this.text[this.#at] === "{") {
+      if (this.#nesting >= SECTION_DEPTH) {
+        this.#error(name, `sections nest deeper than ${SECTION_DEPTH}`);
+        this.#at = this.text.length;
+      } else if (this.text[this.#at] === "{") {
         this.#at += 1;
+        this.#nesting += 1;
         this.section(child, false);
+        this.#nesting -= 1;
       } else this.#error(name, `section '${name}' wants '{' here`);
     } else {
       this.errors.push({ ...place, word: name, message: `'${name}' is neither a setting ('=') nor a section ('{')` });
@@ -240,11 +248,28 @@ class Parser {
     for (const file of expand(path)) include(file, into, this.errors, this.depth + 1, place);
   }
 
-  /** A value: quoted, or the rest of the line without its comment. */
+  /** A value: quoted, or the rest of the line without its comment. An error never shows it: it may be a secret. */
   #value(): string {
     this.#skip(false);
-    if (this.text[this.#at] !== '"') return this.#word(/[\n#{}]/).trim();
-    return this.#quoted();
+    if (this.text[this.#at] !== '"') return this.#unquoted();
+    const value = this.#quoted();
+    this.#skip(false);
+    const c = this.text[this.#at];
+    if (c !== undefined && c !== "\n" && c !== "}") {
+      this.#error('"', "nothing may stand behind a closing quotation mark");
+      this.#word(/[\n}]/);
+    }
+    return value;
+  }
+
+  #unquoted(): string {
+    let value = this.#word(/[\n#{}]/);
+    // The identity @#00ff is hexadecimal, not a comment.
+    if (this.text[this.#at] === "#" && value.endsWith("@")) {
+      this.#at += 1;
+      value += `#${this.#word(/[\n#{}]/)}`;
+    }
+    return value.trim();
   }
 
   #quoted(): string {
@@ -254,7 +279,7 @@ class Parser {
     for (;;) {
       const c = this.text[this.#at];
       if (c === undefined) {
-        this.errors.push({ file: this.file, line, word: value.slice(0, 20), message: "the quotation is not closed" });
+        this.errors.push({ file: this.file, line, word: '"', message: "the quotation is not closed" });
         return value;
       }
       this.#at += 1;
