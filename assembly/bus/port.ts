@@ -181,6 +181,12 @@ export function transmit(port: u32, frame: Frame, link: u32 = 0): bool {
   return true;
 }
 
+/** Frames that a port's transmit ring still takes in this poll. */
+export function transmitRoom(port: u32): u32 {
+  const ring = txRing(port);
+  return load<u32>(ring + RING_SIZE) - (load<u32>(ring + RING_POSTED) - load<u32>(ring + RING_TAKEN));
+}
+
 /** True when nothing waits to be drained on any transmit ring. */
 export function portsDrained(): bool {
   for (let port: u32 = 0; port < ports; port++) {

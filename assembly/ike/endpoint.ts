@@ -184,6 +184,7 @@ import {
   initiateChild,
   proceed,
 } from "./life";
+import { listingBusy } from "./listing";
 import { managementHandle, managementReset, managementSettle } from "./operator";
 import { pathLocal, pathLocalPort, pathPull, pathRemote, pathRemotePort, pathSend, pathSendKeepalive } from "./path";
 import { reportAlert, text } from "./report";
@@ -602,7 +603,7 @@ export function handleTimeout(): void {
 
 /** When handleTimeout is next needed (ns on the NOW scale). */
 export function ikeDeadline(): u64 {
-  return jobsWaiting() ? now() : min<u64>(deadlineNext(), jobsDeadline());
+  return jobsWaiting() || listingBusy() ? now() : min<u64>(deadlineNext(), jobsDeadline());
 }
 
 /** The next event record (event.ts), or 0. */

@@ -52,8 +52,9 @@ import {
   loadedConnection,
 } from "./connection";
 import { eventTrap } from "./event";
-import { IkeSa, OUT_NONE, WANT_DELETE, WANT_REKEY, ikeSaAt } from "./ike_sa";
-import { reply, reportChildSa, reportConnection, reportIkeSa } from "./report";
+import { IkeSa, WANT_DELETE, WANT_REKEY, ikeSaAt } from "./ike_sa";
+import { lingers, listingContinue, listingReset, listingStart } from "./listing";
+import { reply } from "./report";
 import { ikeSaCapacity } from "./settings";
 import { timerConfig } from "./timer";
 
@@ -64,6 +65,7 @@ let waitingCount: u32 = 0;
 
 export function managementReset(): void {
   waitingCount = 0;
+  listingReset();
 }
 
 export function managementHandle(frame: Frame): void {
@@ -109,30 +111,12 @@ function command(type: u32, transaction: u32, start: usize, end: usize): u32 {
       return terminate(transaction, start, end);
     case MANAGEMENT_REKEY:
       return rekey(start, end);
-    case MANAGEMENT_LIST_SAS: {
-      for (let i: u32 = 0; i < ikeSaCapacity; i++) {
-        const sa = ikeSaAt(i);
-        if (sa.state == IKE_STATE_FREE || gone(sa)) continue;
-        reportIkeSa(transaction, sa);
-        for (let l = sa.firstChild; l >= 0; l = childSaAt(<u32>l).next) reportChildSa(transaction, childSaAt(<u32>l));
-      }
-      return RESULT_OK;
-    }
-    case MANAGEMENT_LIST_CONNECTIONS: {
-      for (let i: u32 = 0; i < CONNECTIONS_MAX; i++) {
-        const c = connectionAt(i);
-        if (c.used != 0 && c.retired == 0) reportConnection(transaction, c);
-      }
-      return RESULT_OK;
-    }
+    case MANAGEMENT_LIST_SAS:
+    case MANAGEMENT_LIST_CONNECTIONS:
+      return listingStart(type, transaction) ? LATER : RESULT_TABLE_FULL;
     default:
       return RESULT_UNSUPPORTED;
   }
-}
-
-/** True when an IKE_SA only lingers to answer duplicates. */
-function gone(sa: IkeSa): bool {
-  return sa.state == IKE_STATE_DELETING && sa.outStep == OUT_NONE;
 }
 
 function loadConnection(start: usize, end: usize): u32 {
@@ -238,7 +222,7 @@ function terminateChildren(sa: IkeSa, config: i32): void {
 function finished(connection: i32, config: i32): bool {
   for (let i: u32 = 0; i < ikeSaCapacity; i++) {
     const sa = ikeSaAt(i);
-    if (sa.state == IKE_STATE_FREE || gone(sa)) continue;
+    if (sa.state == IKE_STATE_FREE || lingers(sa)) continue;
     if (config < 0) {
       if (connection < 0 || sa.connection == connection) return false;
       continue;
@@ -249,8 +233,9 @@ function finished(connection: i32, config: i32): bool {
   return true;
 }
 
-/** Once per poll: answers the TERMINATEs whose SAs are gone. */
+/** Once per poll: answers the TERMINATEs whose SAs are gone, goes on with listings. */
 export function managementSettle(): void {
+  listingContinue();
   let kept: u32 = 0;
   for (let i: u32 = 0; i < waitingCount; i++) {
     const entry = waiting + <usize>i * 12;

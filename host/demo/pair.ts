@@ -48,45 +48,36 @@ export interface Site {
 const ADDRESS: Record<SiteName, string> = { moon: "192.0.2.1", sun: "192.0.2.2" };
 const NET: Record<SiteName, number> = { moon: 1, sun: 2 };
 
+/** Children of one connection at most: their configuration travels to the board in one message. */
+const CHILDREN_MAX = 40;
+
+/** A site's own of an option that may differ per site. */
+function ownOf<T extends string | readonly number[]>(
+  name: SiteName,
+  value: T | Record<SiteName, T> | undefined,
+  standard: T,
+): T {
+  if (value === undefined) return standard;
+  return typeof value === "object" && "moon" in value ? value[name] : (value as T);
+}
+
 /** A site's configuration, as an operator would write it. */
 export function siteConfiguration(name: SiteName, options: PairOptions): string {
-  const peer = name === "moon" ? "sun" : "moon";
-  const own = <T extends string | readonly number[]>(value: T | Record<SiteName, T> | undefined, standard: T): T => {
-    if (value === undefined) return standard;
-    return typeof value === "object" && "moon" in value ? value[name] : (value as T);
-  };
-  const children = own<readonly number[]>(options.nets, [1, 2]).map(
-    (net) => `
-      net-${net} {
-        local_ts = 10.${NET[name]}.${net}.0/24
-        remote_ts = 10.${NET[peer]}.${net}.0/24
-        esp_proposals = ${own(options.esp, "aes256gcm16")}
-        ${options.child?.[name] ?? ""}
-      }`,
+  const nets = ownOf<readonly number[]>(name, options.nets, [1, 2]);
+  const count = Math.ceil(nets.length / CHILDREN_MAX);
+  const connections = Array.from({ length: count }, (_, i) =>
+    connectionText(name, i === 0 ? "" : `-${i + 1}`, nets.slice(i * CHILDREN_MAX, (i + 1) * CHILDREN_MAX), options),
   );
+  const identities = Array.from({ length: count }, (_, i) => {
+    const suffix = i === 0 ? "" : `-${i + 1}`;
+    return `id-moon${suffix} = moon${suffix}.example\n    id-sun${suffix} = sun${suffix}.example`;
+  });
   const slots = Array.from({ length: options.boards ?? 2 }, (_, i) => `${i + 1} = ipsec`).join("\n    ");
-  return `connections {
-  ${name}-${peer} {
-    local_addrs = ${ADDRESS[name]}
-    remote_addrs = ${ADDRESS[peer]}
-    proposals = ${own(options.proposals, "aes256gcm16-prfsha384-x25519")}
-    ${options.connection?.[name] ?? ""}
-    local {
-      auth = psk
-      id = ${name}.example
-    }
-    remote {
-      auth = psk
-      id = ${peer}.example
-    }
-    children {${children.join("")}
-    }
-  }
+  return `connections {${connections.join("")}
 }
 secrets {
   ike-pair {
-    id-moon = moon.example
-    id-sun = sun.example
+    ${identities.join("\n    ")}
     secret = "${options.secret?.[name] ?? "a shared secret of moon and sun"}"
   }
 }
@@ -99,6 +90,36 @@ chassis {
   }
 }
 `;
+}
+
+function connectionText(name: SiteName, suffix: string, nets: readonly number[], options: PairOptions): string {
+  const peer = name === "moon" ? "sun" : "moon";
+  const children = nets.map(
+    (net) => `
+      net-${net} {
+        local_ts = 10.${NET[name]}.${net}.0/24
+        remote_ts = 10.${NET[peer]}.${net}.0/24
+        esp_proposals = ${ownOf(name, options.esp, "aes256gcm16")}
+        ${options.child?.[name] ?? ""}
+      }`,
+  );
+  return `
+  ${name}-${peer}${suffix} {
+    local_addrs = ${ADDRESS[name]}
+    remote_addrs = ${ADDRESS[peer]}
+    proposals = ${ownOf(name, options.proposals, "aes256gcm16-prfsha384-x25519")}
+    ${options.connection?.[name] ?? ""}
+    local {
+      auth = psk
+      id = ${name}${suffix}.example
+    }
+    remote {
+      auth = psk
+      id = ${peer}${suffix}.example
+    }
+    children {${children.join("")}
+    }
+  }`;
 }
 
 export class Pair {
@@ -124,7 +145,7 @@ export class Pair {
 
   /** moon initiates all children; true when both ends have them installed within `milliseconds`. */
   async establish(milliseconds = 30_000, children = 2): Promise<boolean> {
-    await this.moon.gateway.initiate("moon-sun");
+    for (const { name } of await this.moon.gateway.connections()) await this.moon.gateway.initiate(name);
     return this.drive.until(
       () => this.installed(this.moon) >= children && this.installed(this.sun) >= children,
       milliseconds,

@@ -3,6 +3,7 @@
  * Defaults are swanctl's.
  */
 import * as abi from "../../../assembly/abi/management.ts";
+import { FRAME_CAPACITY } from "../../../assembly/abi/frame.ts";
 import { MODE_TUNNEL, SELECTOR_END, SELECTOR_START } from "../../../assembly/abi/message.ts";
 import { addressOctets, type ConfigItem } from "../../chassis/config.ts";
 import type { SlotPlan } from "../../chassis/chassis.ts";
@@ -46,6 +47,11 @@ export interface Configuration {
 }
 
 const HOUR = 3600;
+/** What the IKE board's tables hold (assembly/ike/connection.ts); more is refused here, where file and line are known. */
+const CONNECTIONS_MAX = 128;
+const CHILDREN_MAX = 256;
+const ADDRESSES_MAX = 4;
+const NAME_MAX = 64;
 /** `%any` in a secret (psk_store.ts). */
 const ANY_IDENTITY = Uint8Array.of(0);
 const DEFAULT_TUN = { name: "cardcage0", mtu: 1400 };
@@ -65,12 +71,27 @@ class Compiler {
     return section.settings.get(setting) ?? section;
   }
 
+  name(section: Values): void {
+    if (Buffer.byteLength(section.name) > NAME_MAX) {
+      this.error(section, section.name, `the name '${section.name}' is longer than ${NAME_MAX} octets`);
+    }
+  }
+
   connection(section: Values): ConnectionPlan {
     const v = section.values as Record<string, never>;
+    this.name(section);
     const items: ConfigItem[] = [{ type: abi.CONNECTION_NAME, value: textValue(section.name) }];
     const add = (type: number, value: Uint8Array | number): void => void items.push({ type, value });
     const local = this.addresses(v["local_addrs"]);
     const remote = this.addresses(v["remote_addrs"]);
+    for (const [setting, list] of [
+      ["local_addrs", local],
+      ["remote_addrs", remote],
+    ] as const) {
+      if (list.length > ADDRESSES_MAX) {
+        this.error(this.place(section, setting), setting, `${setting}: more than ${ADDRESSES_MAX} addresses`);
+      }
+    }
     if (local.length === 0) this.localAddresses.add("%any");
     for (const address of local) {
       this.localAddresses.add(address);
@@ -94,7 +115,12 @@ class Compiler {
     const children = [...(section.sections.get("children")?.sections.values() ?? [])];
     if (children.length === 0) this.error(section, section.name, `connection '${section.name}' has no children`);
     items.push(...this.children(section, children, local[0], remote[0]));
-    return { name: section.name, load: encodeMessage(abi.MANAGEMENT_CONNECTION_LOAD, 0, items) };
+    const load = encodeMessage(abi.MANAGEMENT_CONNECTION_LOAD, 0, items);
+    if (load.length > FRAME_CAPACITY) {
+      const message = `connection '${section.name}' does not fit one message to the board (${load.length} of ${FRAME_CAPACITY} octets): split its children over connections`;
+      this.error(section, section.name, message);
+    }
+    return { name: section.name, load };
   }
 
   addresses(value: unknown): string[] {
@@ -177,6 +203,7 @@ class Compiler {
     const items: ConfigItem[] = [];
     const routes: string[] = [];
     const add = (type: number, value: Uint8Array | number): void => void items.push({ type, value });
+    this.name(section);
     add(abi.CHILD_NAME, textValue(section.name));
     this.proposals(section, "esp_proposals", "esp", (value) => add(abi.CHILD_PROPOSAL, value));
     this.selectors(section, "local_ts", local, (value) => add(abi.CHILD_LOCAL_TS, value));
@@ -228,6 +255,26 @@ class Compiler {
     const left = ": it is left out, its packets are not protected";
     for (const fault of unsupported) {
       this.errors.push(usable === 0 ? fault : { ...fault, warning: true, message: fault.message + left });
+    }
+  }
+
+  /** Do all connections together fit the board, and is every child found by its name? */
+  tables(root: Values): void {
+    const connections = [...(root.sections.get("connections")?.sections.values() ?? [])];
+    const children = connections.flatMap((connection) =>
+      [...(connection.sections.get("children")?.sections.values() ?? [])].map((child) => ({ connection, child })),
+    );
+    const last = connections.at(-1) ?? root;
+    if (connections.length > CONNECTIONS_MAX) this.error(last, last.name, `more than ${CONNECTIONS_MAX} connections`);
+    if (children.length > CHILDREN_MAX) this.error(last, last.name, `more than ${CHILDREN_MAX} children`);
+    const first = new Map<string, string>();
+    for (const { connection, child } of children) {
+      const other = first.get(child.name);
+      if (other === undefined) first.set(child.name, connection.name);
+      else {
+        const message = `child '${child.name}' has the name of one of connection '${other}': commands by that name mean the other`;
+        this.errors.push({ file: child.file, line: child.line, word: child.name, message, warning: true });
+      }
     }
   }
 
@@ -339,6 +386,7 @@ export function compile(root: Values): { configuration: Configuration; errors: C
   );
   const chassis = compiler.chassis(root.sections.get("chassis"), root.file);
   if (connections.length === 0) compiler.error(root, "connections", "no connections are configured");
+  compiler.tables(root);
   return {
     configuration: {
       connections,
