@@ -64,6 +64,8 @@ import { SELECTION_NONE, selectBoard } from "./selection";
 
 const RETRY_NS: u64 = 100_000_000;
 const TRIES: u8 = 30;
+/** Links whose transfers one call repeats at most: no poll is held up, and no event lost, by a board that fell silent. */
+const REPEAT_BATCH: u32 = 32;
 
 /** Links with an unconfirmed install, oldest first: one constant interval, so this is also the order of retryAt. */
 let listHead: u32 = 0;
@@ -146,8 +148,12 @@ export function establish(record: usize): void {
   listAppend(link);
 }
 
-/** S404: sends one direction's SA to the board of its link. */
+/**
+ * S404: sends one direction's SA to the board of its link, and to no later generation in the same slot: the one before may
+ * have sealed packets under this KEYMAT already, and its successor would count from the start again. Such a link is pollLost's.
+ */
 function transfer(link: Link, direction: u32): void {
+  if (!boardIsOnline(link.slot, link.generation)) return;
   if (direction == DIRECTION_INBOUND) link.triesIn += 1;
   else link.triesOut += 1;
   const frame = originate();
@@ -183,7 +189,7 @@ export function confirm(slot: u32, number: u32, spi: u32, direction: u32): void 
   const found = linkAt(number);
   if (!found) return;
   const link = changetype<Link>(found);
-  if (link.slot != slot || !isCurrent(link, spi, direction)) return;
+  if (link.slot != slot || !boardIsOnline(slot, link.generation) || !isCurrent(link, spi, direction)) return;
   if (direction == DIRECTION_INBOUND) {
     if (link.stateIn == LINK_LIVE) return; // an answer to a repetition
     link.stateIn = LINK_LIVE;
@@ -277,16 +283,16 @@ export function lostPending(): bool {
   return lostCursor < linkCapacity();
 }
 
-/** Repeats unconfirmed transfers that are due; returns when to come again. */
+/** Repeats unconfirmed transfers that are due, of REPEAT_BATCH links at most; returns when to come again. */
 export function establishTimeout(): u64 {
-  while (listHead != 0) {
+  for (let i: u32 = 0; i < REPEAT_BATCH && listHead != 0; i++) {
     const link = changetype<Link>(linkAt(listHead - 1));
-    if (link.retryAt > now()) return link.retryAt;
+    if (link.retryAt > now()) break;
     listAppend(link); // to the end, retryAt anew
     repeat(link, DIRECTION_INBOUND);
     repeat(link, DIRECTION_OUTBOUND);
   }
-  return u64.MAX_VALUE;
+  return listHead == 0 ? u64.MAX_VALUE : changetype<Link>(linkAt(listHead - 1)).retryAt;
 }
 
 function repeat(link: Link, direction: u32): void {

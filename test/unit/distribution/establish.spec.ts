@@ -33,10 +33,12 @@ import {
 } from "../../../assembly/abi/message";
 import { PORT_COUNT_IKE } from "../../../assembly/abi/ring";
 import { dropsReset } from "../../../assembly/bus/drop";
+import { Frame } from "../../../assembly/bus/frame";
 import { poolReset } from "../../../assembly/bus/pool";
-import { portsReset, portsSettle } from "../../../assembly/bus/port";
+import { originate, portsReset, portsSettle } from "../../../assembly/bus/port";
 import { channelReset } from "../../../assembly/channel/channel";
 import { boardsReset } from "../../../assembly/distribution/board_table";
+import { sendControl } from "../../../assembly/distribution/control_out";
 import {
   boardDown,
   boardUp,
@@ -240,6 +242,49 @@ describe("establish (S402 to S404)", () => {
     expect(findInbound(spiOf(1)) != null).toBe(true);
     installBoth(0);
     expect(changetype<Link>(linkAt(0)).slot).toBe(2);
+  });
+
+  test("keys go to the generation that they were meant for, never to the one that follows it in the slot", () => {
+    // The board may have sealed packets under the SA before it died: the same KEYMAT would count from 0 again.
+    boardUp(1, 1, 10, key);
+    establish(sa(0, DIRECTION_OUTBOUND, 0xc0ffee00));
+    establish(sa(1, DIRECTION_INBOUND, spiOf(1)));
+    expect(sent()).toBe(2);
+    boardDown(1, 1);
+    boardUp(1, 2, 10, key);
+    store<u64>(map + REG_NOW, establishTimeout());
+    establishTimeout();
+    expect(sent()).toBe(2, "no repetition");
+    establish(sa(1, DIRECTION_OUTBOUND, 0xc0ffee01));
+    expect(sent()).toBe(2, "no second direction either");
+    confirm(1, 0, 0xc0ffee00, DIRECTION_OUTBOUND);
+    expect(lookup(0)).toBe(SELECTOR_TABLE_NONE, "no answer of the next generation makes it live");
+    expect(pollLost(LINKS)).toBe(0);
+    expect(pollLost(LINKS)).toBe(1);
+    expect(pollDistributionEvent() == null).toBe(true);
+  });
+
+  test("transfers that are due together are repeated a bounded number at a time", () => {
+    boardUp(1, 1, LINKS, key);
+    for (let i: u32 = 0; i < LINKS; i++) establish(sa(i, DIRECTION_INBOUND, spiOf(i)));
+    const first = sent();
+    const deadline = establishTimeout();
+    store<u64>(map + REG_NOW, deadline);
+    expect(establishTimeout()).toBe(deadline, "the rest is due at once");
+    expect(sent() - first).toBe(LINKS / 2);
+    establishTimeout();
+    expect(sent() - first).toBe(LINKS);
+  });
+
+  test("a message that cannot be sealed is wiped", () => {
+    const frame = changetype<Frame>(originate());
+    const start = frame.start;
+    memory.fill(start, 0xa5, 64);
+    frame.length = 64;
+    expect(sendControl(frame, 5)).toBe(false);
+    let left: u32 = 0;
+    for (let i: u32 = 0; i < 64; i++) left |= load<u8>(start + i);
+    expect(left).toBe(0);
   });
 
   afterEach(() => {
