@@ -377,6 +377,27 @@ test("a child that asks for what is not done is left out where another remains",
   assert.equal(result.configuration.routes, ["10.2.0.0/16"], "no route to what nobody protects");
 });
 
+test("what does not fit the board's tables is refused here, with its place", () => {
+  const long = "x".repeat(65);
+  assert.equal(messages({ more: `${long} { local_ts = 10.3.0.0/16\n remote_ts = 10.4.0.0/16\n}` }), [
+    `the name '${long}' is longer than 64 octets`,
+  ]);
+  assert.equal(messages({ connection: "remote_addrs = 192.0.2.2, 192.0.2.3, 192.0.2.4, 192.0.2.5, 192.0.2.6" }), [
+    "remote_addrs: more than 4 addresses",
+  ]);
+  const again = text({})
+    .replace(/^connections \{/, "")
+    .split("secrets")[0]!
+    .trim()
+    .slice(0, -1)
+    .replace("gw {", "gw2 {");
+  const twice = text({}).replace("connections {", `connections { ${again}`);
+  const result = loadConfigurationText(twice, "t.conf");
+  assert.equal("errors" in result ? result.errors.map(renderError) : result.warnings.map(({ message }) => message), [
+    "child 'net' has the name of one of connection 'gw2': commands by that name mean the other",
+  ]);
+});
+
 test("secrets: text, hexadecimal, base64; their identities", () => {
   const secret = (words: string): [string, string[]] => {
     const [first] = loaded({ secret: words }).secrets;
