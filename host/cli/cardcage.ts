@@ -94,7 +94,16 @@ function program(done: (code: number) => void): Command {
     .description("an IPsec security gateway as a card cage of WebAssembly boards")
     .version(version())
     .exitOverride()
-    .showHelpAfterError("(cardcage --help tells the commands)");
+    .showHelpAfterError("(cardcage --help tells the commands)")
+    .addHelpText(
+      "after",
+      `
+Exit codes:
+  ${EXIT_OK}  done
+  ${EXIT_FAILED}  the operation failed
+  ${EXIT_USAGE}  the command line or the configuration is wrong
+  ${EXIT_UNREACHABLE}  no gateway answers at the control socket`,
+    );
   const json = (command: Command): Command => command.option("--json", "JSON instead of text");
   const status = <T>(name: string, description: string, render: (result: T) => string): void => {
     json(root.command(name).description(description))

@@ -60,12 +60,23 @@ export interface DropsStatus {
   }[];
 }
 
-export function renderDrops({ slots }: DropsStatus): string {
+/** The patent's two drops for want of an SA: each in a line of its own, also when it counts 0. */
+const NO_SA_ENTRY = [
+  ["no_sa_entry_ike_board", "S606"],
+  ["no_sa_entry_ipsec_board", "S707"],
+] as const;
+
+export function renderDrops({ drops: all, slots }: DropsStatus): string {
+  const apart = new Set<string>(NO_SA_ENTRY.map(([name]) => name));
   const rows = slots.flatMap(({ slot, board, drops, chassisDrops }) => [
     ...Object.entries(drops).map(([reason, count]) => [String(slot), board, reason, String(count)]),
     ...Object.entries(chassisDrops).map(([reason, count]) => [String(slot), "chassis", reason, String(count)]),
   ]);
-  return rows.length === 0 ? "no drops\n" : table([["SLOT", "BY", "REASON", "PACKETS"], ...rows]);
+  const totals = [
+    ...NO_SA_ENTRY.map(([name, step]) => ["all", step, name, String(all[name] ?? 0)]),
+    ...Object.entries(all).flatMap(([name, count]) => (apart.has(name) ? [] : [["all", "", name, String(count)]])),
+  ];
+  return table([["SLOT", "BY", "REASON", "PACKETS"], ...rows, ...totals]);
 }
 
 export function renderConnections(connections: readonly ConnectionStatus[]): string {

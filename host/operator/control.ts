@@ -58,7 +58,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   drops: (gateway) => {
     const { slots, drops } = gateway.chassis.show();
     return Promise.resolve({
-      drops,
+      // The patent's two drops (S606, S707) are told also when they count 0.
+      drops: { no_sa_entry_ike_board: 0, no_sa_entry_ipsec_board: 0, ...drops },
       slots: slots.map(({ slot, board, drops, chassisDrops }) => ({ slot, board, drops, chassisDrops })),
     });
   },

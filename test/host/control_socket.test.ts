@@ -1,0 +1,125 @@
+/**
+ * The control socket: who may open it, what it makes of garbage, and that one client's mistakes are nobody else's. Behind it a
+ * chassis whose boards have no power: what it shows needs none.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Lockstep } from "../../host/chassis/drive/lockstep.ts";
+import { renderDrops } from "../../host/cli/render.ts";
+import { ControlServer } from "../../host/operator/control.ts";
+import { RefusedError, request, UnreachableError } from "../../host/operator/control_client.ts";
+import { Gateway } from "../../host/operator/gateway.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "cardcage-control-"));
+const path = join(directory, "control.sock");
+const drive = new Lockstep();
+const gateway = new Gateway({ drive, link: "ethernet", slots: 1, connections: [], secrets: [] });
+let control: ControlServer;
+
+test.before(async () => {
+  control = await ControlServer.listen(path, gateway);
+});
+test.after(async () => {
+  await control.close();
+  await gateway.close();
+  rmSync(directory, { recursive: true });
+});
+
+/** Sends octets as they are; the lines of the answer, up to `count` or the end of the connection. */
+function converse(octets: string, count: number): Promise<unknown[]> {
+  return new Promise((resolve, reject) => {
+    const socket: Socket = connect(path);
+    let text = "";
+    const lines = (): unknown[] =>
+      text
+        .split("\n")
+        .slice(0, -1)
+        .map((line) => JSON.parse(line));
+    socket.setEncoding("utf8");
+    socket.on("data", (chunk: string) => {
+      text += chunk;
+      if (lines().length >= count) socket.destroy();
+    });
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE" && error.code !== "ECONNRESET") reject(error);
+    });
+    socket.on("close", () => resolve(lines()));
+    socket.write(octets);
+  });
+}
+
+test("nobody but the owner may open it", () => {
+  assert.is(statSync(path).mode & 0o777, 0o600);
+});
+
+test("garbage gets an error line, and the same client is served on", async () => {
+  const answers = await converse(
+    `nonsense\n[]\n{"id":7}\n{"id":8,"command":"constructor"}\n{"id":9,"command":"initiate"}\n`,
+    5,
+  );
+  assert.equal(answers, [
+    { id: null, error: { code: "malformed", message: "the line is no JSON" } },
+    { id: null, error: { code: "malformed", message: "a request is an object" } },
+    { id: null, error: { code: "malformed", message: "a request names its command" } },
+    { id: 8, error: { code: "unknown-command", message: "there is no command 'constructor'" } },
+    { id: 9, error: { code: "bad-argument", message: "a name is wanted" } },
+  ]);
+});
+
+test("a line without end closes its connection; others are served", async () => {
+  const [answers, boards] = await Promise.all([converse("x".repeat(200_000), 1), request(path, "boards")]);
+  assert.equal(answers, []);
+  assert.is((boards as { slots: unknown[] }).slots.length, 2);
+  await request(path, "drops");
+});
+
+test("the two drops for want of an SA are told apart, also at 0", async () => {
+  const result = (await request(path, "drops")) as Parameters<typeof renderDrops>[0];
+  assert.equal(result.drops, { no_sa_entry_ike_board: 0, no_sa_entry_ipsec_board: 0 });
+  const text = renderDrops(result);
+  assert.match(text, /all +S606 +no_sa_entry_ike_board +0\n/);
+  assert.match(text, /all +S707 +no_sa_entry_ipsec_board +0\n/);
+});
+
+test("a refusal reaches the client with its code", async () => {
+  try {
+    await request(path, "initiate", { name: "net", timeout: -1 });
+    assert.unreachable();
+  } catch (error) {
+    assert.instance(error, RefusedError);
+    assert.is((error as RefusedError).code, "bad-argument");
+  }
+});
+
+test("a live socket and a file are not taken away, a stale socket is", async () => {
+  const said = async (where: string): Promise<string> =>
+    ControlServer.listen(where, gateway).then(
+      () => "it listens",
+      (error: Error) => error.message,
+    );
+  assert.is(await said(path), `${path}: another gateway answers there`);
+  const file = join(directory, "file");
+  writeFileSync(file, "");
+  assert.is(await said(file), `${file}: is there already, and is no socket`);
+  // A process that was killed leaves its socket behind.
+  const stale = join(directory, "stale.sock");
+  const script = `require("net").createServer().listen(process.argv[1], () => process.kill(process.pid, "SIGKILL"))`;
+  spawnSync(process.execPath, ["-e", script, stale]);
+  assert.ok(statSync(stale).isSocket());
+  const second = await ControlServer.listen(stale, gateway);
+  await request(stale, "boards");
+  await second.close();
+  try {
+    await request(stale, "boards");
+    assert.unreachable();
+  } catch (error) {
+    assert.instance(error, UnreachableError);
+  }
+});
+
+test.run();
