@@ -3,7 +3,8 @@
  *
  * Requests are idempotent. An SA installed once more under the same KEYMAT keeps its counters and its window and takes over
  * what may change: lease, limits, end points, selectors, a higher sequence number. Under another KEYMAT it is a new SA in the
- * old one's place, whose keys are wiped. A refusal names its reason and leaves what there was.
+ * old one's place, whose keys are wiped; under the same KEYMAT another transform is refused. A refusal names its reason and
+ * leaves what there was.
  *
  * Refuses AH, transport mode, IPv6 and transforms without a kernel. The request's plaintext is wiped with the answer.
  */
@@ -180,6 +181,8 @@ export function install(record: usize, length: u32): u32 {
   const direction = <u32>load<u8>(record, SA_DIRECTION);
   let sa = findNamed(spi, direction, link);
   if (!sa && direction == DIRECTION_INBOUND && findInbound(spi)) return REFUSED_SPI_IN_USE;
+  // Under another transform the numbers would start anew, and with them the nonces of one and the same key.
+  if (sa && !sameTransform(sa, record) && sameKeymat(sa, record)) return REFUSED_MALFORMED;
   const fresh = sa == null;
   if (!sa) sa = takeSa(spi, direction, link);
   if (!sa) return REFUSED_TABLE_FULL;
@@ -187,7 +190,7 @@ export function install(record: usize, length: u32): u32 {
     if (fresh) removeSa(sa);
     return REFUSED_TABLE_FULL;
   }
-  if (fresh || !sameKeys(sa, record)) {
+  if (fresh || !sameKeymat(sa, record)) {
     key(sa, record, row);
   } else {
     refresh(sa, record);
@@ -270,14 +273,21 @@ function sameSelectors(a: usize, b: usize): bool {
   );
 }
 
-/** True when a record brings the SA that is there: the same transform under the same KEYMAT. */
-function sameKeys(sa: Sa, record: usize): bool {
+/** True when a record asks for the transform of the SA that is there. */
+function sameTransform(sa: Sa, record: usize): bool {
   return (
     load<u32>(sa.cold, SA_ENCRYPTION) == load<u32>(record, SA_ENCRYPTION) && // with SA_KEY_BITS
     load<u16>(sa.cold, SA_INTEGRITY) == load<u16>(record, SA_INTEGRITY) &&
-    ((<u32>sa.flags) & SA_FLAG_ESN) == ((<u32>load<u8>(record, SA_FLAGS)) & SA_FLAG_ESN) &&
-    load<u16>(sa.cold, SA_KEYMAT_LENGTH) == load<u16>(record, SA_KEYMAT_LENGTH) &&
-    equalConstantTime(sa.cold + SA_KEYMAT, record + SA_KEYMAT, <u32>load<u16>(record, SA_KEYMAT_LENGTH))
+    ((<u32>sa.flags) & SA_FLAG_ESN) == ((<u32>load<u8>(record, SA_FLAGS)) & SA_FLAG_ESN)
+  );
+}
+
+/** True when a record brings the KEYMAT of the SA that is there. */
+function sameKeymat(sa: Sa, record: usize): bool {
+  const length = <u32>load<u16>(record, SA_KEYMAT_LENGTH);
+  return (
+    <u32>load<u16>(sa.cold, SA_KEYMAT_LENGTH) == length &&
+    equalConstantTime(sa.cold + SA_KEYMAT, record + SA_KEYMAT, length)
   );
 }
 

@@ -466,6 +466,17 @@ for (const build of ["base", "simd"] as Build[]) {
     assert.is(bench.pass(free, PORT_PROTECTED).length + bench.pass(free, PORT_PROTECTED).length, 2);
   });
 
+  test("a KEYMAT in use is never counted anew, not even under another transform", () => {
+    const bench = new Bench(build);
+    bench.pair();
+    const first = open(bench.pass(clear(20), PORT_UNPROTECTED)[0]!.subarray(20));
+    const { type, fields } = bench.install({ flags: M.SA_FLAG_ESN, direction: M.DIRECTION_OUTBOUND });
+    assert.is(type, M.MESSAGE_SA_REFUSED);
+    assert.is(fields[3], M.REFUSED_MALFORMED);
+    const second = open(bench.pass(clear(20), PORT_UNPROTECTED)[0]!.subarray(20));
+    assert.equal([first.iv, second.iv], [1n, 2n]);
+  });
+
   test("extended sequence numbers", () => {
     const bench = new Bench(build);
     bench.pair({ flags: M.SA_FLAG_ESN, sequence: 0xfffffff0n });
