@@ -22,6 +22,7 @@ import {
   DROP_NO_POLICY,
   DROP_NO_SA_ACQUIRING,
   DROP_NO_SA_ENTRY_IKE_BOARD,
+  DROP_PACKET_TOO_BIG,
   DROP_PROTOCOL_UNKNOWN,
   DROP_UDP_MALFORMED,
   DROP_UDP_PORT,
@@ -131,7 +132,7 @@ function handOver(frame: Frame, link: Link, spi: u32): u32 {
   const slot = link.slot;
   if (!boardIsOnline(slot, link.generation)) return dropped(frame, spi, DROP_BOARD_OFFLINE);
   trace(TRACE_MASK_PACKET, STEP_S604, spi, slot);
-  if (!channelPushPacket(frame, slot)) return dropped(frame, spi, DROP_BOARD_OFFLINE);
+  if (!channelPushPacket(frame, slot)) return dropped(frame, spi, DROP_PACKET_TOO_BIG);
   trace(TRACE_MASK_PACKET, STEP_S605, spi, slot, frame.length);
   transmit(PORT_CHANNEL, frame, channelLink(slot));
   return FORWARD_DONE;

@@ -21,6 +21,7 @@ import {
   DROP_NO_POLICY,
   DROP_NO_SA_ACQUIRING,
   DROP_NO_SA_ENTRY_IKE_BOARD,
+  DROP_PACKET_TOO_BIG,
   DROP_PROTOCOL_UNKNOWN,
   DROP_UDP_MALFORMED,
   DROP_UDP_PORT,
@@ -222,6 +223,14 @@ describe("forward, unprotected side (S601 to S606)", () => {
     expect(drops(DROP_IP_VERSION)).toBe(1);
     expect(load<u64>(map + REG_DROPPED)).toBe(12);
     expect(sent()).toBe(0);
+  });
+
+  test("a packet beyond the internal path is too big, its board is not offline", () => {
+    const frame = packet(50, 9300);
+    storeBE32(frame.start + 20, SPI);
+    forwardUnprotected(frame);
+    expect(drops(DROP_PACKET_TOO_BIG)).toBe(1);
+    expect(drops(DROP_BOARD_OFFLINE)).toBe(0);
   });
 
   test("an entry whose board is gone", () => {
