@@ -48,7 +48,7 @@ import {
 } from "../../assembly/abi/ring.ts";
 import { TRACE_OCTETS } from "../../assembly/abi/trace.ts";
 import { violation } from "./conservation.ts";
-import { BoardFault, type TrapReport } from "./fault.ts";
+import { BoardFault, faultText, type TrapReport } from "./fault.ts";
 import type { Image } from "./image.ts";
 import { boardClassName } from "./vocabulary.ts";
 
@@ -360,7 +360,7 @@ export class Board {
     const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
     if (view.getUint32(FAULT.FAULT_KIND, true) !== FAULT_ABORT) return report;
     const text = (at: number, length: number, limit: number): string =>
-      String.fromCharCode(...record.subarray(at, at + Math.min(view.getUint32(length, true), limit)));
+      faultText(record.subarray(at, at + Math.min(view.getUint32(length, true), limit)));
     report.kind = "abort";
     report.abort = {
       file: text(FAULT.FAULT_FILE, FAULT.FAULT_FILE_LENGTH, FAULT.FAULT_FILE_MAX),

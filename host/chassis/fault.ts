@@ -47,6 +47,16 @@ export class BoardFault extends Error {
   }
 }
 
+/** What a board wrote as text: ASCII as it stands, everything else as \xNN. The board died of something; its words are suspect. */
+export function faultText(octets: Uint8Array): string {
+  let text = "";
+  for (const octet of octets) {
+    const plain = octet >= 0x20 && octet < 0x7f && octet !== 0x5c;
+    text += plain ? String.fromCharCode(octet) : `\\x${octet.toString(16).padStart(2, "0")}`;
+  }
+  return text;
+}
+
 const maps = new Map<string, TraceMap | undefined>();
 
 function sourceMapOf(image: Image): TraceMap | undefined {

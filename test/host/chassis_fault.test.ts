@@ -14,7 +14,7 @@ import { Chassis } from "../../host/chassis/chassis.ts";
 import type { Drive } from "../../host/chassis/drive/drive.ts";
 import { Lockstep } from "../../host/chassis/drive/lockstep.ts";
 import { Threaded } from "../../host/chassis/drive/threaded.ts";
-import { BoardFault, locateFault, renderFault, wasmOffsets } from "../../host/chassis/fault.ts";
+import { BoardFault, faultText, locateFault, renderFault, wasmOffsets } from "../../host/chassis/fault.ts";
 import { ImageError, loadImageFile } from "../../host/chassis/image.ts";
 
 const [ike, ipsec, trap] = await Promise.all(
@@ -186,6 +186,11 @@ test("without a source map a fault still tells the code offset", () => {
   const fault = locateFault({ kind: "trap", trapText: "unreachable", stack, abort: undefined }, image, 2, 5, 0n);
   assert.is(fault.message, "unreachable at code offset 0x1a2b");
   assert.is(renderFault(fault), `slot 2 generation 5 (${image.name}): trap: unreachable at code offset 0x1a2b`);
+});
+
+test("what a board writes into its fault record acts on no terminal", () => {
+  const hostile = Buffer.from("\x1b]0;owned\x07assembly/rt\n\x9b2J\\x1b", "latin1");
+  assert.is(faultText(hostile), "\\x1b]0;owned\\x07assembly/rt\\x0a\\x9b2J\\x5cx1b");
 });
 
 test.run();
