@@ -117,6 +117,16 @@ export class Board {
     const fuel = exports[FUEL_EXPORT];
     this.#fuel = fuel instanceof WebAssembly.Global ? fuel : undefined;
     this.#poll = exports.boardPoll as () => number;
+    try {
+      this.#powerOn(exports, power, now, wall);
+    } catch (error) {
+      this.wipe(); // CONFIG and ENTROPY may be there already
+      throw error;
+    }
+    this.wantsPoll = true;
+  }
+
+  #powerOn(exports: Record<string, unknown>, power: PowerOn, now: bigint, wall: bigint): void {
     this.#map = this.#call(exports.boardMap as () => number) >>> 0;
     this.#checkMap(power.boardClass);
     this.#writeRegisters(power, now, wall);
@@ -128,7 +138,6 @@ export class Board {
       this.poll(now, wall);
     }
     if (this.state === STATE_ONLINE && this.#ports === 0) this.#fail("contract", "the board is online without ports");
-    this.wantsPoll = true;
   }
 
   get state(): number {

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import binaryen from "binaryen";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { BOARD_CLASS_IPSEC } from "../../assembly/abi/board.ts";
@@ -191,6 +192,55 @@ test("without a source map a fault still tells the code offset", () => {
 test("what a board writes into its fault record acts on no terminal", () => {
   const hostile = Buffer.from("\x1b]0;owned\x07assembly/rt\n\x9b2J\\x1b", "latin1");
   assert.is(faultText(hostile), "\\x1b]0;owned\\x07assembly/rt\\x0a\\x9b2J\\x5cx1b");
+});
+
+test("a board that dies in its reset leaves nothing in its RAM", () => {
+  // A map at 64 (magic, ABI 1, class 2, CONFIG of 1024 octets at 4096), and a reset that traps.
+  const module = binaryen.parseText(`(module
+    (import "env" "memory" (memory 1 1))
+    (data (i32.const 64) "CCB1\\01\\00\\00\\00\\02\\00\\00\\00")
+    (data (i32.const 88) "\\00\\10\\00\\00\\00\\04\\00\\00")
+    (func (export "boardMap") (result i32) (i32.const 64))
+    (func (export "boardReset") (unreachable))
+    (func (export "boardPoll") (result i32) (i32.const 0)))`);
+  const image = {
+    ...loadImageFile(trap!),
+    module: new WebAssembly.Module(module.emitBinary() as BufferSource),
+    pages: 1,
+    memoryImport: ["env", "memory"] as const,
+    sourceMap: undefined,
+  };
+  const { Memory } = WebAssembly;
+  let ram = new Uint8Array(0);
+  WebAssembly.Memory = class extends Memory {
+    constructor(descriptor: WebAssembly.MemoryDescriptor) {
+      super(descriptor);
+      ram = new Uint8Array(this.buffer);
+    }
+  };
+  try {
+    const power = {
+      slot: 2,
+      generation: 1,
+      boardClass: BOARD_CLASS_IPSEC,
+      config: new Uint8Array(64).fill(0xa5),
+      entropy: new Uint8Array(64).fill(0x5a),
+      traceMask: 0,
+      conservation: false,
+    };
+    assert.throws(
+      () => new Board(image as never, power, 0n, 0n),
+      (error: unknown) => error instanceof BoardFault && /unreachable/.test(error.message),
+    );
+  } finally {
+    WebAssembly.Memory = Memory;
+    module.dispose();
+  }
+  assert.is(ram.length, 65536);
+  assert.is(
+    ram.findIndex((octet) => octet !== 0),
+    -1,
+  );
 });
 
 test.run();
