@@ -11,6 +11,7 @@
  */
 import { FRAME_HEADROOM, FRAME_RECORD, FRAME_STRIDE } from "../abi/frame";
 
+
 @unmanaged
 export class Frame {
   /** Address of the first octet of the packet. */

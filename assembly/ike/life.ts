@@ -80,7 +80,6 @@ import {
   TIMER_KEEPALIVE,
   TIMER_LIFE,
   TIMER_LIVENESS,
-  TIMER_RETRANSMIT,
   timerChild,
   timerConfig,
   timerSa,

@@ -29,6 +29,10 @@ export const CONTROL_KEY_OCTETS = 32;
 /** Transactions of the chassis's own commands have this bit; their replies go to nobody else. */
 export const CHASSIS_TRANSACTION = 0x8000_0000;
 
+/** Pause, ns, and number of repetitions of an announcement that found the IKE board's management ring full. */
+const TELL_PAUSE = 10_000_000n;
+const TELL_TRIES = 1000;
+
 const STABLE = 10n * NS_PER_SECOND;
 const BACK_OFF_MAX = 60n * NS_PER_SECOND;
 
@@ -195,6 +199,16 @@ export class Supervisor {
     view.setUint32(MANAGEMENT_TRANSACTION, this.transaction(), true);
     view.setUint32(MANAGEMENT_LENGTH, message.length, true);
     message.set(body, MANAGEMENT_HEADER);
-    this.#parts.cage.deliver(this.#parts.ikeSlot, PORT_MANAGEMENT, message);
+    this.#deliver(message, this.#parts.slots.get(this.#parts.ikeSlot)?.generation, TELL_TRIES);
+  }
+
+  /** A full management ring must not lose an announcement: it is repeated while the IKE board is the same. */
+  #deliver(message: Uint8Array, generation: number | undefined, tries: number): void {
+    const { cage, drive, ikeSlot, slots } = this.#parts;
+    if (cage.deliver(ikeSlot, PORT_MANAGEMENT, message) || tries === 0) return;
+    drive.after(TELL_PAUSE, () => {
+      const ike = slots.get(ikeSlot);
+      if (ike?.state === "Online" && ike.generation === generation) this.#deliver(message, generation, tries - 1);
+    });
   }
 }

@@ -1,6 +1,7 @@
 /** Text of the status commands, rendered from their JSON. */
 import type { ChassisStatus, SlotStatus } from "../chassis/chassis.ts";
 import type { GatewayEvent } from "../operator/gateway.ts";
+import { notifyName } from "../operator/notify_name.ts";
 import type { ConnectionStatus } from "../operator/management.ts";
 
 /** Columns as wide as their widest cell, two spaces apart; the last one is not padded. */
@@ -94,6 +95,7 @@ export function renderEvent(event: GatewayEvent): string {
   const { kind, ...rest } = event;
   const words = Object.entries(rest).map(([key, value]) => {
     if (key === "up") return value ? "up" : "down";
+    if (key === "notify") return notifyName(Number(value));
     return key === "text" ? `- ${String(value)}` : `${key} ${String(value)}`;
   });
   return [kind, ...words].join(" ");

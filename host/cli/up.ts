@@ -10,7 +10,6 @@
  * Refuses the lockstep drive: its clock is virtual, a network's is not.
  */
 import { Threaded } from "../chassis/drive/threaded.ts";
-import { ImageError } from "../chassis/image.ts";
 import { type LinuxNics, localAddresses, openLinuxNics } from "../nic/linux/index.ts";
 import type { Configuration } from "../operator/configuration/compile.ts";
 import { ControlServer } from "../operator/control.ts";
@@ -100,8 +99,7 @@ export async function up(file: string, socket: string): Promise<number> {
     log("down");
     return EXIT_OK;
   } catch (error) {
-    const hint = error instanceof ImageError ? " (run `npm run build`)" : "";
-    process.stderr.write(`cardcage up: ${(error as Error).message}${hint}\n`);
+    process.stderr.write(`cardcage up: ${(error as Error).message}\n`);
     return EXIT_FAILED;
   } finally {
     await control?.close();

@@ -4,6 +4,7 @@
  */
 import type { Gateway, GatewayEvent } from "./gateway.ts";
 import { CommandError } from "./gateway.ts";
+import { notifyName } from "./notify_name.ts";
 
 /** The children that a name stands for: itself, or all of the connection of that name. */
 async function childrenOf(gateway: Gateway, name: string): Promise<{ children: string[]; connection: string }> {
@@ -23,7 +24,7 @@ async function installed(gateway: Gateway): Promise<Set<string>> {
 /** What an alert says, for people. */
 const reasonOf = (event: GatewayEvent): string =>
   `${"text" in event && event.text ? event.text : "the attempt failed"}` +
-  `${"notify" in event && event.notify ? ` (notify ${event.notify})` : ""}`;
+  `${"notify" in event && event.notify ? ` (${notifyName(event.notify)})` : ""}`;
 
 /** Collects the events of a connection from before a command on, so that a quick outcome is not missed. */
 async function awaitOutcome(

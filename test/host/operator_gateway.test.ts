@@ -65,7 +65,7 @@ test("outcomes that fail say why, and names that do not exist are named", async 
     await fails(initiateAndWait(gateway, "nothing", 5000), /^'nothing': no such connection or child$/);
     await fails(rekeyAndWait(gateway, "nothing", 5000), /^'nothing': no such connection or child$/);
     await fails(gateway.terminate("nothing"), /^'nothing': no such connection or child$/);
-    await fails(initiateAndWait(gateway, "net-1", 10_000), /^'net-1': .*\(notify 24\)$/);
+    await fails(initiateAndWait(gateway, "net-1", 10_000), /^'net-1': .*\(AUTHENTICATION_FAILED\)$/);
     const { failure } = (await gateway.connections())[0]!;
     assert.ok(failure.length > 0, "the failure stays with the connection");
     assert.match((await gateway.sas())[0]!.failure ?? "", failure);

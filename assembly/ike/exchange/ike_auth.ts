@@ -151,7 +151,6 @@ export function authRequest(sa: IkeSa, auth: usize, length: u32): void {
   }
   child.want = 0;
   sa.outChild = <i32>child.link;
-  const c = connectionAt(<u32>sa.connection);
   const w = requestBegin(sa, EXCHANGE_IKE_AUTH);
   idWrite(w, PAYLOAD_IDI, ikeLocalId(sa), sa.localIdLength);
   if (alone(sa)) notifyWrite(w, NOTIFY_INITIAL_CONTACT, 0, 0);

@@ -427,6 +427,8 @@ export class Threaded implements Drive {
   readonly #timers = new Set<Timer>();
   readonly #watchers = new Set<() => void>();
   #watchdog: NodeJS.Timeout | undefined;
+  /** Ends a wait of `until` with what its condition says now. */
+  readonly #giveUps = new Set<() => void>();
   #pending = 0;
   #idle = 0;
   #pumping = false;
@@ -507,18 +509,23 @@ export class Threaded implements Drive {
         clearTimeout(limit);
         clearInterval(ticks);
         this.#watchers.delete(watcher);
+        this.#giveUps.delete(giveUp);
         resolve(holds);
       };
+      const giveUp = (): void => check(true);
       const watcher = (): void => check(false);
-      const limit = setTimeout(() => check(true), milliseconds);
+      const limit = setTimeout(giveUp, milliseconds);
       const ticks = setInterval(watcher, 2);
       this.#watchers.add(watcher);
+      this.#giveUps.add(giveUp);
     });
   }
 
   async close(): Promise<void> {
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
+    // Whoever still waits has waited enough: a timer left behind would keep the process.
+    for (const giveUp of [...this.#giveUps]) giveUp();
     await Promise.all([...this.#cages].map((cage) => cage.close()));
   }
 

@@ -131,8 +131,11 @@ export class TunRoutes {
     for (const peer of [...this.kept.keys()]) await this.release(peer);
   }
 
+  /** Pins the path to a peer. One that has none yet, at boot say, is left alone: the route it gets later is its own. */
   private async keep(peer: string): Promise<void> {
-    const [path] = JSON.parse(await ip("-json", "route", "get", peer)) as { gateway?: string; dev: string }[];
+    const answer = await ip("-json", "route", "get", peer).catch(() => undefined);
+    if (answer === undefined) return;
+    const [path] = JSON.parse(answer) as { gateway?: string; dev: string }[];
     const words = [...(path.gateway ? ["via", path.gateway] : []), "dev", path.dev];
     await ip("route", "replace", `${peer}/32`, ...words);
     this.kept.set(peer, words);
