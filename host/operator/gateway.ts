@@ -24,6 +24,7 @@ import type { BoardEvent } from "../chassis/supervisor.ts";
 import type { Nic } from "../nic/nic.ts";
 import type { IkeSecret } from "../secure_element/psk_store.ts";
 import { SecureElement } from "../secure_element/secure_element.ts";
+import { ThreadedElement } from "../secure_element/threaded_element.ts";
 import {
   type ConnectionStatus,
   decodeMessage,
@@ -83,7 +84,7 @@ interface Pending {
 export class Gateway {
   readonly chassis: Chassis;
   readonly #connections: readonly ConnectionPlan[];
-  readonly #secureElement = new SecureElement();
+  readonly #secureElement: SecureElement | ThreadedElement;
   readonly #events = new Set<(event: GatewayEvent) => void>();
   /** By slot and transaction. */
   readonly #pending = new Map<string, Pending>();
@@ -95,6 +96,8 @@ export class Gateway {
   constructor(options: GatewayOptions) {
     const { connections, secrets, ...chassis } = options;
     this.#connections = connections;
+    // In lockstep one thread does everything, so that a story is the same every time.
+    this.#secureElement = options.drive.kind === "threaded" ? new ThreadedElement() : new SecureElement();
     this.#secureElement.loadSecrets(secrets);
     this.chassis = new Chassis({ ...chassis, secureElement: this.#secureElement });
     this.chassis.onBoard((event) => this.#onBoard(event));
@@ -180,7 +183,7 @@ export class Gateway {
   async close(): Promise<void> {
     this.#loaded = false;
     await this.chassis.close();
-    this.#secureElement.close();
+    await this.#secureElement.close();
   }
 
   async #loadConnections(): Promise<void> {

@@ -6,6 +6,7 @@ import * as psa from "../../assembly/abi/psa.ts";
 import { importShare } from "../../host/secure_element/key_agreement.ts";
 import { PskStore } from "../../host/secure_element/psk_store.ts";
 import { SecureElement } from "../../host/secure_element/secure_element.ts";
+import { ThreadedElement } from "../../host/secure_element/threaded_element.ts";
 
 const hex = (octets: Uint8Array): string => Buffer.from(octets).toString("hex");
 const octets = (text: string): Uint8Array => new Uint8Array(Buffer.from(text.replace(/\s/g, ""), "hex"));
@@ -56,7 +57,7 @@ function decode(message: Uint8Array): Answer {
   };
 }
 
-const ask = async (element: SecureElement, request: Request): Promise<Answer> =>
+const ask = async (element: Pick<SecureElement, "handle">, request: Request): Promise<Answer> =>
   decode(await element.handle(encode(request)));
 
 async function refused(element: SecureElement, request: Request, status: number, what: string): Promise<void> {
@@ -274,6 +275,29 @@ test("the table of shares is bounded; when it is full, those of dead exchanges m
   assert.is((await ask(element, generate)).status, psa.PSA_SUCCESS);
   assert.is(element.keysHeld, 1);
   await refused(element, { op: psa.PSA_DESTROY_KEY, key: first.key }, HANDLE, "the old share is gone");
+});
+
+test("in a thread of its own: the same answers, each to its request; none after its end", async () => {
+  const element = new ThreadedElement();
+  const [us, peer] = [fqdn("moon"), fqdn("sun")];
+  element.loadSecrets([{ identities: [], secret: ascii("shared") }]);
+  const signed = ascii("octets to sign");
+  const inner = createHmac("sha256", "shared").update("Key Pad for IKEv2").digest();
+  const answers = await Promise.all([
+    ask(element, { op: psa.PSA_GENERATE_KEY, algorithm: psa.KE_X25519, transaction: 1 }),
+    ask(element, { op: psa.PSA_PSK_AUTH, algorithm: 5, fields: [us, peer, signed], transaction: 2 }),
+    ask(element, { op: psa.PSA_GENERATE_RANDOM, algorithm: 24, transaction: 3 }),
+  ]);
+  assert.equal(
+    answers.map(({ transaction, status }) => [transaction, status]),
+    [1, 2, 3].map((transaction) => [transaction, psa.PSA_SUCCESS]),
+  );
+  assert.is(answers[0]?.field?.length, 32);
+  assert.is(hex(answers[1]?.field ?? new Uint8Array()), createHmac("sha256", inner).update(signed).digest("hex"));
+  await element.close();
+  let refused = "";
+  await ask(element, { op: psa.PSA_GENERATE_RANDOM, algorithm: 8 }).catch((error: Error) => (refused = error.message));
+  assert.is(refused, "the secure element's thread has ended");
 });
 
 test.run();

@@ -1,0 +1,52 @@
+/**
+ * The secure element in a thread of its own: public-key work holds up neither the boards nor the thread that moves packets
+ * between them. The same requests and answers as SecureElement, which it runs.
+ *
+ * When the thread is gone, requests stay unanswered: to the chassis an element that fails.
+ */
+import { Worker } from "node:worker_threads";
+import type { ElementOrder } from "./element_thread.ts";
+import type { IkeSecret } from "./psk_store.ts";
+
+export class ThreadedElement {
+  readonly #worker: Worker;
+  /** Requests under way; answers come in their order. */
+  #waiting: { resolve: (answer: Uint8Array) => void; reject: (error: Error) => void }[] = [];
+  #failure: Error | undefined;
+
+  constructor() {
+    this.#worker = new Worker(new URL("./element_thread_entry.mjs", import.meta.url), { execArgv: [] });
+    this.#worker.unref();
+    this.#worker.on("message", (answer: Uint8Array) => this.#waiting.shift()?.resolve(answer));
+    this.#worker.on("error", (error) => this.#fail(error));
+    this.#worker.on("exit", () => this.#fail(new Error("the secure element's thread has ended")));
+  }
+
+  /** Replaces the pre-shared keys; they are copied to the element's thread. */
+  loadSecrets(secrets: readonly IkeSecret[]): void {
+    this.#order({ secrets: [...secrets] });
+  }
+
+  /** Answers one request of abi/psa.ts. */
+  handle(request: Uint8Array): Promise<Uint8Array> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      this.#order({ request: request.slice() }); // a view would send all of the memory that it looks at
+    });
+  }
+
+  /** Ends the thread, and with it all keys and secrets. */
+  async close(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #order(order: ElementOrder): void {
+    this.#worker.postMessage(order);
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
+  }
+}
