@@ -1,5 +1,5 @@
 /**
- * Inbound ESP (RFC 4303 3.4, RFC 4106): the checks before the cipher, and what follows a right ICV. Both return PASS or a
+ * Inbound ESP (RFC 4303 3.4): the checks before the cipher, and what follows a right ICV. Both return PASS or a
  * drop reason and leave the frame to the caller.
  *
  * No decrypted octet is looked at before its ICV has proved right; all failures behind it are of authentic packets.
@@ -16,11 +16,12 @@ import {
 } from "../abi/drop";
 import { SA_LOCAL_TS_COUNT, SA_REMOTE_TS_COUNT, SA_SELECTORS, SELECTOR_OCTETS } from "../abi/message";
 import { Frame, framePull } from "../bus/frame";
+import { CipherJob } from "../crypto/job";
 import { FLOW_OCTETS, Flow, flowRead } from "../policy/flow";
 import { selectorsAdmit } from "../policy/selector";
 import { ESP_HEADER, espNextHeader, espSequence, espTrailerOctets } from "../wire/esp";
 import { PROTOCOL_IPV4, PROTOCOL_NONE } from "../wire/ipv4";
-import { EspJob, jobDone, jobFill } from "./esp_job";
+import { jobFill } from "./esp_job";
 import { countUse, withinLife } from "./expiry";
 import { replayCheck, replayCommit, replaySequence } from "./replay";
 import { Sa, transformOf } from "./sa";
@@ -35,7 +36,7 @@ const flow: usize = memory.data(FLOW_OCTETS, 16);
  * The frame starts with the ESP header and ends with the ICV. Checks shape, life, lease and replay; on PASS the job is
  * filled and frame.scratch4 is the sequence number.
  */
-export function openPrepare(frame: Frame, sa: Sa, job: EspJob): u32 {
+export function openPrepare(frame: Frame, sa: Sa, job: CipherJob): u32 {
   const t = transformOf(sa);
   const around = ESP_HEADER + t.ivOctets + t.icvOctets;
   if (frame.length < around + t.blockOctets) return DROP_ESP_MALFORMED;
@@ -46,9 +47,8 @@ export function openPrepare(frame: Frame, sa: Sa, job: EspJob): u32 {
   if (!replayCheck(sa, sequence)) return DROP_REPLAY;
   if (sa.lease != 0 && sequence > sa.lease) return DROP_LEASE_WAIT;
   if (!withinLife(sa, 0)) return DROP_SA_EXPIRED;
-  const iv = p + ESP_HEADER;
   frame.scratch4 = sequence;
-  jobFill(job, sa, sequence, iv, iv + t.ivOctets, length, false);
+  jobFill(job, sa, sequence, p, length, false);
   return PASS;
 }
 
@@ -56,17 +56,20 @@ export function openPrepare(frame: Frame, sa: Sa, job: EspJob): u32 {
  * What follows the cipher: ICV verdict, replay again and its commitment, padding, next header, the tunnel, selectors
  * (RFC 4301 5.2). On PASS the frame is the clear packet. `outerTos` is the TOS octet of the outer header.
  */
-export function openFinish(frame: Frame, sa: Sa, job: EspJob, outerTos: u32): u32 {
-  if (!jobDone(job)) return DROP_ICV;
+export function openFinish(frame: Frame, sa: Sa, job: CipherJob, outerTos: u32): u32 {
+  if (job.done == 0) return DROP_ICV;
   // A twin, or the hard limit, may have been reached by a packet before this one in the same batch.
   if (!replayCommit(sa, frame.scratch4)) return DROP_REPLAY;
   if (!withinLife(sa, 0)) return DROP_SA_EXPIRED;
-  const end = job.data + job.length;
-  const trailer = espTrailerOctets(end, job.length);
+  const t = transformOf(sa);
+  const length = frame.length - ESP_HEADER - t.ivOctets - t.icvOctets;
+  const data = frame.start + ESP_HEADER + t.ivOctets;
+  const end = data + length;
+  const trailer = espTrailerOctets(end, length);
   if (trailer == 0) return DROP_ESP_PADDING;
   const nextHeader = espNextHeader(end);
-  framePull(frame, <u32>(job.data - frame.start));
-  frame.length = job.length - trailer;
+  framePull(frame, <u32>(data - frame.start));
+  frame.length = length - trailer;
   if (nextHeader == PROTOCOL_NONE) {
     countUse(sa, 0);
     return DUMMY;

@@ -1,17 +1,18 @@
 /**
- * Outbound ESP (RFC 4303 3.3, RFC 4106): limits, a sequence number that is never given twice, trailer, header and IV before
+ * Outbound ESP (RFC 4303 3.3): limits, a sequence number that is never given twice, trailer, header and IV before
  * the cipher; the outer headers behind it.
  *
- * The IV is the 64-bit sequence number, so a number that were given twice would be a nonce given twice: it is counted up
+ * The IV is made of the 64-bit sequence number, so a number that were given twice would be a nonce given twice: it is counted up
  * before anything else can fail, and never taken back.
  */
 import { DROP_LEASE_WAIT, DROP_PACKET_TOO_BIG, DROP_SA_EXPIRED, DROP_SEQUENCE_CYCLED } from "../abi/drop";
 import { FABRIC_MTU } from "../abi/fabric";
 import { Frame, frameHeadroom, framePush, frameTailroom } from "../bus/frame";
+import { CipherJob } from "../crypto/job";
 import { storeBE64 } from "../rt/bytes";
 import { ESP_HEADER, ESP_TRAILER, espEmit, espEmitTrailer, espPadding } from "../wire/esp";
 import { IPV4_TOS, PROTOCOL_IPV4, ipv4DontFragment } from "../wire/ipv4";
-import { EspJob, jobFill } from "./esp_job";
+import { jobFill } from "./esp_job";
 import { countUse, lastSequence, withinLife } from "./expiry";
 import { Sa, transformOf } from "./sa";
 import { PASS, outerOctets, tellTooBig, tunnelPush } from "./tunnel";
@@ -23,7 +24,7 @@ const DF_BIT: u32 = 0x100;
  * The frame is a clear IPv4 packet that `sa` covers. On PASS it is an ESP packet whose payload is still clear, and the job
  * is filled. A packet without DF that is larger than the tunnel goes on: the host fragments the outer packet (RFC 4301 8.1).
  */
-export function sealPrepare(frame: Frame, sa: Sa, job: EspJob): u32 {
+export function sealPrepare(frame: Frame, sa: Sa, job: CipherJob): u32 {
   const t = transformOf(sa);
   const p = frame.start;
   const df = ipv4DontFragment(p);
@@ -50,10 +51,17 @@ export function sealPrepare(frame: Frame, sa: Sa, job: EspJob): u32 {
   const length = frame.length + padding + ESP_TRAILER;
   const header = framePush(frame, ESP_HEADER + t.ivOctets);
   espEmit(header, sa.spi, <u32>sequence);
-  storeBE64(header + ESP_HEADER, sequence);
+  emitIv(header + ESP_HEADER, t.ivOctets, sequence);
   frame.length += behind;
-  jobFill(job, sa, sequence, header + ESP_HEADER, p, length, true);
+  jobFill(job, sa, sequence, header, length, true);
   return PASS;
+}
+
+/** The number that the cipher makes the packet's IV of (crypto/suite.ts): 8 octets, or a block of 16 for CBC, or none. */
+function emitIv(iv: usize, octets: u32, sequence: u64): void {
+  if (octets == 0) return;
+  if (octets == 16) store<u64>(iv, 0);
+  storeBE64(iv + octets - 8, sequence);
 }
 
 /** The packet is sealed: pushes the outer headers. */

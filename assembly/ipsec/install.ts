@@ -71,8 +71,8 @@ import {
 import { STEP_S501, STEP_S502, TRACE_MASK_ESTABLISH } from "../abi/trace";
 import { Frame } from "../bus/frame";
 import { drop } from "../bus/port";
-import { gcmInit, gcmWipe } from "../crypto/gcm";
-import { KERNEL_GCM, Transform, transformFind } from "../crypto/transform";
+import { suiteInit, suiteKeymatOctets, suiteWipe } from "../crypto/suite";
+import { transformFind } from "../crypto/transform";
 import { selectorFamily, selectorsValid } from "../policy/selector";
 import { selectorTableInsert, selectorTableRemove } from "../policy/selector_table";
 import { equalConstantTime, loadBE32, zeroize } from "../rt/bytes";
@@ -172,9 +172,7 @@ export function install(record: usize, length: u32): u32 {
     <u32>load<u16>(record, SA_INTEGRITY),
   );
   if (row == 0) return REFUSED_TRANSFORM;
-  const t = changetype<Transform>(row);
-  if (t.kernel != KERNEL_GCM) return REFUSED_TRANSFORM;
-  if (<u32>load<u16>(record, SA_KEYMAT_LENGTH) != t.keyOctets + t.saltOctets) return REFUSED_MALFORMED;
+  if (<u32>load<u16>(record, SA_KEYMAT_LENGTH) != suiteKeymatOctets(row)) return REFUSED_MALFORMED;
 
   const spi = load<u32>(record, SA_SPI);
   const link = load<u32>(record, SA_LINK);
@@ -293,11 +291,9 @@ function sameKeymat(sa: Sa, record: usize): bool {
 
 /** A new SA: keys, counters, window. */
 function key(sa: Sa, record: usize, row: usize): void {
-  const t = changetype<Transform>(row);
-  gcmWipe(sa.context);
+  suiteWipe(sa.context);
   sa.transform = row;
-  gcmInit(sa.context, record + SA_KEYMAT, t.keyOctets);
-  sa.salt = load<u32>(record + SA_KEYMAT + t.keyOctets);
+  suiteInit(sa.context, row, record + SA_KEYMAT);
   sa.packets = 0;
   sa.octets = 0;
   sa.lastUsed = 0;

@@ -3,13 +3,14 @@
  * packet and by selectors for a clear one (S703).
  *
  * Sized at reset by CONFIG_SA_CAPACITY, in CHILD_SAs: as many inbound records, then as many outbound ones. Per CHILD_SA
- * 2 x (192 hot + 1536 cold + 64 key record) + 1024 of replay bitmap, 48..96 of indices and about 450 of selector table: 5.2 KiB.
+ * 2 x (192 hot + 1536 cold + 192 of keys) + 1024 of replay bitmap, 48..96 of indices and about 450 of selector table: 5.4 KiB.
  * Expanded keys are a cache that takes what RAM is left, up to one per SA. Refuses to evict SAs: a full table is an answer
  * (REFUSED_TABLE_FULL).
  */
 import { DIRECTION_INBOUND, DIRECTION_OUTBOUND } from "../abi/message";
-import { GCM_CONTEXT_OCTETS, gcmWipe } from "../crypto/gcm";
+import { CIPHER_CONTEXT_OCTETS } from "../crypto/job";
 import { keyCacheReset } from "../crypto/key_cache";
+import { suiteWipe } from "../crypto/suite";
 import {
   SELECTOR_TABLE_NONE,
   selectorTableLookupPacket,
@@ -30,7 +31,6 @@ const EXPANDED_MAX: u32 = 1024;
 const EXPANDED_MIN: u32 = 16;
 /** CHILD_SAs at most, whatever the RAM. */
 export const SA_CAPACITY_MAX: u32 = 131072;
-const CONTEXT_OCTETS: u32 = (GCM_CONTEXT_OCTETS + 63) & ~63;
 
 let capacity: u32 = 0;
 let hot: usize = 0;
@@ -47,7 +47,7 @@ export function localDatabaseReset(childSas: u32): bool {
   const records = capacity << 1;
   hot = arenaTake(<usize>records * SA_OCTETS);
   const cold = arenaTake(<usize>records * SA_COLD_OCTETS);
-  const contexts = arenaTake(<usize>records * CONTEXT_OCTETS);
+  const contexts = arenaTake(<usize>records * CIPHER_CONTEXT_OCTETS);
   const bitmaps = arenaTake(<usize>capacity * REPLAY_BITMAP_OCTETS);
   inboundIndex = spiIndexTake(capacity);
   outboundIndex = spiIndexTake(capacity);
@@ -59,7 +59,7 @@ export function localDatabaseReset(childSas: u32): bool {
     const sa = saAt(i - 1);
     sa.number = i - 1;
     sa.cold = cold + <usize>(i - 1) * SA_COLD_OCTETS;
-    sa.context = contexts + <usize>(i - 1) * CONTEXT_OCTETS;
+    sa.context = contexts + <usize>(i - 1) * CIPHER_CONTEXT_OCTETS;
     if (i > capacity) {
       sa.nextFree = freeOutbound;
       freeOutbound = i;
@@ -152,7 +152,7 @@ export function removeSa(sa: Sa): void {
     spiIndexRemove(outboundIndex, outboundKey(sa.spi, sa.link));
     selectorTableRemove(number);
   }
-  gcmWipe(context);
+  suiteWipe(context);
   zeroize(cold, SA_COLD_OCTETS);
   zeroize(changetype<usize>(sa), SA_OCTETS);
   sa.number = number;

@@ -26,10 +26,8 @@ export class Sa {
   reserved0: u16;
   /** Row of crypto/transform.ts. */
   transform: usize;
-  /** The kernel's key schedule. */
+  /** Keys and salt, as crypto/job.ts has them. */
   context: usize;
-  /** Salt of the nonce, as it stands in memory. */
-  salt: u32;
   /** Anti-replay (RFC 6479): packets, 0 off; ring of 64-bit words. */
   window: u32;
   bitmap: usize;

@@ -1,5 +1,6 @@
 /** The local database: names, free records, removal; the SPI index under years of rekeying, against a map. */
 import { DIRECTION_INBOUND, DIRECTION_OUTBOUND } from "../../../assembly/abi/message";
+import { CONTEXT_SALT } from "../../../assembly/crypto/job";
 import {
   findInbound,
   findNamed,
@@ -83,12 +84,12 @@ describe("local database", () => {
     const cold = sa.cold;
     const number = sa.number;
     memory.fill(cold, 0x5a, SA_COLD_OCTETS);
-    sa.salt = 0x12345678;
+    store<u32>(sa.context, 0x12345678, CONTEXT_SALT);
     removeSa(sa);
     let left = 0;
     for (let i: u32 = 0; i < SA_COLD_OCTETS; i++) if (load<u8>(cold + i) != 0) left += 1;
     expect(left).toBe(0);
-    expect(saAt(number).salt).toBe(0);
+    expect(load<u32>(saAt(number).context, CONTEXT_SALT)).toBe(0);
     expect(saAt(number).cold).toBe(cold);
     expect(findInbound(1002) == null).toBe(true);
     expect(findInbound(1003) != null).toBe(true);
