@@ -56,11 +56,15 @@ export function hashBlockOctets(hash: u32): u32 {
   return hash == HASH_SHA384 || hash == HASH_SHA512 ? 128 : 0;
 }
 
+/** Absorbs `blocks` whole blocks at `p` into a chaining state. */
+export function hashCompress(hash: u32, state: usize, p: usize, blocks: u32): void {
+  if (hash == HASH_SHA256) sha256Compress(state, p, blocks);
+  else if (hash == HASH_SHA1) sha1Compress(state, p, blocks);
+  else sha512Compress(state, p, blocks);
+}
+
 function compress(context: usize, p: usize, blocks: u32): void {
-  const hash = load<u32>(context, ID);
-  if (hash == HASH_SHA256) sha256Compress(context + HASH_STATE, p, blocks);
-  else if (hash == HASH_SHA1) sha1Compress(context + HASH_STATE, p, blocks);
-  else sha512Compress(context + HASH_STATE, p, blocks);
+  hashCompress(load<u32>(context, ID), context + HASH_STATE, p, blocks);
 }
 
 /** Begins a message. An unknown hash is a bug of the caller. */

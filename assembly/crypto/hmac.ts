@@ -14,6 +14,7 @@ import { zeroize } from "../rt/bytes";
 import {
   hash,
   hashBlockOctets,
+  hashCompress,
   hashFinal,
   hashInit,
   hashOctets,
@@ -32,32 +33,45 @@ export const HMAC_OUTER: usize = HMAC_INNER + HASH_STATE_OCTETS;
 /** Size of a context, alignment 8. */
 export const HMAC_CONTEXT_OCTETS: u32 = <u32>HMAC_OUTER + HASH_STATE_OCTETS;
 
-/** One padded key (wiped), and one inner digest (wiped). */
+/** One padded key, its absorption, one inner digest: wiped after use. */
 const padded: usize = memory.data(HASH_BLOCK_MAX, 16);
 const digest: usize = memory.data(HASH_OCTETS_MAX, 16);
 const single: usize = memory.data(HMAC_CONTEXT_OCTETS, 16);
+const absorbed: usize = memory.data(HASH_CONTEXT_OCTETS, 16);
 
 function pad(octets: u32, value: u64): void {
   for (let i: u32 = 0; i < octets; i += 8) store<u64>(padded + i, load<u64>(padded + i) ^ value);
 }
 
-/** Takes a key of any length and begins a message. An unknown hash is a bug of the caller. */
-export function hmacInit(context: usize, id: u32, key: usize, keyLength: u32): void {
+/** Absorbs the padded key into H(0) and writes the chaining state to `state`. */
+function absorbPadded(id: u32, state: usize): void {
+  hashInit(absorbed, id);
+  hashCompress(id, absorbed + HASH_STATE, padded, 1);
+  memory.copy(state, absorbed + HASH_STATE, HASH_STATE_OCTETS);
+}
+
+/**
+ * Writes the chaining states after K ^ ipad and K ^ opad, HASH_STATE_OCTETS each: all that is ever needed of a key. A key
+ * longer than a block is hashed first (RFC 2104, 2). An unknown hash is a bug of the caller.
+ */
+export function hmacStates(id: u32, key: usize, keyLength: u32, inner: usize, outer: usize): void {
   const block = hashBlockOctets(id);
   assert(block != 0, "unknown hash");
   memory.fill(padded, 0, block);
-  if (keyLength > block)
-    hash(id, key, keyLength, padded); // RFC 2104, 2: longer keys are hashed first
+  if (keyLength > block) hash(id, key, keyLength, padded);
   else memory.copy(padded, key, keyLength);
   pad(block, 0x5c5c5c5c5c5c5c5c);
-  hashInit(context, id);
-  hashUpdate(context, padded, block);
-  memory.copy(context + HMAC_OUTER, context + HASH_STATE, HASH_STATE_OCTETS);
+  absorbPadded(id, outer);
   pad(block, 0x5c5c5c5c5c5c5c5c ^ 0x3636363636363636);
-  hashInit(context, id);
-  hashUpdate(context, padded, block);
-  memory.copy(context + HMAC_INNER, context + HASH_STATE, HASH_STATE_OCTETS);
+  absorbPadded(id, inner);
   zeroize(padded, HASH_BLOCK_MAX);
+  zeroize(absorbed, HASH_CONTEXT_OCTETS);
+}
+
+/** Takes a key of any length and begins a message. An unknown hash is a bug of the caller. */
+export function hmacInit(context: usize, id: u32, key: usize, keyLength: u32): void {
+  hmacStates(id, key, keyLength, context + HMAC_INNER, context + HMAC_OUTER);
+  hashResume(context, id, context + HMAC_INNER, hashBlockOctets(id));
 }
 
 export function hmacUpdate(context: usize, p: usize, length: u32): void {
