@@ -1,14 +1,17 @@
 /**
  * Keying material (RFC 7296 section 2.14, 2.17, 2.18).
  *
- *   SKEYSEED = prf(Ni | Nr, g^ir)                         of a first IKE_SA
+ *   SKEYSEED = prf(Ni | Nr, g^ir)                         of a first IKE_SA; see below
  *   SKEYSEED = prf(SK_d (old), g^ir (new) | Ni | Nr)      of a rekeyed one, by the old one's PRF
  *   {SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr} = prf+(SKEYSEED, Ni | Nr | SPIi | SPIr)
  *   KEYMAT = prf+(SK_d, [g^ir (new)] | Ni | Nr)           of a CHILD_SA: initiator's direction first
  *
+ * The AES PRFs take keys of any length by RFC 4434 and 4615, but section 2.14 fixes their first key to 16 octets: the first 8
+ * of Ni and the first 8 of Nr. Only there: prf+ and the rekeying get whole nonces, and all their keys are 16 octets long.
+ *
  * Everything in between is wiped before return.
  */
-import { prf, prfOctets } from "../crypto/prf";
+import { PRF_AES128_CMAC, PRF_AES128_XCBC, prf, prfOctets } from "../crypto/prf";
 import { prfPlus } from "../crypto/prf_plus";
 import { Transform, transformFind } from "../crypto/transform";
 import { zeroize } from "../rt/bytes";
@@ -36,6 +39,7 @@ const skeyseed: usize = memory.data(64, 8);
 const stream: usize = memory.data(7 * 64, 8);
 
 const pair: usize = memory.data(2 * 256, 8);
+const fixedKey: usize = memory.data(16, 8);
 
 /** Puts Ni | Nr into `pair`; returns the octets. */
 function nonces(oursFirst: bool, ours: usize, theirs: usize, theirsLength: u32): u32 {
@@ -46,14 +50,23 @@ function nonces(oursFirst: bool, ours: usize, theirs: usize, theirsLength: u32):
 
 /** Keys of a first IKE_SA from the shared secret. */
 export function ikeKeys(sa: IkeSa, secret: usize, secretLength: u32): void {
-  const length = nonces(sa.initiator != 0, ikeNonce(sa), ikePeerNonce(sa), sa.peerNonceLength);
-  ikeKeysOf(sa, pair, length, secret, secretLength);
+  const initiator = sa.initiator != 0;
+  const length = nonces(initiator, ikeNonce(sa), ikePeerNonce(sa), sa.peerNonceLength);
+  ikeKeysOf(sa, pair, initiator ? NONCE_OCTETS : sa.peerNonceLength, length, secret, secretLength);
 }
 
-/** The same from Ni | Nr at `n`, at most 512 octets. The caller has checked secretLength <= KE_VALUE_MAX. */
-export function ikeKeysOf(sa: IkeSa, n: usize, nLength: u32, secret: usize, secretLength: u32): void {
-  prf(ikeSuite(sa).prf, n, nLength, secret, secretLength, skeyseed);
-  spread(sa, n, nLength, prfOctets(ikeSuite(sa).prf));
+/**
+ * The same from Ni | Nr at `n`, at most 512 octets, of which Ni has `niLength`; neither nonce has less than 8. The caller has
+ * checked secretLength <= KE_VALUE_MAX.
+ */
+export function ikeKeysOf(sa: IkeSa, n: usize, niLength: u32, nLength: u32, secret: usize, secretLength: u32): void {
+  const id = ikeSuite(sa).prf;
+  if (id == PRF_AES128_XCBC || id == PRF_AES128_CMAC) {
+    store<u64>(fixedKey, load<u64>(n));
+    store<u64>(fixedKey, load<u64>(n + niLength), 8);
+    prf(id, fixedKey, 16, secret, secretLength, skeyseed);
+  } else prf(id, n, nLength, secret, secretLength, skeyseed);
+  spread(sa, n, nLength, prfOctets(id));
 }
 
 /** Keys of an IKE_SA that replaces `old`. */

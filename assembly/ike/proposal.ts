@@ -3,11 +3,18 @@
  *
  * Ours are lists of transforms as in abi/management.ts, with the number of the proposal in octet 1. As responder our own
  * order of preference decides, for proposals and for the transforms in one, as strongSwan's does by default. A suite is
- * agreed only if a kernel exists for it (crypto/transform.ts, crypto/prf.ts).
+ * agreed only if a kernel exists for it (crypto/transform.ts, crypto/prf.ts): where one pair of cipher and integrity has none,
+ * the next that both have is tried, so that what we cannot do hides nothing that we can.
+ *
+ * Key lengths count (section 3.3.5): AES with another Key Length, or without one, is another transform, and so is a transform
+ * of fixed key length that comes with one. A combined mode goes with integrity left out or NONE, and with nothing else
+ * (section 3.3); one that is offered beside integrity transforms is passed over.
+ *
+ * Refuses for IKE what does not encrypt, whatever the configuration says: NULL and AES-GMAC.
  */
 import { TRANSFORM_ID, TRANSFORM_KEY_BITS, TRANSFORM_OCTETS, TRANSFORM_TYPE } from "../abi/management";
 import { prfOctets } from "../crypto/prf";
-import { transformFind } from "../crypto/transform";
+import { ENCR_NULL, ENCR_NULL_AUTH_AES_GMAC, INTEG_NONE, transformFind } from "../crypto/transform";
 import { Writer } from "../wire/ike_message";
 import {
   PROPOSAL_NUMBER,
@@ -55,41 +62,101 @@ export const SUITE_OCTETS: usize = offsetof<Suite>();
 /** Address of the peer's SPI in the proposal that proposalSelect chose. */
 export let selectedSpi: usize = 0;
 
-let pickedId: u32 = 0;
-let pickedBits: u32 = 0;
+const NEVER: u32 = u32.MAX_VALUE;
 
-/** The first of our transforms of `type` in proposal `number` that the wire proposal has too, or `otherwise` if both lack it. */
-function pick(own: usize, count: u32, number: u32, wire: usize, type: u32, otherwise: u32): bool {
-  let ours = false;
+/** The first of our transforms of `type` in proposal `number`, from place `from` on, that the wire proposal has too; -1. */
+function common(own: usize, count: u32, number: u32, wire: usize, type: u32, from: u32): i32 {
+  for (let i = from; i < count; i++) {
+    const t = own + <usize>i * TRANSFORM_OCTETS;
+    if (load<u8>(t, TRANSFORM_PROPOSAL) != <u8>number || load<u8>(t, TRANSFORM_TYPE) != <u8>type) continue;
+    if (wireHas(wire, type, ownId(own, i), ownBits(own, i))) return <i32>i;
+  }
+  return -1;
+}
+
+function ownId(own: usize, i: u32): u32 {
+  return <u32>load<u16>(own + <usize>i * TRANSFORM_OCTETS, TRANSFORM_ID);
+}
+
+function ownBits(own: usize, i: u32): u32 {
+  return <u32>load<u16>(own + <usize>i * TRANSFORM_OCTETS, TRANSFORM_KEY_BITS);
+}
+
+/** True when proposal `number` of ours has a transform of `type`. */
+function ownHasType(own: usize, count: u32, number: u32, type: u32): bool {
+  for (let i: u32 = 0; i < count; i++) {
+    const t = own + <usize>i * TRANSFORM_OCTETS;
+    if (load<u8>(t, TRANSFORM_PROPOSAL) == <u8>number && load<u8>(t, TRANSFORM_TYPE) == <u8>type) return true;
+  }
+  return false;
+}
+
+function wireHasType(wire: usize, type: u32): bool {
+  for (let t = transformFirst(wire); t != 0; t = transformNext(t)) if (transformType(t) == type) return true;
+  return false;
+}
+
+function wireHas(wire: usize, type: u32, id: u32, bits: u32): bool {
+  for (let t = transformFirst(wire); t != 0; t = transformNext(t)) {
+    if (transformType(t) == type && transformId(t) == id && transformKeyBits(t) == bits) return true;
+  }
+  return false;
+}
+
+/** True when transform 0 (no integrity, no key exchange, no ESN) is what a side means: it says so, or leaves the type out. */
+function wireMayLack(wire: usize, type: u32): bool {
+  return !wireHasType(wire, type) || wireHas(wire, type, 0, 0);
+}
+
+function ownMayLack(own: usize, count: u32, number: u32, type: u32): bool {
+  if (!ownHasType(own, count, number, type)) return true;
   for (let i: u32 = 0; i < count; i++) {
     const t = own + <usize>i * TRANSFORM_OCTETS;
     if (load<u8>(t, TRANSFORM_PROPOSAL) != <u8>number || load<u8>(t, TRANSFORM_TYPE) != <u8>type) continue;
-    ours = true;
-    const id = <u32>load<u16>(t, TRANSFORM_ID);
-    const bits = <u32>load<u16>(t, TRANSFORM_KEY_BITS);
-    if (wireHas(wire, type, id, bits, otherwise)) {
-      pickedId = id;
-      pickedBits = bits;
-      return true;
-    }
+    if (load<u16>(t, TRANSFORM_ID) == 0) return true;
   }
-  if (ours || otherwise == NEVER) return false;
-  pickedId = otherwise;
-  pickedBits = 0;
-  return wireHas(wire, type, otherwise, 0, otherwise);
+  return false;
 }
 
-const NEVER: u32 = u32.MAX_VALUE;
+/** The transform of `type` that both sides have, 0 where both may lack it, NEVER otherwise. */
+function pick(own: usize, count: u32, number: u32, wire: usize, type: u32): u32 {
+  const i = common(own, count, number, wire, type, 0);
+  if (i >= 0) return ownId(own, <u32>i);
+  return ownMayLack(own, count, number, type) && wireMayLack(wire, type) ? 0 : NEVER;
+}
 
-/** True when the wire proposal has the transform; one of a type that it lacks counts as `otherwise`. */
-function wireHas(wire: usize, type: u32, id: u32, bits: u32, otherwise: u32): bool {
-  let any = false;
-  for (let t = transformFirst(wire); t != 0; t = transformNext(t)) {
-    if (transformType(t) != type) continue;
-    any = true;
-    if (transformId(t) == id && transformKeyBits(t) == bits) return true;
+/** Cipher and integrity: the first of our ciphers that both sides have with an integrity that both have, and a kernel. */
+function pickCipher(own: usize, count: u32, number: u32, wire: usize, protocol: u32, suite: Suite): bool {
+  const none = ownMayLack(own, count, number, TRANSFORM_INTEG) && wireMayLack(wire, TRANSFORM_INTEG);
+  let c = common(own, count, number, wire, TRANSFORM_ENCR, 0);
+  for (; c >= 0; c = common(own, count, number, wire, TRANSFORM_ENCR, <u32>c + 1)) {
+    const encryption = ownId(own, <u32>c);
+    const bits = ownBits(own, <u32>c);
+    if (protocol == PROTOCOL_ID_IKE && !encrypts(encryption)) continue;
+    suite.encryption = encryption;
+    suite.keyBits = bits;
+    suite.integrity = INTEG_NONE;
+    if (none && transformFind(encryption, bits, INTEG_NONE) != 0) return true;
+    let i = common(own, count, number, wire, TRANSFORM_INTEG, 0);
+    for (; i >= 0; i = common(own, count, number, wire, TRANSFORM_INTEG, <u32>i + 1)) {
+      suite.integrity = ownId(own, <u32>i);
+      if (transformFind(encryption, bits, suite.integrity) != 0) return true;
+    }
   }
-  return !any && id == otherwise;
+  return false;
+}
+
+function encrypts(encryption: u32): bool {
+  return encryption != ENCR_NULL && encryption != ENCR_NULL_AUTH_AES_GMAC;
+}
+
+/** The first PRF that both sides have and that we can do, or 0. */
+function pickPrf(own: usize, count: u32, number: u32, wire: usize): u32 {
+  let i = common(own, count, number, wire, TRANSFORM_PRF, 0);
+  for (; i >= 0; i = common(own, count, number, wire, TRANSFORM_PRF, <u32>i + 1)) {
+    if (prfOctets(ownId(own, <u32>i)) != 0) return ownId(own, <u32>i);
+  }
+  return 0;
 }
 
 function matches(own: usize, count: u32, number: u32, wire: usize, protocol: u32, useKe: bool, suite: Suite): bool {
@@ -99,27 +166,21 @@ function matches(own: usize, count: u32, number: u32, wire: usize, protocol: u32
     if (type == 0 || type > TRANSFORM_ESN) return false;
     if (type == TRANSFORM_PRF && protocol != PROTOCOL_ID_IKE) return false;
   }
-  if (!pick(own, count, number, wire, TRANSFORM_ENCR, NEVER)) return false;
-  suite.encryption = pickedId;
-  suite.keyBits = pickedBits;
-  if (!pick(own, count, number, wire, TRANSFORM_INTEG, 0)) return false;
-  suite.integrity = pickedId;
+  if (!pickCipher(own, count, number, wire, protocol, suite)) return false;
   suite.prf = 0;
   suite.ke = 0;
   suite.esn = 0;
   if (protocol == PROTOCOL_ID_IKE) {
-    if (!pick(own, count, number, wire, TRANSFORM_PRF, NEVER)) return false;
-    suite.prf = pickedId;
-    if (prfOctets(suite.prf) == 0) return false;
+    suite.prf = pickPrf(own, count, number, wire);
+    if (suite.prf == 0) return false;
   } else {
-    if (!pick(own, count, number, wire, TRANSFORM_ESN, 0)) return false;
-    suite.esn = pickedId;
+    suite.esn = pick(own, count, number, wire, TRANSFORM_ESN);
+    if (suite.esn == NEVER) return false;
   }
   if (useKe) {
-    if (!pick(own, count, number, wire, TRANSFORM_KE, protocol == PROTOCOL_ID_IKE ? NEVER : 0)) return false;
-    suite.ke = pickedId;
+    suite.ke = pick(own, count, number, wire, TRANSFORM_KE);
+    if (suite.ke == NEVER || (suite.ke == 0 && protocol == PROTOCOL_ID_IKE)) return false;
   }
-  if (transformFind(suite.encryption, suite.keyBits, suite.integrity) == 0) return false;
   suite.number = <u32>load<u8>(wire, PROPOSAL_NUMBER);
   suite.protocol = protocol;
   return true;

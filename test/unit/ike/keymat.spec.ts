@@ -29,7 +29,14 @@ import {
   ikeSasReset,
   ikeSuite,
 } from "../../../assembly/ike/ike_sa";
-import { childKeys, childKeysOf, ikeKeys, ikeKeysOf, ikeKeysRekeyedOf } from "../../../assembly/ike/keymat";
+import {
+  childKeys,
+  childKeysOf,
+  ikeKeys,
+  ikeKeysOf,
+  ikeKeysRekeyed,
+  ikeKeysRekeyedOf,
+} from "../../../assembly/ike/keymat";
 
 const arena: usize = memory.data(14 << 20, 64);
 const nonces: usize = memory.data(512, 8);
@@ -97,6 +104,64 @@ function reset(): void {
   assert(connectionsReset() && ikeSasReset() && childSasReset());
 }
 
+/** SK_d to SK_pr of 16 octets each, computed apart from RFC 4434 and 4615: initiator XCBC, CMAC, responder XCBC, CMAC. */
+function aesKeys(i: u32): string {
+  if (i == 0)
+    return (
+      "8952ac392e61856d74f085088667a906a24ee51c3f68e257d9da596465ff6549604745829bfa2efb22ad0db3ae236cbb" +
+      "085a6927822648135bfe31e176591132aef1086b2e306072ebedfaf0d87a0503e4039f36a57fc7520c449c78782fe4c6" +
+      "420217bb95017839f0218ae7ccb3f664"
+    );
+  if (i == 1)
+    return (
+      "39310a3a3a88b350126e7c8e3000a5553f038a71416eb9d1a5f788563a8ef1c4da622fe9fe68d50662c76f825cfe45e2" +
+      "4252f9bcf6b43a3bb4622935b98c12a173ec34631fa7fa3aa1afee04a0e4dd55b422dd0f94b3f990f078f938c85fc4bb" +
+      "e62f6f6aef0c37725c46e633b0513461"
+    );
+  if (i == 2)
+    return (
+      "470aadc1f25e1f9cbbc1f79da39f82a5614451abb52c1785c7d10652f592495e2119948381c73cd23fcb2881a3d50028" +
+      "d891d47989c9a6a2a49eb7f19cb0e99ff14f2d86b4756c060de3c2e11b4b13d076155804c308ef4cdbdab650a31be214" +
+      "d336b2f87a49bc4a8b28b89faeb591a5"
+    );
+  return (
+    "a6abe5226c46b9d06d09700c8be06c5d40630c0dc7c01696c9418893a594dd3322c31ca4dbc0b3e6256c0c363941ce11" +
+    "70b978523fd3e6ff4149f69edf32c4f040fcf405d73ecb941dc43275de3bb3dfe72ef127d6dfb3889db8c6db6fd43b29" +
+    "63f0aa0a8a0c6fa35ab13b1ea10c4fbb"
+  );
+}
+
+/** KEYMAT of a CHILD_SA with the same nonces: 32 octets a direction. */
+function aesKeymat(i: u32): string {
+  if (i == 0)
+    return (
+      "b9abec2dd081c39f11fded060bdce3f5e6dfc2d270c182cd5ade1622935b23ef1d9bcc3e8cead2dd47a1a0fe5165ac7d" +
+      "295029ad6cedba5aa4421ff1c408154d"
+    );
+  if (i == 1)
+    return (
+      "e7732522baee35a52ff85fb1671ea9553f77cc7ac60dd182a2c91db4b0c81cadf8322416946bd80f044f12277810a817" +
+      "5acd4fcdd1f7a97e91cc42fc99a989f3"
+    );
+  if (i == 2)
+    return (
+      "537c36316b746fd25b2a025989833d41b10e743d3735ade39d5d1fbdd59c8af94d24712e241aeb251e8b0fef07b38a98" +
+      "0fb49f45b9044cabb5cf1c91fa654b62"
+    );
+  return (
+    "ab93b6482bec9c928b251898c8ae52d2f36095d180a9f51a87fd92acc77c04248a5659ec3344181cb07652f7fe749d68" +
+    "f0130c4a4ee372108d53581a8539e87d"
+  );
+}
+
+/** SK_d of an IKE_SA rekeyed with the same nonces and secret. */
+function aesRekeyed(i: u32): string {
+  if (i == 0) return "2716386b9fe3ba1c09e06b006d87b72b";
+  if (i == 1) return "89dd145ede4ba4e448befd0b4b263746";
+  if (i == 2) return "8b8c5e3a4730297c197808c3400d267a";
+  return "3f1e24d8597c0564e606823ad805ddbc";
+}
+
 describe("keying material", () => {
   beforeEach(reset);
 
@@ -104,7 +169,7 @@ describe("keying material", () => {
     const length = hex("3436def54b63cf59" + "7d780f1cb163f786", nonces);
     const secret = hex("0097c211229dd1724f153abc85a6156dc9cda148e005bbda", shared);
     const sa = ikeSa(5, hex8("eadfb5f67ef1c53e"), hex8("65a7ffb95df81c50"));
-    ikeKeysOf(sa, nonces, length, shared, secret);
+    ikeKeysOf(sa, nonces, 8, length, shared, secret);
     expect(
       keysAre(
         sa,
@@ -153,7 +218,7 @@ describe("keying material", () => {
       shared,
     );
     const sa = ikeSa(6, hex8("0f9a016d7b22223c"), hex8("85f710daf8b982d8"));
-    ikeKeysOf(sa, nonces, length, shared, secret);
+    ikeKeysOf(sa, nonces, 8, length, shared, secret);
     expect(
       keysAre(
         sa,
@@ -200,6 +265,46 @@ describe("keying material", () => {
         "06c64d7e075176e0d58ee803ab9a1380f882aa01963e15c2755c18132f582a7b6fd5db18d23e8a86d6f8949f339c272c",
       ),
     ).toBe(true);
+  });
+
+  it("of the AES PRFs takes eight octets of each nonce as the first key, whole nonces and keys of 16 octets from there on", () => {
+    for (let i: u32 = 0; i < 4; i++) {
+      const prf: u32 = (i & 1) == 0 ? 4 : 8;
+      const sa = ikeSa(prf, 0x0101010101010101, 0x0202020202020202);
+      ikeSuite(sa).encryption = 12;
+      ikeSuite(sa).integrity = prf == 4 ? 5 : 8;
+      sa.initiator = i < 2 ? 1 : 0;
+      for (let k = 0; k < 32; k++) store<u8>(ikeNonce(sa) + k, <u8>k);
+      for (let k = 0; k < 16; k++) store<u8>(ikePeerNonce(sa) + k, <u8>(0x80 + k));
+      sa.peerNonceLength = 16;
+      memory.fill(shared, 7, 32);
+      ikeKeys(sa, shared, 32);
+      hex(aesKeys(i), expected);
+      for (let key: u32 = KEY_D; key <= KEY_PR; key++) {
+        expect(memory.compare(ikeKey(sa, key), expected + 16 * key, 16)).toBe(0);
+      }
+      const child = childTake(sa, 0, i < 2)!;
+      childSuite(child).encryption = 12;
+      childSuite(child).keyBits = 128;
+      childSuite(child).integrity = prf == 4 ? 5 : 8;
+      memory.copy(childNonce(child), ikeNonce(sa), 32);
+      memory.copy(childPeerNonce(child), ikePeerNonce(sa), 16);
+      child.peerNonceLength = 16;
+      childKeys(child, sa, 0, 0);
+      hex(aesKeymat(i), expected);
+      expect(memory.compare(childKeymat(child, i < 2), expected, 32)).toBe(0);
+      expect(memory.compare(childKeymat(child, i >= 2), expected + 32, 32)).toBe(0);
+      // The same nonces and secret again, in the place of new ones.
+      const next = ikeSa(prf, sa.spiI, sa.spiR);
+      ikeSuite(next).encryption = 12;
+      ikeSuite(next).integrity = prf == 4 ? 5 : 8;
+      next.initiator = sa.initiator;
+      memory.copy(ikeNonce(next), ikeNonce(sa), 32);
+      memory.copy(ikePeerNonce(next), ikePeerNonce(sa), 16);
+      next.peerNonceLength = 16;
+      ikeKeysRekeyed(next, sa, shared, 32);
+      expect(same(ikeKey(next, KEY_D), 16, aesRekeyed(i))).toBe(true);
+    }
   });
 
   it("puts the initiator's nonce first, whoever we are", () => {

@@ -1,8 +1,8 @@
 import { Suite, proposalSelect, proposalsWrite } from "../../../assembly/ike/proposal";
 import { messageBegin, messageEnd } from "../../../assembly/wire/ike_message";
 
-const ours: usize = memory.data(64, 8);
-const theirs: usize = memory.data(64, 8);
+const ours: usize = memory.data(128, 8);
+const theirs: usize = memory.data(128, 8);
 const buffer: usize = memory.data(512, 8);
 const suite: usize = memory.data(64, 8);
 
@@ -56,5 +56,112 @@ describe("proposals", () => {
     expect(select(1, offered(2, 3), 3)).toBe(false);
     put(theirs, 1, 1, 4, 31, 0);
     expect(select(1, offered(2, 3), 3)).toBe(false);
+  });
+
+  it("go on to the next pair of cipher and integrity when one has no kernel", () => {
+    // AES-CTR or 3DES with MD5 or SHA-1.
+    for (let k = 0; k < 2; k++) {
+      const at = k == 0 ? ours : theirs;
+      put(at, 0, 1, 1, 3, 0);
+      put(at, 1, 1, 1, 13, 256);
+      put(at, 2, 1, 3, 1, 0);
+      put(at, 3, 1, 3, 2, 0);
+      put(at, 4, 1, 5, 0, 0);
+    }
+    const s = changetype<Suite>(suite);
+    expect(select(5, offered(5, 3), 3)).toBe(true);
+    expect(s.encryption == 13 && s.keyBits == 256 && s.integrity == 2).toBe(true);
+    // Without SHA-1 nothing is left.
+    put(theirs, 3, 1, 5, 0, 0);
+    expect(select(5, offered(4, 3), 3)).toBe(false);
+  });
+
+  it("take AES with its Key Length alone, and ChaCha20 and NULL without one alone", () => {
+    const s = changetype<Suite>(suite);
+    put(ours, 0, 1, 1, 12, 256);
+    put(ours, 1, 1, 1, 28, 0);
+    put(ours, 2, 1, 1, 11, 0);
+    put(ours, 3, 1, 3, 12, 0);
+    put(theirs, 1, 1, 3, 12, 0);
+    put(theirs, 0, 1, 1, 12, 0);
+    expect(select(4, offered(2, 3), 3)).toBe(false);
+    put(theirs, 0, 1, 1, 12, 192);
+    expect(select(4, offered(2, 3), 3)).toBe(false);
+    put(theirs, 0, 1, 1, 12, 256);
+    expect(select(4, offered(2, 3), 3)).toBe(true);
+    put(theirs, 0, 1, 1, 11, 128);
+    expect(select(4, offered(2, 3), 3)).toBe(false);
+    put(theirs, 0, 1, 1, 11, 0);
+    expect(select(4, offered(2, 3), 3)).toBe(true);
+    expect(s.encryption == 11 && s.integrity == 12).toBe(true);
+    put(ours, 0, 1, 1, 28, 0);
+    put(theirs, 0, 1, 1, 28, 256);
+    expect(select(1, offered(1, 3), 3)).toBe(false);
+    put(theirs, 0, 1, 1, 28, 0);
+    expect(select(1, offered(1, 3), 3)).toBe(true);
+  });
+
+  it("take a combined mode with integrity left out or NONE, on either side, and never with an integrity transform", () => {
+    const s = changetype<Suite>(suite);
+    put(ours, 0, 1, 1, 20, 128);
+    put(theirs, 0, 1, 1, 20, 128);
+    put(theirs, 1, 1, 3, 0, 0);
+    expect(select(1, offered(2, 3), 3)).toBe(true);
+    expect(s.integrity).toBe(0);
+    put(ours, 1, 1, 3, 0, 0);
+    expect(select(2, offered(2, 3), 3)).toBe(true);
+    expect(select(2, offered(1, 3), 3)).toBe(true);
+    put(theirs, 1, 1, 3, 12, 0);
+    expect(select(1, offered(2, 3), 3)).toBe(false);
+    expect(select(2, offered(2, 3), 3)).toBe(false);
+    // Both name it: still no kernel.
+    put(ours, 1, 1, 3, 12, 0);
+    expect(select(2, offered(2, 3), 3)).toBe(false);
+    // A classic cipher without integrity is refused, said or left out.
+    put(ours, 0, 1, 1, 12, 128);
+    put(theirs, 0, 1, 1, 12, 128);
+    put(theirs, 1, 1, 3, 0, 0);
+    expect(select(1, offered(2, 3), 3)).toBe(false);
+    expect(select(1, offered(1, 3), 3)).toBe(false);
+  });
+
+  it("keep combined modes and classic ciphers in proposals of their own, chosen by our order", () => {
+    const s = changetype<Suite>(suite);
+    put(ours, 0, 1, 1, 12, 128);
+    put(ours, 1, 1, 3, 14, 0);
+    put(ours, 2, 2, 1, 20, 256);
+    put(theirs, 0, 1, 1, 20, 256);
+    put(theirs, 1, 2, 1, 12, 128);
+    put(theirs, 2, 2, 3, 14, 0);
+    expect(select(3, offered(3, 3), 3)).toBe(true);
+    expect(s.encryption == 12 && s.integrity == 14 && s.number == 2).toBe(true);
+    // The peer has the combined mode alone.
+    expect(select(3, offered(1, 3), 3)).toBe(true);
+    expect(s.encryption == 20 && s.integrity == 0 && s.number == 1).toBe(true);
+  });
+
+  it("never agree on NULL or AES-GMAC for IKE, nor on a PRF that is not done", () => {
+    const s = changetype<Suite>(suite);
+    for (let k = 0; k < 2; k++) {
+      const at = k == 0 ? ours : theirs;
+      put(at, 0, 1, 1, 11, 0);
+      put(at, 1, 1, 1, 12, 128);
+      put(at, 2, 1, 3, 12, 0);
+      put(at, 3, 1, 2, 1, 0); // PRF_HMAC_MD5
+      put(at, 4, 1, 2, 4, 0);
+      put(at, 5, 1, 4, 14, 0);
+    }
+    expect(select(6, offered(6, 1), 1)).toBe(true);
+    expect(s.encryption == 12 && s.integrity == 12 && s.prf == 4 && s.ke == 14).toBe(true);
+    put(theirs, 1, 1, 1, 11, 0);
+    expect(select(6, offered(6, 1), 1)).toBe(false);
+    put(ours, 0, 1, 1, 21, 128);
+    put(ours, 1, 1, 2, 5, 0);
+    put(ours, 2, 1, 4, 31, 0);
+    for (let i = 0; i < 3; i++) store<u64>(theirs + i * 8, load<u64>(ours + i * 8));
+    expect(select(3, offered(3, 1), 1)).toBe(false);
+    put(ours, 0, 1, 1, 21, 128);
+    put(theirs, 0, 1, 1, 21, 128);
+    expect(select(1, offered(1, 3), 3)).toBe(true);
   });
 });
