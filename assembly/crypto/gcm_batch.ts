@@ -1,12 +1,14 @@
 /**
  * AES-GCM for batches: up to 16 messages of any lengths, under one key or several.
  *
- * A caller fills an array of GcmJob records and calls gcmSealBatch or gcmOpenBatch. Jobs are grouped by context, so the
- * jobs of a group share key, schedule and tables. A group's hashes are computed either a lane per message (all advance
- * together: as many steps as the longest has blocks) or message by message with blocks as lanes (fewer steps, but the
- * lanes have to be summed at the end), or long ones the second and the rest the first way: whatever costs least.
+ * A caller fills CipherJob records (job.ts: nonce, associated data, data, tag of 8, 12 or 16 octets) and passes a list of
+ * them. GMAC (RFC 4543) is a job without data. Jobs are grouped by context, so that a group shares schedule and tables.
  *
- * The octets are those of gcmSeal and gcmOpen. Jobs must not overlap one another, except in context, nonce and associated data.
+ * A group's hashes are computed either a lane per message (all advance together: as many steps as the longest has blocks)
+ * or message by message with blocks as lanes (fewer steps, but the lanes have to be summed at the end), or long ones the
+ * second and the rest the first way: whatever costs least.
+ *
+ * The octets are those of gcmSeal and gcmOpen. Jobs must not overlap one another, except in context and associated data.
  */
 import { equalConstantTime } from "../rt/bytes";
 import { gcmTagLength, maskTag } from "./gcm";
@@ -14,34 +16,7 @@ import { lengthBlock, messageBlocks, messageHash, padBlock } from "./gcm_hash";
 import { gcmKey, gcmTable1 } from "./gcm_key";
 import { STREAM_LEAD_OCTETS, streamApply, streamBegin, streamLeads } from "./gcm_stream";
 import { LANE_OCTETS, swizzleSteps, transposeOctets } from "./ghash_swizzle";
-
-/** Most jobs of a call. */
-export const GCM_BATCH: u32 = 16;
-
-/** One message of a batch: 40 octets, aligned to 4. */
-@unmanaged
-export class GcmJob {
-  /** Address of a context of gcmInit. */
-  context: u32;
-  /** Address of the nonce, 12 octets. */
-  nonce: u32;
-  /** Address and octets of the associated data. */
-  aad: u32;
-  aadLength: u32;
-  /** Address and octets of the data, which are encrypted or decrypted in place. */
-  data: u32;
-  length: u32;
-  /** Address of the tag, and its octets: 8, 12 or 16. Seal writes as many. */
-  tag: u32;
-  tagLength: u32;
-  /** Out: 1 when sealed or opened, 0 when the tag is wrong or its length none of the three; then nothing was written. */
-  done: u32;
-  /** For the kernel: the job's group, between 1 and GCM_BATCH, while a call is under way. */
-  reserved: u32;
-}
-
-/** Octets of a GcmJob. */
-export const GCM_JOB_OCTETS: u32 = 40;
+import { CIPHER_BATCH, CONTEXT_KEY, CipherJob, jobOf, nonceOf } from "./job";
 
 // Costs in 1/16 of a 16-lane multiplication, measured: summing sixteen lanes, or one block by integer code.
 const COST_STEP: u32 = 16;
@@ -71,12 +46,6 @@ const STAGE_TAIL: u32 = 4;
 
 // @ts-ignore: decorator
 @inline
-function job(jobs: usize, index: u32): GcmJob {
-  return changetype<GcmJob>(jobs + <usize>(index * GCM_JOB_OCTETS));
-}
-
-// @ts-ignore: decorator
-@inline
 function leadOf(place: u32): usize {
   return leads + <usize>place * STREAM_LEAD_OCTETS;
 }
@@ -103,7 +72,7 @@ function hashOf(index: u32): usize {
 }
 
 /** Points a lane at the next stretch of equally spaced blocks of its message. */
-function nextStretch(lane: u32, message: GcmJob): void {
+function nextStretch(lane: u32, message: CipherJob): void {
   const cursor = cursors + <usize>lane * CURSOR_OCTETS;
   const record = lanes + <usize>lane * LANE_OCTETS;
   const tail = tails + <usize>lane * 48;
@@ -144,12 +113,12 @@ function nextStretch(lane: u32, message: GcmJob): void {
 }
 
 /** Hashes of the jobs of `group` with at most `most` blocks, a lane each. */
-function hashAbreast(jobs: usize, count: u32, group: u32, most: u32, slot: usize): void {
+function hashAbreast(list: usize, count: u32, group: u32, most: u32, slot: usize): void {
   let used: u32 = 0;
   let longest: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
-    const message = job(jobs, i);
-    if (message.reserved != group) continue;
+    const message = jobOf(list, i);
+    if (message.group != group) continue;
     const blocks = messageBlocks(message.aadLength, message.length);
     if (blocks > most) continue;
     const tail = tails + <usize>used * 48;
@@ -165,7 +134,7 @@ function hashAbreast(jobs: usize, count: u32, group: u32, most: u32, slot: usize
     used += 1;
   }
   if (used == 0) return;
-  for (let lane: u32 = 0; lane < GCM_BATCH; lane++) {
+  for (let lane: u32 = 0; lane < CIPHER_BATCH; lane++) {
     const record = lanes + <usize>lane * LANE_OCTETS;
     const cursor = cursors + <usize>lane * CURSOR_OCTETS;
     store<u32>(record, <u32>zeros);
@@ -174,7 +143,7 @@ function hashAbreast(jobs: usize, count: u32, group: u32, most: u32, slot: usize
     if (lane < used) {
       const ahead = longest - load<u32>(cursor, CURSOR_ZEROS);
       store<u32>(cursor, ahead, CURSOR_LEFT);
-      if (ahead == 0) nextStretch(lane, job(jobs, load<u32>(cursor)));
+      if (ahead == 0) nextStretch(lane, jobOf(list, load<u32>(cursor)));
     } else {
       store<u32>(cursor, u32.MAX_VALUE, CURSOR_LEFT);
     }
@@ -192,7 +161,7 @@ function hashAbreast(jobs: usize, count: u32, group: u32, most: u32, slot: usize
       const cursor = cursors + <usize>lane * CURSOR_OCTETS;
       const rest = load<u32>(cursor, CURSOR_LEFT) - steps;
       store<u32>(cursor, rest, CURSOR_LEFT);
-      if (rest == 0) nextStretch(lane, job(jobs, load<u32>(cursor)));
+      if (rest == 0) nextStretch(lane, jobOf(list, load<u32>(cursor)));
     }
   }
   transposeOctets(state, sliced);
@@ -211,7 +180,7 @@ function costAlone(blocks: u32): u32 {
 }
 
 /** Tags, still without their masks, of the jobs of `group` into `hashes`. */
-function hashGroup(jobs: usize, count: u32, group: u32, slot: usize): void {
+function hashGroup(list: usize, count: u32, group: u32, slot: usize): void {
   // A message of more than `most` blocks is hashed alone, the others abreast.
   let most: u32 = 0;
   if (ASC_FEATURE_SIMD) {
@@ -219,14 +188,14 @@ function hashGroup(jobs: usize, count: u32, group: u32, slot: usize): void {
     for (let candidate: i32 = -1; candidate < <i32>count; candidate++) {
       let limit: u32 = 0;
       if (candidate >= 0) {
-        const chosen = job(jobs, candidate);
-        if (chosen.reserved != group) continue;
+        const chosen = jobOf(list, candidate);
+        if (chosen.group != group) continue;
         limit = messageBlocks(chosen.aadLength, chosen.length);
       }
       let cost = limit * COST_STEP;
       for (let i: u32 = 0; i < count; i++) {
-        const message = job(jobs, i);
-        if (message.reserved != group) continue;
+        const message = jobOf(list, i);
+        if (message.group != group) continue;
         const blocks = messageBlocks(message.aadLength, message.length);
         if (blocks > limit) cost += costAlone(blocks);
       }
@@ -237,49 +206,49 @@ function hashGroup(jobs: usize, count: u32, group: u32, slot: usize): void {
     }
   }
   for (let i: u32 = 0; i < count; i++) {
-    const message = job(jobs, i);
-    if (message.reserved != group) continue;
+    const message = jobOf(list, i);
+    if (message.group != group) continue;
     if (messageBlocks(message.aadLength, message.length) > most) {
       messageHash(slot, message.aad, message.aadLength, message.data, message.length, hashOf(i));
     }
   }
   if (ASC_FEATURE_SIMD) {
-    if (most != 0) hashAbreast(jobs, count, group, most, slot);
+    if (most != 0) hashAbreast(list, count, group, most, slot);
   }
 }
 
-/** Numbers the groups in `reserved`: 1 for the first job's context, and so on; 0 for a refused job. Returns how many. */
-function groupJobs(jobs: usize, count: u32): u32 {
+/** Numbers the groups in `group`: 1 for the first job's context, and so on; 0 for a refused job. Returns how many. */
+function groupJobs(list: usize, count: u32): u32 {
   let groups: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
-    const message = job(jobs, i);
+    const message = jobOf(list, i);
     message.done = 0;
-    message.reserved = 0;
+    message.group = 0;
     if (!gcmTagLength(message.tagLength)) continue;
     for (let k: u32 = 0; k < i; k++) {
-      const other = job(jobs, k);
-      if (other.context == message.context && other.reserved != 0) {
-        message.reserved = other.reserved;
+      const other = jobOf(list, k);
+      if (other.context == message.context && other.group != 0) {
+        message.group = other.group;
         break;
       }
     }
-    if (message.reserved == 0) {
+    if (message.group == 0) {
       groups += 1;
-      message.reserved = groups;
+      message.group = groups;
     }
   }
   return groups;
 }
 
 /** The leads of a group's jobs, in the jobs' order from the first place on. */
-function beginGroup(jobs: usize, count: u32, group: u32): usize {
+function beginGroup(list: usize, count: u32, group: u32): usize {
   let slot: usize = 0;
   let place: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
-    const message = job(jobs, i);
-    if (message.reserved != group) continue;
-    if (slot == 0) slot = gcmKey(message.context);
-    streamBegin(slot, message.nonce, constantOf(place), leadOf(place));
+    const message = jobOf(list, i);
+    if (message.group != group) continue;
+    if (slot == 0) slot = gcmKey(<usize>message.context + CONTEXT_KEY);
+    streamBegin(slot, nonceOf(message), constantOf(place), leadOf(place));
     place += 1;
   }
   streamLeads(slot, leads, place);
@@ -289,49 +258,49 @@ function beginGroup(jobs: usize, count: u32, group: u32): usize {
 /** Encrypts or decrypts a job in place, given its place in the group. */
 // @ts-ignore: decorator
 @inline
-function applyJob(slot: usize, message: GcmJob, place: u32): void {
-  streamApply(slot, message.nonce, constantOf(place), leadOf(place), message.data, message.length);
+function applyJob(slot: usize, message: CipherJob, place: u32): void {
+  streamApply(slot, nonceOf(message), constantOf(place), leadOf(place), message.data, message.length);
 }
 
-/** Seals `count` (at most GCM_BATCH) jobs; returns how many were. */
-export function gcmSealBatch(jobs: usize, count: u32): u32 {
-  assert(count <= GCM_BATCH, "GCM batch too large");
+/** Seals `count` (at most CIPHER_BATCH) jobs; returns how many were. */
+export function gcmSealBatch(list: usize, count: u32): u32 {
+  assert(count <= CIPHER_BATCH, "GCM batch too large");
   let done: u32 = 0;
-  const groups = groupJobs(jobs, count);
+  const groups = groupJobs(list, count);
   for (let group: u32 = 1; group <= groups; group++) {
-    const slot = beginGroup(jobs, count, group);
+    const slot = beginGroup(list, count, group);
     let place: u32 = 0;
     for (let i: u32 = 0; i < count; i++) {
-      const message = job(jobs, i);
-      if (message.reserved == group) applyJob(slot, message, place++);
+      const message = jobOf(list, i);
+      if (message.group == group) applyJob(slot, message, place++);
     }
-    hashGroup(jobs, count, group, slot);
+    hashGroup(list, count, group, slot);
     place = 0;
     for (let i: u32 = 0; i < count; i++) {
-      const message = job(jobs, i);
-      if (message.reserved != group) continue;
+      const message = jobOf(list, i);
+      if (message.group != group) continue;
       maskTag(hashOf(i), leadOf(place++));
       writeTag(message.tag, hashOf(i), message.tagLength);
       message.done = 1;
       done += 1;
     }
   }
-  memory.fill(leads, 0, <usize>GCM_BATCH * STREAM_LEAD_OCTETS);
+  memory.fill(leads, 0, <usize>CIPHER_BATCH * STREAM_LEAD_OCTETS);
   return done;
 }
 
-/** Opens `count` (at most GCM_BATCH) jobs, each verified before it is decrypted; returns how many were right. */
-export function gcmOpenBatch(jobs: usize, count: u32): u32 {
-  assert(count <= GCM_BATCH, "GCM batch too large");
+/** Opens `count` (at most CIPHER_BATCH) jobs, each verified before it is decrypted; returns how many were right. */
+export function gcmOpenBatch(list: usize, count: u32): u32 {
+  assert(count <= CIPHER_BATCH, "GCM batch too large");
   let done: u32 = 0;
-  const groups = groupJobs(jobs, count);
+  const groups = groupJobs(list, count);
   for (let group: u32 = 1; group <= groups; group++) {
-    const slot = beginGroup(jobs, count, group);
-    hashGroup(jobs, count, group, slot);
+    const slot = beginGroup(list, count, group);
+    hashGroup(list, count, group, slot);
     let place: u32 = 0;
     for (let i: u32 = 0; i < count; i++) {
-      const message = job(jobs, i);
-      if (message.reserved != group) continue;
+      const message = jobOf(list, i);
+      if (message.group != group) continue;
       maskTag(hashOf(i), leadOf(place));
       if (equalConstantTime(hashOf(i), message.tag, message.tagLength)) {
         applyJob(slot, message, place);
@@ -341,7 +310,7 @@ export function gcmOpenBatch(jobs: usize, count: u32): u32 {
       place += 1;
     }
   }
-  memory.fill(leads, 0, <usize>GCM_BATCH * STREAM_LEAD_OCTETS);
+  memory.fill(leads, 0, <usize>CIPHER_BATCH * STREAM_LEAD_OCTETS);
   memory.fill(hashes, 0, 256);
   return done;
 }

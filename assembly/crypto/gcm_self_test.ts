@@ -8,7 +8,8 @@
  */
 import { equalConstantTime } from "../rt/bytes";
 import { GCM_CONTEXT_OCTETS, gcmInit, gcmOpen, gcmSeal, gcmWipe } from "./gcm";
-import { GCM_BATCH, GCM_JOB_OCTETS, GcmJob, gcmOpenBatch, gcmSealBatch } from "./gcm_batch";
+import { gcmOpenBatch, gcmSealBatch } from "./gcm_batch";
+import { CIPHER_BATCH, CIPHER_JOB_OCTETS, CipherJob, nonceOf } from "./job";
 
 // prettier-ignore
 const key: usize = memory.data<u8>([
@@ -75,7 +76,8 @@ const ROUNDS: u32 = 8;
 const context: usize = memory.data(GCM_CONTEXT_OCTETS, 16);
 const text: usize = memory.data(4816, 16);
 const texts: usize = memory.data(16 * 1440, 64);
-const jobs: usize = memory.data(16 * 40, 16);
+const jobs: usize = memory.data(16 * 128, 16);
+const list: usize = memory.data(16 * 4, 16);
 
 /** True when every kernel gives the known answers. */
 export function gcmSelfTest(): bool {
@@ -112,11 +114,12 @@ function proveBatch(keyOctets: u32): bool {
   let right = true;
   gcmInit(context, key, keyOctets);
   for (let round: u32 = 0; round < ROUNDS; round++) {
-    memory.fill(texts, 0, GCM_BATCH * PITCH);
-    for (let i: u32 = 0; i < GCM_BATCH; i++) {
-      const job = changetype<GcmJob>(jobs + <usize>(i * GCM_JOB_OCTETS));
+    memory.fill(texts, 0, CIPHER_BATCH * PITCH);
+    for (let i: u32 = 0; i < CIPHER_BATCH; i++) {
+      const job = changetype<CipherJob>(jobs + <usize>(i * CIPHER_JOB_OCTETS));
+      store<u32>(list + ((<usize>i) << 2), <u32>changetype<usize>(job));
       job.context = <u32>context;
-      job.nonce = <u32>nonce;
+      memory.copy(nonceOf(job), nonce, 12);
       job.aad = <u32>aad;
       job.aadLength = AAD_OCTETS;
       job.data = <u32>texts + i * PITCH;
@@ -124,17 +127,17 @@ function proveBatch(keyOctets: u32): bool {
       job.tag = job.data + job.length;
       job.tagLength = TAG_OCTETS;
     }
-    right = gcmSealBatch(jobs, GCM_BATCH) == GCM_BATCH && right;
-    for (let i: u32 = 0; i < GCM_BATCH; i++) {
+    right = gcmSealBatch(list, CIPHER_BATCH) == CIPHER_BATCH && right;
+    for (let i: u32 = 0; i < CIPHER_BATCH; i++) {
       const length = i * GROWTH;
       memory.fill(text, 0, length);
       gcmSeal(context, nonce, aad, AAD_OCTETS, text, length, text + length);
       right = equalConstantTime(text, texts + <usize>(i * PITCH), length + TAG_OCTETS) && right;
     }
     // One of them is spoilt, and must be the only one that stays shut.
-    const spoilt = changetype<GcmJob>(jobs + <usize>(round * GCM_JOB_OCTETS));
+    const spoilt = changetype<CipherJob>(jobs + <usize>(round * CIPHER_JOB_OCTETS));
     store<u8>(spoilt.tag, load<u8>(spoilt.tag) ^ 0x80);
-    right = gcmOpenBatch(jobs, GCM_BATCH) == GCM_BATCH - 1 && spoilt.done == 0 && right;
+    right = gcmOpenBatch(list, CIPHER_BATCH) == CIPHER_BATCH - 1 && spoilt.done == 0 && right;
   }
   gcmWipe(context);
   return right;

@@ -61,9 +61,9 @@ interface Kernels {
   gcmInit(context: number, key: number, keyOctets: number): void;
   gcmSeal(c: number, nonce: number, aad: number, aadLength: number, data: number, length: number, tag: number): void;
   gcmOpen(c: number, n: number, aad: number, al: number, data: number, length: number, tag: number, tl: number): number;
-  gcmSealBatch(jobs: number, count: number): number;
-  gcmOpenBatch(jobs: number, count: number): number;
-  GCM_JOB_OCTETS: { value: number };
+  gcmSealBatch(list: number, count: number): number;
+  gcmOpenBatch(list: number, count: number): number;
+  CIPHER_JOB_OCTETS: { value: number };
 }
 
 interface Shape {
@@ -89,27 +89,41 @@ interface Row {
 type Turn = () => void;
 
 const PACKETS = 16;
+/** Octets of a frame besides its packet: descriptor and headroom, about. */
+const FRAME_ROOM = 128;
 
-/** Sixteen packets in a build's memory, and the turn that works them off `batch` at a time. */
+/** Where a job's nonce stands in its record (job.ts). */
+const JOB_NONCE = 48;
+
+/**
+ * Sixteen packets in a build's memory, and the turn that works them off `batch` at a time. Packets lie as frames do in a board's
+ * RAM, one behind the other.
+ */
 function ours(module: WebAssembly.Module, shape: Shape, batch: number): Turn {
   const memory = new WebAssembly.Memory({ initial: 1024, maximum: 1024 });
   const kernels = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Kernels;
   const octets = new Uint8Array(memory.buffer);
   const view = new DataView(memory.buffer);
   const context = kernels.kernelHeap();
-  const jobs = context + 1024;
+  const list = context + 256;
+  const jobs = context + 512;
+  const packets = context + 8192;
   octets.set(shape.key, jobs);
   kernels.gcmInit(context, jobs, shape.key.length);
   const aadLength = AAD_OCTETS + (shape.gmac ? shape.bytes : 0);
   const length = shape.gmac ? 0 : shape.bytes;
+  const pitch = (aadLength + 8 + length + TAG_OCTETS + FRAME_ROOM + 63) & ~63;
   const places = Array.from({ length: PACKETS }, (_, i) => {
-    const nonce = context + 8192 + i * 16384;
-    const aad = nonce + 16;
+    const job = jobs + i * kernels.CIPHER_JOB_OCTETS.value;
+    const nonce = job + JOB_NONCE;
+    const aad = packets + i * pitch + 20;
     const data = aad + aadLength + (shape.gmac ? 0 : 8);
     const tag = data + length;
-    octets.set(randomBytes(16 + aadLength + length), nonce);
-    const fields = [context, nonce, aad, aadLength, data, length, tag, TAG_OCTETS, 0, 0];
-    fields.forEach((value, k) => view.setUint32(jobs + i * kernels.GCM_JOB_OCTETS.value + 4 * k, value, true));
+    octets.set(randomBytes(aadLength + 8 + length), aad);
+    const fields = [context, data - 8, aad, aadLength, data, length, tag, TAG_OCTETS, 0, 0, 0, 0];
+    fields.forEach((value, k) => view.setUint32(job + 4 * k, value, true));
+    octets.set(randomBytes(12), nonce);
+    view.setUint32(list + 4 * i, job, true);
     return { nonce, aad, data, tag };
   });
   if (shape.op === "seal") {
@@ -117,7 +131,7 @@ function ours(module: WebAssembly.Module, shape: Shape, batch: number): Turn {
       for (let done = 0; done < shape.packets; done += PACKETS) {
         for (let i = 0; i < PACKETS; i += batch) {
           if (batch > 1) {
-            kernels.gcmSealBatch(jobs + i * kernels.GCM_JOB_OCTETS.value, Math.min(batch, PACKETS - i));
+            kernels.gcmSealBatch(list + 4 * i, Math.min(batch, PACKETS - i));
           } else {
             const { nonce, aad, data, tag } = places[i]!;
             kernels.gcmSeal(context, nonce, aad, aadLength, data, length, tag);
@@ -126,16 +140,17 @@ function ours(module: WebAssembly.Module, shape: Shape, batch: number): Turn {
       }
     };
   }
-  kernels.gcmSealBatch(jobs, PACKETS);
-  // Opening happens in place, so each packet is put back before it is opened again: the copy counts against us.
-  const sealed = places.map(({ data }) => ({ data, octets: octets.slice(data, data + length + TAG_OCTETS) }));
+  kernels.gcmSealBatch(list, PACKETS);
+  // Opening happens in place, so the packets are put back before they are opened again, by one copy that counts against us.
+  const saved = packets + PACKETS * pitch + 4096;
+  octets.copyWithin(saved, packets, packets + PACKETS * pitch);
   return () => {
     let opened = 0;
     for (let done = 0; done < shape.packets; done += PACKETS) {
-      for (const { data, octets: packet } of sealed) octets.set(packet, data);
+      if (!shape.gmac) octets.copyWithin(packets, saved, saved + PACKETS * pitch);
       for (let i = 0; i < PACKETS; i += batch) {
         if (batch > 1) {
-          opened += kernels.gcmOpenBatch(jobs + i * kernels.GCM_JOB_OCTETS.value, Math.min(batch, PACKETS - i));
+          opened += kernels.gcmOpenBatch(list + 4 * i, Math.min(batch, PACKETS - i));
         } else {
           const { nonce, aad, data, tag } = places[i]!;
           opened += kernels.gcmOpen(context, nonce, aad, aadLength, data, length, tag, TAG_OCTETS);

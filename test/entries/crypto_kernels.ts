@@ -15,8 +15,9 @@ export {
   aesInit,
 } from "../../assembly/crypto/aes";
 export { GCM_CONTEXT_OCTETS, gcmInit, gcmOpen, gcmSeal, gcmWipe } from "../../assembly/crypto/gcm";
-export { GCM_BATCH, GCM_JOB_OCTETS, gcmOpenBatch, gcmSealBatch } from "../../assembly/crypto/gcm_batch";
+export { gcmOpenBatch, gcmSealBatch } from "../../assembly/crypto/gcm_batch";
 export { gcmSelfTest } from "../../assembly/crypto/gcm_self_test";
+export { CIPHER_JOB_OCTETS } from "../../assembly/crypto/job";
 export { KEY_SLOT_OCTETS, keyCacheMisses, keyCacheReset } from "../../assembly/crypto/key_cache";
 
 /** First address that the module itself does not use. */
