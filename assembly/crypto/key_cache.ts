@@ -2,10 +2,12 @@
  * The cache of expanded keys: a bounded number of slots that hold what is derived from a key (schedules, tables), so that
  * an SA keeps no more than the key itself.
  *
- * A key record is 48 octets in the SA: the key, the slot that it last had, and a ticket. Tickets are given once and never
- * again, so a slot whose ticket equals the record's holds that key's expansion and no other's; a look-up is one comparison.
- * A record whose slot went to another key gets a slot anew (second chance, by the clock) and the caller expands again: that
- * costs time, never correctness. A record may be moved; wiping it wipes its slot.
+ * There are two pools: slots of GCM keys, with the tables of counter mode and of GHASH, and small ones of plain AES keys (CBC,
+ * CTR, CCM, CMAC, XCBC). A key record is 48 octets in the SA: the key, the slot that it last had in each pool, and a ticket.
+ * Tickets are given once and never again, so a slot whose ticket equals the record's holds that key's expansion and no other's;
+ * a look-up is one comparison. A record whose slot went to another key gets a slot anew (second chance, by the clock) and the
+ * caller expands again: that costs time, never correctness. A slot's address holds until the next look-up. A record may be
+ * moved; wiping it wipes its slots.
  *
  * Refuses to know what an expansion is: a slot is handed out zeroed, so nothing of the key before is left in it.
  */
@@ -20,8 +22,11 @@ import { SWIZZLE_TABLE_OCTETS } from "./ghash_swizzle";
 /** Octets of a key record. */
 export const KEY_RECORD_OCTETS: u32 = 48;
 const RECORD_KEY_OCTETS: usize = 32;
-const RECORD_SLOT: usize = 36;
+/** The number of the record's slot, u16 for each pool. */
+const RECORD_SLOTS: usize = 36;
 const RECORD_TICKET: usize = 40;
+/** Most slots of a pool, by the room in a record. */
+export const KEY_SLOTS_MAX: u32 = 65535;
 
 // A slot: ticket (u64), referenced (u32), built (u32), rounds (u32), powers (u32); then the expansion.
 const SLOT_TICKET: usize = 0;
@@ -33,42 +38,82 @@ export const SLOT_ROUNDS: usize = 16;
 /** How many powers of H there are. */
 export const SLOT_POWERS: usize = 20;
 const SLOT_HEADER: usize = 64;
-/** Where the expansion begins: powers of H, the schedule, then the tables of builds with SIMD. */
+/** Where a GCM key's expansion begins: powers of H, the schedule, then the tables of builds with SIMD. */
 export const SLOT_H: usize = SLOT_HEADER;
 export const SLOT_SCHEDULE: usize = SLOT_H + POWERS_OCTETS;
 export const SLOT_CTR: usize = SLOT_SCHEDULE + FIXSLICE_SCHEDULE_OCTETS;
 export const SLOT_TABLE_1: usize = SLOT_CTR + CTR_TABLE_OCTETS;
 export const SLOT_TABLE_16: usize = SLOT_TABLE_1 + SWIZZLE_TABLE_OCTETS;
 const SLOT_END: usize = SLOT_TABLE_16 + SWIZZLE_TABLE_OCTETS;
-/** Octets of a slot in this build. */
+/** Octets of a GCM slot in this build. */
 export const KEY_SLOT_OCTETS: usize = ASC_FEATURE_SIMD ? SLOT_END : SLOT_SCHEDULE + AES_CONTEXT_OCTETS;
+/** In a slot of plain AES: the masks of CMAC or XCBC (32 octets), then the schedule, or aes.ts's context in builds without SIMD. */
+export const AES_SLOT_MASKS: usize = SLOT_HEADER;
+export const AES_SLOT_SCHEDULE: usize = AES_SLOT_MASKS + 32;
+/** Octets of a slot of plain AES in this build. */
+export const AES_SLOT_OCTETS: usize =
+  AES_SLOT_SCHEDULE + (ASC_FEATURE_SIMD ? FIXSLICE_SCHEDULE_OCTETS : AES_CONTEXT_OCTETS);
 
-/** Slots that exist without any being asked for: the packets of a batch are worked off key by key, so two suffice. */
+/** Slots of each pool that exist without any being asked for: the packets of a batch are worked off key by key, so two suffice. */
 const OWN_SLOTS: u32 = 2;
-const ownSlots: usize = memory.data(2 * 23296, 64);
+const ownGcmSlots: usize = memory.data(2 * 23296, 64);
+const ownAesSlots: usize = memory.data(2 * 2048, 64);
 
-// Set by the first use: an initial value that is not a literal would need a start section, which a board may not have.
-let base: usize = 0;
-let slots: u32 = 0;
-let hand: u32 = 0;
+/** Slots of one size. */
+@unmanaged
+class Pool {
+  base: usize;
+  octets: usize;
+  slots: u32;
+  /** The clock's hand: the slot that is looked at next. */
+  hand: u32;
+}
+
+const pools: usize = memory.data(2 * 16, 16);
+const GCM_POOL: u32 = 0;
+const AES_POOL: u32 = 1;
+
 let lastTicket: u64 = 0;
 let misses: u64 = 0;
 
+// @ts-ignore: decorator
+@inline
+function poolOf(kind: u32): Pool {
+  return changetype<Pool>(pools + <usize>kind * offsetof<Pool>());
+}
+
+/** Gives a pool `count` slots at `room`, all of them free. */
+function poolReset(pool: Pool, octets: usize, room: usize, count: u32): void {
+  pool.base = room;
+  pool.octets = octets;
+  pool.slots = count;
+  pool.hand = 0;
+}
+
+/** Octets of `count` slots from the arena. */
+function poolOctets(octets: usize, count: u32): usize {
+  return count <= OWN_SLOTS ? 0 : (<usize>count * octets + 63) & ~63;
+}
+
 /**
- * Makes room for `count` expanded keys (KEY_SLOT_OCTETS each, from the arena), at reset. False when RAM is too small. With 0,
- * or without ever being called, two slots exist.
+ * Makes room for `gcmSlots` expanded GCM keys (KEY_SLOT_OCTETS each, from the arena) and `aesSlots` of plain AES (AES_SLOT_OCTETS
+ * each), at reset. False when RAM is too small, with nothing taken, or a number above KEY_SLOTS_MAX. With 0, or without ever
+ * being called, two of a kind exist.
  */
-export function keyCacheReset(count: u32): bool {
-  zeroize(ownSlots, <usize>OWN_SLOTS * KEY_SLOT_OCTETS);
-  base = ownSlots;
-  slots = OWN_SLOTS;
-  hand = 0;
+export function keyCacheReset(gcmSlots: u32, aesSlots: u32): bool {
+  zeroize(ownGcmSlots, <usize>OWN_SLOTS * KEY_SLOT_OCTETS);
+  zeroize(ownAesSlots, <usize>OWN_SLOTS * AES_SLOT_OCTETS);
+  poolReset(poolOf(GCM_POOL), KEY_SLOT_OCTETS, ownGcmSlots, OWN_SLOTS);
+  poolReset(poolOf(AES_POOL), AES_SLOT_OCTETS, ownAesSlots, OWN_SLOTS);
   misses = 0;
-  if (count <= OWN_SLOTS) return true;
-  const room = arenaTake(<usize>count * KEY_SLOT_OCTETS);
+  if (gcmSlots > KEY_SLOTS_MAX || aesSlots > KEY_SLOTS_MAX) return false;
+  const gcmOctets = poolOctets(KEY_SLOT_OCTETS, gcmSlots);
+  const aesOctets = poolOctets(AES_SLOT_OCTETS, aesSlots);
+  if (gcmOctets + aesOctets == 0) return true;
+  const room = arenaTake(gcmOctets + aesOctets);
   if (room == 0) return false;
-  base = room;
-  slots = count;
+  if (gcmOctets != 0) poolReset(poolOf(GCM_POOL), KEY_SLOT_OCTETS, room, gcmSlots);
+  if (aesOctets != 0) poolReset(poolOf(AES_POOL), AES_SLOT_OCTETS, room + gcmOctets, aesSlots);
   return true;
 }
 
@@ -91,42 +136,63 @@ export function keyRecordOctets(record: usize): u32 {
   return load<u32>(record, RECORD_KEY_OCTETS);
 }
 
-/** The slot that holds the record's expansion, or a zeroed one that is the record's from now on. */
-export function keySlot(record: usize): usize {
-  if (slots == 0) keyCacheReset(0);
-  const ticket = load<u64>(record, RECORD_TICKET);
-  const last = load<u32>(record, RECORD_SLOT);
-  if (last < slots) {
-    const slot = base + <usize>last * KEY_SLOT_OCTETS;
-    if (load<u64>(slot, SLOT_TICKET) == ticket) {
-      store<u32>(slot, 1, SLOT_REFERENCED);
-      return slot;
-    }
-  }
+/** The slot of pool `kind` that holds the record's expansion, or 0. */
+// @ts-ignore: decorator
+@inline
+function held(record: usize, kind: u32): usize {
+  const pool = poolOf(kind);
+  const last = <u32>load<u16>(record + ((<usize>kind) << 1), RECORD_SLOTS);
+  if (last >= pool.slots) return 0;
+  const slot = pool.base + <usize>last * pool.octets;
+  return load<u64>(slot, SLOT_TICKET) == load<u64>(record, RECORD_TICKET) ? slot : 0;
+}
+
+function give(record: usize, kind: u32): usize {
+  if (poolOf(kind).slots == 0) keyCacheReset(0, 0);
   misses += 1;
+  const pool = poolOf(kind);
   for (;;) {
-    const slot = base + <usize>hand * KEY_SLOT_OCTETS;
-    const index = hand;
-    hand = hand + 1 == slots ? 0 : hand + 1;
+    const index = pool.hand;
+    const slot = pool.base + <usize>index * pool.octets;
+    pool.hand = index + 1 == pool.slots ? 0 : index + 1;
     if (load<u32>(slot, SLOT_REFERENCED) != 0) {
       store<u32>(slot, 0, SLOT_REFERENCED);
       continue;
     }
-    zeroize(slot, KEY_SLOT_OCTETS);
-    store<u64>(slot, ticket, SLOT_TICKET);
+    zeroize(slot, pool.octets);
+    store<u64>(slot, load<u64>(record, RECORD_TICKET), SLOT_TICKET);
     store<u32>(slot, 1, SLOT_REFERENCED);
-    store<u32>(record, index, RECORD_SLOT);
+    store<u16>(record + ((<usize>kind) << 1), <u16>index, RECORD_SLOTS);
     return slot;
   }
 }
 
-/** Wipes the record, and its expansion where there is one. */
+// @ts-ignore: decorator
+@inline
+function slotOf(record: usize, kind: u32): usize {
+  const slot = held(record, kind);
+  if (slot == 0) return give(record, kind);
+  store<u32>(slot, 1, SLOT_REFERENCED);
+  return slot;
+}
+
+/** The GCM slot that holds the record's expansion, or a zeroed one that is the record's from now on. */
+export function keySlot(record: usize): usize {
+  return slotOf(record, GCM_POOL);
+}
+
+/** The same of plain AES. */
+export function aesSlot(record: usize): usize {
+  return slotOf(record, AES_POOL);
+}
+
+/** Wipes the record, and its expansions where there are any. */
 export function keyWipe(record: usize): void {
-  const last = load<u32>(record, RECORD_SLOT);
-  const ticket = load<u64>(record, RECORD_TICKET);
-  if (last < slots && ticket != 0) {
-    const slot = base + <usize>last * KEY_SLOT_OCTETS;
-    if (load<u64>(slot, SLOT_TICKET) == ticket) zeroize(slot, KEY_SLOT_OCTETS);
+  if (load<u64>(record, RECORD_TICKET) != 0) {
+    for (let kind = GCM_POOL; kind <= AES_POOL; kind++) {
+      const slot = held(record, kind);
+      if (slot != 0) zeroize(slot, poolOf(kind).octets);
+    }
   }
   zeroize(record, KEY_RECORD_OCTETS);
 }

@@ -34,7 +34,7 @@ class Build {
       let heap: number = exports.kernelHeap();
       if (exports.keyCacheReset !== undefined) {
         exports.kernelArena(heap, heap + ARENA_OCTETS);
-        if (!exports.keyCacheReset(KEYS)) throw new Error("the key cache does not fit into its arena");
+        if (!exports.keyCacheReset(KEYS, KEYS)) throw new Error("the key cache does not fit into its arena");
         heap += ARENA_OCTETS;
       }
       this.modules.push({ exports, octets: new Uint8Array(memory.buffer), heap });
