@@ -79,6 +79,8 @@ import {
 import { drbgSeed } from "../../assembly/crypto/drbg";
 import { hashSelfTest } from "../../assembly/crypto/hash_self_test";
 import { gcmSelfTest } from "../../assembly/crypto/gcm_self_test";
+import { chachaSelfTest } from "../../assembly/crypto/chacha_self_test";
+import { suiteSelfTest } from "../../assembly/crypto/suite_self_test";
 import {
   CHANNEL_CONTROL,
   CHANNEL_DROPPED,
@@ -176,7 +178,7 @@ export function boardReset(): void {
     refuse(REFUSAL_CONFIG);
     return;
   }
-  const passed = gcmSelfTest() && hashSelfTest();
+  const passed = gcmSelfTest() && hashSelfTest() && chachaSelfTest() && suiteSelfTest();
   trace(TRACE_MASK_BOARD, TRACE_SELF_TEST, passed ? 1 : 0);
   if (!passed) {
     refuse(REFUSAL_SELF_TEST);

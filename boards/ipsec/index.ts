@@ -62,6 +62,9 @@ import { handleManagement, listingBusy, listingContinue, listingReset } from "..
 import { SA_CAPACITY_MAX, localDatabaseReset } from "../../assembly/ipsec/local_database";
 import { process, processReset } from "../../assembly/ipsec/process";
 import { gcmSelfTest } from "../../assembly/crypto/gcm_self_test";
+import { chachaSelfTest } from "../../assembly/crypto/chacha_self_test";
+import { hashSelfTest } from "../../assembly/crypto/hash_self_test";
+import { suiteSelfTest } from "../../assembly/crypto/suite_self_test";
 import { arenaExhausted, arenaReset } from "../../assembly/rt/arena";
 import { zeroize } from "../../assembly/rt/bytes";
 import { itemFind, itemLength, itemU32, itemValue } from "../../assembly/rt/items";
@@ -95,7 +98,7 @@ export function boardReset(): void {
   trace(TRACE_MASK_BOARD, TRACE_BOARD_RESET, BOARD_CLASS_IPSEC, generation());
   arenaReset();
   dropsReset();
-  const proved = gcmSelfTest();
+  const proved = gcmSelfTest() && hashSelfTest() && chachaSelfTest() && suiteSelfTest();
   trace(TRACE_MASK_BOARD, TRACE_SELF_TEST, proved ? 1 : 0);
   if (!proved) {
     refuse(REFUSAL_SELF_TEST);

@@ -14,8 +14,6 @@ export type Build = "relaxed" | "simd" | "base";
 
 /** Builds from the fastest to the one that every engine takes. */
 const BUILDS: readonly Build[] = ["relaxed", "simd", "base"];
-/** What a chassis picks from by itself: relaxed SIMD is an option that must be asked for. */
-const DEFAULT_BUILDS: readonly Build[] = ["simd", "base"];
 
 export const BOARD_EXPORTS = ["boardMap", "boardReset", "boardPoll"] as const;
 
@@ -156,12 +154,12 @@ export const BUILD_DIRECTORY = fileURLToPath(new URL("../../build/", import.meta
 const cache = new Map<string, Image>();
 
 /**
- * Loads NAME.{simd,base,relaxed}.wasm from `directory`, the fastest build that the engine validates; `force` names one
- * build. A path that ends in .wasm is loaded as it is. Modules are compiled once per process and version of the file.
+ * Loads NAME.{relaxed,simd,base}.wasm from `directory`, the fastest build that the engine validates as it stands; `force` names
+ * one build, and asks an engine that has relaxed SIMD as an option only for it. A path that ends in .wasm is loaded as it is. Modules are compiled once per process and version of the file.
  */
 export function loadImage(name: string, options: { directory?: string; force?: Build } = {}): Image {
   const directory = options.directory ?? BUILD_DIRECTORY;
-  const builds = options.force ? [options.force] : DEFAULT_BUILDS;
+  const builds = options.force ? [options.force] : BUILDS;
   if (options.force && !BUILDS.includes(options.force)) throw new ImageError(`${options.force}: no such build`);
   // An option of Node's engine, to be set before the first such module is compiled; workers that start later have it too.
   if (options.force === "relaxed") setFlagsFromString("--experimental-wasm-relaxed-simd");

@@ -27,6 +27,7 @@ export {
   suiteSealBatch,
   suiteWipe,
 } from "../../assembly/crypto/suite";
+export { SELF_TEST_ROOM, selfTestAnswer, suiteSelfTest } from "../../assembly/crypto/suite_self_test";
 export { transformFind } from "../../assembly/crypto/transform";
 
 /** First address that the module itself does not use. */
