@@ -37,5 +37,11 @@ export const PSA_ERROR_DOES_NOT_EXIST: i32 = -140;
 export const PSA_ERROR_INSUFFICIENT_MEMORY: i32 = -141;
 
 /** IANA IKEv2 key exchange methods that the element serves. */
+export const KE_MODP2048: u32 = 14;
+export const KE_MODP3072: u32 = 15;
+export const KE_MODP4096: u32 = 16;
 export const KE_ECP256: u32 = 19;
+export const KE_ECP384: u32 = 20;
+export const KE_ECP521: u32 = 21;
 export const KE_X25519: u32 = 31;
+export const KE_X448: u32 = 32;

@@ -1,22 +1,37 @@
 /**
- * Key agreement of the secure element: X25519 (RFC 7748, RFC 8031) and ECDH on P-256 (RFC 5903), by node:crypto.
+ * Key agreement of the secure element, by node:crypto: X25519 and X448 (RFC 7748, 8031), ECDH on P-256, P-384 and P-521
+ * (RFC 5903), Diffie-Hellman in the MODP groups of 2048, 3072 and 4096 bits (RFC 3526).
  *
- * Public values are octets as a KE payload carries them: 32 octets, little-endian u, for X25519; x | y of 32 octets each
- * for P-256. Refuses a point that is not on the curve and an all-zero X25519 secret (RFC 7748 section 6.1).
+ * Public values are octets as a KE payload carries them: little-endian u for X25519 and X448; x | y for ECDH; as many octets
+ * as the modulus for MODP. Secrets are x alone, and as long as the modulus (RFC 7296 section 2.14).
+ *
+ * Refuses what RFC 6989 section 2 has tested: a value of another length, one outside 2 .. p - 2 (the groups' primes are
+ * safe, so that is all there is to test), a point that is not on the curve; and an all-zero secret of X25519 and X448
+ * (RFC 7748 section 6). Shares are never used twice.
  */
 import {
+  createDiffieHellman,
+  createDiffieHellmanGroup,
   createECDH,
   createPrivateKey,
   createPublicKey,
   diffieHellman,
   generateKeyPairSync,
+  type DiffieHellman,
+  type DiffieHellmanGroup,
+  type ECDH,
   type KeyObject,
 } from "node:crypto";
-import { KE_ECP256, KE_X25519 } from "../../assembly/abi/psa.ts";
-
-/** DER in front of a raw X25519 key: SubjectPublicKeyInfo and PKCS#8 (RFC 8410). */
-const X25519_SPKI = Buffer.from("302a300506032b656e032100", "hex");
-const X25519_PKCS8 = Buffer.from("302e020100300506032b656e04220420", "hex");
+import {
+  KE_ECP256,
+  KE_ECP384,
+  KE_ECP521,
+  KE_MODP2048,
+  KE_MODP3072,
+  KE_MODP4096,
+  KE_X25519,
+  KE_X448,
+} from "../../assembly/abi/psa.ts";
 
 /** A private key that stays here. */
 export interface PrivateShare {
@@ -28,31 +43,128 @@ export interface PrivateShare {
   destroy(): void;
 }
 
-export const isSupported = (method: number): boolean => method === KE_X25519 || method === KE_ECP256;
-
-/** A fresh share for an IANA key exchange method. */
-export function generateShare(method: number): PrivateShare | undefined {
-  if (method === KE_X25519) return x25519(generateKeyPairSync("x25519").privateKey);
-  if (method === KE_ECP256) {
-    const ecdh = createECDH("prime256v1");
-    ecdh.generateKeys();
-    return ecp256(ecdh);
-  }
-  return undefined;
+interface Method {
+  generate(): PrivateShare;
+  import(privateKey: Uint8Array): PrivateShare;
 }
 
-/** The share of a given private key (raw octets: little-endian scalar for X25519, big-endian for P-256): for test vectors. */
-export function importShare(method: number, privateKey: Uint8Array): PrivateShare | undefined {
-  if (method === KE_X25519) {
-    const der = Buffer.concat([X25519_PKCS8, privateKey]);
-    return x25519(createPrivateKey({ key: der, format: "der", type: "pkcs8" }));
-  }
-  if (method === KE_ECP256) {
-    const ecdh = createECDH("prime256v1");
-    ecdh.setPrivateKey(privateKey);
-    return ecp256(ecdh);
-  }
-  return undefined;
+/** X25519 or X448: octets of a key, and the DER in front of a raw one: SubjectPublicKeyInfo and PKCS#8 (RFC 8410). */
+function montgomery(name: "x25519" | "x448", octets: number, spkiHead: string, pkcs8Head: string): Method {
+  const [spki, pkcs8] = [Buffer.from(spkiHead, "hex"), Buffer.from(pkcs8Head, "hex")];
+  const share = (privateKey: KeyObject): PrivateShare => {
+    let key: KeyObject | undefined = privateKey;
+    const own = createPublicKey(privateKey).export({ format: "der", type: "spki" });
+    return {
+      publicValue: new Uint8Array(own.subarray(spki.length)),
+      agree(peer) {
+        if (!key || peer.length !== octets) return undefined;
+        try {
+          const publicKey = createPublicKey({ key: Buffer.concat([spki, peer]), format: "der", type: "spki" });
+          const secret = diffieHellman({ privateKey: key, publicKey });
+          let any = 0;
+          for (const octet of secret) any |= octet;
+          return any === 0 ? undefined : taken(secret);
+        } catch {
+          return undefined; // a low-order point: OpenSSL refuses it itself
+        }
+      },
+      destroy() {
+        key = undefined; // its octets are OpenSSL's, freed and cleansed with the object
+      },
+    };
+  };
+  return {
+    generate() {
+      const { privateKey } = name === "x25519" ? generateKeyPairSync("x25519") : generateKeyPairSync("x448");
+      return share(privateKey);
+    },
+    import: (privateKey) =>
+      share(createPrivateKey({ key: Buffer.concat([pkcs8, privateKey]), format: "der", type: "pkcs8" })),
+  };
+}
+
+/** ECDH on a prime curve; `octets` of a coordinate. */
+function prime(curve: string, octets: number): Method {
+  const share = (ecdh: ECDH): PrivateShare => {
+    let own: ECDH | undefined = ecdh;
+    return {
+      publicValue: new Uint8Array(ecdh.getPublicKey().subarray(1)), // without the 04 of the uncompressed form
+      agree(peer) {
+        if (!own || peer.length !== 2 * octets) return undefined;
+        try {
+          return taken(own.computeSecret(Buffer.concat([Buffer.from([4]), peer])));
+        } catch {
+          return undefined; // not on the curve, or the point at infinity
+        }
+      },
+      destroy() {
+        own = undefined;
+      },
+    };
+  };
+  return {
+    generate() {
+      const ecdh = createECDH(curve);
+      ecdh.generateKeys();
+      return share(ecdh);
+    },
+    import(privateKey) {
+      const ecdh = createECDH(curve);
+      ecdh.setPrivateKey(privateKey);
+      return share(ecdh);
+    },
+  };
+}
+
+/** Diffie-Hellman in a group of RFC 3526 by OpenSSL's name. */
+function modp(group: string): Method {
+  const share = (dh: DiffieHellman | DiffieHellmanGroup): PrivateShare => {
+    let own: typeof dh | undefined = dh;
+    const modulus = dh.getPrime();
+    const largest = Buffer.from(modulus);
+    largest[largest.length - 1] = (largest[largest.length - 1] as number) - 2; // p - 2: p is odd, and no borrow comes of it
+    const smallest = Buffer.alloc(modulus.length);
+    smallest[smallest.length - 1] = 2;
+    return {
+      publicValue: widened(dh.getPublicKey(), modulus.length),
+      agree(peer) {
+        if (!own || peer.length !== modulus.length) return undefined;
+        if (Buffer.compare(peer, smallest) < 0 || Buffer.compare(peer, largest) > 0) return undefined;
+        try {
+          const secret = own.computeSecret(peer);
+          const wide = widened(secret, modulus.length);
+          secret.fill(0);
+          return wide;
+        } catch {
+          return undefined;
+        }
+      },
+      destroy() {
+        own = undefined;
+      },
+    };
+  };
+  return {
+    generate() {
+      const dh = createDiffieHellmanGroup(group);
+      dh.generateKeys();
+      return share(dh);
+    },
+    import(privateKey) {
+      const named = createDiffieHellmanGroup(group);
+      const dh = createDiffieHellman(named.getPrime(), named.getGenerator());
+      dh.setPrivateKey(privateKey);
+      dh.generateKeys(); // the public key of the private key that is there
+      return share(dh);
+    },
+  };
+}
+
+/** A number with zeros in front of it, `octets` long. */
+function widened(number: Uint8Array, octets: number): Uint8Array {
+  const wide = new Uint8Array(octets);
+  wide.set(number, octets - number.length);
+  return wide;
 }
 
 /** A copy, and the original wiped. */
@@ -62,47 +174,23 @@ function taken(secret: Buffer): Uint8Array {
   return copy;
 }
 
-function x25519(privateKey: KeyObject): PrivateShare {
-  let key: KeyObject | undefined = privateKey;
-  const spki = createPublicKey(privateKey).export({ format: "der", type: "spki" });
-  return {
-    publicValue: new Uint8Array(spki.subarray(X25519_SPKI.length)),
-    agree(peer) {
-      if (!key || peer.length !== 32) return undefined;
-      try {
-        const publicKey = createPublicKey({
-          key: Buffer.concat([X25519_SPKI, peer]),
-          format: "der",
-          type: "spki",
-        });
-        const secret = diffieHellman({ privateKey: key, publicKey });
-        let any = 0;
-        for (const octet of secret) any |= octet;
-        return any === 0 ? undefined : taken(secret);
-      } catch {
-        return undefined; // a low-order point: OpenSSL refuses it itself
-      }
-    },
-    destroy() {
-      key = undefined; // its octets are OpenSSL's, freed and cleansed with the object
-    },
-  };
-}
+/** By IANA key exchange method. */
+const METHODS = new Map<number, Method>([
+  [KE_MODP2048, modp("modp14")],
+  [KE_MODP3072, modp("modp15")],
+  [KE_MODP4096, modp("modp16")],
+  [KE_ECP256, prime("prime256v1", 32)],
+  [KE_ECP384, prime("secp384r1", 48)],
+  [KE_ECP521, prime("secp521r1", 66)],
+  [KE_X25519, montgomery("x25519", 32, "302a300506032b656e032100", "302e020100300506032b656e04220420")],
+  [KE_X448, montgomery("x448", 56, "3042300506032b656f033900", "3046020100300506032b656f043a0438")],
+]);
 
-function ecp256(ecdh: ReturnType<typeof createECDH>): PrivateShare {
-  let own: typeof ecdh | undefined = ecdh;
-  return {
-    publicValue: new Uint8Array(ecdh.getPublicKey().subarray(1)), // without the 04 of the uncompressed form
-    agree(peer) {
-      if (!own || peer.length !== 64) return undefined;
-      try {
-        return taken(own.computeSecret(Buffer.concat([Buffer.from([4]), peer])));
-      } catch {
-        return undefined; // not on the curve, or the point at infinity
-      }
-    },
-    destroy() {
-      own = undefined;
-    },
-  };
-}
+export const isSupported = (method: number): boolean => METHODS.has(method);
+
+/** A fresh share for an IANA key exchange method. */
+export const generateShare = (method: number): PrivateShare | undefined => METHODS.get(method)?.generate();
+
+/** The share of a given private key (little-endian for X25519 and X448, big-endian otherwise): for test vectors. */
+export const importShare = (method: number, privateKey: Uint8Array): PrivateShare | undefined =>
+  METHODS.get(method)?.import(privateKey);

@@ -5,7 +5,7 @@
  * node:crypto in turns of the event loop of their own, so packets are not held up behind a burst of handshakes. Bounded: at
  * most KEYS_MAX shares exist at a time. Refuses what it does not know with PSA's status values; it never throws at a request.
  */
-import { createHmac, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import {
   PSA_ALGORITHM,
   PSA_DESTROY_KEY,
@@ -26,6 +26,7 @@ import {
   PSA_TRANSACTION,
 } from "../../assembly/abi/psa.ts";
 import { generateShare, isSupported, type PrivateShare } from "./key_agreement.ts";
+import { isPrf, prf } from "./prf.ts";
 import { type IkeSecret, PskStore } from "./psk_store.ts";
 
 /** Shares that may wait for their peer's public value. */
@@ -36,9 +37,6 @@ const RANDOM_MAX = 1024;
 
 /** RFC 7296 section 2.15. */
 const KEY_PAD = Buffer.from("Key Pad for IKEv2", "ascii");
-
-/** Hash of an IANA IKEv2 PRF that is an HMAC. */
-const PRF_HASH: Record<number, string> = { 2: "sha1", 5: "sha256", 6: "sha384", 7: "sha512" };
 
 interface Answer {
   status: number;
@@ -148,17 +146,16 @@ export class SecureElement {
     return this.#keys.delete(key);
   }
 
-  #pskAuth(prf: number, fields: Uint8Array[]): Answer {
-    const hash = PRF_HASH[prf];
-    if (!hash) return { status: PSA_ERROR_NOT_SUPPORTED };
+  #pskAuth(id: number, fields: Uint8Array[]): Answer {
+    if (!isPrf(id)) return { status: PSA_ERROR_NOT_SUPPORTED };
     const [owner, other, octets] = fields;
     if (fields.length !== 3 || !owner?.length || !other || !octets?.length) {
       return { status: PSA_ERROR_INVALID_ARGUMENT };
     }
     const psk = this.#secrets.find(owner, other);
     if (!psk) return { status: PSA_ERROR_DOES_NOT_EXIST };
-    const inner = createHmac(hash, psk).update(KEY_PAD).digest();
-    const field = createHmac(hash, inner).update(octets).digest();
+    const inner = prf(id, psk, KEY_PAD);
+    const field = prf(id, inner, octets);
     inner.fill(0);
     return { status: PSA_SUCCESS, field };
   }

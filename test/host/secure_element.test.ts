@@ -1,9 +1,10 @@
 /** The secure element by its messages: the RFCs' numbers, what it refuses, and that keys stay and end. */
-import { createHmac } from "node:crypto";
+import { createDiffieHellmanGroup, createHmac } from "node:crypto";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import * as psa from "../../assembly/abi/psa.ts";
 import { importShare } from "../../host/secure_element/key_agreement.ts";
+import { prf } from "../../host/secure_element/prf.ts";
 import { PskStore } from "../../host/secure_element/psk_store.ts";
 import { SecureElement } from "../../host/secure_element/secure_element.ts";
 import { ThreadedElement } from "../../host/secure_element/threaded_element.ts";
@@ -13,6 +14,10 @@ const octets = (text: string): Uint8Array => new Uint8Array(Buffer.from(text.rep
 const ascii = (text: string): Uint8Array => new TextEncoder().encode(text);
 const fqdn = (name: string): Uint8Array => Uint8Array.from([2, ...ascii(name)]);
 const ANY = Uint8Array.of(0);
+
+/** The prime of RFC 3526 section 3 as it is defined there, with pi to 1920 binary places: from OpenSSL. */
+const MODP2048 = BigInt(`0x${createDiffieHellmanGroup("modp14").getPrime("hex")}`);
+const modp = (value: bigint): Uint8Array => octets(value.toString(16).padStart(512, "0"));
 
 interface Request {
   op: number;
@@ -94,10 +99,84 @@ test("P-256: RFC 5903 section 8.1, both ways", () => {
   assert.is(hex(r.agree(i.publicValue)!), secret);
 });
 
-test("two elements agree by messages; a share serves once", async () => {
+test("P-384 and P-521: RFC 5903 section 8.2 and 8.3", () => {
+  const secrets = {
+    20: "11187331c279962d93d604243fd592cb9d0a926f422e47187521287e7156c5c4d603135569b9e9d09cf5d4a270f59746",
+    21:
+      "01144c7d79ae6956bc8edb8e7c787c4521cb086fa64407f97894e5e6b2d79b04d1427e73ca4baa240a34786859810c06" +
+      "b3c715a3a8cc3151f2bee417996d19f3ddea",
+  };
+  const keys = {
+    20: [
+      "099f3c7034d4a2c699884d73a375a67f7624ef7c6b3c0f160647b67414dce655e35b538041e649ee3faef896783ab194",
+      "41cb0779b4bdb85d47846725fbec3c9430fab46cc8dc5060855cc9bda0aa2942e0308312916b8ed2960e4bd55a7448fc",
+    ],
+    21: [
+      "0037ade9319a89f4dabdb3ef411aaccca5123c61acab57b5393dce47608172a095aa85a30fe1c2952c6771d937ba9777" +
+        "f5957b2639bab072462f68c27a57382d4a52",
+      "0145ba99a847af43793fdd0e872e7cdfa16be30fdc780f97bccc3f078380201e9c677d600b343757a3bdbf2a3163e4c2" +
+        "f869cca7458aa4a4effc311f5cb151685eb9",
+    ],
+  };
+  for (const method of [20, 21] as const) {
+    const [i, r] = keys[method].map((key) => importShare(method, octets(key))!);
+    assert.is(hex(i!.agree(r!.publicValue)!), secrets[method]);
+    assert.is(hex(r!.agree(i!.publicValue)!), secrets[method]);
+  }
+});
+
+test("X448: RFC 7748 section 6.2", () => {
+  const alice = importShare(
+    32,
+    octets(
+      `9a8f4925d1519f5775cf46b04b5800d4ee9ee8bae8bc5565d498c28d
+       d9c9baf574a9419744897391006382a6f127ab1d9ac2d8c0a598726b`,
+    ),
+  )!;
+  const bob = importShare(
+    32,
+    octets(
+      `1c306a7ac2a0e2e0990b294470cba339e6453772b075811d8fad0d1d
+       6927c120bb5ee8972b0d3e21374c9c921b09d1b0366f10b65173992d`,
+    ),
+  )!;
+  assert.is(
+    hex(bob.publicValue),
+    "3eb7a829b0cd20f5bcfc0b599b6feccf6da4627107bdb0d4f345b43027d8b972fc3e34fb4232a13ca706dcb57aec3dae07bdc1c67bf33609",
+  );
+  const secret =
+    "07fff4181ac6cc95ec1c16a94a0f74d12da232ce40a77552281d282bb60c0b56fd2464c335543936521c24403085d59a449a5037514a879d";
+  assert.is(hex(alice.agree(bob.publicValue)!), secret);
+  assert.is(hex(bob.agree(alice.publicValue)!), secret);
+});
+
+test("MODP: public values and secrets are as long as the modulus, even where the number is shorter", () => {
   for (const [method, length] of [
-    [31, 32],
-    [19, 64],
+    [14, 256],
+    [15, 384],
+    [16, 512],
+  ] as const) {
+    const two = importShare(method, Uint8Array.of(1))!;
+    assert.is(hex(two.publicValue), `${"00".repeat(length - 1)}02`);
+    const cube = importShare(method, Uint8Array.of(3))!;
+    assert.is(hex(two.agree(cube.publicValue)!), `${"00".repeat(length - 1)}08`);
+    const [a, b] = [importShare(method, octets("11".repeat(40)))!, importShare(method, octets("23".repeat(32)))!];
+    const secret = a.agree(b.publicValue)!;
+    assert.is(secret.length, length);
+    assert.is(hex(b.agree(a.publicValue)!), hex(secret));
+  }
+});
+
+test("two elements agree by messages; a share serves once", async () => {
+  for (const [method, length, secret] of [
+    [31, 32, 32],
+    [32, 56, 56],
+    [19, 64, 32],
+    [20, 96, 48],
+    [21, 132, 66],
+    [14, 256, 256],
+    [15, 384, 384],
+    [16, 512, 512],
   ] as const) {
     const [a, b] = [new SecureElement(), new SecureElement()];
     const [shareA, shareB] = [
@@ -115,7 +194,7 @@ test("two elements agree by messages; a share serves once", async () => {
     });
     const one = await ask(a, agree(shareA.key, shareB.field!));
     const other = await ask(b, agree(shareB.key, shareA.field!));
-    assert.is(one.field!.length, 32);
+    assert.is(one.field!.length, secret);
     assert.is(hex(one.field!), hex(other.field!));
     assert.is(a.keysHeld, 0);
     await refused(a, agree(shareA.key, shareB.field!), HANDLE, "the share is spent");
@@ -138,6 +217,19 @@ test("peers' values that must be refused: the share is spent, the secret is not 
     [19, new Uint8Array(64), "point of zeros"],
     [19, new Uint8Array(65).fill(4), "with a format octet"],
     [19, new Uint8Array(33).fill(2), "compressed"],
+    [20, new Uint8Array(96).fill(1), "P-384: not on the curve"],
+    [20, p256, "P-384: as long as one of P-256"],
+    [21, new Uint8Array(132).fill(1), "P-521: not on the curve"],
+    [32, new Uint8Array(56), "X448: all zero"],
+    [32, Uint8Array.from({ length: 56 }, (_, i) => (i === 0 ? 1 : 0)), "X448: low order"],
+    [14, modp(0n), "MODP: 0"],
+    [14, modp(1n), "MODP: 1"],
+    [14, modp(MODP2048 - 1n), "MODP: p - 1"],
+    [14, modp(MODP2048), "MODP: p"],
+    [14, modp(MODP2048 + 2n), "MODP: p + 2"],
+    [14, new Uint8Array(256).fill(255), "MODP: 2^2048 - 1"],
+    [14, modp(4n).subarray(1), "MODP: too short"],
+    [14, Uint8Array.from([0, ...modp(4n)]), "MODP: too long"],
   ];
   for (const [method, peer, what] of cases) {
     const { key } = await ask(element, { op: psa.PSA_GENERATE_KEY, algorithm: method });
@@ -152,7 +244,14 @@ test("requests that do not add up", async () => {
   const { key } = await ask(element, { op: psa.PSA_GENERATE_KEY, algorithm: 31 });
   const peer = new Uint8Array(32).fill(9);
   await refused(element, { op: 99 }, UNSUPPORTED, "unknown operation");
-  await refused(element, { op: psa.PSA_GENERATE_KEY, algorithm: 14 }, UNSUPPORTED, "MODP");
+  for (const [method, what] of [
+    [2, "MODP of 1024 bits"],
+    [17, "MODP of 6144 bits"],
+    [24, "MODP of RFC 5114"],
+    [25, "P-192"],
+  ] as const) {
+    await refused(element, { op: psa.PSA_GENERATE_KEY, algorithm: method }, UNSUPPORTED, what);
+  }
   await refused(element, { op: psa.PSA_GENERATE_KEY, algorithm: 31, fields: [peer] }, ARGUMENT, "a field too many");
   await refused(element, { op: psa.PSA_RAW_KEY_AGREEMENT, key, algorithm: 31 }, ARGUMENT, "no field");
   const agree = { op: psa.PSA_RAW_KEY_AGREEMENT, algorithm: 19, fields: [peer] };
@@ -186,6 +285,33 @@ test("random octets: as many as wanted, never the same", async () => {
   assert.is(seen.size, 5);
 });
 
+test("the AES PRFs take keys of any length: RFC 4434 and RFC 4615, and AUTH by numbers computed apart", async () => {
+  const key = Uint8Array.from({ length: 18 }, (_, i) => (i < 16 ? i : i === 16 ? 0xed : 0xcb));
+  const data = Uint8Array.from({ length: 20 }, (_, i) => i);
+  const of = (id: number, length: number): string => hex(prf(id, key.subarray(0, length), data));
+  assert.is(of(4, 16), "47f51b4564966215b8985c63055ed308");
+  assert.is(of(4, 10), "0fa087af7d866e7653434e602fdde835");
+  assert.is(of(4, 18), "8cd3c93ae598a9803006ffb67c40e9e4");
+  assert.is(of(8, 16), "980ae87b5f4c9c5214f5b6a8455e4c2d");
+  assert.is(of(8, 10), "290d9e112edb09ee141fcf64c0b72f3d");
+  assert.is(of(8, 18), "84a348a4a45d235babfffc0d2b4da09a");
+  assert.throws(() => prf(1, key, data), "PRF 1 is not supported");
+  for (const [id, secret, expected] of [
+    [4, "secret", "a21ee20dfe262eb44e90d56f806bdde6"],
+    [4, "0123456789abcdef", "aa314ec601aca9b21ee80b55e37d55e6"],
+    [4, "a shared secret of more than 16 octets", "f126a9fe805256f9dfa4a5888d51cdaf"],
+    [8, "secret", "e3622047ee06aba69e5681441a40d8af"],
+    [8, "0123456789abcdef", "cc28deea00bcf47d6007ee799979197e"],
+    [8, "a shared secret of more than 16 octets", "be1de02742e4f5f28850ca0dc5c57c82"],
+  ] as const) {
+    const element = new SecureElement();
+    element.loadSecrets([{ identities: [], secret: ascii(secret) }]);
+    const fields = [fqdn("a"), fqdn("b"), ascii("signed octets")];
+    const { field } = await ask(element, { op: psa.PSA_PSK_AUTH, algorithm: id, fields });
+    assert.is(hex(field!), expected, `${id} ${secret}`);
+  }
+});
+
 test("PSK authentication is RFC 7296 section 2.15, for every PRF that is an HMAC", async () => {
   const element = new SecureElement();
   element.loadSecrets([{ identities: [fqdn("a"), fqdn("b")], secret: ascii("secret") }]);
@@ -208,7 +334,7 @@ test("PSK authentication is RFC 7296 section 2.15, for every PRF that is an HMAC
   }
   const auth = (algorithm: number, fields: Uint8Array[]): Request => ({ op: psa.PSA_PSK_AUTH, algorithm, fields });
   const [a, b, c] = [fqdn("a"), fqdn("b"), fqdn("c")];
-  await refused(element, auth(4, [a, b, signed]), UNSUPPORTED, "PRF_AES128_XCBC");
+  await refused(element, auth(1, [a, b, signed]), UNSUPPORTED, "PRF_HMAC_MD5");
   await refused(element, auth(5, [a, b]), ARGUMENT, "no octets to sign");
   await refused(element, auth(5, [a, b, new Uint8Array(0)]), ARGUMENT, "empty octets to sign");
   await refused(element, auth(5, [new Uint8Array(0), b, signed]), ARGUMENT, "no identity of our own");
