@@ -36,11 +36,11 @@ interface Kernels {
     tag: number,
     tagLength: number,
   ): number;
-  gcmSealBatch(jobs: number, count: number): number;
-  gcmOpenBatch(jobs: number, count: number): number;
+  gcmSealBatch(list: number, count: number): number;
+  gcmOpenBatch(list: number, count: number): number;
   gcmSelfTest(): number;
   GCM_CONTEXT_OCTETS: { value: number };
-  GCM_JOB_OCTETS: { value: number };
+  CIPHER_JOB_OCTETS: { value: number };
 }
 
 interface Build {
@@ -198,36 +198,67 @@ test("lengths around group, counter octet and page boundaries, at every alignmen
   for (let skew = 0; skew < 64; skew++) for (const build of builds) prove(build, text, opensslSeal(text), skew);
 });
 
+/** The jobs of a batch in a build's memory (job.ts), and the list of their addresses behind them. */
+interface Job {
+  context: number;
+  nonce: Uint8Array;
+  aad: number;
+  aadLength: number;
+  data: number;
+  length: number;
+  tagLength: number;
+}
+
+const JOB_DONE = 40;
+const JOB_NONCE = 48;
+
+/** Writes jobs whose tags follow their data, with junk where the kernel writes; returns the address of the list. */
+function writeJobs({ kernels, heap, octets: memory, view }: Build, batch: Job[]): number {
+  const list = heap + 1536;
+  batch.forEach(({ context, nonce, aad, aadLength, data, length, tagLength }, i) => {
+    const job = jobAddress(kernels, heap, i);
+    const fields = [context, 7, aad, aadLength, data, length, data + length, tagLength, 7, 7, 7, 7];
+    fields.forEach((value, k) => view.setUint32(job + 4 * k, value, true));
+    memory.set(nonce, job + JOB_NONCE);
+    view.setUint32(list + 4 * i, job, true);
+  });
+  return list;
+}
+
+/** Jobs stand in the reverse order of the list. */
+function jobAddress(kernels: Kernels, heap: number, index: number): number {
+  return heap + 2048 + (15 - index) * kernels.CIPHER_JOB_OCTETS.value;
+}
+
 /** Messages in a batch on one build, against node:crypto. */
 function proveBatch(build: Build, texts: Message[], tagLengths: number[], contexts: number[], spoilt: number): void {
   const { kernels, heap, view } = build;
-  const size = kernels.GCM_JOB_OCTETS.value;
-  const jobs = heap + 2048;
   const sealed = texts.map(opensslSeal);
-  const addresses = texts.map((text, i) => {
+  const jobs = texts.map((text, i): Job => {
     const tag = Buffer.alloc(tagLengths[i]!, 0xee);
-    const parts = [text.nonce, text.aad, Buffer.concat([text.data, tag])];
-    const [nonce, aad, data] = place(build, heap + 16384 + i * 131072, parts, draw(16));
-    const fields = [contexts[i]!, nonce!, aad!, text.aad.length, data!, text.data.length, data! + text.data.length];
-    [...fields, tagLengths[i]!, 7, 7].forEach((value, k) => view.setUint32(jobs + i * size + 4 * k, value, true));
-    return data!;
+    const parts = [text.aad, Buffer.concat([text.data, tag])];
+    const [aad, data] = place(build, heap + 16384 + i * 131072, parts, draw(16));
+    const lengths = { aadLength: text.aad.length, length: text.data.length, tagLength: tagLengths[i]! };
+    return { context: contexts[i]!, nonce: text.nonce, aad: aad!, data: data!, ...lengths };
   });
+  const addresses = jobs.map(({ data }) => data);
+  const list = writeJobs(build, jobs);
   const what = `${build.name}: ${texts.map((text) => text.data.length).join(" ")}`;
-  assert.equal(kernels.gcmSealBatch(jobs, texts.length), texts.length, what);
+  assert.equal(kernels.gcmSealBatch(list, texts.length), texts.length, what);
   texts.forEach((text, i) => {
     const whole = Buffer.concat([sealed[i]!.data, sealed[i]!.tag.subarray(0, tagLengths[i])]);
     assert.ok(read(build, addresses[i]!, whole.length).equals(whole), `sealed ${i} of ${what}`);
     assert.ok(guarded(build, addresses[i]!, whole.length), `guards of ${i} of ${what}`);
-    assert.equal(view.getUint32(jobs + i * size + 32, true), 1);
+    assert.equal(view.getUint32(jobAddress(kernels, heap, i) + JOB_DONE, true), 1);
   });
   const bad = texts[spoilt]!.data.length + tagLengths[spoilt]!;
   build.octets[addresses[spoilt]! + draw(bad)]! ^= 0x10;
   const before = read(build, addresses[spoilt]!, bad);
-  assert.equal(kernels.gcmOpenBatch(jobs, texts.length), texts.length - 1, what);
+  assert.equal(kernels.gcmOpenBatch(list, texts.length), texts.length - 1, what);
   texts.forEach((text, i) => {
     const expected = i === spoilt ? before.subarray(0, text.data.length) : text.data;
     assert.ok(read(build, addresses[i]!, text.data.length).equals(expected), `opened ${i} of ${what}`);
-    assert.equal(view.getUint32(jobs + i * size + 32, true), i === spoilt ? 0 : 1);
+    assert.equal(view.getUint32(jobAddress(kernels, heap, i) + JOB_DONE, true), i === spoilt ? 0 : 1);
   });
 }
 
@@ -257,20 +288,20 @@ test("batches of mixed lengths, keys and tags give the octets of single messages
 
 test("a tag length that is none refuses its own job only", () => {
   for (const build of builds) {
-    const { kernels, heap, view } = build;
-    const jobs = heap + 2048;
+    const { kernels, heap } = build;
     kernels.gcmInit(heap, heap + 1024, 16);
-    for (let i = 0; i < 3; i++) {
-      const data = heap + 16384 + i * 4096;
-      [heap, data, data, 8, data + 64, 100, data + 164, [16, 10, 8][i]!, 0, 0].forEach((value, k) =>
-        view.setUint32(jobs + i * kernels.GCM_JOB_OCTETS.value + 4 * k, value, true),
-      );
-    }
+    const list = writeJobs(
+      build,
+      [16, 10, 8].map((tagLength, i): Job => {
+        const aad = heap + 16384 + i * 4096;
+        return { context: heap, nonce: octets(12), aad, aadLength: 8, data: aad + 64, length: 100, tagLength };
+      }),
+    );
     const before = read(build, heap + 16384 + 4096, 4096);
-    assert.equal(kernels.gcmSealBatch(jobs, 3), 2, build.name);
-    assert.equal(kernels.gcmOpenBatch(jobs, 3), 2, build.name);
+    assert.equal(kernels.gcmSealBatch(list, 3), 2, build.name);
+    assert.equal(kernels.gcmOpenBatch(list, 3), 2, build.name);
     assert.ok(read(build, heap + 16384 + 4096, 4096).equals(before), build.name);
-    assert.equal(kernels.gcmSealBatch(jobs, 0), 0, build.name);
+    assert.equal(kernels.gcmSealBatch(list, 0), 0, build.name);
   }
 });
 
