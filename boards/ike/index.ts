@@ -166,6 +166,12 @@ export function boardReset(): void {
   dropsReset();
   setDeadline(u64.MAX_VALUE);
   trace(TRACE_MASK_BOARD, TRACE_BOARD_RESET, BOARD_CLASS_IKE, generation());
+  const passed = gcmSelfTest() && hashSelfTest() && chachaSelfTest() && suiteSelfTest();
+  trace(TRACE_MASK_BOARD, TRACE_SELF_TEST, passed ? 1 : 0);
+  if (!passed) {
+    refuse(REFUSAL_SELF_TEST);
+    return;
+  }
   const config = configAddress();
   const end = config + configLength();
   if (!itemsValid(config, end) || !localAddressReset(config, end) || !channelReset()) {
@@ -176,12 +182,6 @@ export function boardReset(): void {
   const links = item != 0 ? itemU32(item) : DEFAULT_SA_CAPACITY;
   if (links == 0 || links > LINK_MAX) {
     refuse(REFUSAL_CONFIG);
-    return;
-  }
-  const passed = gcmSelfTest() && hashSelfTest() && chachaSelfTest() && suiteSelfTest();
-  trace(TRACE_MASK_BOARD, TRACE_SELF_TEST, passed ? 1 : 0);
-  if (!passed) {
-    refuse(REFUSAL_SELF_TEST);
     return;
   }
   drbgSeed(entropy(), REG_ENTROPY_OCTETS);
