@@ -1,6 +1,8 @@
 /** Wire formats as bare exports, for vector tests on the host; addresses from `kernelHeap()` upwards. */
 import "../../assembly/rt/fault";
 
+export { ESP_KEEPALIVE, espEmitTrailer, espPadding } from "../../assembly/wire/esp";
+export { PROTOCOL_IPV4, PROTOCOL_IPV6, PROTOCOL_NONE } from "../../assembly/wire/ipv4";
 export { LLC_SNAP_HEADER, llcSnapCheck, llcSnapEmit, llcSnapPid } from "../../assembly/wire/llc_snap";
 
 /** First address that the module itself does not use. */

@@ -103,7 +103,7 @@ export const capturedFrames: Suite = {
       const octets = hex(frame.frame);
       const at = ipAt(octets, content.linktype);
       if (at < 0) {
-        report.skip("no IP packet: a board's ports carry IP");
+        report.outside("no IP packet: a board's ports carry IP");
         continue;
       }
       await report.check(`frame ${frame.n} into the boards`, () => {
@@ -183,7 +183,7 @@ export const androidStrings: Suite = {
     for (const [name, strings] of Object.entries<Record<string, string>>(content.classes)) {
       for (const [constant, text] of Object.entries(strings)) {
         if (!/^([0-9a-f]{2})*$/i.test(text)) {
-          report.skip("not octets");
+          report.outside("not octets");
           continue;
         }
         await report.check(`${name}.${constant} into the boards`, () => {

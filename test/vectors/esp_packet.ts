@@ -1,7 +1,8 @@
 /**
- * An ESP packet (RFC 4303, section 2) taken apart and put together over the kernels, as a transform would do it: the
- * reference that packet vectors are held against at kernel level.
+ * An ESP packet (RFC 4303, section 2) taken apart and put together over the kernels, octet for octet as the RFCs have it, and
+ * by the cipher suites: both must come to the same.
  */
+import { ENCR, INTEG_OF_HASH, suiteOpen, suiteSeal, type SuiteKeys } from "./cipher_suite.ts";
 import type { Kernels } from "./kernels.ts";
 
 export type EspCipher = "gcm" | "gmac" | "ccm" | "chacha" | "cbc" | "ctr" | "null";
@@ -16,6 +17,20 @@ export interface EspSuite {
   integrityKey?: Buffer;
   icvOctets: number;
 }
+
+/** Names of DPDK and OpenDataPlane: hash and octets of its ICV, cipher. */
+export const HASHES: Record<string, [number, number]> = {
+  SHA256_HMAC: [2, 16],
+  SHA384_HMAC: [3, 24],
+  SHA512_HMAC: [4, 32],
+};
+export const CIPHERS: Record<string, EspCipher | undefined> = {
+  AES_GCM: "gcm",
+  AES_CCM: "ccm",
+  AES_CBC: "cbc",
+  AES_CTR: "ctr",
+  NULL: "null",
+};
 
 const IV_OCTETS: Record<EspCipher, number> = { gcm: 8, gmac: 8, ccm: 8, chacha: 8, cbc: 16, ctr: 8, null: 0 };
 const NOTHING = Buffer.alloc(0);
@@ -34,6 +49,51 @@ function mac(kernels: Kernels, suite: EspSuite, covered: Buffer, sequenceHigh: n
   if (sequenceHigh !== undefined) high.writeUInt32BE(sequenceHigh);
   const whole = kernels.hmac(suite.hash, suite.integrityKey!, Buffer.concat([covered, high]));
   return whole.subarray(0, suite.icvOctets);
+}
+
+/** The suite that the firmware has for it; a cipher without integrity, which it has not, gets a key for HMAC-SHA-256-128. */
+function suiteKeys(suite: EspSuite): SuiteKeys {
+  const keyBits = suite.key.length * 8;
+  const combined = Buffer.concat([suite.key, suite.salt]);
+  if (suite.cipher === "gcm" || suite.cipher === "ccm") {
+    return { encryption: ENCR[suite.cipher][suite.icvOctets]!, keyBits, integrity: 0, keymat: combined };
+  }
+  if (suite.cipher === "gmac") return { encryption: ENCR.gmac, keyBits, integrity: 0, keymat: combined };
+  if (suite.cipher === "chacha") return { encryption: ENCR.chacha, keyBits: 0, integrity: 0, keymat: combined };
+  const key = suite.integrityKey ?? Buffer.alloc(32, 0xa9);
+  const keymat = Buffer.concat([combined, key]);
+  return { encryption: ENCR[suite.cipher], keyBits, integrity: INTEG_OF_HASH[suite.hash ?? 2]!, keymat };
+}
+
+const ADDED_ICV_OCTETS = 16;
+
+/** What espOpen and espSeal gave, held against the suite: sealing makes the packet, opening takes it apart. */
+export function espBySuite(
+  kernels: Kernels,
+  suite: EspSuite,
+  esp: Buffer,
+  plaintext: Buffer | null,
+  sequenceHigh?: number,
+): boolean | string {
+  const keys = suiteKeys(suite);
+  const ivOctets = IV_OCTETS[suite.cipher];
+  let [packet, icvOctets] = [esp, suite.icvOctets];
+  if (icvOctets === 0) {
+    // The packet has no ICV: the suite's own comes behind it, and all before it must be as given.
+    if (plaintext === null) return "a packet without ICV cannot be refused";
+    const [header, iv] = [esp.subarray(0, 8), esp.subarray(8, 8 + ivOctets)];
+    const sealed = suiteSeal(kernels, keys, header, iv, plaintext, ADDED_ICV_OCTETS, sequenceHigh);
+    if (sealed === null) return "the suite does not seal it";
+    if (!sealed.subarray(0, esp.length).equals(esp)) return "the suite seals it otherwise";
+    [packet, icvOctets] = [sealed, ADDED_ICV_OCTETS];
+  }
+  const opened = suiteOpen(kernels, keys, packet, 8, ivOctets, icvOctets, sequenceHigh);
+  if (plaintext === null) return opened === null || "the suite accepts a forgery";
+  if (opened === null) return "the suite refuses it";
+  if (!opened.equals(plaintext)) return "the suite opens it otherwise";
+  const [header, iv] = [esp.subarray(0, 8), esp.subarray(8, 8 + ivOctets)];
+  const again = suiteSeal(kernels, keys, header, iv, plaintext, icvOctets, sequenceHigh);
+  return again !== null && again.equals(packet) ? true : "the suite seals another packet";
 }
 
 /** Payload, padding, pad length and next header in the clear, or null when the ICV is wrong or a length impossible. */

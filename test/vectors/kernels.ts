@@ -1,13 +1,15 @@
 /**
  * The firmware's kernels on the host: compiles the test entries for each build and gives their functions a face of octets.
  *
- * Every call runs on every build that this engine validates and must give the same octets; a difference throws.
+ * Every call runs on every build that this engine validates, by the kernel for one message and, where there is one, by that for
+ * batches; all must give the same octets, a difference throws.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { buildEntry } from "../../host/build/build.ts";
 import { ROOT } from "../../host/build/compile.ts";
+import * as batches from "./batches.ts";
 
 const BUILDS = ["simd", "relaxed", "base"] as const;
 
@@ -17,8 +19,8 @@ type Exports = Record<string, any>;
 const KEYS = 4;
 const ARENA_OCTETS = 8 << 20;
 
-/** Which test entry exports a function. */
-const ENTRIES = ["hash_kernels", "crypto_kernels", "wire_kernels"];
+/** Test entries; the first that exports a function serves it. */
+const ENTRIES = ["batch_kernels", "suite_kernels", "hash_kernels", "crypto_kernels", "replay_kernels", "wire_kernels"];
 
 /** One build's modules, each with a memory of its own. */
 class Build {
@@ -126,7 +128,7 @@ export class Kernels {
   }
 
   /** Runs `use` on each build and insists on one answer (octets, or null for refused). */
-  private agree(name: string, use: (scratch: Scratch) => Buffer | null): Buffer | null {
+  agree(name: string, use: (scratch: Scratch) => Buffer | null): Buffer | null {
     let answer: Buffer | null | undefined;
     for (const build of this.builds) {
       const result = build.with(name, (scratch) => {
@@ -140,6 +142,15 @@ export class Kernels {
       }
     }
     return answer!;
+  }
+
+  /** Insists that the kernel for batches answers as the one for single messages did. */
+  private batched(name: string, answer: Buffer | null, use: (scratch: Scratch) => Buffer | null): Buffer | null {
+    const other = this.agree(name, use);
+    if (other === null ? answer !== null : answer === null || !answer.equals(other)) {
+      throw new Error(`${name} answers otherwise than the kernel for one message`);
+    }
+    return other;
   }
 
   hash(id: number, message: Uint8Array): Buffer {
@@ -160,11 +171,12 @@ export class Kernels {
   }
 
   hmac(id: number, key: Uint8Array, message: Uint8Array): Buffer {
-    return this.agree("hmac", (s) => {
+    const single = this.agree("hmac", (s) => {
       const out = s.take(s.call.hashOctets(id));
       s.call.hmac(id, s.put(key), key.length, s.put(message), message.length, out);
       return s.get(out, s.call.hashOctets(id));
     })!;
+    return this.batched("hmacBatch", single, (s) => batches.hmac(s, id, key, message, single.length))!;
   }
 
   prf(id: number, key: Uint8Array, message: Uint8Array): Buffer {
@@ -187,7 +199,7 @@ export class Kernels {
 
   /** CMAC of `message`; the key has a size of AES. */
   cmac(key: Uint8Array, message: Uint8Array): Buffer {
-    return this.agree("cmacInit", (s) => {
+    const single = this.agree("cmacInit", (s) => {
       const context = s.take(s.constant("CMAC_CONTEXT_OCTETS"));
       const out = s.take(16);
       s.call.cmacInit(context, s.put(key), key.length);
@@ -195,10 +207,11 @@ export class Kernels {
       s.call.cmacFinal(context, out);
       return s.get(out, 16);
     })!;
+    return this.batched("cbcMacBatch", single, (s) => batches.blockCipherMac(s, "cmac", key, message))!;
   }
 
   xcbc(key: Uint8Array, message: Uint8Array): Buffer {
-    return this.agree("xcbcInit", (s) => {
+    const single = this.agree("xcbcInit", (s) => {
       const context = s.take(s.constant("XCBC_CONTEXT_OCTETS"));
       const out = s.take(16);
       s.call.xcbcInit(context, s.put(key));
@@ -206,17 +219,19 @@ export class Kernels {
       s.call.xcbcFinal(context, out);
       return s.get(out, 16);
     })!;
+    return this.batched("cbcMacBatch", single, (s) => batches.blockCipherMac(s, "xcbc", key, message))!;
   }
 
   /** Null: the kernel refuses the length. */
   cbc(encrypt: boolean, key: Uint8Array, iv: Uint8Array, data: Uint8Array): Buffer | null {
-    return this.agree("cbcEncrypt", (s) => {
+    const single = this.agree("cbcEncrypt", (s) => {
       const context = s.take(s.constant("AES_CONTEXT_OCTETS"));
       s.call.aesInit(context, s.put(key), key.length);
       const at = s.put(data);
       const done = (encrypt ? s.call.cbcEncrypt : s.call.cbcDecrypt)(context, s.put(iv), at, data.length);
       return done ? s.get(at, data.length) : null;
     });
+    return this.batched("cbcEncryptBatch", single, (s) => batches.cbc(s, encrypt, key, iv, data));
   }
 
   /** The Monte Carlo chain of AESAVS 6.4.2: 1000 single blocks, of which each feeds the next but one. */
@@ -255,18 +270,19 @@ export class Kernels {
 
   /** Counter mode of RFC 3686. */
   ctr(key: Uint8Array, nonce: Uint8Array, iv: Uint8Array, data: Uint8Array): Buffer {
-    return this.agree("ctrCrypt", (s) => {
+    const single = this.agree("ctrCrypt", (s) => {
       const context = s.take(s.constant("AES_CONTEXT_OCTETS"));
       s.call.aesInit(context, s.put(key), key.length);
       const at = s.put(data);
       s.call.ctrCrypt(context, s.put(nonce), s.put(iv), at, data.length);
       return s.get(at, data.length);
     })!;
+    return this.batched("ctrBatch", single, (s) => batches.ctr(s, key, Buffer.concat([nonce, iv]), data))!;
   }
 
   /** Ciphertext and 16 octets of tag. */
   gcmSeal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, data: Uint8Array): Buffer {
-    return this.agree("gcmSeal", (s) => {
+    const single = this.agree("gcmSeal", (s) => {
       const context = s.take(s.constant("GCM_CONTEXT_OCTETS"));
       s.call.gcmInit(context, s.put(key), key.length);
       const at = s.put(data);
@@ -274,11 +290,12 @@ export class Kernels {
       s.call.gcmSeal(context, s.put(nonce), s.put(aad), aad.length, at, data.length, tag);
       return Buffer.concat([s.get(at, data.length), s.get(tag, 16)]);
     })!;
+    return this.batched("gcmSealBatch", single, (s) => batches.aeadSeal(s, "gcm", key, nonce, aad, data, 16))!;
   }
 
   /** The plaintext, or null when the kernel refuses; then the data must be as they were. */
   gcmOpen(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, data: Uint8Array, tag: Uint8Array): Buffer | null {
-    return this.agree("gcmOpen", (s) => {
+    const single = this.agree("gcmOpen", (s) => {
       const context = s.take(s.constant("GCM_CONTEXT_OCTETS"));
       s.call.gcmInit(context, s.put(key), key.length);
       const at = s.put(data);
@@ -294,11 +311,12 @@ export class Kernels {
       );
       return this.opened(s, !!accepted, at, data);
     });
+    return this.batched("gcmOpenBatch", single, (s) => batches.aeadOpen(s, "gcm", key, nonce, aad, data, tag));
   }
 
   /** Ciphertext and tag, or null for a size that CCM does not have. */
   ccmSeal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, data: Uint8Array, tagOctets: number): Buffer | null {
-    return this.agree("ccmSeal", (s) => {
+    const single = this.agree("ccmSeal", (s) => {
       const context = s.take(s.constant("CCM_CONTEXT_OCTETS"));
       s.call.ccmInit(context, s.put(key), key.length);
       const at = s.put(data);
@@ -309,10 +327,12 @@ export class Kernels {
       }
       return Buffer.concat([s.get(at, data.length), s.get(tag, tagOctets)]);
     });
+    if (single === null || !batches.aeadTakes("ccm", nonce, tagOctets)) return single;
+    return this.batched("ccmSealBatch", single, (s) => batches.aeadSeal(s, "ccm", key, nonce, aad, data, tagOctets));
   }
 
   ccmOpen(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, data: Uint8Array, tag: Uint8Array): Buffer | null {
-    return this.agree("ccmOpen", (s) => {
+    const single = this.agree("ccmOpen", (s) => {
       const context = s.take(s.constant("CCM_CONTEXT_OCTETS"));
       s.call.ccmInit(context, s.put(key), key.length);
       const at = s.put(data);
@@ -331,11 +351,13 @@ export class Kernels {
       );
       return this.opened(s, !!accepted, at, data);
     });
+    if (!batches.aeadTakes("ccm", nonce, tag.length)) return single;
+    return this.batched("ccmOpenBatch", single, (s) => batches.aeadOpen(s, "ccm", key, nonce, aad, data, tag));
   }
 
   /** Ciphertext and tag (RFC 8439, 2.8). */
   chachaSeal(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, data: Uint8Array): Buffer {
-    return this.agree("chacha20Poly1305Seal", (s) => {
+    const single = this.agree("chacha20Poly1305Seal", (s) => {
       const context = s.take(s.constant("CHACHA20_POLY1305_CONTEXT_OCTETS"));
       s.call.chacha20Poly1305Init(context, s.put(key));
       const at = s.put(data);
@@ -343,10 +365,11 @@ export class Kernels {
       s.call.chacha20Poly1305Seal(context, s.put(nonce), s.put(aad), aad.length, at, data.length, tag);
       return Buffer.concat([s.get(at, data.length), s.get(tag, 16)]);
     })!;
+    return this.batched("chachaSealBatch", single, (s) => batches.aeadSeal(s, "chacha", key, nonce, aad, data, 16))!;
   }
 
   chachaOpen(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, data: Uint8Array, tag: Uint8Array): Buffer | null {
-    return this.agree("chacha20Poly1305Open", (s) => {
+    const single = this.agree("chacha20Poly1305Open", (s) => {
       const context = s.take(s.constant("CHACHA20_POLY1305_CONTEXT_OCTETS"));
       s.call.chacha20Poly1305Init(context, s.put(key));
       const at = s.put(data);
@@ -354,6 +377,7 @@ export class Kernels {
       const accepted = s.call.chacha20Poly1305Open(context, nonceAt, aadAt, aad.length, at, data.length, tagAt);
       return this.opened(s, !!accepted, at, data);
     });
+    return this.batched("chachaOpenBatch", single, (s) => batches.aeadOpen(s, "chacha", key, nonce, aad, data, tag));
   }
 
   /** One keystream block (RFC 8439, 2.4). */
@@ -373,6 +397,26 @@ export class Kernels {
       s.call.poly1305Final(context, s.put(message), message.length, tag);
       return s.get(tag, 16);
     })!;
+  }
+
+  /** The value of an exported constant. */
+  constant(name: string): number {
+    const octets = this.agree(name, (s) => {
+      const value = Buffer.alloc(4);
+      value.writeUInt32LE(s.constant(name));
+      return value;
+    })!;
+    return octets.readUInt32LE();
+  }
+
+  /** Opens an anti-replay window of so many packets; 0: none. */
+  replayBegin(window: number): void {
+    for (const build of this.builds) build.with("replayBegin", (s) => s.call.replayBegin(window));
+  }
+
+  /** True when a packet with a right ICV and this sequence number passes the window. */
+  replayPass(sequence: number): boolean {
+    return this.agree("replayPass", (s) => (s.call.replayPass(sequence) ? Buffer.alloc(0) : null)) !== null;
   }
 
   /** True when the header that is emitted for an EtherType is `header`, and `header` is accepted as that. */

@@ -32,7 +32,7 @@ export const hmacLists: Suite = {
   async run(content, report, kernels) {
     for (const [index, test] of content.tests.entries()) {
       if (/sha-?2?-?224/i.test(test.hash)) {
-        report.skip("SHA-224 is no hash of IKE or ESP");
+        report.outside("SHA-224 is no hash of IKE or ESP");
         continue;
       }
       await report.check(`item ${index} (${test.hash})`, () => {
@@ -51,7 +51,7 @@ export const acvpHmac: Suite = {
     for (const group of content.testGroups) {
       for (const test of group.tests) {
         if (test.keyLen % 8 !== 0 || test.msgLen % 8 !== 0 || test.macLen % 8 !== 0) {
-          report.skip("keys and messages are whole octets");
+          report.outside("keys and messages are whole octets");
           continue;
         }
         await report.check(`tcId ${test.tcId}`, () => hmac(kernels, id, hex(test.key), hex(test.msg), hex(test.mac)));
@@ -69,7 +69,7 @@ export const wycheproofMac: Suite = {
         const key = hex(test.key);
         const tag = hex(test.tag);
         if (content.algorithm === "AES-CMAC" && ![16, 24, 32].includes(key.length)) {
-          report.skip("a key size that AES does not have: no transform names it");
+          report.outside("a key size that AES does not have: no transform names it");
           continue;
         }
         await report.check(`tcId ${test.tcId}`, () => {

@@ -1,14 +1,16 @@
 /**
- * Counting vector checks: per file and in all, every item ends as passed, failed or skipped for a named reason.
+ * Counting vector checks: per file and in all, every item ends as passed, failed, outside or skipped.
  *
- * An item that throws has failed. Refuses to count what was not run as passed.
+ * Outside is what no part of the product is about: a cipher that is not offered, say; its reason has a name. Skipped is what
+ * nothing here knows what to make of. An item that throws has failed. Refuses to count what was not run as passed.
  */
 
 export class FileReport {
   readonly path: string;
   passed = 0;
   readonly failures: string[] = [];
-  readonly unsupported = new Map<string, number>();
+  readonly outsiders = new Map<string, number>();
+  skipped = 0;
 
   constructor(path: string) {
     this.path = path;
@@ -25,23 +27,24 @@ export class FileReport {
     }
   }
 
-  /** Counts items that nothing here can run. */
-  skip(reason: string, items = 1): void {
-    if (items > 0) this.unsupported.set(reason, (this.unsupported.get(reason) ?? 0) + items);
+  /** Counts items that are about something that the product does not have. */
+  outside(reason: string, items = 1): void {
+    if (items > 0) this.outsiders.set(reason, (this.outsiders.get(reason) ?? 0) + items);
   }
 
-  get skipped(): number {
-    let sum = 0;
-    for (const items of this.unsupported.values()) sum += items;
+  /** Everything that has been counted so far. */
+  get counted(): number {
+    let sum = this.passed + this.failures.length + this.skipped;
+    for (const items of this.outsiders.values()) sum += items;
     return sum;
   }
 
   lines(): string[] {
     const lines = [
       `${this.failures.length > 0 ? "FAIL" : this.passed > 0 ? "ok  " : "--  "} ${this.path}: ` +
-        `${this.passed} passed, ${this.failures.length} failed, ${this.skipped} unsupported`,
+        `${this.passed} passed, ${this.failures.length} failed, ${this.skipped} skipped`,
     ];
-    for (const [reason, items] of this.unsupported) lines.push(`       unsupported (${items}): ${reason}`);
+    for (const [reason, items] of this.outsiders) lines.push(`       outside: ${items} (${reason})`);
     for (const failure of this.failures.slice(0, 10)) lines.push(`       failed: ${failure}`);
     if (this.failures.length > 10) lines.push(`       ... and ${this.failures.length - 10} more failures`);
     return lines;
