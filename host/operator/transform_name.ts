@@ -45,7 +45,16 @@ const NAMES: Record<number, Record<number, string>> = {
     13: "HMAC_SHA2_384_192",
     14: "HMAC_SHA2_512_256",
   },
-  [TRANSFORM_KE]: { 14: "MODP_2048", 19: "ECP_256", 20: "ECP_384", 21: "ECP_521", 31: "CURVE_25519", 32: "CURVE_448" },
+  [TRANSFORM_KE]: {
+    14: "MODP_2048",
+    15: "MODP_3072",
+    16: "MODP_4096",
+    19: "ECP_256",
+    20: "ECP_384",
+    21: "ECP_521",
+    31: "CURVE_25519",
+    32: "CURVE_448",
+  },
 };
 
 /** `AES_GCM_16`, `PRF_HMAC_SHA2_256`, ...; a number where there is no name. */

@@ -277,18 +277,64 @@ test("proposals: strongSwan's keywords and its rules for ciphers that authentica
   ]);
   assert.equal(ike("aes256gcm16-sha384-ecp256"), ["AES_GCM_16-256 ECP_256 PRF_HMAC_SHA2_384"]);
   assert.equal(ike("aes256gcm16-sha384-prfsha256-ecp256"), ["AES_GCM_16-256 PRF_HMAC_SHA2_256 ECP_256"]);
+  const exchanges = "CURVE_25519 ECP_256 ECP_384 ECP_521 CURVE_448 MODP_3072 MODP_4096 MODP_2048";
+  const prfs = "PRF_HMAC_SHA2_384 PRF_HMAC_SHA2_256 PRF_HMAC_SHA2_512";
   assert.equal(ike("default"), [
-    "AES_GCM_16-256 AES_GCM_16-128 PRF_HMAC_SHA2_384 PRF_HMAC_SHA2_256 CURVE_25519 ECP_256",
+    `AES_GCM_16-256 AES_GCM_16-128 CHACHA20_POLY1305 ${prfs} ${exchanges}`,
+    `AES_CBC-256 AES_CBC-128 HMAC_SHA2_384_192 HMAC_SHA2_256_128 HMAC_SHA2_512_256 ${exchanges} ${prfs}`,
   ]);
   const esp = (proposals: string): string[] =>
     suites(loaded({ child: `esp_proposals = ${proposals}` }), abi.CHILD_PROPOSAL);
   assert.equal(esp("aes128gcm16"), ["AES_GCM_16-128"]);
   assert.equal(esp("aes128gcm16-x25519-noesn,aes256gcm16-sha256"), ["AES_GCM_16-128 CURVE_25519", "AES_GCM_16-256"]);
+  assert.equal(esp("aes128gcm16-esn, aes128gcm16-esn-noesn"), ["AES_GCM_16-128 ESN", "AES_GCM_16-128 ESN"]);
+  assert.equal(esp("default"), [
+    "AES_GCM_16-256 AES_GCM_16-128 CHACHA20_POLY1305",
+    "AES_CBC-256 AES_CBC-128 HMAC_SHA2_256_128 HMAC_SHA2_384_192 HMAC_SHA2_512_256",
+  ]);
   // ESN is mandatory in a proposal for ESP (RFC 7296 section 3.3.3): "none" is there even when not said.
   const transforms = decodeTransforms(
     valuesOf(loaded({ child: "esp_proposals = aes128gcm16" }), abi.CHILD_PROPOSAL)[0]!,
   );
   assert.equal(transforms.at(-1), { type: 5, id: 0, keyBits: 0 });
+});
+
+test("proposals: every keyword of the suites", () => {
+  const ike = (words: string): string[] =>
+    suites(loaded({ connection: `proposals = ${words}` }), abi.CONNECTION_PROPOSAL);
+  const esp = (words: string): string[] => suites(loaded({ child: `esp_proposals = ${words}` }), abi.CHILD_PROPOSAL);
+  for (const [mode, name, synonyms] of [
+    ["ccm8", "AES_CCM_8", ["ccm64"]],
+    ["ccm12", "AES_CCM_12", ["ccm96"]],
+    ["ccm16", "AES_CCM_16", ["ccm128", "ccm"]],
+    ["gcm8", "AES_GCM_8", ["gcm64"]],
+    ["gcm12", "AES_GCM_12", ["gcm96"]],
+    ["gcm16", "AES_GCM_16", ["gcm128", "gcm"]],
+    ["gmac", "NULL_AES_GMAC", []],
+    ["-sha256", "AES_CBC", []],
+    ["ctr-sha256", "AES_CTR", []],
+  ] as const) {
+    for (const bits of [128, 192, 256]) {
+      const expected = mode.endsWith("-sha256") ? `${name}-${bits} HMAC_SHA2_256_128` : `${name}-${bits}`;
+      for (const word of [mode, ...synonyms]) {
+        assert.equal(esp(`aes${bits}${word}`), [expected], `aes${bits}${word}`);
+        if (mode === "gmac") continue;
+        const all = ike(`aes${bits}${word}-prfsha1-x448`);
+        assert.equal(all, [expected.concat(" PRF_HMAC_SHA1 CURVE_448")], `aes${bits}${word}`);
+      }
+    }
+  }
+  assert.equal(esp("aes-sha"), ["AES_CBC-128 HMAC_SHA1_96"]);
+  assert.equal(esp("null-sha1, chacha20poly1305"), ["NULL HMAC_SHA1_96", "CHACHA20_POLY1305"]);
+  // Several of a kind; an IKE proposal without PRFs has those of its integrity algorithms, in their order.
+  assert.equal(ike("aes256-aes128ctr-aesxcbc-aescmac-sha1-sha2_512-modp2048-ecp521"), [
+    "AES_CBC-256 AES_CTR-128 AES_XCBC_96 AES_CMAC_96 HMAC_SHA1_96 HMAC_SHA2_512_256 MODP_2048 ECP_521 " +
+      "PRF_AES128_XCBC PRF_AES128_CMAC PRF_HMAC_SHA1 PRF_HMAC_SHA2_512",
+  ]);
+  assert.equal(ike("aes128-sha384-prfaescmac-prfaesxcbc-curve448, aes128gcm8-aesxcbc-modp3072-modp4096"), [
+    "AES_CBC-128 HMAC_SHA2_384_192 PRF_AES128_CMAC PRF_AES128_XCBC CURVE_448",
+    "AES_GCM_8-128 MODP_3072 MODP_4096 PRF_AES128_XCBC",
+  ]);
 });
 
 test("proposals that are wrong, and those that are only not done here", () => {
@@ -312,17 +358,45 @@ test("proposals that are wrong, and those that are only not done here", () => {
   assert.equal(esp("aes128gcm16-prfsha256"), [
     "proposal 'aes128gcm16-prfsha256' names a PRF, which has no place in ESP",
   ]);
-  // Alternatives that are not done are left out, said aloud; a kind that was asked for is never lost.
-  assert.equal(ike("aes128gcm16-prfsha256-x25519-modp2048"), [`ok: ${known("modp2048")}: it is left out`]);
-  assert.equal(ike("aes128gcm16-prfsha256-modp2048"), [known("modp2048")]);
-  assert.equal(ike("aes128-sha256-modp2048,aes128gcm16-prfsha256-x25519"), [
-    `ok: ${known("aes128")}: it is left out`,
-    `ok: ${known("modp2048")}: it is left out`,
+  assert.equal(ike("aes256-prfsha256-x25519"), [
+    "proposal 'aes256-prfsha256-x25519' wants an integrity algorithm, such as sha256",
   ]);
-  assert.equal(esp("aes128gcm16-esn-noesn"), [`ok: ${known("esn")}: it is left out`]);
-  assert.equal(esp("aes128gcm16-esn"), [known("esn")]);
-  assert.equal(esp("aes128gcm16-ecp384"), [known("ecp384")]);
+  assert.equal(esp("aes256ctr"), ["proposal 'aes256ctr' wants an integrity algorithm, such as sha256"]);
+  assert.equal(esp("null"), ["proposal 'null' wants an integrity algorithm, such as sha256"]);
+  assert.equal(esp("aes128gcm16-aes128-sha256"), [
+    "proposal 'aes128gcm16-aes128-sha256' mixes ciphers that authenticate with others: they want proposals of their own",
+  ]);
+  assert.equal(ike("null-sha256-x25519"), ["'null' does not encrypt: it has no place in IKE"]);
+  assert.equal(ike("aes256gmac-prfsha256-x25519, aes128gcm16-prfsha256-x25519"), [
+    "'aes256gmac' does not encrypt: it has no place in IKE",
+  ]);
+  assert.equal(esp("aes128gmca"), ["'aes128gmca' is no algorithm (did you mean 'aes128gmac'?)"]);
+  assert.equal(esp("chacha20poly1350"), ["'chacha20poly1350' is no algorithm (did you mean 'chacha20poly1305'?)"]);
+  assert.equal(ike("aes128-sha256-mopd2048"), ["'mopd2048' is no algorithm (did you mean 'modp2048'?)"]);
+  // Alternatives that are not done are left out, said aloud; a kind that was asked for is never lost.
+  assert.equal(ike("aes128gcm16-prfsha256-x25519-modp8192"), [`ok: ${known("modp8192")}: it is left out`]);
+  assert.equal(ike("aes128gcm16-prfsha256-modp8192"), [known("modp8192")]);
+  assert.equal(ike("camellia128-sha256-modp8192,aes128gcm16-prfsha256-x25519"), [
+    `ok: ${known("camellia128")}: it is left out`,
+    `ok: ${known("modp8192")}: it is left out`,
+  ]);
+  assert.equal(ike("aes128-sha1_160-modp2048"), [known("sha1_160")]);
+  assert.equal(ike("aes128gcm16-sha256_96-x25519"), [known("sha256_96")]);
+  assert.equal(esp("aes128gcm16-ecp256bp"), [known("ecp256bp")]);
   assert.equal(esp("aes128gcm16-x25519-ke1_mlkem768"), [known("ke1_mlkem768")]);
+  // What is too weak is told apart.
+  const weak = (word: string): string => `algorithm '${word}' is refused by this gateway: it is too weak`;
+  assert.equal(esp("3des-sha1"), [weak("3des")]);
+  assert.equal(esp("des-md5"), [weak("des"), weak("md5")]);
+  assert.equal(esp("aes128-3des-sha1-md5"), [
+    `ok: ${weak("3des")}: it is left out`,
+    `ok: ${weak("md5")}: it is left out`,
+  ]);
+  assert.equal(ike("aes128-sha1-prfmd5-modp2048"), [weak("prfmd5")]);
+  assert.equal(ike("aes128-sha1-modp1024-modp1536,default"), [
+    `ok: ${weak("modp1024")}: it is left out`,
+    `ok: ${weak("modp1536")}: it is left out`,
+  ]);
 });
 
 test("traffic selectors", () => {
@@ -360,13 +434,13 @@ test("traffic selectors", () => {
 });
 
 test("a child that asks for what is not done is left out where another remains", () => {
-  const more = "other { local_ts = 10.3.0.0/16\n remote_ts = 10.4.0.0/16\n esp_proposals = aes256ctr\n}";
+  const more = "other { local_ts = 10.3.0.0/16\n remote_ts = 10.4.0.0/16\n esp_proposals = camellia256-sha256\n}";
   const result = loadConfigurationText(text({ more }), "t.conf");
   if ("errors" in result) throw new Error(result.errors.map(renderError).join("\n"));
   assert.equal(
     result.warnings.map(({ message }) => message),
     [
-      "algorithm 'aes256ctr' is known to strongSwan, but not supported by this gateway: " +
+      "algorithm 'camellia256' is known to strongSwan, but not supported by this gateway: " +
         "a child of connection 'gw' is left out",
     ],
   );
