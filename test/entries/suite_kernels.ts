@@ -1,22 +1,13 @@
 /**
- * The cipher suites and the batched kernels under them as bare exports, for vector tests, build comparisons and benches on the
- * host. Not a board: the host passes addresses in the imported memory from `kernelHeap()` upwards, and lists of cipher jobs as
- * job.ts lays them out.
+ * The cipher suite as bare exports: any transform of the table over lists of packets, for benches and build comparisons. Not a
+ * board: the host passes addresses in the imported memory from `kernelHeap()` upwards.
  */
 import "../../assembly/rt/fault";
 import { arenaResetAt } from "../../assembly/rt/arena";
 
-export { cbcDecryptBatch, cbcEncryptBatch } from "../../assembly/crypto/cbc_batch";
-export { cbcMacBatch } from "../../assembly/crypto/cbc_mac_batch";
-export { ccmOpenBatch, ccmSealBatch } from "../../assembly/crypto/ccm_batch";
-export { chachaOpenBatch, chachaSealBatch } from "../../assembly/crypto/chacha_batch";
-export { ctrBatch } from "../../assembly/crypto/ctr_batch";
-export { gcmOpenBatch, gcmSealBatch } from "../../assembly/crypto/gcm_batch";
-export { hmacBatch, hmacKey } from "../../assembly/crypto/hmac_batch";
 export { CIPHER_BATCH, CIPHER_CONTEXT_OCTETS, CIPHER_JOB_OCTETS } from "../../assembly/crypto/job";
-export { keyCacheMisses, keyCacheReset, keyRecord, keyWipe } from "../../assembly/crypto/key_cache";
+export { keyCacheMisses, keyCacheReset } from "../../assembly/crypto/key_cache";
 export {
-  SUITE_LIST_MAX,
   suiteInit,
   suiteJob,
   suiteJobExtended,
@@ -27,7 +18,6 @@ export {
   suiteSealBatch,
   suiteWipe,
 } from "../../assembly/crypto/suite";
-export { SELF_TEST_ROOM, selfTestAnswer, suiteSelfTest } from "../../assembly/crypto/suite_self_test";
 export { transformFind } from "../../assembly/crypto/transform";
 
 /** First address that the module itself does not use. */
@@ -38,4 +28,9 @@ export function kernelHeap(): usize {
 /** Gives the arena the addresses from `start` to `end`. */
 export function kernelArena(start: usize, end: usize): void {
   arenaResetAt(start, end);
+}
+
+/** Copies inside the memory: how packets that were opened in place are put back. */
+export function kernelCopy(to: usize, from: usize, octets: usize): void {
+  memory.copy(to, from, octets);
 }
