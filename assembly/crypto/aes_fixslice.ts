@@ -94,7 +94,7 @@ export function fixsliceSchedule(plain: usize, rounds: u32, schedule: usize): vo
  */
 // @ts-ignore: decorator
 @inline
-function invert(p: usize, signals: usize): void {
+export function invert(p: usize, signals: usize): void {
   const x7 = v128.load(p);
   const x6 = v128.load(p, 16);
   const x5 = v128.load(p, 32);
@@ -167,7 +167,7 @@ function invert(p: usize, signals: usize): void {
 /** The second half of SubBytes: the state `p` and its `signals`, into `to` (another place). */
 // @ts-ignore: decorator
 @inline
-function substitute(p: usize, signals: usize, to: usize): void {
+export function substitute(p: usize, signals: usize, to: usize): void {
   const t29 = v128.load(signals, 208);
   const t33 = v128.load(signals, 224);
   const t37 = v128.load(signals, 240);
