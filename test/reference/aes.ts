@@ -23,6 +23,7 @@ function substitute(octet: number): number {
 }
 
 const SBOX = Uint8Array.from({ length: 256 }, (_, octet) => substitute(octet));
+const INVERSE_SBOX = Uint8Array.from({ length: 256 }, (_, octet) => SBOX.indexOf(octet));
 
 /** Round keys, 16 octets each. */
 export function expandKey(key: Uint8Array): Uint8Array {
@@ -59,4 +60,21 @@ export function encryptBlock(schedule: Uint8Array, block: Uint8Array): Uint8Arra
     state = state.map((octet, i) => octet ^ schedule[16 * round + i]!);
   }
   return state;
+}
+
+/** One block decrypted under a schedule: the steps of encryption undone, last first (FIPS 197, 5.3). */
+export function decryptBlock(schedule: Uint8Array, block: Uint8Array): Uint8Array {
+  const rounds = schedule.length / 16 - 1;
+  let state = Uint8Array.from(block);
+  for (let round = rounds; round >= 1; round--) {
+    const keyed = state.map((octet, i) => octet ^ schedule[16 * round + i]!);
+    const mixed = keyed.map((octet, i) => {
+      if (round === rounds) return octet;
+      const column = i - (i % 4);
+      const at = (row: number) => keyed[column + ((i + row) % 4)]!;
+      return times(at(0), 14) ^ times(at(1), 11) ^ times(at(2), 13) ^ times(at(3), 9);
+    });
+    state = mixed.map((_, i) => INVERSE_SBOX[mixed[(i + 12 * (i % 4)) % 16]!]!);
+  }
+  return state.map((octet, i) => octet ^ schedule[i]!);
 }

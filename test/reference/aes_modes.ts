@@ -2,7 +2,7 @@
  * AES-CBC and CTR (SP 800-38A), CCM (RFC 3610), CMAC (SP 800-38B) and XCBC (RFC 3566) over the slow AES: the twins of
  * assembly/crypto/cbc.ts, ctr.ts, ccm.ts, cmac.ts and xcbc.ts.
  */
-import { encryptBlock, expandKey } from "./aes.ts";
+import { decryptBlock, encryptBlock, expandKey } from "./aes.ts";
 
 type Octets = Uint8Array;
 
@@ -19,6 +19,13 @@ export function cbcEncrypt(key: Octets, iv: Octets, data: Octets): Buffer {
   const schedule = expandKey(key);
   let chain: Octets = iv;
   return Buffer.concat(split(data).map((block) => (chain = encryptBlock(schedule, xor(block, chain)))));
+}
+
+/** Whole blocks only. */
+export function cbcDecrypt(key: Octets, iv: Octets, data: Octets): Buffer {
+  const schedule = expandKey(key);
+  const blocks = split(data);
+  return Buffer.concat(blocks.map((block, i) => xor(decryptBlock(schedule, block), i === 0 ? iv : blocks[i - 1]!)));
 }
 
 /** `first` is the first counter block; its last four octets count. */
