@@ -1,13 +1,13 @@
 /**
- * SHA-512 compression and the initial values of SHA-384 and SHA-512 (FIPS 180-4, 6.4.2, 6.5).
+ * SHA-512 and SHA-384 (FIPS 180-4, 6.4, 6.5): constants and initial values; the compression function is sha2.ts.
  *
  * Used by HMAC-SHA-384 and HMAC-SHA-512 (RFC 4868). No address and no branch depends on the data.
  * Refuses to pad and to count: that is hash.ts.
  */
-import { loadBE64 } from "../rt/bytes";
+import { sha2Compress } from "./sha2";
 
 /** K{512} (4.2.3): first 64 bits of the fractional parts of the cube roots of the first 80 primes. */
-const K: usize = memory.data<u64>([
+export const SHA512_K: usize = memory.data<u64>([
   0x428a2f98d728ae22, 0x7137449123ef65cd, 0xb5c0fbcfec4d3b2f, 0xe9b5dba58189dbbc, 0x3956c25bf348b538,
   0x59f111f1b605d019, 0x923f82a4af194f9b, 0xab1c5ed5da6d8118, 0xd807aa98a3030242, 0x12835b0145706fbe,
   0x243185be4ee4b28c, 0x550c7dc3d5ffb4e2, 0x72be5d74f27b896f, 0x80deb1fe3b1696b1, 0x9bdc06a725c71235,
@@ -25,9 +25,6 @@ const K: usize = memory.data<u64>([
   0x113f9804bef90dae, 0x1b710b35131c471b, 0x28db77f523047d84, 0x32caab7b40c72493, 0x3c9ebe0a15c9bebc,
   0x431d67c49c100d4c, 0x4cc5d4becb3e42b6, 0x597f299cfc657e2a, 0x5fcb6fab3ad6faec, 0x6c44198c4a475817,
 ]);
-
-/** The message schedule W, 80 words of 64 bits (6.4.2 step 1). Wiped by sha512Compress. */
-const schedule: usize = memory.data(80 * 8, 16);
 
 /** Writes H(0) of SHA-512 (5.3.5) to `state`, 8 words of 64 bits. */
 export function sha512Reset(state: usize): void {
@@ -53,105 +50,7 @@ export function sha384Reset(state: usize): void {
   store<u64>(state, 0x47b5481dbefa4fa4, 56);
 }
 
-// @ts-ignore: decorator
-@inline
-function sigma0(x: u64): u64 {
-  return rotr<u64>(x, 1) ^ rotr<u64>(x, 8) ^ (x >>> 7); // (4.12)
-}
-
-// @ts-ignore: decorator
-@inline
-function sigma1(x: u64): u64 {
-  return rotr<u64>(x, 19) ^ rotr<u64>(x, 61) ^ (x >>> 6); // (4.13)
-}
-
-/** T1 without h: Sum1(e) + Ch(e, f, g) + K + W. */
-// @ts-ignore: decorator
-@inline
-function t1(e: u64, f: u64, g: u64, kw: u64): u64 {
-  return (rotr<u64>(e, 14) ^ rotr<u64>(e, 18) ^ rotr<u64>(e, 41)) + (g ^ (e & (f ^ g))) + kw; // (4.11) (4.8)
-}
-
-/** T2: Sum0(a) + Maj(a, b, c). */
-// @ts-ignore: decorator
-@inline
-function t2(a: u64, b: u64, c: u64): u64 {
-  return (rotr<u64>(a, 28) ^ rotr<u64>(a, 34) ^ rotr<u64>(a, 39)) + ((a & b) | (c & (a | b))); // (4.10) (4.9)
-}
-
-// @ts-ignore: decorator
-@inline
-function kw(i: usize): u64 {
-  return load<u64>(K + i) + load<u64>(schedule + i);
-}
-
 /** Absorbs `blocks` blocks of 128 octets at `p` into `state`. */
 export function sha512Compress(state: usize, p: usize, blocks: u32): void {
-  let a0 = load<u64>(state);
-  let b0 = load<u64>(state, 8);
-  let c0 = load<u64>(state, 16);
-  let d0 = load<u64>(state, 24);
-  let e0 = load<u64>(state, 32);
-  let f0 = load<u64>(state, 40);
-  let g0 = load<u64>(state, 48);
-  let h0 = load<u64>(state, 56);
-  for (; blocks != 0; blocks--) {
-    for (let i: usize = 0; i < 128; i += 8) store<u64>(schedule + i, loadBE64(p + i));
-    for (let w = schedule + 128; w < schedule + 640; w += 8) {
-      store<u64>(w, sigma1(load<u64>(w - 16)) + load<u64>(w - 56) + sigma0(load<u64>(w - 120)) + load<u64>(w - 128));
-    }
-    let a = a0;
-    let b = b0;
-    let c = c0;
-    let d = d0;
-    let e = e0;
-    let f = f0;
-    let g = g0;
-    let h = h0;
-    for (let i: usize = 0; i < 640; i += 64) {
-      // Eight rounds: the names move instead of the values (6.4.2 step 3).
-      h += t1(e, f, g, kw(i));
-      d += h;
-      h += t2(a, b, c);
-      g += t1(d, e, f, kw(i + 8));
-      c += g;
-      g += t2(h, a, b);
-      f += t1(c, d, e, kw(i + 16));
-      b += f;
-      f += t2(g, h, a);
-      e += t1(b, c, d, kw(i + 24));
-      a += e;
-      e += t2(f, g, h);
-      d += t1(a, b, c, kw(i + 32));
-      h += d;
-      d += t2(e, f, g);
-      c += t1(h, a, b, kw(i + 40));
-      g += c;
-      c += t2(d, e, f);
-      b += t1(g, h, a, kw(i + 48));
-      f += b;
-      b += t2(c, d, e);
-      a += t1(f, g, h, kw(i + 56));
-      e += a;
-      a += t2(b, c, d);
-    }
-    a0 += a;
-    b0 += b;
-    c0 += c;
-    d0 += d;
-    e0 += e;
-    f0 += f;
-    g0 += g;
-    h0 += h;
-    p += 128;
-  }
-  store<u64>(state, a0);
-  store<u64>(state, b0, 8);
-  store<u64>(state, c0, 16);
-  store<u64>(state, d0, 24);
-  store<u64>(state, e0, 32);
-  store<u64>(state, f0, 40);
-  store<u64>(state, g0, 48);
-  store<u64>(state, h0, 56);
-  memory.fill(schedule, 0, 640);
+  sha2Compress<u64>(state, p, blocks, SHA512_K);
 }

@@ -1,0 +1,266 @@
+/**
+ * SHA-256 of four messages abreast, SHA-512 and SHA-384 of two (FIPS 180-4, 6.2.2 and 6.4.2): sha2.ts with a vector in place of
+ * each word, a message per lane. For builds with SIMD.
+ *
+ * A state is 8 vectors: word 0 of all lanes, word 1 of all lanes, and so on. No address and no branch depends on the data.
+ * Leaves the schedule as it is: a caller wipes it (sha2AbreastWipe) when its batch is through.
+ */
+import { SHA256_K } from "./sha256";
+import { SHA512_K } from "./sha512";
+
+/** The message schedule W, at most 80 vectors. */
+const schedule: usize = memory.data(80 * 16, 64);
+
+// @ts-ignore: decorator
+@inline
+function add<T>(a: v128, b: v128): v128 {
+  return v128.add<T>(a, b);
+}
+
+// @ts-ignore: decorator
+@inline
+function xor(a: v128, b: v128): v128 {
+  return v128.xor(a, b);
+}
+
+/** A rotation, in two parts that share no bit: a vector has none of its own. */
+// @ts-ignore: decorator
+@inline
+function rotate<T>(x: v128, n: i32): v128 {
+  return xor(v128.shr<T>(x, n), v128.shl<T>(x, 8 * sizeof<T>() - n));
+}
+
+// @ts-ignore: decorator
+@inline
+function sum0<T>(x: v128): v128 {
+  if (sizeof<T>() == 4) return xor(xor(rotate<T>(x, 2), rotate<T>(x, 13)), rotate<T>(x, 22));
+  return xor(xor(rotate<T>(x, 28), rotate<T>(x, 34)), rotate<T>(x, 39));
+}
+
+// @ts-ignore: decorator
+@inline
+function sum1<T>(x: v128): v128 {
+  if (sizeof<T>() == 4) return xor(xor(rotate<T>(x, 6), rotate<T>(x, 11)), rotate<T>(x, 25));
+  return xor(xor(rotate<T>(x, 14), rotate<T>(x, 18)), rotate<T>(x, 41));
+}
+
+// @ts-ignore: decorator
+@inline
+function sigma0<T>(x: v128): v128 {
+  if (sizeof<T>() == 4) return xor(xor(rotate<T>(x, 7), rotate<T>(x, 18)), v128.shr<T>(x, 3));
+  // A rotation by whole octets is one shuffle.
+  const by8 = i8x16.swizzle(x, v128(1, 2, 3, 4, 5, 6, 7, 0, 9, 10, 11, 12, 13, 14, 15, 8));
+  return xor(xor(rotate<T>(x, 1), by8), v128.shr<T>(x, 7));
+}
+
+// @ts-ignore: decorator
+@inline
+function sigma1<T>(x: v128): v128 {
+  if (sizeof<T>() == 4) return xor(xor(rotate<T>(x, 17), rotate<T>(x, 19)), v128.shr<T>(x, 10));
+  return xor(xor(rotate<T>(x, 19), rotate<T>(x, 61)), v128.shr<T>(x, 6));
+}
+
+// @ts-ignore: decorator
+@inline
+function ch(x: v128, y: v128, z: v128): v128 {
+  return xor(z, v128.and(x, xor(y, z)));
+}
+
+// @ts-ignore: decorator
+@inline
+function maj(x: v128, y: v128, z: v128): v128 {
+  return xor(y, v128.and(xor(x, y), xor(y, z)));
+}
+
+// @ts-ignore: decorator
+@inline
+function kw<T>(k: usize, w: usize, i: usize): v128 {
+  return add<T>(v128.load_splat<T>(k + i * sizeof<T>()), v128.load(w + 16 * i));
+}
+
+/** Word i + 16 of the schedule, w its place. */
+// @ts-ignore: decorator
+@inline
+function extend<T>(w: usize, i: usize): void {
+  const at = w + 16 * i;
+  v128.store(
+    at,
+    add<T>(
+      add<T>(v128.load(at), v128.load(at, 9 * 16)),
+      add<T>(sigma0<T>(v128.load(at, 16)), sigma1<T>(v128.load(at, 14 * 16))),
+    ),
+    16 * 16,
+  );
+}
+
+/** Octets of each word in reverse. */
+// @ts-ignore: decorator
+@inline
+function bigEndian<T>(x: v128): v128 {
+  if (sizeof<T>() == 4) return i8x16.swizzle(x, v128(3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12));
+  return i8x16.swizzle(x, v128(7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8));
+}
+
+/** Sixteen octets of each of four messages to `w`, turned so that a vector holds one word of all. */
+// @ts-ignore: decorator
+@inline
+export function turnWords(lanes: usize, at: usize, w: usize): void {
+  const x0 = v128.load(<usize>load<u32>(lanes) + at);
+  const x1 = v128.load(<usize>load<u32>(lanes, 4) + at);
+  const x2 = v128.load(<usize>load<u32>(lanes, 8) + at);
+  const x3 = v128.load(<usize>load<u32>(lanes, 12) + at);
+  const low01 = v128.shuffle<i32>(x0, x1, 0, 4, 1, 5);
+  const low23 = v128.shuffle<i32>(x2, x3, 0, 4, 1, 5);
+  const high01 = v128.shuffle<i32>(x0, x1, 2, 6, 3, 7);
+  const high23 = v128.shuffle<i32>(x2, x3, 2, 6, 3, 7);
+  v128.store(w, bigEndian<u32>(v128.shuffle<i64>(low01, low23, 0, 2)));
+  v128.store(w, bigEndian<u32>(v128.shuffle<i64>(low01, low23, 1, 3)), 16);
+  v128.store(w, bigEndian<u32>(v128.shuffle<i64>(high01, high23, 0, 2)), 32);
+  v128.store(w, bigEndian<u32>(v128.shuffle<i64>(high01, high23, 1, 3)), 48);
+}
+
+/** Sixteen octets of each of two messages, of words of 64 bits. */
+// @ts-ignore: decorator
+@inline
+function turnLongWords(lanes: usize, at: usize, w: usize): void {
+  const x0 = v128.load(<usize>load<u32>(lanes) + at);
+  const x1 = v128.load(<usize>load<u32>(lanes, 4) + at);
+  v128.store(w, bigEndian<u64>(v128.shuffle<i64>(x0, x1, 0, 2)));
+  v128.store(w, bigEndian<u64>(v128.shuffle<i64>(x0, x1, 1, 3)), 16);
+}
+
+// @ts-ignore: decorator
+@inline
+function accumulate<T>(at: usize, value: v128): void {
+  v128.store(at, add<T>(v128.load(at), value));
+}
+
+/** One block of each lane at a time. */
+// @ts-ignore: decorator
+@inline
+function abreast<T>(state: usize, lanes: usize, blocks: u32, constants: usize): void {
+  const ahead = schedule + 16 * (sizeof<T>() == 4 ? 48 : 64);
+  for (; blocks != 0; blocks--) {
+    let w = schedule;
+    for (let at: usize = 0; at < 16 * sizeof<T>(); at += 16) {
+      if (sizeof<T>() == 4) turnWords(lanes, at, w);
+      else turnLongWords(lanes, at, w);
+      w += 256 / sizeof<T>();
+    }
+    v128.store(lanes, i32x4.add(v128.load(lanes), v128.load(lanes, 16)));
+    let a = v128.load(state);
+    let b = v128.load(state, 16);
+    let c = v128.load(state, 32);
+    let d = v128.load(state, 48);
+    let e = v128.load(state, 64);
+    let f = v128.load(state, 80);
+    let g = v128.load(state, 96);
+    let h = v128.load(state, 112);
+    let s: v128;
+    let k = constants;
+    for (w = schedule; w < ahead; w += 8 * 16) {
+      h = add<T>(add<T>(h, kw<T>(k, w, 0)), ch(e, f, g));
+      s = sum1<T>(e);
+      d = add<T>(add<T>(d, h), s);
+      h = add<T>(add<T>(add<T>(h, s), maj(a, b, c)), sum0<T>(a));
+      extend<T>(w, 0);
+      g = add<T>(add<T>(g, kw<T>(k, w, 1)), ch(d, e, f));
+      s = sum1<T>(d);
+      c = add<T>(add<T>(c, g), s);
+      g = add<T>(add<T>(add<T>(g, s), maj(h, a, b)), sum0<T>(h));
+      extend<T>(w, 1);
+      f = add<T>(add<T>(f, kw<T>(k, w, 2)), ch(c, d, e));
+      s = sum1<T>(c);
+      b = add<T>(add<T>(b, f), s);
+      f = add<T>(add<T>(add<T>(f, s), maj(g, h, a)), sum0<T>(g));
+      extend<T>(w, 2);
+      e = add<T>(add<T>(e, kw<T>(k, w, 3)), ch(b, c, d));
+      s = sum1<T>(b);
+      a = add<T>(add<T>(a, e), s);
+      e = add<T>(add<T>(add<T>(e, s), maj(f, g, h)), sum0<T>(f));
+      extend<T>(w, 3);
+      d = add<T>(add<T>(d, kw<T>(k, w, 4)), ch(a, b, c));
+      s = sum1<T>(a);
+      h = add<T>(add<T>(h, d), s);
+      d = add<T>(add<T>(add<T>(d, s), maj(e, f, g)), sum0<T>(e));
+      extend<T>(w, 4);
+      c = add<T>(add<T>(c, kw<T>(k, w, 5)), ch(h, a, b));
+      s = sum1<T>(h);
+      g = add<T>(add<T>(g, c), s);
+      c = add<T>(add<T>(add<T>(c, s), maj(d, e, f)), sum0<T>(d));
+      extend<T>(w, 5);
+      b = add<T>(add<T>(b, kw<T>(k, w, 6)), ch(g, h, a));
+      s = sum1<T>(g);
+      f = add<T>(add<T>(f, b), s);
+      b = add<T>(add<T>(add<T>(b, s), maj(c, d, e)), sum0<T>(c));
+      extend<T>(w, 6);
+      a = add<T>(add<T>(a, kw<T>(k, w, 7)), ch(f, g, h));
+      s = sum1<T>(f);
+      e = add<T>(add<T>(e, a), s);
+      a = add<T>(add<T>(add<T>(a, s), maj(b, c, d)), sum0<T>(b));
+      extend<T>(w, 7);
+      k += 8 * sizeof<T>();
+    }
+    for (const end = ahead + 16 * 16; w < end; w += 8 * 16) {
+      h = add<T>(add<T>(h, kw<T>(k, w, 0)), ch(e, f, g));
+      s = sum1<T>(e);
+      d = add<T>(add<T>(d, h), s);
+      h = add<T>(add<T>(add<T>(h, s), maj(a, b, c)), sum0<T>(a));
+      g = add<T>(add<T>(g, kw<T>(k, w, 1)), ch(d, e, f));
+      s = sum1<T>(d);
+      c = add<T>(add<T>(c, g), s);
+      g = add<T>(add<T>(add<T>(g, s), maj(h, a, b)), sum0<T>(h));
+      f = add<T>(add<T>(f, kw<T>(k, w, 2)), ch(c, d, e));
+      s = sum1<T>(c);
+      b = add<T>(add<T>(b, f), s);
+      f = add<T>(add<T>(add<T>(f, s), maj(g, h, a)), sum0<T>(g));
+      e = add<T>(add<T>(e, kw<T>(k, w, 3)), ch(b, c, d));
+      s = sum1<T>(b);
+      a = add<T>(add<T>(a, e), s);
+      e = add<T>(add<T>(add<T>(e, s), maj(f, g, h)), sum0<T>(f));
+      d = add<T>(add<T>(d, kw<T>(k, w, 4)), ch(a, b, c));
+      s = sum1<T>(a);
+      h = add<T>(add<T>(h, d), s);
+      d = add<T>(add<T>(add<T>(d, s), maj(e, f, g)), sum0<T>(e));
+      c = add<T>(add<T>(c, kw<T>(k, w, 5)), ch(h, a, b));
+      s = sum1<T>(h);
+      g = add<T>(add<T>(g, c), s);
+      c = add<T>(add<T>(add<T>(c, s), maj(d, e, f)), sum0<T>(d));
+      b = add<T>(add<T>(b, kw<T>(k, w, 6)), ch(g, h, a));
+      s = sum1<T>(g);
+      f = add<T>(add<T>(f, b), s);
+      b = add<T>(add<T>(add<T>(b, s), maj(c, d, e)), sum0<T>(c));
+      a = add<T>(add<T>(a, kw<T>(k, w, 7)), ch(f, g, h));
+      s = sum1<T>(f);
+      e = add<T>(add<T>(e, a), s);
+      a = add<T>(add<T>(add<T>(a, s), maj(b, c, d)), sum0<T>(b));
+      k += 8 * sizeof<T>();
+    }
+    accumulate<T>(state, a);
+    accumulate<T>(state + 16, b);
+    accumulate<T>(state + 32, c);
+    accumulate<T>(state + 48, d);
+    accumulate<T>(state + 64, e);
+    accumulate<T>(state + 80, f);
+    accumulate<T>(state + 96, g);
+    accumulate<T>(state + 112, h);
+  }
+}
+
+/**
+ * Absorbs `blocks` blocks of 64 octets of each of four messages. `lanes` holds four addresses (u32), which move on, and four
+ * distances (u32) from a block to the next: 0 for a lane that only keeps the others company.
+ */
+export function sha256Abreast(state: usize, lanes: usize, blocks: u32): void {
+  if (ASC_FEATURE_SIMD) abreast<u32>(state, lanes, blocks, SHA256_K);
+}
+
+/** The same for blocks of 128 octets of two messages; addresses 2 and 3 and their distances are not used. */
+export function sha512Abreast(state: usize, lanes: usize, blocks: u32): void {
+  if (ASC_FEATURE_SIMD) abreast<u64>(state, lanes, blocks, SHA512_K);
+}
+
+/** Forgets the last blocks. */
+export function sha2AbreastWipe(): void {
+  memory.fill(schedule, 0, 80 * 16);
+}
