@@ -5,15 +5,7 @@
  */
 import { loadBE64, storeBE64 } from "../rt/bytes";
 import { aesEncryptBlock, aesInit } from "./aes";
-import {
-  CBC_MAC_CONTEXT_OCTETS,
-  CBC_MAC_PADDED,
-  CBC_MAC_WHOLE,
-  cbcMacFinal,
-  cbcMacReset,
-  cbcMacUpdate,
-  cbcMacWipe,
-} from "./cbc_mac";
+import { CBC_MAC_CONTEXT_OCTETS, CBC_MAC_WHOLE, cbcMacFinal, cbcMacReset, cbcMacUpdate, cbcMacWipe } from "./cbc_mac";
 
 export const CMAC_CONTEXT_OCTETS: u32 = CBC_MAC_CONTEXT_OCTETS;
 
@@ -25,14 +17,19 @@ function double(to: usize, from: usize): void {
   storeBE64(to + 8, (low << 1) ^ (0x87 & (0 - (high >>> 63))));
 }
 
+/** Turns the encryption of the zero block at `masks` into the masks of a whole last block and, 16 octets on, of a padded one. */
+export function cmacMasks(masks: usize): void {
+  double(masks, masks);
+  double(masks + 16, masks);
+}
+
 /** Takes a key of 16, 24 or 32 octets and begins a message. */
 export function cmacInit(context: usize, key: usize, keyOctets: u32): void {
   aesInit(context, key, keyOctets);
-  const k1 = context + CBC_MAC_WHOLE;
-  memory.fill(k1, 0, 16);
-  aesEncryptBlock(context, k1, k1);
-  double(k1, k1);
-  double(context + CBC_MAC_PADDED, k1);
+  const masks = context + CBC_MAC_WHOLE;
+  memory.fill(masks, 0, 16);
+  aesEncryptBlock(context, masks, masks);
+  cmacMasks(masks);
   cbcMacReset(context);
 }
 
