@@ -8,8 +8,14 @@
 import { SHA256_K } from "./sha256";
 import { SHA512_K } from "./sha512";
 
-/** The message schedule W, at most 80 vectors. */
-const schedule: usize = memory.data(80 * 16, 64);
+/**
+ * The message schedule W, at most 80 vectors, and behind it every value that e and a take, the four before the first round
+ * included. Words b to d and f to h are a and e of earlier rounds: read back from there they occupy no register, and the stores
+ * keep the compiler from moving the rounds into one another, which would spill more than that (12 % of the time).
+ */
+const schedule: usize = memory.data(3 * 84 * 16, 64);
+const EARLIER_E: usize = 84 * 16;
+const EARLIER_A: usize = 2 * 84 * 16;
 
 // @ts-ignore: decorator
 @inline
@@ -60,22 +66,33 @@ function sigma1<T>(x: v128): v128 {
   return xor(xor(rotate<T>(x, 19), rotate<T>(x, 61)), v128.shr<T>(x, 6));
 }
 
+/** What a round adds that is known before the round's e: h, constant, schedule and Ch. */
 // @ts-ignore: decorator
 @inline
-function ch(x: v128, y: v128, z: v128): v128 {
-  return xor(z, v128.and(x, xor(y, z)));
+function early<T>(k: usize, w: usize, i: usize, e: v128, f: v128): v128 {
+  const at = w + 16 * i;
+  const g = v128.load(at, EARLIER_E + 16);
+  const kw = add<T>(v128.load_splat<T>(k + i * sizeof<T>()), v128.load(at));
+  return add<T>(add<T>(v128.load(at, EARLIER_E), kw), xor(g, v128.and(e, xor(f, g))));
 }
 
+/** The round's new e, also written behind the earlier ones: d + T1. */
 // @ts-ignore: decorator
 @inline
-function maj(x: v128, y: v128, z: v128): v128 {
-  return xor(y, v128.and(xor(x, y), xor(y, z)));
+function nextE<T>(w: usize, i: usize, x: v128, s: v128): v128 {
+  const at = w + 16 * i;
+  const e = add<T>(add<T>(v128.load(at, EARLIER_A), x), s);
+  v128.store(at, e, EARLIER_E + 64);
+  return e;
 }
 
+/** The round's new a, likewise: T1 + T2, given a ^ b and b ^ c for Maj. */
 // @ts-ignore: decorator
 @inline
-function kw<T>(k: usize, w: usize, i: usize): v128 {
-  return add<T>(v128.load_splat<T>(k + i * sizeof<T>()), v128.load(w + 16 * i));
+function nextA<T>(w: usize, i: usize, x: v128, s: v128, a: v128, b: v128, ab: v128, bc: v128): v128 {
+  const next = add<T>(add<T>(add<T>(x, s), xor(b, v128.and(ab, bc))), sum0<T>(a));
+  v128.store(w + 16 * i, next, EARLIER_A + 64);
+  return next;
 }
 
 /** Word i + 16 of the schedule, w its place. */
@@ -148,102 +165,118 @@ function abreast<T>(state: usize, lanes: usize, blocks: u32, constants: usize): 
       w += 256 / sizeof<T>();
     }
     v128.store(lanes, i32x4.add(v128.load(lanes), v128.load(lanes, 16)));
+    for (let i: usize = 0; i < 64; i += 16) {
+      v128.store(schedule + i, v128.load(state + 48 - i), EARLIER_A);
+      v128.store(schedule + i, v128.load(state + 112 - i), EARLIER_E);
+    }
     let a = v128.load(state);
     let b = v128.load(state, 16);
-    let c = v128.load(state, 32);
-    let d = v128.load(state, 48);
     let e = v128.load(state, 64);
     let f = v128.load(state, 80);
-    let g = v128.load(state, 96);
-    let h = v128.load(state, 112);
+    let y: v128;
+    let z = xor(b, v128.load(state, 32));
+    let x: v128;
     let s: v128;
     let k = constants;
+    // Eight rounds: a is b's new value in one and the other way round in the next, and so e and f, y and z.
     for (w = schedule; w < ahead; w += 8 * 16) {
-      h = add<T>(add<T>(h, kw<T>(k, w, 0)), ch(e, f, g));
+      x = early<T>(k, w, 0, e, f);
       s = sum1<T>(e);
-      d = add<T>(add<T>(d, h), s);
-      h = add<T>(add<T>(add<T>(h, s), maj(a, b, c)), sum0<T>(a));
+      f = nextE<T>(w, 0, x, s);
+      y = xor(a, b);
+      b = nextA<T>(w, 0, x, s, a, b, y, z);
       extend<T>(w, 0);
-      g = add<T>(add<T>(g, kw<T>(k, w, 1)), ch(d, e, f));
-      s = sum1<T>(d);
-      c = add<T>(add<T>(c, g), s);
-      g = add<T>(add<T>(add<T>(g, s), maj(h, a, b)), sum0<T>(h));
-      extend<T>(w, 1);
-      f = add<T>(add<T>(f, kw<T>(k, w, 2)), ch(c, d, e));
-      s = sum1<T>(c);
-      b = add<T>(add<T>(b, f), s);
-      f = add<T>(add<T>(add<T>(f, s), maj(g, h, a)), sum0<T>(g));
-      extend<T>(w, 2);
-      e = add<T>(add<T>(e, kw<T>(k, w, 3)), ch(b, c, d));
-      s = sum1<T>(b);
-      a = add<T>(add<T>(a, e), s);
-      e = add<T>(add<T>(add<T>(e, s), maj(f, g, h)), sum0<T>(f));
-      extend<T>(w, 3);
-      d = add<T>(add<T>(d, kw<T>(k, w, 4)), ch(a, b, c));
-      s = sum1<T>(a);
-      h = add<T>(add<T>(h, d), s);
-      d = add<T>(add<T>(add<T>(d, s), maj(e, f, g)), sum0<T>(e));
-      extend<T>(w, 4);
-      c = add<T>(add<T>(c, kw<T>(k, w, 5)), ch(h, a, b));
-      s = sum1<T>(h);
-      g = add<T>(add<T>(g, c), s);
-      c = add<T>(add<T>(add<T>(c, s), maj(d, e, f)), sum0<T>(d));
-      extend<T>(w, 5);
-      b = add<T>(add<T>(b, kw<T>(k, w, 6)), ch(g, h, a));
-      s = sum1<T>(g);
-      f = add<T>(add<T>(f, b), s);
-      b = add<T>(add<T>(add<T>(b, s), maj(c, d, e)), sum0<T>(c));
-      extend<T>(w, 6);
-      a = add<T>(add<T>(a, kw<T>(k, w, 7)), ch(f, g, h));
+      x = early<T>(k, w, 1, f, e);
       s = sum1<T>(f);
-      e = add<T>(add<T>(e, a), s);
-      a = add<T>(add<T>(add<T>(a, s), maj(b, c, d)), sum0<T>(b));
+      e = nextE<T>(w, 1, x, s);
+      z = xor(b, a);
+      a = nextA<T>(w, 1, x, s, b, a, z, y);
+      extend<T>(w, 1);
+      x = early<T>(k, w, 2, e, f);
+      s = sum1<T>(e);
+      f = nextE<T>(w, 2, x, s);
+      y = xor(a, b);
+      b = nextA<T>(w, 2, x, s, a, b, y, z);
+      extend<T>(w, 2);
+      x = early<T>(k, w, 3, f, e);
+      s = sum1<T>(f);
+      e = nextE<T>(w, 3, x, s);
+      z = xor(b, a);
+      a = nextA<T>(w, 3, x, s, b, a, z, y);
+      extend<T>(w, 3);
+      x = early<T>(k, w, 4, e, f);
+      s = sum1<T>(e);
+      f = nextE<T>(w, 4, x, s);
+      y = xor(a, b);
+      b = nextA<T>(w, 4, x, s, a, b, y, z);
+      extend<T>(w, 4);
+      x = early<T>(k, w, 5, f, e);
+      s = sum1<T>(f);
+      e = nextE<T>(w, 5, x, s);
+      z = xor(b, a);
+      a = nextA<T>(w, 5, x, s, b, a, z, y);
+      extend<T>(w, 5);
+      x = early<T>(k, w, 6, e, f);
+      s = sum1<T>(e);
+      f = nextE<T>(w, 6, x, s);
+      y = xor(a, b);
+      b = nextA<T>(w, 6, x, s, a, b, y, z);
+      extend<T>(w, 6);
+      x = early<T>(k, w, 7, f, e);
+      s = sum1<T>(f);
+      e = nextE<T>(w, 7, x, s);
+      z = xor(b, a);
+      a = nextA<T>(w, 7, x, s, b, a, z, y);
       extend<T>(w, 7);
       k += 8 * sizeof<T>();
     }
     for (const end = ahead + 16 * 16; w < end; w += 8 * 16) {
-      h = add<T>(add<T>(h, kw<T>(k, w, 0)), ch(e, f, g));
+      x = early<T>(k, w, 0, e, f);
       s = sum1<T>(e);
-      d = add<T>(add<T>(d, h), s);
-      h = add<T>(add<T>(add<T>(h, s), maj(a, b, c)), sum0<T>(a));
-      g = add<T>(add<T>(g, kw<T>(k, w, 1)), ch(d, e, f));
-      s = sum1<T>(d);
-      c = add<T>(add<T>(c, g), s);
-      g = add<T>(add<T>(add<T>(g, s), maj(h, a, b)), sum0<T>(h));
-      f = add<T>(add<T>(f, kw<T>(k, w, 2)), ch(c, d, e));
-      s = sum1<T>(c);
-      b = add<T>(add<T>(b, f), s);
-      f = add<T>(add<T>(add<T>(f, s), maj(g, h, a)), sum0<T>(g));
-      e = add<T>(add<T>(e, kw<T>(k, w, 3)), ch(b, c, d));
-      s = sum1<T>(b);
-      a = add<T>(add<T>(a, e), s);
-      e = add<T>(add<T>(add<T>(e, s), maj(f, g, h)), sum0<T>(f));
-      d = add<T>(add<T>(d, kw<T>(k, w, 4)), ch(a, b, c));
-      s = sum1<T>(a);
-      h = add<T>(add<T>(h, d), s);
-      d = add<T>(add<T>(add<T>(d, s), maj(e, f, g)), sum0<T>(e));
-      c = add<T>(add<T>(c, kw<T>(k, w, 5)), ch(h, a, b));
-      s = sum1<T>(h);
-      g = add<T>(add<T>(g, c), s);
-      c = add<T>(add<T>(add<T>(c, s), maj(d, e, f)), sum0<T>(d));
-      b = add<T>(add<T>(b, kw<T>(k, w, 6)), ch(g, h, a));
-      s = sum1<T>(g);
-      f = add<T>(add<T>(f, b), s);
-      b = add<T>(add<T>(add<T>(b, s), maj(c, d, e)), sum0<T>(c));
-      a = add<T>(add<T>(a, kw<T>(k, w, 7)), ch(f, g, h));
+      f = nextE<T>(w, 0, x, s);
+      y = xor(a, b);
+      b = nextA<T>(w, 0, x, s, a, b, y, z);
+      x = early<T>(k, w, 1, f, e);
       s = sum1<T>(f);
-      e = add<T>(add<T>(e, a), s);
-      a = add<T>(add<T>(add<T>(a, s), maj(b, c, d)), sum0<T>(b));
+      e = nextE<T>(w, 1, x, s);
+      z = xor(b, a);
+      a = nextA<T>(w, 1, x, s, b, a, z, y);
+      x = early<T>(k, w, 2, e, f);
+      s = sum1<T>(e);
+      f = nextE<T>(w, 2, x, s);
+      y = xor(a, b);
+      b = nextA<T>(w, 2, x, s, a, b, y, z);
+      x = early<T>(k, w, 3, f, e);
+      s = sum1<T>(f);
+      e = nextE<T>(w, 3, x, s);
+      z = xor(b, a);
+      a = nextA<T>(w, 3, x, s, b, a, z, y);
+      x = early<T>(k, w, 4, e, f);
+      s = sum1<T>(e);
+      f = nextE<T>(w, 4, x, s);
+      y = xor(a, b);
+      b = nextA<T>(w, 4, x, s, a, b, y, z);
+      x = early<T>(k, w, 5, f, e);
+      s = sum1<T>(f);
+      e = nextE<T>(w, 5, x, s);
+      z = xor(b, a);
+      a = nextA<T>(w, 5, x, s, b, a, z, y);
+      x = early<T>(k, w, 6, e, f);
+      s = sum1<T>(e);
+      f = nextE<T>(w, 6, x, s);
+      y = xor(a, b);
+      b = nextA<T>(w, 6, x, s, a, b, y, z);
+      x = early<T>(k, w, 7, f, e);
+      s = sum1<T>(f);
+      e = nextE<T>(w, 7, x, s);
+      z = xor(b, a);
+      a = nextA<T>(w, 7, x, s, b, a, z, y);
       k += 8 * sizeof<T>();
     }
-    accumulate<T>(state, a);
-    accumulate<T>(state + 16, b);
-    accumulate<T>(state + 32, c);
-    accumulate<T>(state + 48, d);
-    accumulate<T>(state + 64, e);
-    accumulate<T>(state + 80, f);
-    accumulate<T>(state + 96, g);
-    accumulate<T>(state + 112, h);
+    for (let i: usize = 0; i < 64; i += 16) {
+      accumulate<T>(state + 48 - i, v128.load(w + i, EARLIER_A));
+      accumulate<T>(state + 112 - i, v128.load(w + i, EARLIER_E));
+    }
   }
 }
 
@@ -262,5 +295,5 @@ export function sha512Abreast(state: usize, lanes: usize, blocks: u32): void {
 
 /** Forgets the last blocks. */
 export function sha2AbreastWipe(): void {
-  memory.fill(schedule, 0, 80 * 16);
+  memory.fill(schedule, 0, 3 * 84 * 16);
 }
