@@ -7,8 +7,9 @@
  * each, and leaves nothing to do at the end, where j is 0. Round keys are stored in the layout of their round, with the
  * S-box's constant 0x63 folded in.
  *
- * The state lives in memory between the steps of a round: the stores keep the engine's scheduler from spreading a round
- * over its neighbours, which would spill more than they cost.
+ * The state lives in memory between the steps of a round, and each step goes over all states before the next begins. A round
+ * is one long chain of dependent gates: short steps let the processor's window hold those of several states, and the stores
+ * keep the engine's scheduler from spreading a step over its neighbours, which would spill more than they cost.
  *
  * Refuses to know modes: counter mode stands in aes_fixslice_ctr.ts.
  */
@@ -18,13 +19,13 @@ export const FIXSLICE_STATE: usize = 128;
 /** Octets of a schedule of up to 15 round keys. */
 export const FIXSLICE_SCHEDULE_OCTETS: u32 = 15 * 128;
 
-/** Per state, 17 signals of the S-box that outlive its first half. */
+/** Per state, 17 signals of the S-box between its halves. */
 const signals: usize = memory.data(16 * 272, 64);
 const SIGNALS: usize = 272;
 /** States that take turns at most. */
 export const FIXSLICE_STATES: u32 = 16;
-/** The state between SubBytes and MixColumns. */
-const substituted: usize = memory.data(128, 64);
+/** Per state, what lies between SubBytes and MixColumns. */
+const substituted: usize = memory.data(16 * 128, 64);
 
 // @ts-ignore: decorator
 @inline
@@ -88,13 +89,13 @@ export function fixsliceSchedule(plain: usize, rounds: u32, schedule: usize): vo
  * The first half of SubBytes without its constant, from the state `p`: what the second half needs, into `signals`. The
  * circuit is Boyar and Peralta's.
  *
- * Eighteen signals of its first linear layer are wanted again after the inversion, more than there are registers. Left to
- * itself the engine spills most of the circuit; here thirteen are stored by plan, and the rest is made again from the state.
- * The inversion is a long chain of few gates: with the halves apart, those of several states fit into the processor's window.
+ * Seventeen signals of its first layers are wanted again after the inversion, more than there are registers. Left to itself
+ * the engine spills most of the circuit: it moves a gate down to the store that needs it. So every store stands where its
+ * gates' operands are still at hand, and what is cheap is made again from the state.
  */
 // @ts-ignore: decorator
 @inline
-export function invert(p: usize, signals: usize): void {
+export function prepare(p: usize, signals: usize): void {
   const x7 = v128.load(p);
   const x6 = v128.load(p, 16);
   const x5 = v128.load(p, 32);
@@ -104,50 +105,58 @@ export function invert(p: usize, signals: usize): void {
   const x1 = v128.load(p, 96);
   const x0 = v128.load(p, 112);
 
-  // First linear layer, and what of the inversion reads it.
   const y14 = xor(x3, x5);
   const y13 = xor(x0, x6);
-  const y9 = xor(x0, x3);
-  const y8 = xor(x0, x5);
   const y12 = xor(y13, y14);
   v128.store(signals, y12);
   const t0 = xor(x1, x2);
   const y1 = xor(t0, x7);
   v128.store(signals, y1, 16);
-  const y4 = xor(y1, x3);
-  v128.store(signals, y4, 32);
-  const y2 = xor(y1, x0);
-  v128.store(signals, y2, 48);
-  const y5 = xor(y1, x6);
-  v128.store(signals, y5, 64);
-  const y3 = xor(y5, y8);
-  v128.store(signals, y3, 80);
   const t1 = xor(x4, y12);
   const y15 = xor(t1, x5);
   v128.store(signals, y15, 96);
-  const y20 = xor(t1, x1);
   const y6 = xor(y15, x7);
   v128.store(signals, y6, 112);
   const y10 = xor(y15, t0);
   v128.store(signals, y10, 128);
+  const y9 = xor(x0, x3);
+  const y8 = xor(x0, x5);
+  const y20 = xor(t1, x1);
   const y11 = xor(y20, y9);
   v128.store(signals, y11, 144);
-  const y7 = xor(x7, y11);
-  v128.store(signals, y7, 160);
   const y17 = xor(y10, y11);
   v128.store(signals, y17, 176);
-  const y16 = xor(t0, y11);
-  v128.store(signals, y16, 192);
+  const y5 = xor(y1, x6);
+  v128.store(signals, y5, 64);
+  const y3 = xor(y5, y8);
+  v128.store(signals, y3, 80);
   const t2 = and(y12, y15);
   const t12 = and(y9, y11);
   const t14 = xor(and(y14, y17), t12);
-  const t21 = xor(xor(xor(and(y3, y6), t2), t14), y20);
+  v128.store(signals, xor(xor(xor(and(y3, y6), t2), t14), y20), 208);
+  const y4 = xor(y1, x3);
+  v128.store(signals, y4, 32);
   const t16 = xor(and(y8, y10), t12);
-  const t22 = xor(xor(xor(and(y4, x7), t2), t16), xor(y10, y8));
+  v128.store(signals, xor(xor(xor(and(y4, x7), t2), t16), xor(y10, y8)), 224);
+  const y16 = xor(t0, y11);
+  v128.store(signals, y16, 192);
   const t7 = and(y13, y16);
-  const t23 = xor(xor(xor(and(y5, y1), t7), t14), xor(y13, y16));
-  const t24 = xor(xor(xor(and(y2, y7), t7), t16), xor(x0, y16));
+  v128.store(signals, xor(xor(xor(and(y5, y1), t7), t14), xor(y13, y16)), 240);
+  const y2 = xor(y1, x0);
+  v128.store(signals, y2, 48);
+  const y7 = xor(x7, y11);
+  v128.store(signals, y7, 160);
+  v128.store(signals, xor(xor(xor(and(y2, y7), t7), t16), xor(x0, y16)), 256);
+}
 
+/** The second half of SubBytes, the inversion and what follows: the state `p` and its `signals`, into `to` (another place). */
+// @ts-ignore: decorator
+@inline
+export function substitute(p: usize, signals: usize, to: usize): void {
+  const t21 = v128.load(signals, 208);
+  const t22 = v128.load(signals, 224);
+  const t23 = v128.load(signals, 240);
+  const t24 = v128.load(signals, 256);
   // Inversion in GF(2^4).
   const t25 = xor(t21, t22);
   const t26 = and(t21, t23);
@@ -158,20 +167,6 @@ export function invert(p: usize, signals: usize): void {
   const t36 = and(t24, xor(t27, t33));
   const t37 = xor(xor(t36, t23), t33);
   const t40 = xor(t25, and(t29, xor(t27, t36)));
-  v128.store(signals, t29, 208);
-  v128.store(signals, t33, 224);
-  v128.store(signals, t37, 240);
-  v128.store(signals, t40, 256);
-}
-
-/** The second half of SubBytes: the state `p` and its `signals`, into `to` (another place). */
-// @ts-ignore: decorator
-@inline
-export function substitute(p: usize, signals: usize, to: usize): void {
-  const t29 = v128.load(signals, 208);
-  const t33 = v128.load(signals, 224);
-  const t37 = v128.load(signals, 240);
-  const t40 = v128.load(signals, 256);
   const t41 = xor(t40, t37);
   const t42 = xor(t29, t33);
   const t43 = xor(t29, t40);
@@ -213,45 +208,45 @@ export function substitute(p: usize, signals: usize, to: usize): void {
   v128.store(to, xor(xor(xor(z16, z17), t64), t65), 80);
 }
 
-/** MixColumns with row rotations `next` and `opposite`, of what SubBytes left, then AddRoundKey, into `p`. */
+/** MixColumns with row rotations `next` and `opposite`, of what SubBytes left at `from`, then AddRoundKey, into `p`. */
 // @ts-ignore: decorator
 @inline
-function mixColumns(p: usize, key: usize, next: v128, opposite: v128): void {
-  const a7 = v128.load(substituted, 112);
+function mixColumns(p: usize, from: usize, key: usize, next: v128, opposite: v128): void {
+  const a7 = v128.load(from, 112);
   const r7 = i8x16.swizzle(a7, next);
   const t7 = xor(a7, r7);
 
-  const a0 = v128.load(substituted);
+  const a0 = v128.load(from);
   const r0 = i8x16.swizzle(a0, next);
   const t0 = xor(a0, r0);
   v128.store(p, xor(xor(r0, t7), xor(i8x16.swizzle(t0, opposite), v128.load(key))));
 
-  const a1 = v128.load(substituted, 16);
+  const a1 = v128.load(from, 16);
   const r1 = i8x16.swizzle(a1, next);
   const t1 = xor(a1, r1);
   v128.store(p, xor(xor(xor(r1, t0), t7), xor(i8x16.swizzle(t1, opposite), v128.load(key, 16))), 16);
 
-  const a2 = v128.load(substituted, 32);
+  const a2 = v128.load(from, 32);
   const r2 = i8x16.swizzle(a2, next);
   const t2 = xor(a2, r2);
   v128.store(p, xor(xor(r2, t1), xor(i8x16.swizzle(t2, opposite), v128.load(key, 32))), 32);
 
-  const a3 = v128.load(substituted, 48);
+  const a3 = v128.load(from, 48);
   const r3 = i8x16.swizzle(a3, next);
   const t3 = xor(a3, r3);
   v128.store(p, xor(xor(xor(r3, t2), t7), xor(i8x16.swizzle(t3, opposite), v128.load(key, 48))), 48);
 
-  const a4 = v128.load(substituted, 64);
+  const a4 = v128.load(from, 64);
   const r4 = i8x16.swizzle(a4, next);
   const t4 = xor(a4, r4);
   v128.store(p, xor(xor(xor(r4, t3), t7), xor(i8x16.swizzle(t4, opposite), v128.load(key, 64))), 64);
 
-  const a5 = v128.load(substituted, 80);
+  const a5 = v128.load(from, 80);
   const r5 = i8x16.swizzle(a5, next);
   const t5 = xor(a5, r5);
   v128.store(p, xor(xor(r5, t4), xor(i8x16.swizzle(t5, opposite), v128.load(key, 80))), 80);
 
-  const a6 = v128.load(substituted, 96);
+  const a6 = v128.load(from, 96);
   const r6 = i8x16.swizzle(a6, next);
   const t6 = xor(a6, r6);
   v128.store(p, xor(xor(r6, t5), xor(i8x16.swizzle(t6, opposite), v128.load(key, 96))), 96);
@@ -263,9 +258,9 @@ function mixColumns(p: usize, key: usize, next: v128, opposite: v128): void {
 // @ts-ignore: decorator
 @inline
 function round0(p: usize, from: usize, key: usize): void {
-  substitute(p, from, substituted);
   mixColumns(
     p,
+    from,
     key,
     i8x16(1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12),
     i8x16(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13),
@@ -275,9 +270,9 @@ function round0(p: usize, from: usize, key: usize): void {
 // @ts-ignore: decorator
 @inline
 function round1(p: usize, from: usize, key: usize): void {
-  substitute(p, from, substituted);
   mixColumns(
     p,
+    from,
     key,
     i8x16(5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12, 1, 2, 3, 0),
     i8x16(10, 11, 8, 9, 14, 15, 12, 13, 2, 3, 0, 1, 6, 7, 4, 5),
@@ -287,9 +282,9 @@ function round1(p: usize, from: usize, key: usize): void {
 // @ts-ignore: decorator
 @inline
 function round2(p: usize, from: usize, key: usize): void {
-  substitute(p, from, substituted);
   mixColumns(
     p,
+    from,
     key,
     i8x16(9, 10, 11, 8, 13, 14, 15, 12, 1, 2, 3, 0, 5, 6, 7, 4),
     i8x16(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13),
@@ -299,9 +294,9 @@ function round2(p: usize, from: usize, key: usize): void {
 // @ts-ignore: decorator
 @inline
 function round3(p: usize, from: usize, key: usize): void {
-  substitute(p, from, substituted);
   mixColumns(
     p,
+    from,
     key,
     i8x16(13, 14, 15, 12, 1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8),
     i8x16(10, 11, 8, 9, 14, 15, 12, 13, 2, 3, 0, 1, 6, 7, 4, 5),
@@ -313,19 +308,24 @@ function round3(p: usize, from: usize, key: usize): void {
  * round key 0 already.
  */
 export function fixsliceFirstRound(p: usize, key: usize, rounds: u32): void {
-  invert(p, signals);
-  if (rounds == 12) round1(p, signals, key);
-  else round3(p, signals, key);
+  prepare(p, signals);
+  substitute(p, signals, substituted);
+  if (rounds == 12) round1(p, substituted, key);
+  else round3(p, substituted, key);
 }
 
-function invertAll(p: usize, end: usize): void {
-  for (let to = signals; p < end; p += FIXSLICE_STATE, to += SIGNALS) invert(p, to);
+function prepareAll(p: usize, end: usize): void {
+  for (let to = signals; p < end; p += FIXSLICE_STATE, to += SIGNALS) prepare(p, to);
+}
+
+function substituteAll(p: usize, end: usize): void {
+  for (let from = signals, to = substituted; p < end; p += FIXSLICE_STATE, from += SIGNALS, to += FIXSLICE_STATE)
+    substitute(p, from, to);
 }
 
 /**
  * Rounds 2 to the last, from `count` (at most FIXSLICE_STATES) states side by side at `p` with round key 1 added; leaves
- * the identity layout, still bitsliced. A round is one long chain of dependent steps: the states take turns, so that one's
- * waits are filled by the next.
+ * the identity layout, still bitsliced.
  */
 export function fixsliceRounds(p: usize, count: u32, schedule: usize, rounds: u32): void {
   const end = p + <usize>count * FIXSLICE_STATE;
@@ -335,22 +335,28 @@ export function fixsliceRounds(p: usize, count: u32, schedule: usize, rounds: u3
   let skip = rounds == 12;
   while (key < last) {
     if (!skip) {
-      invertAll(p, end);
-      for (let at = p, from = signals; at < end; at += FIXSLICE_STATE, from += SIGNALS) round0(at, from, key);
+      prepareAll(p, end);
+      substituteAll(p, end);
+      for (let at = p, from = substituted; at < end; at += FIXSLICE_STATE, from += FIXSLICE_STATE)
+        round0(at, from, key);
       key += FIXSLICE_STATE;
-      invertAll(p, end);
-      for (let at = p, from = signals; at < end; at += FIXSLICE_STATE, from += SIGNALS) round1(at, from, key);
+      prepareAll(p, end);
+      substituteAll(p, end);
+      for (let at = p, from = substituted; at < end; at += FIXSLICE_STATE, from += FIXSLICE_STATE)
+        round1(at, from, key);
       key += FIXSLICE_STATE;
     }
     skip = false;
-    invertAll(p, end);
-    for (let at = p, from = signals; at < end; at += FIXSLICE_STATE, from += SIGNALS) round2(at, from, key);
+    prepareAll(p, end);
+    substituteAll(p, end);
+    for (let at = p, from = substituted; at < end; at += FIXSLICE_STATE, from += FIXSLICE_STATE) round2(at, from, key);
     key += FIXSLICE_STATE;
-    invertAll(p, end);
-    for (let at = p, from = signals; at < end; at += FIXSLICE_STATE, from += SIGNALS) round3(at, from, key);
+    prepareAll(p, end);
+    substituteAll(p, end);
+    for (let at = p, from = substituted; at < end; at += FIXSLICE_STATE, from += FIXSLICE_STATE) round3(at, from, key);
     key += FIXSLICE_STATE;
   }
-  invertAll(p, end);
+  prepareAll(p, end);
   for (let at = p, from = signals; at < end; at += FIXSLICE_STATE, from += SIGNALS) {
     substitute(at, from, substituted);
     for (let i: usize = 0; i < FIXSLICE_STATE; i += 32) {

@@ -9,7 +9,7 @@
  * constant already. With S = A I and the linear part of its affine map A, the inverse of S is A' S A', A' the inverse of A: the
  * circuit of encryption between two linear steps.
  */
-import { FIXSLICE_STATE, FIXSLICE_STATES, fixsliceTranspose, invert, substitute } from "./aes_fixslice";
+import { FIXSLICE_STATE, FIXSLICE_STATES, fixsliceTranspose, prepare, substitute } from "./aes_fixslice";
 
 const signals: usize = memory.data(16 * 272, 64);
 const SIGNALS: usize = 272;
@@ -147,13 +147,13 @@ function between(p: usize, from: usize, key: usize, next: v128, opposite: v128):
   inverseAffine(mixed, p);
 }
 
-function invertAll(p: usize, end: usize): void {
-  for (let to = signals; p < end; p += FIXSLICE_STATE, to += SIGNALS) invert(p, to);
+function prepareAll(p: usize, end: usize): void {
+  for (let to = signals; p < end; p += FIXSLICE_STATE, to += SIGNALS) prepare(p, to);
 }
 
 /** Rounds that begin in the layouts of j = 3, 2, 1 and 0, each of all states. */
 function round3(p: usize, end: usize, key: usize): void {
-  invertAll(p, end);
+  prepareAll(p, end);
   for (let from = signals; p < end; p += FIXSLICE_STATE, from += SIGNALS) {
     between(
       p,
@@ -166,7 +166,7 @@ function round3(p: usize, end: usize, key: usize): void {
 }
 
 function round2(p: usize, end: usize, key: usize): void {
-  invertAll(p, end);
+  prepareAll(p, end);
   for (let from = signals; p < end; p += FIXSLICE_STATE, from += SIGNALS) {
     between(
       p,
@@ -179,7 +179,7 @@ function round2(p: usize, end: usize, key: usize): void {
 }
 
 function round1(p: usize, end: usize, key: usize): void {
-  invertAll(p, end);
+  prepareAll(p, end);
   for (let from = signals; p < end; p += FIXSLICE_STATE, from += SIGNALS) {
     between(
       p,
@@ -192,7 +192,7 @@ function round1(p: usize, end: usize, key: usize): void {
 }
 
 function round0(p: usize, end: usize, key: usize): void {
-  invertAll(p, end);
+  prepareAll(p, end);
   for (let from = signals; p < end; p += FIXSLICE_STATE, from += SIGNALS) {
     between(
       p,
@@ -232,7 +232,7 @@ export function fixsliceDecrypt(p: usize, count: u32, schedule: usize, rounds: u
     if (key == schedule) break;
     round0(p, end, key);
   }
-  invertAll(p, end);
+  prepareAll(p, end);
   for (let from = signals; p < end; p += FIXSLICE_STATE, from += SIGNALS) {
     substitute(p, from, substituted);
     affineKey(substituted, schedule);
