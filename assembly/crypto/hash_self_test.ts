@@ -2,6 +2,7 @@
  * Known answers for the hashes, MACs and modes of this build: part of a board's power-on self test, which refuses service
  * on a mismatch. One message of 200 octets, 0, 1, 2 ..., so that whole and incomplete blocks of every hash occur.
  *
+ * Batches of HMAC pass through every lane of the abreast kernels and through the scalar one, which warms them up as well.
  * The expected octets come from OpenSSL, XCBC and CMAC from their definitions over its AES.
  */
 import { equalConstantTime } from "../rt/bytes";
@@ -11,6 +12,8 @@ import { ccmInit, ccmOpen, ccmSeal } from "./ccm";
 import { ctrCrypt } from "./ctr";
 import { hash, HASH_SHA1, HASH_SHA256, HASH_SHA512, hashOctets } from "./hash";
 import { hmac } from "./hmac";
+import { hmacBatch, hmacKey } from "./hmac_batch";
+import { CIPHER_BATCH, CIPHER_CONTEXT_OCTETS, CIPHER_JOB_OCTETS, CipherJob, jobOf } from "./job";
 import { prf, PRF_AES128_CMAC, PRF_AES128_XCBC } from "./prf";
 
 const MESSAGE_OCTETS: u32 = 200;
@@ -50,10 +53,27 @@ const modes: usize = memory.data<u8>([
   0x08, 0xbf, 0xee, 0x6e, 0x57, 0xe9, 0xd6, 0x8b, 0xa4, 0x35, 0xb2, 0xb0, 0x33, 0x0d, 0x16, 0xa0,
 ]);
 
+/** For each hash, SHA-256 of the sixteen MACs that hmacBatch makes of the texts of hmacBatchSelfTest. */
+// prettier-ignore
+const batches: usize = memory.data<u8>([
+  0xde, 0x51, 0x69, 0xc9, 0x40, 0x69, 0xf3, 0xde, 0x26, 0x15, 0xeb, 0xa5, 0x57, 0x0c, 0x61, 0x4c,
+  0x02, 0x52, 0xb6, 0xca, 0x88, 0x8c, 0x3b, 0x5e, 0x6b, 0x70, 0x9d, 0xcc, 0x5a, 0x9b, 0xbf, 0x61,
+  0xad, 0xe9, 0xf3, 0xec, 0x9a, 0x79, 0xf5, 0xc8, 0xd2, 0x6c, 0x32, 0xba, 0x78, 0xeb, 0x43, 0xbe,
+  0xa9, 0x53, 0xa7, 0x7c, 0x84, 0xe8, 0xf8, 0x8f, 0x97, 0x99, 0xaf, 0x04, 0xd7, 0xba, 0x6c, 0xf4,
+  0xd0, 0xb3, 0xe4, 0x2d, 0x11, 0xc9, 0x8c, 0xc6, 0x66, 0xf5, 0x43, 0xbb, 0x90, 0x02, 0x67, 0x60,
+  0xe9, 0xa0, 0x83, 0x7d, 0x8e, 0xdb, 0xbc, 0x2e, 0xdf, 0x16, 0x7c, 0xd5, 0xa6, 0xfd, 0xa1, 0x01,
+  0xbe, 0x91, 0xb9, 0xf5, 0xdf, 0x55, 0xc6, 0xc6, 0x09, 0x2c, 0xc4, 0xf3, 0x98, 0x1a, 0x6b, 0x81,
+  0x44, 0xb7, 0x75, 0xd3, 0xa6, 0x46, 0x38, 0xac, 0x0f, 0xbc, 0x4e, 0x4e, 0x99, 0x02, 0x16, 0xc9,
+]);
+
 const message: usize = memory.data(MESSAGE_OCTETS, 16);
 const work: usize = memory.data(MESSAGE_OCTETS + 16, 16);
 const digest: usize = memory.data(64, 16);
 const context: usize = memory.data(AES_CONTEXT_OCTETS, 16);
+const hmacContext: usize = memory.data(CIPHER_CONTEXT_OCTETS, 16);
+const jobs: usize = memory.data(CIPHER_BATCH * CIPHER_JOB_OCTETS, 16);
+const list: usize = memory.data(CIPHER_BATCH * 4, 16);
+const places: usize = memory.data(CIPHER_BATCH * 64, 16);
 
 function hashIs(p: usize, length: u32, expected: usize): bool {
   hash(HASH_SHA256, p, length, digest);
@@ -77,11 +97,59 @@ export function hashSelfTest(): bool {
     if (!equalConstantTime(digest, expected, hashOctets(id))) return false;
     expected += hashOctets(id);
   }
+  if (!hmacBatchSelfTest()) return false;
   prf(PRF_AES128_XCBC, message, 16, message, MESSAGE_OCTETS, digest);
   if (!equalConstantTime(digest, blockMacs, 16)) return false;
   prf(PRF_AES128_CMAC, message, 16, message, MESSAGE_OCTETS, digest);
   if (!equalConstantTime(digest, blockMacs + 16, 16)) return false;
   return cbcSelfTest() && ctrSelfTest() && ccmSelfTest();
+}
+
+/**
+ * HMAC over batches: sixteen of the message in every place (so in every lane), then texts of sixteen lengths and alignments,
+ * text i being 12 i + 4 octets from octet i on, in lists of 16, of 1 and of 3.
+ */
+function hmacBatchSelfTest(): bool {
+  let expected = macs;
+  for (let id = HASH_SHA1; id <= HASH_SHA512; id++) {
+    const octets = hashOctets(id);
+    hmacKey(hmacContext, id, message, 32);
+    for (let i: u32 = 0; i < CIPHER_BATCH; i++) {
+      const job = changetype<CipherJob>(jobs + <usize>(i * CIPHER_JOB_OCTETS));
+      job.context = <u32>hmacContext;
+      job.text = <u32>message;
+      job.textLength = MESSAGE_OCTETS;
+      store<u32>(list + ((<usize>i) << 2), <u32>changetype<usize>(job));
+    }
+    hmacBatch(id, list, CIPHER_BATCH, places);
+    for (let i: usize = 0; i < CIPHER_BATCH; i++) {
+      if (!equalConstantTime(places + (i << 6), expected, octets)) return false;
+    }
+    expected += octets;
+    for (let i: u32 = 0; i < CIPHER_BATCH; i++) {
+      jobOf(list, i).text = <u32>message + i;
+      jobOf(list, i).textLength = 12 * i + 4;
+    }
+    const known = batches + ((<usize>(id - HASH_SHA1)) << 5);
+    hmacBatch(id, list, CIPHER_BATCH, places);
+    if (!placesAre(octets, known)) return false;
+    for (let i: u32 = 0; i < CIPHER_BATCH; ) {
+      const count: u32 = (i & 3) == 0 ? 1 : 3;
+      hmacBatch(id, list + ((<usize>i) << 2), count, places + ((<usize>i) << 6));
+      i += count;
+    }
+    if (!placesAre(octets, known)) return false;
+  }
+  memory.fill(places, 0, CIPHER_BATCH * 64);
+  return true;
+}
+
+/** SHA-256 of the sixteen MACs in a row; the places are then empty for the next. */
+function placesAre(octets: u32, expected: usize): bool {
+  for (let i: usize = 1; i < CIPHER_BATCH; i++) memory.copy(places + i * octets, places + (i << 6), octets);
+  const right = hashIs(places, CIPHER_BATCH * octets, expected);
+  memory.fill(places, 0, CIPHER_BATCH * 64);
+  return right;
 }
 
 function cbcSelfTest(): bool {
