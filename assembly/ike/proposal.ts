@@ -150,16 +150,26 @@ function encrypts(encryption: u32): bool {
   return encryption != ENCR_NULL && encryption != ENCR_NULL_AUTH_AES_GMAC;
 }
 
-/** The first PRF that both sides have and that we can do, or 0. */
-function pickPrf(own: usize, count: u32, number: u32, wire: usize): u32 {
+/** The first PRF that both sides have and that we can do, or 0; none but `only` if that is not 0. */
+function pickPrf(own: usize, count: u32, number: u32, wire: usize, only: u32): u32 {
   let i = common(own, count, number, wire, TRANSFORM_PRF, 0);
   for (; i >= 0; i = common(own, count, number, wire, TRANSFORM_PRF, <u32>i + 1)) {
-    if (prfOctets(ownId(own, <u32>i)) != 0) return ownId(own, <u32>i);
+    const id = ownId(own, <u32>i);
+    if (prfOctets(id) != 0 && (only == 0 || id == only)) return id;
   }
   return 0;
 }
 
-function matches(own: usize, count: u32, number: u32, wire: usize, protocol: u32, useKe: bool, suite: Suite): bool {
+function matches(
+  own: usize,
+  count: u32,
+  number: u32,
+  wire: usize,
+  protocol: u32,
+  useKe: bool,
+  suite: Suite,
+  prf: u32,
+): bool {
   for (let t = transformFirst(wire); t != 0; t = transformNext(t)) {
     const type = transformType(t);
     // RFC 7296 3.3.6: a proposal with a transform type that we do not understand is refused as a whole.
@@ -171,7 +181,7 @@ function matches(own: usize, count: u32, number: u32, wire: usize, protocol: u32
   suite.ke = 0;
   suite.esn = 0;
   if (protocol == PROTOCOL_ID_IKE) {
-    suite.prf = pickPrf(own, count, number, wire);
+    suite.prf = pickPrf(own, count, number, wire, prf);
     if (suite.prf == 0) return false;
   } else {
     suite.esn = pick(own, count, number, wire, TRANSFORM_ESN);
@@ -189,6 +199,9 @@ function matches(own: usize, count: u32, number: u32, wire: usize, protocol: u32
 /**
  * Chooses from the proposals of a checked SA payload. `useKe` false leaves key exchange out, as in IKE_AUTH. True when
  * there is a match; then `suite` and selectedSpi tell it.
+ *
+ * `prf` is the one of the IKE_SA that is rekeyed, 0 otherwise: it is kept where the peer offers it at all. By RFC 7296 2.18 the
+ * old PRF makes SKEYSEED and the new one the keys; strongSwan makes both with the old one. With the same PRF that is the same.
  */
 export function proposalSelect(
   own: usize,
@@ -199,6 +212,22 @@ export function proposalSelect(
   spiOctets: u32,
   useKe: bool,
   suite: Suite,
+  prf: u32 = 0,
+): bool {
+  if (prf != 0 && select(own, count, body, length, protocol, spiOctets, useKe, suite, prf)) return true;
+  return select(own, count, body, length, protocol, spiOctets, useKe, suite, 0);
+}
+
+function select(
+  own: usize,
+  count: u32,
+  body: usize,
+  length: u32,
+  protocol: u32,
+  spiOctets: u32,
+  useKe: bool,
+  suite: Suite,
+  prf: u32,
 ): bool {
   let number: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
@@ -207,7 +236,7 @@ export function proposalSelect(
     number = mine;
     for (let wire = body; wire != 0; wire = proposalNext(wire, body + length)) {
       if (<u32>load<u8>(wire, PROPOSAL_PROTOCOL) != protocol || proposalSpiOctets(wire) != spiOctets) continue;
-      if (matches(own, count, number, wire, protocol, useKe, suite)) {
+      if (matches(own, count, number, wire, protocol, useKe, suite, prf)) {
         selectedSpi = proposalSpi(wire);
         return true;
       }
@@ -247,7 +276,19 @@ export function proposalHasKe(own: usize, count: u32, method: u32): bool {
   return false;
 }
 
-/** Writes an SA payload with all our proposals. */
+/** True when one of our transforms from `from` up to `stop` is this PRF. */
+function hasPrf(own: usize, from: u32, stop: u32, prf: u32): bool {
+  for (let i = from; i < stop; i++) {
+    const t = own + <usize>i * TRANSFORM_OCTETS;
+    if (load<u8>(t, TRANSFORM_TYPE) == <u8>TRANSFORM_PRF && ownId(own, i) == prf) return true;
+  }
+  return false;
+}
+
+/**
+ * Writes an SA payload with all our proposals. `prf`, if not 0, is the one of the IKE_SA that is rekeyed: then, if we have it
+ * at all, no other is offered (see proposalSelect).
+ */
 export function proposalsWrite(
   w: Writer,
   own: usize,
@@ -256,41 +297,52 @@ export function proposalsWrite(
   spi: usize,
   spiOctets: u32,
   useKe: bool,
+  prf: u32 = 0,
 ): void {
+  const only = hasPrf(own, 0, count, prf) ? prf : 0;
   saBegin(w);
-  let i: u32 = 0;
-  while (i < count) {
+  let open: usize = 0;
+  let written: u32 = 0;
+  let stop: u32 = 0;
+  for (let i: u32 = 0; i < count; i = stop) {
     const number = <u32>load<u8>(own + <usize>i * TRANSFORM_OCTETS, TRANSFORM_PROPOSAL);
-    let stop = i;
-    let transforms: u32 = 0;
-    let esn = protocol != PROTOCOL_ID_ESP;
-    while (stop < count && <u32>load<u8>(own + <usize>stop * TRANSFORM_OCTETS, TRANSFORM_PROPOSAL) == number) {
-      const type = <u32>load<u8>(own + <usize>stop * TRANSFORM_OCTETS, TRANSFORM_TYPE);
-      if (type != TRANSFORM_KE || useKe) transforms += 1;
-      if (type == TRANSFORM_ESN) esn = true;
-      stop += 1;
-    }
-    // An ESP proposal must say what it wants with ESN (RFC 7296 3.3.3).
-    if (!esn) transforms += 1;
-    const proposal = proposalBegin(w, number, protocol, spi, spiOctets);
-    let written: u32 = 0;
-    for (; i < stop; i++) {
-      const t = own + <usize>i * TRANSFORM_OCTETS;
-      const type = <u32>load<u8>(t, TRANSFORM_TYPE);
-      if (type == TRANSFORM_KE && !useKe) continue;
-      written += 1;
-      transformWrite(
-        w,
-        type,
-        <u32>load<u16>(t, TRANSFORM_ID),
-        <u32>load<u16>(t, TRANSFORM_KEY_BITS),
-        written == transforms,
-      );
-    }
-    if (!esn) transformWrite(w, TRANSFORM_ESN, 0, 0, true);
-    proposalEnd(w, proposal, transforms, stop == count);
+    stop = i;
+    while (stop < count && <u32>load<u8>(own + <usize>stop * TRANSFORM_OCTETS, TRANSFORM_PROPOSAL) == number) stop += 1;
+    if (only != 0 && !hasPrf(own, i, stop, only)) continue;
+    if (open != 0) proposalEnd(w, open, written, false);
+    open = proposalBegin(w, number, protocol, spi, spiOctets);
+    written = transformsWrite(w, own, i, stop, protocol, useKe, only);
   }
+  if (open != 0) proposalEnd(w, open, written, true);
   saEnd(w);
+}
+
+/** Writes the transforms of one proposal of ours; returns how many. */
+function transformsWrite(w: Writer, own: usize, from: u32, stop: u32, protocol: u32, useKe: bool, prf: u32): u32 {
+  let last: u32 = from;
+  let esn = protocol != PROTOCOL_ID_ESP;
+  for (let i = from; i < stop; i++) {
+    const t = own + <usize>i * TRANSFORM_OCTETS;
+    if (isOffered(t, useKe, prf)) last = i;
+    if (load<u8>(t, TRANSFORM_TYPE) == <u8>TRANSFORM_ESN) esn = true;
+  }
+  let written: u32 = 0;
+  for (let i = from; i <= last; i++) {
+    const t = own + <usize>i * TRANSFORM_OCTETS;
+    if (!isOffered(t, useKe, prf)) continue;
+    transformWrite(w, <u32>load<u8>(t, TRANSFORM_TYPE), ownId(own, i), ownBits(own, i), esn && i == last);
+    written += 1;
+  }
+  if (esn) return written;
+  // An ESP proposal must say what it wants with ESN (RFC 7296 3.3.3).
+  transformWrite(w, TRANSFORM_ESN, 0, 0, true);
+  return written + 1;
+}
+
+function isOffered(t: usize, useKe: bool, prf: u32): bool {
+  const type = <u32>load<u8>(t, TRANSFORM_TYPE);
+  if (type == TRANSFORM_KE) return useKe;
+  return type != TRANSFORM_PRF || prf == 0 || <u32>load<u16>(t, TRANSFORM_ID) == prf;
 }
 
 /** Writes an SA payload with the one proposal that was agreed on. */

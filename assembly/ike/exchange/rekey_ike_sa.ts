@@ -140,7 +140,8 @@ export function rekeyShare(old: IkeSa, key: u32, value: usize, length: u32): voi
   const c = connectionAt(<u32>old.connection);
   store<u64>(scratch, sa.spiI);
   const w = requestBegin(old, EXCHANGE_CREATE_CHILD_SA);
-  proposalsWrite(w, connectionTransforms(c), c.transformCount, PROTOCOL_ID_IKE, scratch, 8, true);
+  const prf = ikeSuite(old).prf;
+  proposalsWrite(w, connectionTransforms(c), c.transformCount, PROTOCOL_ID_IKE, scratch, 8, true, prf);
   nonceWrite(w, ikeNonce(sa), NONCE_OCTETS);
   keWrite(w, old.method, value, length);
   requestSend(old, w, OUT_REKEY);
@@ -171,7 +172,9 @@ export function rekeyReceive(old: IkeSa, frame: Frame): void {
     return refuse(old, NOTIFY_INVALID_SYNTAX, 0);
   }
   const suite = changetype<Suite>(suiteTried);
-  if (!proposalSelect(connectionTransforms(c), c.transformCount, body, soleLength, PROTOCOL_ID_IKE, 8, true, suite)) {
+  const prf = ikeSuite(old).prf;
+  const own = connectionTransforms(c);
+  if (!proposalSelect(own, c.transformCount, body, soleLength, PROTOCOL_ID_IKE, 8, true, suite, prf)) {
     consume(frame);
     return refuse(old, NOTIFY_NO_PROPOSAL_CHOSEN, 0);
   }

@@ -1,5 +1,6 @@
-import { Suite, proposalSelect, proposalsWrite } from "../../../assembly/ike/proposal";
+import { Suite, proposalIsAnswer, proposalSelect, proposalsWrite } from "../../../assembly/ike/proposal";
 import { messageBegin, messageEnd } from "../../../assembly/wire/ike_message";
+import { saCheck } from "../../../assembly/wire/ike_payload/sa";
 
 const ours: usize = memory.data(128, 8);
 const theirs: usize = memory.data(128, 8);
@@ -163,5 +164,38 @@ describe("proposals", () => {
     put(ours, 0, 1, 1, 21, 128);
     put(theirs, 0, 1, 1, 21, 128);
     expect(select(1, offered(1, 3), 3)).toBe(true);
+  });
+
+  it("keep the PRF when an IKE_SA is rekeyed, in the offer and in the choice, where both still have it", () => {
+    const s = changetype<Suite>(suite);
+    put(ours, 0, 1, 1, 20, 128);
+    put(ours, 1, 1, 2, 5, 0);
+    put(ours, 2, 1, 2, 7, 0);
+    put(ours, 3, 1, 4, 31, 0);
+    put(ours, 4, 2, 1, 20, 256);
+    put(ours, 5, 2, 2, 6, 0);
+    put(ours, 6, 2, 4, 31, 0);
+    memory.copy(theirs, ours, 56);
+    for (let prf: u32 = 5; prf <= 7; prf++) {
+      // Of all their PRFs we take the old one, though we like another better.
+      expect(proposalSelect(ours, 7, buffer + 32, offered(7, 1), 1, 0, true, s, prf)).toBe(true);
+      expect(s.prf).toBe(prf);
+      // We offer the old one alone.
+      const w = messageBegin(buffer, 512, 1, 0, 34, 8, 0);
+      proposalsWrite(w, ours, 7, 1, buffer + 500, 0, true, prf);
+      const length = messageEnd(w) - 32;
+      expect(saCheck(buffer + 32, length)).toBe(true);
+      expect(proposalIsAnswer(buffer + 32, length)).toBe(true);
+      expect(select(7, length, 1)).toBe(true);
+      expect(s.prf).toBe(prf);
+      expect(s.keyBits).toBe(prf == 6 ? 256 : 128);
+    }
+    // One that is no longer configured is given up.
+    expect(proposalSelect(ours, 7, buffer + 32, offered(7, 1), 1, 0, true, s, 2)).toBe(true);
+    expect(s.prf).toBe(5);
+    const w = messageBegin(buffer, 512, 1, 0, 34, 8, 0);
+    proposalsWrite(w, ours, 7, 1, buffer + 500, 0, true, 2);
+    const length = messageEnd(w) - 32;
+    expect(saCheck(buffer + 32, length) && !proposalIsAnswer(buffer + 32, length)).toBe(true);
   });
 });
