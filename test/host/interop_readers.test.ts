@@ -23,18 +23,27 @@ const LIST_SAS = `gw: #1, ESTABLISHED, IKEv2, 3a902cfcdd0b42e2_i* ee60f4ad85f2b7
 `;
 
 test("swanctl --list-sas: established IKE_SAs and installed CHILD_SAs with their SPIs", () => {
-  const { ikeSas, children } = readListSas(LIST_SAS);
+  const { ikeSas, ikeSuite, ikeSpis, children } = readListSas(LIST_SAS);
   assert.is(ikeSas, 1);
-  assert.equal(children, [{ name: "net", spiIn: "c1000001", spiOut: "c2000002" }]);
+  assert.is(ikeSuite, "AES_GCM_16-128/PRF_HMAC_SHA2_256/CURVE_25519");
+  assert.is(ikeSpis, "3a902cfcdd0b42e2 ee60f4ad85f2b723");
+  assert.equal(children, [{ name: "net", spiIn: "c1000001", spiOut: "c2000002", suite: "AES_GCM_16-128" }]);
+  const chacha = LIST_SAS.replace("AES_GCM_16-128/PRF", "CHACHA20_POLY1305/PRF");
+  assert.is(readListSas(chacha).ikeSuite, "CHACHA20_POLY1305/PRF_HMAC_SHA2_256/CURVE_25519");
+  assert.is(readListSas(chacha.replace("ESTABLISHED", "REKEYED")).ikeSuite, "");
   assert.equal(readListSas("").children, []);
   assert.is(readListSas("gw: #2, CONNECTING, IKEv2, 0_i* 0_r\n").ikeSas, 0);
 });
 
 test("cardcage sas --json: a connection that is down and a child that is not installed do not count", () => {
-  const child = { name: "net", "spi-in": "c1000001", "spi-out": "c2000002" };
+  const suite = { "encr-alg": "AES_CBC", "encr-keysize": "256", "integ-alg": "HMAC_SHA2_256_128" };
+  const child = { name: "net", "spi-in": "c1000001", "spi-out": "c2000002", suite };
   const list = [
     {
       state: "ESTABLISHED",
+      suite: { ...suite, "prf-alg": "PRF_AES128_CMAC", "dh-group": "MODP_2048" },
+      "initiator-spi": "3a902cfcdd0b42e2",
+      "responder-spi": "ee60f4ad85f2b723",
       "child-sas": [
         { ...child, state: "INSTALLED" },
         { ...child, state: "REKEYED" },
@@ -43,9 +52,13 @@ test("cardcage sas --json: a connection that is down and a child that is not ins
     { state: "DOWN", "child-sas": [] },
   ];
   for (const text of [JSON.stringify(list), JSON.stringify({ sas: list })]) {
-    const { ikeSas, children } = readSas(text);
+    const { ikeSas, ikeSuite, ikeSpis, children } = readSas(text);
     assert.is(ikeSas, 1);
-    assert.equal(children, [{ name: "net", spiIn: "c1000001", spiOut: "c2000002" }]);
+    assert.is(ikeSuite, "AES_CBC-256/HMAC_SHA2_256_128/PRF_AES128_CMAC/MODP_2048");
+    assert.is(ikeSpis, "3a902cfcdd0b42e2 ee60f4ad85f2b723");
+    assert.equal(children, [
+      { name: "net", spiIn: "c1000001", spiOut: "c2000002", suite: "AES_CBC-256/HMAC_SHA2_256_128" },
+    ]);
   }
 });
 

@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { request } from "../../host/operator/control_client.ts";
+import { suiteText } from "../../host/operator/transform_name.ts";
 import type { ChildStatus, Endpoint, SaStatus } from "./endpoint.ts";
 import { Program, run, until } from "./process.ts";
 import type { Finished } from "./process.ts";
@@ -69,6 +70,11 @@ export class Cardcage implements Endpoint {
     return request(this.socket, "sas");
   }
 
+  /** `cardcage initiate` without its process: resolves when the CHILD_SA is there, and throws when it cannot be. */
+  async establish(child: string): Promise<void> {
+    await request(this.socket, "initiate", { name: child, timeout: 20 });
+  }
+
   /** A command of the CLI, in text. */
   command(...words: string[]): Promise<Finished> {
     return run(process.execPath, [COMMAND, ...words, "--socket", this.socket], { seconds: 40 });
@@ -78,7 +84,17 @@ export class Cardcage implements Endpoint {
 interface SasJson {
   state: string;
   failure?: string;
-  "child-sas": { name: string; state: string; "spi-in": string; "spi-out": string; slot?: number }[];
+  suite?: Record<string, string>;
+  "initiator-spi"?: string;
+  "responder-spi"?: string;
+  "child-sas": {
+    name: string;
+    state: string;
+    "spi-in": string;
+    "spi-out": string;
+    suite: Record<string, string>;
+    slot?: number;
+  }[];
 }
 
 /** Reads `cardcage sas --json`: a list of connections, or an object that holds one under `sas`. */
@@ -88,7 +104,15 @@ export function readSas(text: string): SaStatus {
   const children: ChildStatus[] = connections.flatMap((connection) =>
     connection["child-sas"]
       .filter(({ state }) => state === "INSTALLED")
-      .map((child) => ({ name: child.name, spiIn: child["spi-in"], spiOut: child["spi-out"] })),
+      .map((child) => ({
+        name: child.name,
+        spiIn: child["spi-in"],
+        spiOut: child["spi-out"],
+        suite: suiteText(child.suite),
+      })),
   );
-  return { ikeSas: connections.filter(({ state }) => state === "ESTABLISHED").length, children, text };
+  const established = connections.filter(({ state }) => state === "ESTABLISHED");
+  const last = established.at(-1);
+  const ikeSpis = last === undefined ? "" : `${last["initiator-spi"]} ${last["responder-spi"]}`;
+  return { ikeSas: established.length, ikeSuite: suiteText(last?.suite ?? {}), ikeSpis, children, text };
 }

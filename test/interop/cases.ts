@@ -7,6 +7,7 @@ import type { Connection } from "./connection.ts";
 import { AUTHENTICATION_FAILED, STRONGSWAN_AUTHENTICATION_FAILED } from "./endpoint.ts";
 import { Program, expect, until } from "./process.ts";
 import { countOuter } from "./capture.ts";
+import { SUITE_CASES } from "./suites.ts";
 import { OUTER } from "./topology.ts";
 import type { Side } from "./topology.ts";
 import { Flood, expectPing, ping, stream } from "./traffic.ts";
@@ -226,6 +227,7 @@ export const CASES: Case[] = [
   wrongPsk("b"),
   invalidKe("a"),
   invalidKe("b"),
+  ...SUITE_CASES,
   protocol50,
   noPeer,
 ];

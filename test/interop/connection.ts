@@ -9,8 +9,8 @@ import type { Side } from "./topology.ts";
 export interface Connection {
   /** IKE proposals, by side where they differ. */
   ike: string | Record<Side, string>;
-  /** ESP proposals. */
-  esp: string;
+  /** ESP proposals, by side where they differ. */
+  esp: string | Record<Side, string>;
   /** Pre-shared keys, by side where they differ. */
   psk: string | Record<Side, string>;
 }
@@ -49,7 +49,7 @@ export function renderConnection(connection: Connection, side: Side): string {
       net {
         local_ts = ${NETWORK[side]}
         remote_ts = ${NETWORK[peer]}
-        esp_proposals = ${connection.esp}
+        esp_proposals = ${of(connection.esp, side)}
         mode = tunnel
         rekey_time = 0
       }

@@ -6,11 +6,17 @@ export interface ChildStatus {
   name: string;
   spiIn: string;
   spiOut: string;
+  /** As `swanctl --list-sas` writes it: AES_CBC-256/HMAC_SHA2_256_128. */
+  suite: string;
 }
 
 export interface SaStatus {
   /** Established IKE_SAs. */
   ikeSas: number;
+  /** Of the last established one. */
+  ikeSuite: string;
+  /** Its SPIs: initiator's, responder's. */
+  ikeSpis: string;
   /** Installed CHILD_SAs. */
   children: ChildStatus[];
   /** As the program told it. */

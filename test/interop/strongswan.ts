@@ -23,13 +23,14 @@ export function missingStrongSwan(): string[] {
     [LIBIPSEC, "libcharon-extra-plugins"],
     [CURVE25519, "libstrongswan-extra-plugins"],
     ["/usr/lib/ipsec/plugins/libstrongswan-gcm.so", "libstrongswan-standard-plugins"],
+    ["/usr/lib/ipsec/plugins/libstrongswan-chapoly.so", "libstrongswan-extra-plugins"],
   ];
   return needed.filter(([path]) => !existsSync(path)).map(([path, name]) => `${path} (Debian package ${name})`);
 }
 
 const PLUGINS =
-  "random nonce openssl drbg aesni aes sha1 sha2 hmac kdf gmp curve25519 gcm pem pkcs1 pkcs8 x509 pubkey constraints " +
-  "kernel-libipsec kernel-netlink socket-default vici updown";
+  "random nonce openssl drbg aesni aes sha1 sha2 hmac xcbc cmac ctr ccm gcm chapoly kdf gmp curve25519 pem pkcs1 pkcs8 " +
+  "x509 pubkey constraints kernel-libipsec kernel-netlink socket-default vici updown";
 
 function charonConfiguration(directory: string): string {
   return `charon {
@@ -72,7 +73,6 @@ export class StrongSwan implements Endpoint {
   async start(): Promise<void> {
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
     writeFileSync(join(this.directory, "strongswan.conf"), charonConfiguration(this.directory));
-    writeFileSync(join(this.directory, "swanctl.conf"), this.configuration, { mode: 0o600 });
     this.program = new Program(
       "ip",
       ["netns", "exec", this.namespace, CHARON],
@@ -80,6 +80,12 @@ export class StrongSwan implements Endpoint {
       this.environment(),
     );
     await until("charon opens its control socket", 20, () => existsSync(join(this.directory, "charon.vici")));
+    await this.load(this.configuration);
+  }
+
+  /** Takes another configuration; SAs stay. */
+  async load(configuration: string): Promise<void> {
+    writeFileSync(join(this.directory, "swanctl.conf"), configuration, { mode: 0o600 });
     const loaded = await this.swanctl("--load-all");
     if (loaded.code !== 0 || !/loaded connection/.test(loaded.output))
       throw new Error(`swanctl --load-all: ${loaded.output}`);
@@ -95,6 +101,11 @@ export class StrongSwan implements Endpoint {
 
   rekey(child: string): Promise<Finished> {
     return this.swanctl("--rekey", "--child", child);
+  }
+
+  /** Rekeys the IKE_SA of a connection. */
+  rekeyIke(connection: string): Promise<Finished> {
+    return this.swanctl("--rekey", "--ike", connection);
   }
 
   terminate(connection: string): Promise<Finished> {
@@ -124,11 +135,18 @@ export class StrongSwan implements Endpoint {
 
 /** Reads what `swanctl --list-sas` prints. */
 export function readListSas(text: string): SaStatus {
-  const status: SaStatus = { ikeSas: 0, children: [], text };
+  const status: SaStatus = { ikeSas: 0, ikeSuite: "", ikeSpis: "", children: [], text };
+  let established = false;
   for (const line of text.split("\n")) {
-    if (/^\S+: #\d+, ESTABLISHED,/.test(line)) status.ikeSas++;
-    const child = /^ {2}(\S+): #\d+, .*INSTALLED,/.exec(line);
-    if (child !== null) status.children.push({ name: child[1], spiIn: "", spiOut: "" });
+    if (/^\S/.test(line)) established = /^\S+: #\d+, ESTABLISHED,/.test(line);
+    if (/^\S/.test(line) && established) {
+      status.ikeSas++;
+      status.ikeSpis = [...line.matchAll(/ ([0-9a-f]{16})_[ir]/g)].map(([, spi]) => spi).join(" ");
+    }
+    const suite = /^ {2}([A-Z0-9_]+(?:-\d+)?(?:\/[A-Z0-9_]+)+)$/.exec(line);
+    if (suite !== null && established) status.ikeSuite = suite[1];
+    const child = /^ {2}(\S+): #\d+, .*INSTALLED, .*ESP:(\S+)/.exec(line);
+    if (child !== null) status.children.push({ name: child[1], spiIn: "", spiOut: "", suite: child[2] });
     const spi = /^ {4}(in|out) +([0-9a-f]{8})/.exec(line);
     const last = status.children.at(-1);
     if (spi !== null && last !== undefined) last[spi[1] === "in" ? "spiIn" : "spiOut"] = spi[2];

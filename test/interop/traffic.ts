@@ -26,6 +26,14 @@ export async function ping(topology: Topology, from: Side, count = 5, intervalSe
   return readPing(output);
 }
 
+/** Sends echo requests until so many are answered; fails when that takes more than three seconds. */
+export async function expectAnswers(topology: Topology, from: Side, count = 3): Promise<void> {
+  const words = ["-q", "-c", String(count), "-i", "0.02", "-w", "3", INNER[other(from)]];
+  const { output } = await run("ip", ["netns", "exec", topology.host(from), "ping", ...words]);
+  const { sent, received } = readPing(output);
+  expect(received >= count, `ping from host ${from}: ${received} of ${sent} answered`);
+}
+
 /** Fails unless every echo request of both hosts is answered. */
 export async function expectPing(topology: Topology): Promise<void> {
   for (const side of ["a", "b"] as const) {
@@ -55,6 +63,38 @@ export interface StreamResult {
   seconds: number;
 }
 
+/** A server of checked TCP streams on the host of one side, for as many transfers as are wanted. */
+export class StreamServer {
+  private readonly program: Program;
+
+  constructor(
+    private readonly topology: Topology,
+    private readonly side: Side,
+    directory: string,
+  ) {
+    const words = ["netns", "exec", topology.host(side), process.execPath, STREAM, "serve", INNER[side], PORT];
+    this.program = new Program("ip", words, join(directory, `stream-server-${side}.log`));
+  }
+
+  async ready(): Promise<void> {
+    await until("the TCP server listens", 20, () => this.program.log.includes("ready"));
+  }
+
+  /** Sends octets from the other host and compares SHA-256; `rate` in octets per second, undefined: no limit. */
+  async receive(octets: number, rate?: number): Promise<StreamResult> {
+    const from = other(this.side);
+    const to = [INNER[this.side], PORT, String(octets), ...(rate === undefined ? [] : [String(rate)])];
+    const words = ["netns", "exec", this.topology.host(from), process.execPath, STREAM, "send", ...to];
+    const { code, output } = await run("ip", words, { seconds: 120 });
+    expect(code === 0, `${octets} octets by TCP from host ${from}: ${output.trim()}`);
+    return JSON.parse(output) as StreamResult;
+  }
+
+  async stop(): Promise<void> {
+    await this.program.stop();
+  }
+}
+
 /** Sends octets by TCP from one host to the other and compares SHA-256; `rate` in octets per second, undefined: no limit. */
 export async function stream(
   topology: Topology,
@@ -63,25 +103,10 @@ export async function stream(
   octets: number,
   rate?: number,
 ): Promise<StreamResult> {
-  const to = other(from);
-  const serve = ["netns", "exec", topology.host(to), process.execPath, STREAM, "serve", INNER[to], PORT];
-  const server = new Program("ip", serve, join(directory, `stream-server-${to}.log`));
+  const server = new StreamServer(topology, other(from), directory);
   try {
-    await until("the TCP server listens", 20, () => server.log.includes("ready"));
-    const send = [
-      "netns",
-      "exec",
-      topology.host(from),
-      process.execPath,
-      STREAM,
-      "send",
-      INNER[to],
-      PORT,
-      String(octets),
-    ];
-    const { code, output } = await run("ip", rate === undefined ? send : [...send, String(rate)], { seconds: 120 });
-    expect(code === 0, `${octets} octets by TCP from host ${from}: ${output.trim()}`);
-    return JSON.parse(output) as StreamResult;
+    await server.ready();
+    return await server.receive(octets, rate);
   } finally {
     await server.stop();
   }
