@@ -21,6 +21,7 @@ export { drbgGenerate, drbgReseed, drbgSeed, drbgU32 } from "../../assembly/cryp
 export { hash, HASH_CONTEXT_OCTETS, hashFinal, hashInit, hashOctets, hashUpdate } from "../../assembly/crypto/hash";
 export { hashSelfTest } from "../../assembly/crypto/hash_self_test";
 export { hmac, HMAC_CONTEXT_OCTETS, hmacFinal, hmacInit, hmacUpdate } from "../../assembly/crypto/hmac";
+export { hmacBatch, hmacKey } from "../../assembly/crypto/hmac_batch";
 export { poly1305Blocks, POLY1305_CONTEXT_OCTETS, poly1305Final, poly1305Init } from "../../assembly/crypto/poly1305";
 export { prf, PRF_CONTEXT_OCTETS, prfFinal, prfInit, prfOctets, prfUpdate } from "../../assembly/crypto/prf";
 export { prfPlus } from "../../assembly/crypto/prf_plus";

@@ -13,6 +13,8 @@ import { Kernels, type Scratch } from "../vectors/kernels.ts";
 const kernels = await Kernels.create();
 const NAMES = ["", "sha1", "sha256", "sha384", "sha512"];
 const HASHES = [1, 2, 3, 4];
+/** All of a module's memory: 1024 pages. */
+const MEMORY_OCTETS = 1024 * 65536;
 let drawn = 0;
 
 /** Octets that are the same in every run. */
@@ -114,6 +116,85 @@ test("HMAC with keys of every length up to 200; a context serves message after m
           assert.ok(s.get(out, expected.length).equals(expected), `${build} ${NAMES[id]} key ${n}, message ${length}`);
         }
       }
+    });
+  }
+});
+
+test("HMAC over batches of mixed keys, lengths and alignments; sixteen keys, every count", () => {
+  const data = octets(2100);
+  for (const id of HASHES) {
+    eachBuild("hmacBatch", (s, build) => {
+      const contexts = s.take(16 * 192);
+      const jobs = s.take(16 * 128);
+      const list = s.take(16 * 4);
+      const keyAt = s.put(data);
+      for (let i = 0; i < 16; i++) s.call.hmacKey(contexts + i * 192, id, keyAt + i, 11 * i);
+      for (let count = 1; count <= 16; count++) {
+        const macs = s.take(count * 64);
+        // Texts that end right before guard octets: what is read beyond an end would change a MAC, and another end's would fail.
+        const expected: Buffer[] = [];
+        for (let i = 0; i < count; i++) {
+          const n = i % 5 === 4 ? 1400 + count : (count * 29 + i * 53) % 331;
+          const skew = (i * 7 + count) % 16;
+          const text = s.take(n + skew) + skew;
+          s.write(text, data.subarray(count, count + n));
+          const record = new DataView(new ArrayBuffer(128));
+          record.setUint32(0, contexts + ((i * 3) % 16) * 192, true);
+          record.setUint32(32, text, true);
+          record.setUint32(36, n, true);
+          s.write(jobs + i * 128, new Uint8Array(record.buffer));
+          record.setUint32(0, jobs + i * 128, true);
+          s.write(list + i * 4, new Uint8Array(record.buffer, 0, 4));
+          const k = (i * 3) % 16;
+          const key = data.subarray(k, k + 11 * k);
+          expected.push(
+            createHmac(NAMES[id]!, key)
+              .update(data.subarray(count, count + n))
+              .digest(),
+          );
+        }
+        s.call.hmacBatch(id, list, count, macs);
+        for (const [i, mac] of expected.entries()) {
+          assert.ok(s.get(macs + i * 64, mac.length).equals(mac), `${build} ${NAMES[id]}: ${i} of ${count}`);
+          assert.ok(
+            s.get(macs + i * 64 + mac.length, 64 - mac.length).every((octet) => octet === 0),
+            `${build} ${NAMES[id]}: written behind MAC ${i}`,
+          );
+        }
+      }
+    });
+  }
+});
+
+test("HMAC of a text at the very end of memory: no octet behind a packet is read", () => {
+  const data = octets(300);
+  for (const id of HASHES) {
+    const expected = Array.from({ length: 301 }, (_, n) =>
+      createHmac(NAMES[id]!, data)
+        .update(data.subarray(300 - n))
+        .digest(),
+    );
+    eachBuild("hmacBatch", (s, build) => {
+      const [context, jobs, list, macs, key] = [s.take(192), s.take(512), s.take(16), s.take(256), s.put(data)];
+      s.call.hmacKey(context, id, key, data.length);
+      s.write(MEMORY_OCTETS - 300, data);
+      for (let n = 0; n <= 300; n++) {
+        const count = 1 + (n % 4);
+        for (let i = 0; i < count; i++) {
+          const record = new DataView(new ArrayBuffer(128));
+          record.setUint32(0, context, true);
+          record.setUint32(32, MEMORY_OCTETS - n, true);
+          record.setUint32(36, n, true);
+          s.write(jobs + i * 128, new Uint8Array(record.buffer));
+          record.setUint32(0, jobs + i * 128, true);
+          s.write(list + i * 4, new Uint8Array(record.buffer, 0, 4));
+        }
+        s.call.hmacBatch(id, list, count, macs);
+        for (let i = 0; i < count; i++) {
+          assert.ok(s.get(macs + i * 64, expected[n]!.length).equals(expected[n]!), `${build} ${NAMES[id]} ${n}`);
+        }
+      }
+      s.write(MEMORY_OCTETS - 300, Buffer.alloc(300));
     });
   }
 });
