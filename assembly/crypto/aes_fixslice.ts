@@ -323,11 +323,8 @@ function substituteAll(p: usize, end: usize): void {
     substitute(p, from, to);
 }
 
-/**
- * Rounds 2 to the last, from `count` (at most FIXSLICE_STATES) states side by side at `p` with round key 1 added; leaves
- * the identity layout, still bitsliced.
- */
-export function fixsliceRounds(p: usize, count: u32, schedule: usize, rounds: u32): void {
+/** Rounds 2 to the last but for its AddRoundKey, from the states at `p` into `substituted`. */
+function roundsButLastKey(p: usize, count: u32, schedule: usize, rounds: u32): void {
   const end = p + <usize>count * FIXSLICE_STATE;
   const last = schedule + <usize>rounds * FIXSLICE_STATE;
   let key = schedule + 2 * FIXSLICE_STATE;
@@ -357,13 +354,109 @@ export function fixsliceRounds(p: usize, count: u32, schedule: usize, rounds: u3
     key += FIXSLICE_STATE;
   }
   prepareAll(p, end);
-  for (let at = p, from = signals; at < end; at += FIXSLICE_STATE, from += SIGNALS) {
-    substitute(at, from, substituted);
+  substituteAll(p, end);
+}
+
+/**
+ * Rounds 2 to the last, from `count` (at most FIXSLICE_STATES) states side by side at `p` with round key 1 added; leaves
+ * the identity layout, still bitsliced.
+ */
+export function fixsliceRounds(p: usize, count: u32, schedule: usize, rounds: u32): void {
+  roundsButLastKey(p, count, schedule, rounds);
+  const key = schedule + <usize>rounds * FIXSLICE_STATE;
+  const end = p + <usize>count * FIXSLICE_STATE;
+  for (let from = substituted; p < end; p += FIXSLICE_STATE, from += FIXSLICE_STATE) {
     for (let i: usize = 0; i < FIXSLICE_STATE; i += 32) {
-      v128.store(at + i, xor(v128.load(substituted + i), v128.load(last + i)));
-      v128.store(at + i, xor(v128.load(substituted + i, 16), v128.load(last + i, 16)), 16);
+      v128.store(p + i, xor(v128.load(from + i), v128.load(key + i)));
+      v128.store(p + i, xor(v128.load(from + i, 16), v128.load(key + i, 16)), 16);
     }
   }
+}
+
+/**
+ * The same, and on to blocks: those of the first `whole` states are added to the octets at `data`, those of the others are
+ * left at `p`.
+ */
+export function fixsliceStream(p: usize, count: u32, schedule: usize, rounds: u32, data: usize, whole: u32): void {
+  roundsButLastKey(p, count, schedule, rounds);
+  const key = schedule + <usize>rounds * FIXSLICE_STATE;
+  const end = p + <usize>count * FIXSLICE_STATE;
+  const change = p + <usize>whole * FIXSLICE_STATE;
+  let from = substituted;
+  for (; p < change; p += FIXSLICE_STATE, from += FIXSLICE_STATE, data += FIXSLICE_STATE) {
+    keyedBlocks(from, key, data, true);
+  }
+  for (; p < end; p += FIXSLICE_STATE, from += FIXSLICE_STATE) keyedBlocks(from, key, p, false);
+}
+
+/** What is exchanged between two words. */
+// @ts-ignore: decorator
+@inline
+function exchanged(x: v128, y: v128, shift: i32, mask: v128): v128 {
+  return and(xor(i64x2.shr_u(x, shift), y), mask);
+}
+
+/** Stores a block, or adds it to what is there. */
+// @ts-ignore: decorator
+@inline
+function putBlock(block: v128, to: usize, add: bool): void {
+  if (add) v128.store(to, xor(v128.load(to), block));
+  else v128.store(to, block);
+}
+
+/** AddRoundKey to the state at `from`, and its eight blocks to `to`: stored there, or added. */
+// @ts-ignore: decorator
+@inline
+function keyedBlocks(from: usize, key: usize, to: usize, add: bool): void {
+  const m4 = i8x16.splat(0x0f);
+  const m2 = i8x16.splat(0x33);
+  const m1 = i8x16.splat(0x55);
+  let a = xor(v128.load(from), v128.load(key));
+  let e = xor(v128.load(from, 64), v128.load(key, 64));
+  let t = exchanged(a, e, 4, m4);
+  e = xor(e, t);
+  a = xor(a, i64x2.shl(t, 4));
+  let b = xor(v128.load(from, 16), v128.load(key, 16));
+  let f = xor(v128.load(from, 80), v128.load(key, 80));
+  t = exchanged(b, f, 4, m4);
+  f = xor(f, t);
+  b = xor(b, i64x2.shl(t, 4));
+  let c = xor(v128.load(from, 32), v128.load(key, 32));
+  let g = xor(v128.load(from, 96), v128.load(key, 96));
+  t = exchanged(c, g, 4, m4);
+  g = xor(g, t);
+  c = xor(c, i64x2.shl(t, 4));
+  let d = xor(v128.load(from, 48), v128.load(key, 48));
+  let h = xor(v128.load(from, 112), v128.load(key, 112));
+  t = exchanged(d, h, 4, m4);
+  h = xor(h, t);
+  d = xor(d, i64x2.shl(t, 4));
+
+  t = exchanged(a, c, 2, m2);
+  c = xor(c, t);
+  a = xor(a, i64x2.shl(t, 2));
+  t = exchanged(b, d, 2, m2);
+  d = xor(d, t);
+  b = xor(b, i64x2.shl(t, 2));
+  t = exchanged(a, b, 1, m1);
+  putBlock(xor(a, i64x2.shl(t, 1)), to, add);
+  putBlock(xor(b, t), to + 16, add);
+  t = exchanged(c, d, 1, m1);
+  putBlock(xor(c, i64x2.shl(t, 1)), to + 32, add);
+  putBlock(xor(d, t), to + 48, add);
+
+  t = exchanged(e, g, 2, m2);
+  g = xor(g, t);
+  e = xor(e, i64x2.shl(t, 2));
+  t = exchanged(f, h, 2, m2);
+  h = xor(h, t);
+  f = xor(f, i64x2.shl(t, 2));
+  t = exchanged(e, f, 1, m1);
+  putBlock(xor(e, i64x2.shl(t, 1)), to + 64, add);
+  putBlock(xor(f, t), to + 80, add);
+  t = exchanged(g, h, 1, m1);
+  putBlock(xor(g, i64x2.shl(t, 1)), to + 96, add);
+  putBlock(xor(h, t), to + 112, add);
 }
 
 // @ts-ignore: decorator

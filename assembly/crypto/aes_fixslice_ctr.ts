@@ -16,6 +16,7 @@ import {
   fixsliceLayout,
   fixsliceRounds,
   fixsliceSpread,
+  fixsliceStream,
   fixsliceTranspose,
 } from "./aes_fixslice";
 
@@ -86,12 +87,6 @@ function groupStates(table: usize, constant: usize, group: u32, count: u32, to: 
   }
 }
 
-/** From states after round 1 to key stream, in place. */
-function finishStates(schedule: usize, rounds: u32, states: usize, count: u32): void {
-  fixsliceRounds(states, count, schedule, rounds);
-  for (let i: u32 = 0; i < count; i++) fixsliceTranspose(states + ((<usize>i) << 7));
-}
-
 /** Begins lead `lead` of the packet of `nonce` (12 octets). */
 export function ctrLeadBegin(
   schedule: usize,
@@ -107,7 +102,7 @@ export function ctrLeadBegin(
 
 /** Finishes `count` leads side by side: together they cost half of what they cost one by one. */
 export function ctrLeadsFinish(schedule: usize, rounds: u32, leads: usize, count: u32): void {
-  finishStates(schedule, rounds, leads, count);
+  fixsliceStream(leads, count, schedule, rounds, 0, 0);
 }
 
 /** Key stream of the first `count` (at most CTR_GROUPS) groups of the packet of `nonce`, the lead first, into `stream`. */
@@ -122,7 +117,7 @@ export function ctrStream(
 ): void {
   packetConstant(schedule, rounds, nonce, 0, constant);
   groupStates(table, constant, 0, count, stream);
-  finishStates(schedule, rounds, stream, count);
+  fixsliceStream(stream, count, schedule, rounds, 0, 0);
 }
 
 /** Adds `length` octets of `stream` to `data`. */
@@ -154,9 +149,11 @@ export function ctrContinue(
     if ((group & 31) == 0) packetConstant(schedule, rounds, nonce, group << 3, constant);
     const count = min<u32>(min<u32>(32 - (group & 31), CTR_GROUPS), (length + 127) >>> 7);
     groupStates(table, constant, group, count, states);
-    finishStates(schedule, rounds, states, count);
     const octets = min<u32>(length, count << 7);
-    addStream(data, states, octets);
+    const whole = octets >>> 7;
+    fixsliceStream(states, count, schedule, rounds, data, whole);
+    // What is left over is less than a group.
+    addStream(data + ((<usize>whole) << 7), states + ((<usize>whole) << 7), octets & 127);
     data += octets;
     length -= octets;
     group += count;
