@@ -13,9 +13,8 @@ import { FIXSLICE_STATE, FIXSLICE_STATES, fixsliceTranspose, prepare, substitute
 
 const signals: usize = memory.data(16 * 272, 64);
 const SIGNALS: usize = 272;
-/** A state between SubBytes and InvMixColumns, and within the latter. */
-const substituted: usize = memory.data(128, 64);
-const mixed: usize = memory.data(128, 64);
+/** Per state, what lies between SubBytes and InvMixColumns. */
+const substituted: usize = memory.data(16 * 128, 64);
 
 // @ts-ignore: decorator
 @inline
@@ -76,7 +75,7 @@ function affineKey(p: usize, key: usize): void {
 /** InvMixColumns as MixColumns of a[r] + 4 (a[r] + a[r+2]), with row rotations `next` and `opposite`, from `p` into `to`. */
 // @ts-ignore: decorator
 @inline
-function inverseMixColumns(p: usize, to: usize, next: v128, opposite: v128): void {
+function inverseMixColumns(to: usize, p: usize, next: v128, opposite: v128): void {
   const a6 = v128.load(p, 96);
   const d6 = xor(a6, i8x16.swizzle(a6, opposite));
   const a7 = v128.load(p, 112);
@@ -137,71 +136,74 @@ function inverseMixColumns(p: usize, to: usize, next: v128, opposite: v128): voi
   v128.store(to, xor(xor(r7, t6), i8x16.swizzle(t7, opposite)), 112);
 }
 
-/** What lies between the inversions of two rounds, with the rotations of a layout. */
-// @ts-ignore: decorator
-@inline
-function between(p: usize, from: usize, key: usize, next: v128, opposite: v128): void {
-  substitute(p, from, substituted);
-  affineKey(substituted, key);
-  inverseMixColumns(substituted, mixed, next, opposite);
-  inverseAffine(mixed, p);
+/**
+ * SubBytes without its constant, inverse affine map and AddRoundKey of all states at `p`, into `substituted`. As in
+ * aes_fixslice.ts, each step goes over all states before the next begins.
+ */
+function substituteAll(p: usize, end: usize, key: usize): void {
+  let to = substituted;
+  for (let at = p, from = signals; at < end; at += FIXSLICE_STATE, from += SIGNALS) prepare(at, from);
+  for (let at = p, from = signals; at < end; at += FIXSLICE_STATE, from += SIGNALS, to += FIXSLICE_STATE) {
+    substitute(at, from, to);
+  }
+  for (let at = substituted; at < to; at += FIXSLICE_STATE) affineKey(at, key);
 }
 
-function prepareAll(p: usize, end: usize): void {
-  for (let to = signals; p < end; p += FIXSLICE_STATE, to += SIGNALS) prepare(p, to);
+function inverseAffineAll(p: usize, end: usize): void {
+  for (; p < end; p += FIXSLICE_STATE) inverseAffine(p, p);
 }
 
-/** Rounds that begin in the layouts of j = 3, 2, 1 and 0, each of all states. */
+/** Rounds of all states that begin in the layouts of j = 3, 2, 1 and 0. */
 function round3(p: usize, end: usize, key: usize): void {
-  prepareAll(p, end);
-  for (let from = signals; p < end; p += FIXSLICE_STATE, from += SIGNALS) {
-    between(
-      p,
+  substituteAll(p, end, key);
+  for (let at = p, from = substituted; at < end; at += FIXSLICE_STATE, from += FIXSLICE_STATE) {
+    inverseMixColumns(
+      at,
       from,
-      key,
       i8x16(13, 14, 15, 12, 1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8),
       i8x16(10, 11, 8, 9, 14, 15, 12, 13, 2, 3, 0, 1, 6, 7, 4, 5),
     );
   }
+  inverseAffineAll(p, end);
 }
 
 function round2(p: usize, end: usize, key: usize): void {
-  prepareAll(p, end);
-  for (let from = signals; p < end; p += FIXSLICE_STATE, from += SIGNALS) {
-    between(
-      p,
+  substituteAll(p, end, key);
+  for (let at = p, from = substituted; at < end; at += FIXSLICE_STATE, from += FIXSLICE_STATE) {
+    inverseMixColumns(
+      at,
       from,
-      key,
       i8x16(9, 10, 11, 8, 13, 14, 15, 12, 1, 2, 3, 0, 5, 6, 7, 4),
       i8x16(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13),
     );
   }
+  inverseAffineAll(p, end);
 }
 
 function round1(p: usize, end: usize, key: usize): void {
-  prepareAll(p, end);
-  for (let from = signals; p < end; p += FIXSLICE_STATE, from += SIGNALS) {
-    between(
-      p,
+  substituteAll(p, end, key);
+  for (let at = p, from = substituted; at < end; at += FIXSLICE_STATE, from += FIXSLICE_STATE) {
+    inverseMixColumns(
+      at,
       from,
-      key,
       i8x16(5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12, 1, 2, 3, 0),
       i8x16(10, 11, 8, 9, 14, 15, 12, 13, 2, 3, 0, 1, 6, 7, 4, 5),
     );
   }
+  inverseAffineAll(p, end);
 }
 
 function round0(p: usize, end: usize, key: usize): void {
-  prepareAll(p, end);
-  for (let from = signals; p < end; p += FIXSLICE_STATE, from += SIGNALS) {
-    between(
-      p,
+  substituteAll(p, end, key);
+  for (let at = p, from = substituted; at < end; at += FIXSLICE_STATE, from += FIXSLICE_STATE) {
+    inverseMixColumns(
+      at,
       from,
-      key,
       i8x16(1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12),
       i8x16(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13),
     );
   }
+  inverseAffineAll(p, end);
 }
 
 /**
@@ -215,10 +217,10 @@ export function fixsliceDecrypt(p: usize, count: u32, schedule: usize, rounds: u
   for (let at = p; at < end; at += FIXSLICE_STATE) {
     fixsliceTranspose(at);
     for (let i: usize = 0; i < FIXSLICE_STATE; i += 16) {
-      v128.store(mixed + i, xor(v128.load(at + i), v128.load(key + i)));
+      v128.store(at + i, xor(v128.load(at + i), v128.load(key + i)));
     }
-    inverseAffine(mixed, at);
   }
+  inverseAffineAll(p, end);
   for (;;) {
     key -= FIXSLICE_STATE;
     round3(p, end, key);
@@ -232,11 +234,9 @@ export function fixsliceDecrypt(p: usize, count: u32, schedule: usize, rounds: u
     if (key == schedule) break;
     round0(p, end, key);
   }
-  prepareAll(p, end);
-  for (let from = signals; p < end; p += FIXSLICE_STATE, from += SIGNALS) {
-    substitute(p, from, substituted);
-    affineKey(substituted, schedule);
-    for (let i: usize = 0; i < FIXSLICE_STATE; i += 16) v128.store(p + i, v128.load(substituted + i));
+  substituteAll(p, end, schedule);
+  for (let from = substituted; p < end; p += FIXSLICE_STATE, from += FIXSLICE_STATE) {
+    for (let i: usize = 0; i < FIXSLICE_STATE; i += 16) v128.store(p + i, v128.load(from + i));
     fixsliceTranspose(p);
   }
 }
