@@ -13,9 +13,15 @@ import { SHA512_K } from "./sha512";
  * included. Words b to d and f to h are a and e of earlier rounds: read back from there they occupy no register, and the stores
  * keep the compiler from moving the rounds into one another, which would spill more than that (12 % of the time).
  */
-const schedule: usize = memory.data(3 * 84 * 16, 64);
+const schedule: usize = memory.data(2 * 4544, 64);
+/** From one group of lanes to the next: no multiple of a page, lest loads wait for the other group's stores. */
+const GROUP: usize = 4544;
 const EARLIER_E: usize = 84 * 16;
 const EARLIER_A: usize = 2 * 84 * 16;
+
+/** Octets of a group's state and of its lanes: addresses and distances. */
+export const ABREAST_STATE_OCTETS: usize = 128;
+export const ABREAST_LANES_OCTETS: usize = 32;
 
 // @ts-ignore: decorator
 @inline
@@ -146,29 +152,38 @@ function turnLongWords(lanes: usize, at: usize, w: usize): void {
   v128.store(w, bigEndian<u64>(v128.shuffle<i64>(x0, x1, 1, 3)), 16);
 }
 
+/** A block of each lane into the schedule, and the first values of e and a before those of the rounds. */
 // @ts-ignore: decorator
 @inline
-function accumulate<T>(at: usize, value: v128): void {
-  v128.store(at, add<T>(v128.load(at), value));
+function take<T>(state: usize, lanes: usize, w: usize): void {
+  for (let at: usize = 0; at < 16 * sizeof<T>(); at += 16) {
+    if (sizeof<T>() == 4) turnWords(lanes, at, w + at * (16 / sizeof<T>()));
+    else turnLongWords(lanes, at, w + at * (16 / sizeof<T>()));
+  }
+  v128.store(lanes, i32x4.add(v128.load(lanes), v128.load(lanes, 16)));
+  for (let i: usize = 0; i < 64; i += 16) {
+    v128.store(w + i, v128.load(state + 48 - i), EARLIER_A);
+    v128.store(w + i, v128.load(state + 112 - i), EARLIER_E);
+  }
 }
 
-/** One block of each lane at a time. */
+/** Adds the last values of a and e, behind `w`, to the state. */
+// @ts-ignore: decorator
+@inline
+function accumulate<T>(state: usize, w: usize): void {
+  for (let i: usize = 0; i < 64; i += 16) {
+    v128.store(state + 48 - i, add<T>(v128.load(state + 48 - i), v128.load(w + i, EARLIER_A)));
+    v128.store(state + 112 - i, add<T>(v128.load(state + 112 - i), v128.load(w + i, EARLIER_E)));
+  }
+}
+
+/** One block of each lane of a group at a time. */
 // @ts-ignore: decorator
 @inline
 function abreast<T>(state: usize, lanes: usize, blocks: u32, constants: usize): void {
   const ahead = schedule + 16 * (sizeof<T>() == 4 ? 48 : 64);
   for (; blocks != 0; blocks--) {
-    let w = schedule;
-    for (let at: usize = 0; at < 16 * sizeof<T>(); at += 16) {
-      if (sizeof<T>() == 4) turnWords(lanes, at, w);
-      else turnLongWords(lanes, at, w);
-      w += 256 / sizeof<T>();
-    }
-    v128.store(lanes, i32x4.add(v128.load(lanes), v128.load(lanes, 16)));
-    for (let i: usize = 0; i < 64; i += 16) {
-      v128.store(schedule + i, v128.load(state + 48 - i), EARLIER_A);
-      v128.store(schedule + i, v128.load(state + 112 - i), EARLIER_E);
-    }
+    take<T>(state, lanes, schedule);
     let a = v128.load(state);
     let b = v128.load(state, 16);
     let e = v128.load(state, 64);
@@ -178,8 +193,9 @@ function abreast<T>(state: usize, lanes: usize, blocks: u32, constants: usize): 
     let x: v128;
     let s: v128;
     let k = constants;
+    let w = schedule;
     // Eight rounds: a is b's new value in one and the other way round in the next, and so e and f, y and z.
-    for (w = schedule; w < ahead; w += 8 * 16) {
+    for (; w < ahead; w += 8 * 16) {
       x = early<T>(k, w, 0, e, f);
       s = sum1<T>(e);
       f = nextE<T>(w, 0, x, s);
@@ -273,10 +289,87 @@ function abreast<T>(state: usize, lanes: usize, blocks: u32, constants: usize): 
       a = nextA<T>(w, 7, x, s, b, a, z, y);
       k += 8 * sizeof<T>();
     }
-    for (let i: usize = 0; i < 64; i += 16) {
-      accumulate<T>(state + 48 - i, v128.load(w + i, EARLIER_A));
-      accumulate<T>(state + 112 - i, v128.load(w + i, EARLIER_E));
+    accumulate<T>(state, w);
+  }
+}
+
+/** The same of two groups: their rounds take turns, since those of one wait for each other. */
+// @ts-ignore: decorator
+@inline
+function abreastTwice<T>(state: usize, lanes: usize, blocks: u32, constants: usize): void {
+  const ahead = schedule + 16 * (sizeof<T>() == 4 ? 48 : 64);
+  for (; blocks != 0; blocks--) {
+    take<T>(state, lanes, schedule);
+    take<T>(state + ABREAST_STATE_OCTETS, lanes + ABREAST_LANES_OCTETS, schedule + GROUP);
+    let a = v128.load(state);
+    let b = v128.load(state, 16);
+    let e = v128.load(state, 64);
+    let f = v128.load(state, 80);
+    let y: v128;
+    let z = xor(b, v128.load(state, 32));
+    let a1 = v128.load(state, 128);
+    let b1 = v128.load(state, 144);
+    let e1 = v128.load(state, 192);
+    let f1 = v128.load(state, 208);
+    let y1: v128;
+    let z1 = xor(b1, v128.load(state, 160));
+    let x: v128;
+    let s: v128;
+    let k = constants;
+    let w = schedule;
+    // Two rounds: a is b's new value in one and the other way round in the next, and so e and f, y and z.
+    for (; w < ahead; w += 2 * 16) {
+      x = early<T>(k, w, 0, e, f);
+      s = sum1<T>(e);
+      f = nextE<T>(w, 0, x, s);
+      y = xor(a, b);
+      b = nextA<T>(w, 0, x, s, a, b, y, z);
+      extend<T>(w, 0);
+      x = early<T>(k, w + GROUP, 0, e1, f1);
+      s = sum1<T>(e1);
+      f1 = nextE<T>(w + GROUP, 0, x, s);
+      y1 = xor(a1, b1);
+      b1 = nextA<T>(w + GROUP, 0, x, s, a1, b1, y1, z1);
+      extend<T>(w + GROUP, 0);
+      x = early<T>(k, w, 1, f, e);
+      s = sum1<T>(f);
+      e = nextE<T>(w, 1, x, s);
+      z = xor(b, a);
+      a = nextA<T>(w, 1, x, s, b, a, z, y);
+      extend<T>(w, 1);
+      x = early<T>(k, w + GROUP, 1, f1, e1);
+      s = sum1<T>(f1);
+      e1 = nextE<T>(w + GROUP, 1, x, s);
+      z1 = xor(b1, a1);
+      a1 = nextA<T>(w + GROUP, 1, x, s, b1, a1, z1, y1);
+      extend<T>(w + GROUP, 1);
+      k += 2 * sizeof<T>();
     }
+    for (const end = ahead + 16 * 16; w < end; w += 2 * 16) {
+      x = early<T>(k, w, 0, e, f);
+      s = sum1<T>(e);
+      f = nextE<T>(w, 0, x, s);
+      y = xor(a, b);
+      b = nextA<T>(w, 0, x, s, a, b, y, z);
+      x = early<T>(k, w + GROUP, 0, e1, f1);
+      s = sum1<T>(e1);
+      f1 = nextE<T>(w + GROUP, 0, x, s);
+      y1 = xor(a1, b1);
+      b1 = nextA<T>(w + GROUP, 0, x, s, a1, b1, y1, z1);
+      x = early<T>(k, w, 1, f, e);
+      s = sum1<T>(f);
+      e = nextE<T>(w, 1, x, s);
+      z = xor(b, a);
+      a = nextA<T>(w, 1, x, s, b, a, z, y);
+      x = early<T>(k, w + GROUP, 1, f1, e1);
+      s = sum1<T>(f1);
+      e1 = nextE<T>(w + GROUP, 1, x, s);
+      z1 = xor(b1, a1);
+      a1 = nextA<T>(w + GROUP, 1, x, s, b1, a1, z1, y1);
+      k += 2 * sizeof<T>();
+    }
+    accumulate<T>(state, w);
+    accumulate<T>(state + ABREAST_STATE_OCTETS, w + GROUP);
   }
 }
 
@@ -293,7 +386,17 @@ export function sha512Abreast(state: usize, lanes: usize, blocks: u32): void {
   if (ASC_FEATURE_SIMD) abreast<u64>(state, lanes, blocks, SHA512_K);
 }
 
+/** Both for two groups of lanes: eight messages with SHA-256, their groups' states and lanes one behind the other. */
+export function sha256AbreastTwice(state: usize, lanes: usize, blocks: u32): void {
+  if (ASC_FEATURE_SIMD) abreastTwice<u32>(state, lanes, blocks, SHA256_K);
+}
+
+/** Four messages with SHA-512 or SHA-384. */
+export function sha512AbreastTwice(state: usize, lanes: usize, blocks: u32): void {
+  if (ASC_FEATURE_SIMD) abreastTwice<u64>(state, lanes, blocks, SHA512_K);
+}
+
 /** Forgets the last blocks. */
 export function sha2AbreastWipe(): void {
-  memory.fill(schedule, 0, 3 * 84 * 16);
+  memory.fill(schedule, 0, 2 * GROUP);
 }
