@@ -12,37 +12,33 @@
  */
 import { equalConstantTime } from "../rt/bytes";
 import { gcmTagLength, maskTag } from "./gcm";
-import { lengthBlock, messageBlocks, messageHash, padBlock } from "./gcm_hash";
-import { gcmKey, gcmTable1 } from "./gcm_key";
+import { messageBlock, messageBlocks, messageHash } from "./gcm_hash";
+import { gcmKey, gcmTable1, gcmTable2 } from "./gcm_key";
 import { STREAM_LEAD_OCTETS, streamApply, streamBegin, streamLeads } from "./gcm_stream";
-import { LANE_OCTETS, swizzleSteps, transposeOctets } from "./ghash_swizzle";
+import { LANE_OCTETS, swizzleLastPair, swizzlePairs, transposeOctets } from "./ghash_swizzle";
 import { CIPHER_BATCH, CONTEXT_KEY, CipherJob, jobOf, nonceOf } from "./job";
 
 // Costs in 1/16 of a 16-lane multiplication, measured: summing sixteen lanes, or one block by integer code.
 const COST_STEP: u32 = 16;
 const COST_BLOCK: u32 = 3;
+// Two such multiplications that share a table.
+const COST_PAIR: u32 = 29;
 
 const leads: usize = memory.data(16 * 128, 64);
 const constants: usize = memory.data(16 * 128, 64);
 const hashes: usize = memory.data(256, 64);
-const state: usize = memory.data(256, 64);
+/** Two hash states: of the blocks at even places from the end, and at odd ones. */
+const states: usize = memory.data(512, 64);
 const sliced: usize = memory.data(256, 64);
 const lanes: usize = memory.data(128, 16);
-/** Per lane: padded rest of the associated data, padded rest of the data, lengths. */
-const tails: usize = memory.data(16 * 48, 16);
-const zeros: usize = memory.data(16, 16);
-/** Per lane: job index (u32), stage (u32), blocks left of the stage (u32), blocks of zeros in front (u32). */
-const cursors: usize = memory.data(16 * 16, 16);
-const CURSOR_OCTETS: usize = 16;
-const CURSOR_STAGE: usize = 4;
+/** Per lane: a pair of blocks that does not lie in one piece. */
+const pairs: usize = memory.data(16 * 32, 16);
+const zeros: usize = memory.data(32, 16);
+/** Per lane: job index (u32), the message's next block (i32; below 0 in front of it), pairs left of the stretch (u32). */
+const cursors: usize = memory.data(16 * 12, 16);
+const CURSOR_OCTETS: usize = 12;
+const CURSOR_BLOCK: usize = 4;
 const CURSOR_LEFT: usize = 8;
-const CURSOR_ZEROS: usize = 12;
-
-const STAGE_ZEROS: u32 = 0;
-const STAGE_AAD: u32 = 1;
-const STAGE_AAD_REST: u32 = 2;
-const STAGE_DATA: u32 = 3;
-const STAGE_TAIL: u32 = 4;
 
 // @ts-ignore: decorator
 @inline
@@ -71,48 +67,38 @@ function hashOf(index: u32): usize {
   return hashes + ((<usize>index) << 4);
 }
 
-/** Points a lane at the next stretch of equally spaced blocks of its message. */
+/** Points a lane at the next stretch of pairs of blocks of its message that lie one behind the other. */
 function nextStretch(lane: u32, message: CipherJob): void {
   const cursor = cursors + <usize>lane * CURSOR_OCTETS;
   const record = lanes + <usize>lane * LANE_OCTETS;
-  const tail = tails + <usize>lane * 48;
-  let stage = load<u32>(cursor, CURSOR_STAGE);
-  let blocks: u32 = 0;
+  const block = load<i32>(cursor, CURSOR_BLOCK);
+  const aadBlocks = <i32>((message.aadLength + 15) >>> 4);
+  const wholeAad = <i32>(message.aadLength >>> 4);
+  const wholeData = aadBlocks + <i32>(message.length >>> 4);
+  let count: u32 = 1;
   let at: usize = zeros;
-  let distance: u32 = 16;
-  while (blocks == 0) {
-    stage += 1;
-    switch (stage) {
-      case STAGE_AAD:
-        at = message.aad;
-        blocks = message.aadLength >>> 4;
-        break;
-      case STAGE_AAD_REST:
-        at = tail;
-        blocks = (message.aadLength & 15) != 0 ? 1 : 0;
-        break;
-      case STAGE_DATA:
-        at = message.data;
-        blocks = message.length >>> 4;
-        break;
-      case STAGE_TAIL:
-        blocks = (message.length & 15) != 0 ? 2 : 1;
-        at = tail + (blocks == 2 ? 16 : 32);
-        break;
-      default:
-        at = zeros;
-        distance = 0;
-        blocks = u32.MAX_VALUE;
-        break;
-    }
+  let distance: u32 = 32;
+  if (block < -1) {
+    count = (<u32>-block) >>> 1;
+    distance = 0;
+  } else if (block >= 0 && block + 2 <= wholeAad) {
+    at = <usize>message.aad + ((<usize>block) << 4);
+    count = (<u32>(wholeAad - block)) >>> 1;
+  } else if (block >= aadBlocks && block + 2 <= wholeData) {
+    at = <usize>message.data + ((<usize>(block - aadBlocks)) << 4);
+    count = (<u32>(wholeData - block)) >>> 1;
+  } else {
+    at = pairs + ((<usize>lane) << 5);
+    messageBlock(block, message.aad, message.aadLength, message.data, message.length, at);
+    messageBlock(block + 1, message.aad, message.aadLength, message.data, message.length, at + 16);
   }
-  store<u32>(cursor, stage, CURSOR_STAGE);
-  store<u32>(cursor, blocks, CURSOR_LEFT);
+  store<i32>(cursor, block + <i32>(count << 1), CURSOR_BLOCK);
+  store<u32>(cursor, count, CURSOR_LEFT);
   store<u32>(record, <u32>at);
   store<u32>(record, distance, 4);
 }
 
-/** Hashes of the jobs of `group` with at most `most` blocks, a lane each. */
+/** Hashes of the jobs of `group` with at most `most` blocks, a lane each, two blocks of each at a time. */
 function hashAbreast(list: usize, count: u32, group: u32, most: u32, slot: usize): void {
   let used: u32 = 0;
   let longest: u32 = 0;
@@ -121,50 +107,44 @@ function hashAbreast(list: usize, count: u32, group: u32, most: u32, slot: usize
     if (message.group != group) continue;
     const blocks = messageBlocks(message.aadLength, message.length);
     if (blocks > most) continue;
-    const tail = tails + <usize>used * 48;
-    const aadRest = message.aadLength & 15;
-    const rest = message.length & 15;
-    padBlock(tail, message.aad + message.aadLength - aadRest, aadRest);
-    padBlock(tail + 16, message.data + message.length - rest, rest);
-    lengthBlock(tail + 32, message.aadLength, message.length);
     const cursor = cursors + <usize>used * CURSOR_OCTETS;
     store<u32>(cursor, i);
-    store<u32>(cursor, blocks, CURSOR_ZEROS);
-    longest = max(longest, blocks);
+    store<u32>(cursor, blocks, CURSOR_BLOCK);
+    longest = max(longest, (blocks + 1) >>> 1);
     used += 1;
   }
   if (used == 0) return;
   for (let lane: u32 = 0; lane < CIPHER_BATCH; lane++) {
     const record = lanes + <usize>lane * LANE_OCTETS;
     const cursor = cursors + <usize>lane * CURSOR_OCTETS;
-    store<u32>(record, <u32>zeros);
-    store<u32>(record, 0, 4);
-    store<u32>(cursor, STAGE_ZEROS, CURSOR_STAGE);
     if (lane < used) {
-      const ahead = longest - load<u32>(cursor, CURSOR_ZEROS);
-      store<u32>(cursor, ahead, CURSOR_LEFT);
-      if (ahead == 0) nextStretch(lane, jobOf(list, load<u32>(cursor)));
+      // Zeros in front change nothing: all messages end together.
+      store<i32>(cursor, load<i32>(cursor, CURSOR_BLOCK) - <i32>(longest << 1), CURSOR_BLOCK);
+      nextStretch(lane, jobOf(list, load<u32>(cursor)));
     } else {
-      store<u32>(cursor, u32.MAX_VALUE, CURSOR_LEFT);
+      store<u32>(record, <u32>zeros);
+      store<u32>(record, 0, 4);
     }
   }
-  memory.fill(state, 0, 256);
-  const table = gcmTable1(slot);
-  for (let left = longest; left > 0; ) {
+  memory.fill(states, 0, 512);
+  const table1 = gcmTable1(slot);
+  const table2 = gcmTable2(slot);
+  for (let left = longest - 1; left > 0; ) {
     let steps = left;
     for (let lane: u32 = 0; lane < used; lane++) {
       steps = min(steps, load<u32>(cursors + <usize>lane * CURSOR_OCTETS, CURSOR_LEFT));
     }
-    swizzleSteps(table, state, lanes, steps);
+    swizzlePairs(table2, states, lanes, steps);
     left -= steps;
-    for (let lane: u32 = 0; lane < used && left > 0; lane++) {
+    for (let lane: u32 = 0; lane < used; lane++) {
       const cursor = cursors + <usize>lane * CURSOR_OCTETS;
       const rest = load<u32>(cursor, CURSOR_LEFT) - steps;
       store<u32>(cursor, rest, CURSOR_LEFT);
       if (rest == 0) nextStretch(lane, jobOf(list, load<u32>(cursor)));
     }
   }
-  transposeOctets(state, sliced);
+  swizzleLastPair(table2, table1, states, lanes);
+  transposeOctets(states, sliced);
   for (let lane: u32 = 0; lane < used; lane++) {
     const to = hashOf(load<u32>(cursors + <usize>lane * CURSOR_OCTETS));
     v128.store(to, v128.load(sliced + ((<usize>lane) << 4)));
@@ -192,7 +172,7 @@ function hashGroup(list: usize, count: u32, group: u32, slot: usize): void {
         if (chosen.group != group) continue;
         limit = messageBlocks(chosen.aadLength, chosen.length);
       }
-      let cost = limit * COST_STEP;
+      let cost = ((limit + 1) >>> 1) * COST_PAIR;
       for (let i: u32 = 0; i < count; i++) {
         const message = jobOf(list, i);
         if (message.group != group) continue;

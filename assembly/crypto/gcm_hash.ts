@@ -18,20 +18,20 @@ export function messageBlocks(aadLength: u32, length: u32): u32 {
 }
 
 /** Copies `octets` (less than 16) to a block filled up with zeros. */
-export function padBlock(to: usize, from: usize, octets: u32): void {
+function padBlock(to: usize, from: usize, octets: u32): void {
   store<u64>(to, 0);
   store<u64>(to, 0, 8);
   for (let i: usize = 0; i < octets; i++) store<u8>(to + i, load<u8>(from + i));
 }
 
 /** Writes the block of lengths. */
-export function lengthBlock(to: usize, aadLength: u32, length: u32): void {
+function lengthBlock(to: usize, aadLength: u32, length: u32): void {
   storeBE64(to, (<u64>aadLength) << 3);
   storeBE64(to + 8, (<u64>length) << 3);
 }
 
 /** Copies block `index` of the message to `to`; blocks before the first are zero. */
-function messageBlock(index: i32, aad: usize, aadLength: u32, data: usize, length: u32, to: usize): void {
+export function messageBlock(index: i32, aad: usize, aadLength: u32, data: usize, length: u32, to: usize): void {
   const aadBlocks = <i32>((aadLength + 15) >>> 4);
   let from = aad;
   let rest = aadLength;

@@ -17,6 +17,7 @@ import {
   SLOT_SCHEDULE,
   SLOT_TABLE_1,
   SLOT_TABLE_16,
+  SLOT_TABLE_2,
   keyRecordOctets,
   keySlot,
 } from "./key_cache";
@@ -24,6 +25,7 @@ import {
 const BUILT_SCHEDULE: u32 = 1;
 const BUILT_TABLE_1: u32 = 2;
 const BUILT_TABLE_16: u32 = 4;
+const BUILT_TABLE_2: u32 = 8;
 
 const plain: usize = memory.data(240, 16);
 const block: usize = memory.data(16, 16);
@@ -81,4 +83,15 @@ export function gcmTable16(slot: usize): usize {
     store<u32>(slot, built | BUILT_TABLE_16, SLOT_BUILT);
   }
   return slot + SLOT_TABLE_16;
+}
+
+/** The look-up table of H^2. */
+export function gcmTable2(slot: usize): usize {
+  const built = load<u32>(slot, SLOT_BUILT);
+  if ((built & BUILT_TABLE_2) == 0) {
+    const power = gcmPowers(slot, 2) + POWER_OCTETS;
+    swizzleTable(load<u64>(power), load<u64>(power, 8), slot + SLOT_TABLE_2);
+    store<u32>(slot, built | BUILT_TABLE_2, SLOT_BUILT);
+  }
+  return slot + SLOT_TABLE_2;
 }

@@ -44,7 +44,8 @@ export const SLOT_SCHEDULE: usize = SLOT_H + POWERS_OCTETS;
 export const SLOT_CTR: usize = SLOT_SCHEDULE + FIXSLICE_SCHEDULE_OCTETS;
 export const SLOT_TABLE_1: usize = SLOT_CTR + CTR_TABLE_OCTETS;
 export const SLOT_TABLE_16: usize = SLOT_TABLE_1 + SWIZZLE_TABLE_OCTETS;
-const SLOT_END: usize = SLOT_TABLE_16 + SWIZZLE_TABLE_OCTETS;
+export const SLOT_TABLE_2: usize = SLOT_TABLE_16 + SWIZZLE_TABLE_OCTETS;
+const SLOT_END: usize = SLOT_TABLE_2 + SWIZZLE_TABLE_OCTETS;
 /** Octets of a GCM slot in this build. */
 export const KEY_SLOT_OCTETS: usize = ASC_FEATURE_SIMD ? SLOT_END : SLOT_SCHEDULE + AES_CONTEXT_OCTETS;
 /** In a slot of plain AES: the masks of CMAC or XCBC (32 octets), then the schedule, or aes.ts's context in builds without SIMD. */
@@ -56,7 +57,7 @@ export const AES_SLOT_OCTETS: usize =
 
 /** Slots of each pool that exist without any being asked for: the packets of a batch are worked off key by key, so two suffice. */
 const OWN_SLOTS: u32 = 2;
-const ownGcmSlots: usize = memory.data(2 * 23296, 64);
+const ownGcmSlots: usize = memory.data(2 * 31488, 64);
 const ownAesSlots: usize = memory.data(2 * 2048, 64);
 
 /** Slots of one size. */

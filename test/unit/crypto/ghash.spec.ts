@@ -1,14 +1,22 @@
 /** GHASH: test case 2 of the GCM specification, sums of powers and the sixteen-lane kernel against a bit-by-bit product. */
 import { loadBE64, storeBE64 } from "../../../assembly/rt/bytes";
 import { POWER_OCTETS, ghashFirstPower, ghashPowers, ghashSum } from "../../../assembly/crypto/ghash";
-import { LANE_OCTETS, swizzleSteps, swizzleTable, transposeOctets } from "../../../assembly/crypto/ghash_swizzle";
+import {
+  LANE_OCTETS,
+  swizzleLastPair,
+  swizzlePairs,
+  swizzleSteps,
+  swizzleTable,
+  transposeOctets,
+} from "../../../assembly/crypto/ghash_swizzle";
 
 const powers: usize = memory.data(768, 64);
 const blocks: usize = memory.data(512, 64);
 const hash: usize = memory.data(16, 16);
 const slow: usize = memory.data(16, 16);
 const table: usize = memory.data(8192, 64);
-const state: usize = memory.data(256, 64);
+const state: usize = memory.data(512, 64);
+const table2: usize = memory.data(8192, 64);
 const rows: usize = memory.data(256, 64);
 const lanes: usize = memory.data(128, 16);
 
@@ -122,6 +130,34 @@ describe("ghash", () => {
           if (memory.compare(rows + 16 * i, slow, 16) != 0) wrong += 1;
           if (load<u32>(lanes + i * LANE_OCTETS) != <u32>(blocks + 16 * i + 32)) wrong += 1;
         }
+      }
+      expect(wrong).toBe(0);
+    });
+
+    test("pairs under the square, the last one under both, are the hash block by block", () => {
+      let wrong = 0;
+      ghashFirstPower(powers, case2);
+      ghashPowers(powers, 1, 2);
+      swizzleTable(load<u64>(powers), load<u64>(powers, 8), table);
+      swizzleTable(load<u64>(powers, POWER_OCTETS), load<u64>(powers, POWER_OCTETS + 8), table2);
+      memory.fill(state, 0, 512);
+      fillBlocks(7);
+      // Lane i reads six blocks, 16 octets on from those of the lane before.
+      for (let i: usize = 0; i < 16; i++) {
+        store<u32>(lanes + i * LANE_OCTETS, <u32>(blocks + 16 * i));
+        store<u32>(lanes + i * LANE_OCTETS + 4, 32);
+      }
+      swizzlePairs(table2, state, lanes, 2);
+      swizzleLastPair(table2, table, state, lanes);
+      transposeOctets(state, rows);
+      for (let i: usize = 0; i < 16; i++) {
+        memory.fill(slow, 0, 16);
+        for (let k: usize = 0; k < 6; k++) {
+          addTo(slow, blocks + 16 * (i + k));
+          product(slow, case2);
+        }
+        if (memory.compare(rows + 16 * i, slow, 16) != 0) wrong += 1;
+        if (load<u32>(lanes + i * LANE_OCTETS) != <u32>(blocks + 16 * i + 64)) wrong += 1;
       }
       expect(wrong).toBe(0);
     });
