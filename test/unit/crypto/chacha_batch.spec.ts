@@ -19,7 +19,10 @@ const packets: usize = memory.data(2048 * 16, 16);
 const expected: usize = memory.data(2048 * 16, 16);
 const plain: usize = memory.data(2048 * 16, 16);
 const aads: usize = memory.data(128 * 16, 16);
-const message: usize = memory.data(4096, 16);
+const message: usize = memory.data(24576, 16);
+/** A packet longer than the keystream that opening puts aside. */
+const long: usize = memory.data(24576, 16);
+const longSealed: usize = memory.data(24576, 16);
 const poly: usize = memory.data(64, 16);
 const polyKey: usize = memory.data(64, 16);
 const nonce: usize = memory.data(16, 16);
@@ -133,7 +136,7 @@ function twin(key: usize, nonceAt: usize, aad: usize, aadLength: u32, data: usiz
     chacha20XorBlock(key, nonceAt, 1 + at / 64, block);
     memory.copy(out + at, block, octets);
   }
-  memory.fill(message, 0, 4096);
+  memory.fill(message, 0, 24576);
   memory.copy(message, aad, aadLength);
   let end = (aadLength + 15) & ~15;
   memory.copy(message + end, out, length);
@@ -285,6 +288,29 @@ describe("chacha_batch", () => {
     for (let length: u32 = 1390; length <= 1410; length += 1) {
       for (let i: u32 = 0; i < 5; i++) drawJob(i, length, (length + i) & 15);
       wrong += roundTrip(5, (length & 7) == 0);
+    }
+    expect(wrong).toBe(0);
+  });
+
+  test("packets around and beyond 16 KiB, beside short ones", () => {
+    drawContexts();
+    let wrong = 0;
+    for (let length: u32 = 16383; length <= 20002; length += length < 16386 ? 1 : 517) {
+      drawOctets(longSealed, length);
+      memory.copy(long, longSealed, length);
+      drawJob(1, 100, 3);
+      drawOctets(nonce, 12);
+      prepare(0, contexts, nonce, aads, 8, long, length);
+      twin(contexts, nonce, aads, 8, longSealed, length, longSealed);
+      if (chachaSealBatch(list, 2) != 2) wrong += 1;
+      if (memory.compare(long, longSealed, length + 16) != 0) wrong += 1;
+      store<u8>(long + length, load<u8>(long + length) ^ 1);
+      if (chachaOpenBatch(list, 2) != 1 || memory.compare(long, longSealed, length) != 0) wrong += 1;
+      if (memory.compare(jobOf(list, 1).data, plain + ROOM, 100) != 0) wrong += 1;
+      store<u8>(long + length, load<u8>(long + length) ^ 1);
+      if (chachaOpenBatch(list, 1) != 1) wrong += 1;
+      chachaSealBatch(list, 1);
+      if (memory.compare(long, longSealed, length + 16) != 0) wrong += 1;
     }
     expect(wrong).toBe(0);
   });
