@@ -257,7 +257,7 @@ function mixColumns(p: usize, from: usize, key: usize, next: v128, opposite: v12
 /** The round that ends in the layout of j = 0, and below those of 1, 2 and 3. */
 // @ts-ignore: decorator
 @inline
-function round0(p: usize, from: usize, key: usize): void {
+export function round0(p: usize, from: usize, key: usize): void {
   mixColumns(
     p,
     from,
@@ -269,7 +269,7 @@ function round0(p: usize, from: usize, key: usize): void {
 
 // @ts-ignore: decorator
 @inline
-function round1(p: usize, from: usize, key: usize): void {
+export function round1(p: usize, from: usize, key: usize): void {
   mixColumns(
     p,
     from,
@@ -281,7 +281,7 @@ function round1(p: usize, from: usize, key: usize): void {
 
 // @ts-ignore: decorator
 @inline
-function round2(p: usize, from: usize, key: usize): void {
+export function round2(p: usize, from: usize, key: usize): void {
   mixColumns(
     p,
     from,
@@ -293,7 +293,7 @@ function round2(p: usize, from: usize, key: usize): void {
 
 // @ts-ignore: decorator
 @inline
-function round3(p: usize, from: usize, key: usize): void {
+export function round3(p: usize, from: usize, key: usize): void {
   mixColumns(
     p,
     from,
