@@ -12,9 +12,13 @@ import { zeroize } from "../rt/bytes";
 import {
   FIXSLICE_SCHEDULE_OCTETS,
   FIXSLICE_STATE,
-  fixsliceFirstRound,
-  fixsliceRounds,
   fixsliceTranspose,
+  prepare,
+  round0,
+  round1,
+  round2,
+  round3,
+  substitute,
 } from "./aes_fixslice";
 import { aesKey } from "./aes_key";
 import { AES_SLOT_MASKS, AES_SLOT_SCHEDULE, SLOT_ROUNDS } from "./key_cache";
@@ -61,10 +65,15 @@ const cursors: usize = memory.data(16 * 4, 16);
 /** The chains between steps, 16 octets each by place: two states. */
 const states: usize = memory.data(2 * 128, 64);
 const merged: usize = memory.data(2 * 1920, 64);
+/** As in aes_fixslice.ts, for two states. */
+const signals: usize = memory.data(2 * 272, 64);
+const SIGNALS: usize = 272;
+const substituted: usize = memory.data(2 * 128, 64);
 
 let rounds: u32 = 0;
-let firstSchedule: usize = 0;
-let secondSchedule: usize = 0;
+/** The schedule of the first state, and how many octets on that of the second is. */
+let schedule: usize = 0;
+let apart: usize = 0;
 
 /** Lane `index`, in the caller's order. */
 // @ts-ignore: decorator
@@ -111,12 +120,12 @@ function sort(count: u32): void {
 }
 
 /** Adds the schedule of a key in lane `place` to the merged schedule of its state. */
-function merge(schedule: usize, place: u32): void {
-  const mask = i8x16.splat(<i8>(<u32>1 << (place & 7)));
+function merge(from: usize, place: u32): void {
+  const mask = i8x16.splat(<i8>((<u32>1) << (place & 7)));
   const to = merged + <usize>(place >>> 3) * FIXSLICE_SCHEDULE_OCTETS;
   const octets = <usize>(rounds + 1) * FIXSLICE_STATE;
   for (let i: usize = 0; i < octets; i += 16) {
-    v128.store(to + i, v128.bitselect(v128.load(schedule + i), v128.load(to + i), mask));
+    v128.store(to + i, v128.bitselect(v128.load(from + i), v128.load(to + i), mask));
   }
 }
 
@@ -142,32 +151,61 @@ function keys(count: u32, mac: u32): void {
       v128.store(tail, v128.xor(v128.load(tail), v128.load(slot + AES_SLOT_MASKS + lane.mask)));
     }
   }
-  firstSchedule = distinct ? merged : slot + AES_SLOT_SCHEDULE;
-  secondSchedule = distinct ? merged + FIXSLICE_SCHEDULE_OCTETS : firstSchedule;
+  schedule = distinct ? merged : slot + AES_SLOT_SCHEDULE;
+  apart = distinct ? FIXSLICE_SCHEDULE_OCTETS : 0;
 }
 
-// @ts-ignore: decorator
-@inline
-function enter(p: usize, schedule: usize): void {
-  fixsliceTranspose(p);
-  for (let i: usize = 0; i < FIXSLICE_STATE; i += 16) {
-    v128.store(p + i, v128.xor(v128.load(p + i), v128.load(schedule + i)));
+/** SubBytes of the states up to `end`, into `substituted`. */
+function substituteAll(end: usize): void {
+  for (let at = states, to = signals; at < end; at += FIXSLICE_STATE, to += SIGNALS) prepare(at, to);
+  for (
+    let at = states, from = signals, to = substituted;
+    at < end;
+    at += FIXSLICE_STATE, from += SIGNALS, to += FIXSLICE_STATE
+  ) {
+    substitute(at, from, to);
   }
-  fixsliceFirstRound(p, schedule + FIXSLICE_STATE, rounds);
 }
 
-/** Encrypts the states: blocks in the layout of the start become blocks as they are. */
+/** A round of the states up to `end` that ends in the layout of `layout`; `key` is the first state's round key. */
+function round(end: usize, key: usize, layout: u32): void {
+  substituteAll(end);
+  let at = states;
+  let from = substituted;
+  switch (layout) {
+    case 0:
+      for (; at < end; at += FIXSLICE_STATE, from += FIXSLICE_STATE, key += apart) round0(at, from, key);
+      break;
+    case 1:
+      for (; at < end; at += FIXSLICE_STATE, from += FIXSLICE_STATE, key += apart) round1(at, from, key);
+      break;
+    case 2:
+      for (; at < end; at += FIXSLICE_STATE, from += FIXSLICE_STATE, key += apart) round2(at, from, key);
+      break;
+    default:
+      for (; at < end; at += FIXSLICE_STATE, from += FIXSLICE_STATE, key += apart) round3(at, from, key);
+  }
+}
+
+/** Adds round keys to what stands at `from`, into the states up to `end`. */
+function addKeys(from: usize, end: usize, key: usize): void {
+  for (let at = states; at < end; at += FIXSLICE_STATE, from += FIXSLICE_STATE, key += apart) {
+    for (let i: usize = 0; i < FIXSLICE_STATE; i += 16) {
+      v128.store(at + i, v128.xor(v128.load(from + i), v128.load(key + i)));
+    }
+  }
+}
+
+/** Encrypts the first state or both: blocks in the layout of the start become blocks as they are. */
 function encrypt(both: bool): void {
-  enter(states, firstSchedule);
-  if (both) enter(states + FIXSLICE_STATE, secondSchedule);
-  if (both && firstSchedule != secondSchedule) {
-    fixsliceRounds(states, 1, firstSchedule, rounds);
-    fixsliceRounds(states + FIXSLICE_STATE, 1, secondSchedule, rounds);
-  } else {
-    fixsliceRounds(states, both ? 2 : 1, firstSchedule, rounds);
-  }
-  fixsliceTranspose(states);
-  if (both) fixsliceTranspose(states + FIXSLICE_STATE);
+  const end = states + (both ? 2 * FIXSLICE_STATE : FIXSLICE_STATE);
+  for (let at = states; at < end; at += FIXSLICE_STATE) fixsliceTranspose(at);
+  addKeys(states, end, schedule);
+  let key = schedule + FIXSLICE_STATE;
+  for (let i: u32 = 1; i < rounds; i++, key += FIXSLICE_STATE) round(end, key, (i - rounds) & 3);
+  substituteAll(end);
+  addKeys(substituted, end, key);
+  for (let at = states; at < end; at += FIXSLICE_STATE) fixsliceTranspose(at);
 }
 
 /** `blocks` steps of the first `active` lanes. With `write`, each block is replaced by what it became. */
@@ -232,8 +270,10 @@ export function lanesRun(count: u32, mac: u32, write: bool): void {
     }
     while (active > 0 && laneAt(active - 1).left == 0) active -= 1;
   }
-  if (firstSchedule == merged) zeroize(merged, 2 * FIXSLICE_SCHEDULE_OCTETS);
+  if (apart != 0) zeroize(merged, 2 * FIXSLICE_SCHEDULE_OCTETS);
   zeroize(states, 2 * FIXSLICE_STATE);
+  zeroize(signals, 2 * SIGNALS);
+  zeroize(substituted, 2 * FIXSLICE_STATE);
 }
 
 /** Wipes what the lanes hold of texts and MACs. */

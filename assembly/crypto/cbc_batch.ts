@@ -13,7 +13,7 @@ import { fixsliceDecrypt } from "./aes_fixslice_inverse";
 import { aesKey } from "./aes_key";
 import { laneBegin, laneOf, laneRun, lanesRun, lanesWipe } from "./aes_lanes";
 import { cbcDecrypt } from "./cbc";
-import { CIPHER_BATCH, CONTEXT_KEY, CipherJob, jobOf } from "./job";
+import { CIPHER_BATCH, CONTEXT_KEY, jobOf } from "./job";
 import { AES_SLOT_SCHEDULE, SLOT_ROUNDS, keyRecordOctets } from "./key_cache";
 import { MAC_NONE } from "./transform";
 
