@@ -160,6 +160,52 @@ export function ctrContinue(
   }
 }
 
+/** Stores a word of a state, or adds its blocks to those that are there. */
+// @ts-ignore: decorator
+@inline
+function putWord(to: usize, word: v128, fresh: bool): void {
+  v128.store(to, fresh ? word : v128.or(v128.load(to), word));
+}
+
+/**
+ * Puts the first `blocks` (1 to 8) blocks of group `group`, after round 1, to places `place` and on of a row of states (eight
+ * places each) that packets share: what a packet lacks to a whole group would be work for nothing. The row is filled from
+ * its beginning.
+ */
+export function ctrShare(
+  schedule: usize,
+  rounds: u32,
+  table: usize,
+  nonce: usize,
+  constant: usize,
+  group: u32,
+  row: usize,
+  place: u32,
+  blocks: u32,
+): void {
+  if ((group & 31) == 0) packetConstant(schedule, rounds, nonce, group << 3, constant);
+  const contribution = table + ((<usize>(group & 31)) << 7);
+  const up = <i32>(place & 7);
+  const bits: u32 = (1 << blocks) - 1;
+  const to = row + ((<usize>(place >>> 3)) << 7);
+  const mask = i8x16.splat(<i8>(bits << up));
+  for (let i: usize = 0; i < 128; i += 16) {
+    const word = v128.xor(v128.load(constant + i), v128.load(contribution + i));
+    putWord(to + i, v128.and(i64x2.shl(word, up), mask), up == 0);
+  }
+  if (<u32>up + blocks <= 8) return;
+  const rest = i8x16.splat(<i8>(bits >>> (8 - up)));
+  for (let i: usize = 0; i < 128; i += 16) {
+    const word = v128.xor(v128.load(constant + i), v128.load(contribution + i));
+    putWord(to + 128 + i, v128.and(i64x2.shr_u(word, 8 - up), rest), true);
+  }
+}
+
+/** From a row of `count` shared states to its blocks. */
+export function ctrShared(schedule: usize, rounds: u32, row: usize, count: u32): void {
+  fixsliceStream(row, count, schedule, rounds, 0, 0);
+}
+
 /** Encrypts the block `input` into `out`, for keys and self tests: seven eighths of the work are idle. */
 export function fixsliceEncryptBlock(schedule: usize, rounds: u32, input: usize, out: usize): void {
   fixsliceSpread(fixsliceLayout(v128.load(input), 0 - rounds), states);

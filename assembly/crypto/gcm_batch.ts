@@ -14,7 +14,7 @@ import { equalConstantTime } from "../rt/bytes";
 import { gcmTagLength, maskTag } from "./gcm";
 import { messageBlock, messageBlocks, messageHash } from "./gcm_hash";
 import { gcmKey, gcmTable1, gcmTable2 } from "./gcm_key";
-import { STREAM_LEAD_OCTETS, streamApply, streamBegin, streamLeads } from "./gcm_stream";
+import { STREAM_LEAD_OCTETS, streamBatchApply, streamBatchFinish, streamBegin, streamLeads } from "./gcm_stream";
 import { LANE_OCTETS, swizzleLastPair, swizzlePairs, transposeOctets } from "./ghash_swizzle";
 import { CIPHER_BATCH, CONTEXT_KEY, CipherJob, jobOf, nonceOf } from "./job";
 
@@ -235,11 +235,11 @@ function beginGroup(list: usize, count: u32, group: u32): usize {
   return slot;
 }
 
-/** Encrypts or decrypts a job in place, given its place in the group. */
+/** Encrypts or decrypts a job in place, given its place in the group; its end when the group is finished. */
 // @ts-ignore: decorator
 @inline
 function applyJob(slot: usize, message: CipherJob, place: u32): void {
-  streamApply(slot, nonceOf(message), constantOf(place), leadOf(place), message.data, message.length);
+  streamBatchApply(slot, nonceOf(message), constantOf(place), leadOf(place), message.data, message.length);
 }
 
 /** Seals `count` (at most CIPHER_BATCH) jobs; returns how many were. */
@@ -254,6 +254,7 @@ export function gcmSealBatch(list: usize, count: u32): u32 {
       const message = jobOf(list, i);
       if (message.group == group) applyJob(slot, message, place++);
     }
+    streamBatchFinish(slot);
     hashGroup(list, count, group, slot);
     place = 0;
     for (let i: u32 = 0; i < count; i++) {
@@ -289,6 +290,7 @@ export function gcmOpenBatch(list: usize, count: u32): u32 {
       }
       place += 1;
     }
+    streamBatchFinish(slot);
   }
   memory.fill(leads, 0, <usize>CIPHER_BATCH * STREAM_LEAD_OCTETS);
   memory.fill(hashes, 0, 256);

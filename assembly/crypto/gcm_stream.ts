@@ -14,6 +14,8 @@ import {
   ctrContinue,
   ctrLeadBegin,
   ctrLeadsFinish,
+  ctrShare,
+  ctrShared,
   ctrStream,
 } from "./aes_fixslice_ctr";
 import { SLOT_CTR, SLOT_ROUNDS, SLOT_SCHEDULE } from "./key_cache";
@@ -28,6 +30,14 @@ const BASE_STREAM: usize = 32;
 const BASE_STREAM_OCTETS: u32 = 48;
 
 const counter: usize = memory.data(16, 16);
+
+/** States that the last blocks of a batch's messages share; at most 16 messages of 8 blocks. */
+const row: usize = memory.data(16 * 128, 64);
+/** Of each message that is in the row: its octets' address, their number, the place in the row (u32 each). */
+const sharers: usize = memory.data(16 * 12, 16);
+const SHARER_OCTETS: usize = 12;
+let sharerCount: u32 = 0;
+let placeCount: u32 = 0;
 
 function setCounter(to: usize, nonce: usize, count: u32): void {
   store<u64>(to, load<u64>(nonce));
@@ -80,6 +90,58 @@ export function streamApply(slot: usize, nonce: usize, constant: usize, lead: us
 function streamRest(slot: usize, nonce: usize, constant: usize, group: u32, data: usize, length: u32): void {
   const rounds = load<u32>(slot, SLOT_ROUNDS);
   ctrContinue(slot + SLOT_SCHEDULE, rounds, slot + SLOT_CTR, nonce, constant, group, data, length);
+}
+
+/**
+ * Encrypts or decrypts one of several messages under the same key, like streamApply; its last octets only when the messages
+ * (at most 16) are finished by streamBatchFinish.
+ */
+export function streamBatchApply(
+  slot: usize,
+  nonce: usize,
+  constant: usize,
+  lead: usize,
+  data: usize,
+  length: u32,
+): void {
+  if (!ASC_FEATURE_SIMD) {
+    streamApply(slot, nonce, constant, lead, data, length);
+    return;
+  }
+  if (ASC_FEATURE_SIMD) {
+    const first = min<u32>(length, CTR_LEAD_STREAM_OCTETS);
+    addStream(data, lead + CTR_LEAD_STREAM, first);
+    const whole = (length - first) & ~127;
+    streamRest(slot, nonce, constant, 1, data + first, whole);
+    const rest = length - first - whole;
+    if (rest == 0) return;
+    const sharer = sharers + <usize>sharerCount * SHARER_OCTETS;
+    store<u32>(sharer, <u32>data + first + whole);
+    store<u32>(sharer, rest, 4);
+    store<u32>(sharer, placeCount, 8);
+    const rounds = load<u32>(slot, SLOT_ROUNDS);
+    const group = 1 + (whole >>> 7);
+    const blocks = (rest + 15) >>> 4;
+    ctrShare(slot + SLOT_SCHEDULE, rounds, slot + SLOT_CTR, nonce, constant, group, row, placeCount, blocks);
+    placeCount += blocks;
+    sharerCount += 1;
+  }
+}
+
+/** Finishes the messages of streamBatchApply. */
+export function streamBatchFinish(slot: usize): void {
+  if (ASC_FEATURE_SIMD) {
+    if (sharerCount == 0) return;
+    const states = (placeCount + 7) >>> 3;
+    ctrShared(slot + SLOT_SCHEDULE, load<u32>(slot, SLOT_ROUNDS), row, states);
+    for (let i: u32 = 0; i < sharerCount; i++) {
+      const sharer = sharers + <usize>i * SHARER_OCTETS;
+      addStream(load<u32>(sharer), row + ((<usize>load<u32>(sharer, 8)) << 4), load<u32>(sharer, 4));
+    }
+    memory.fill(row, 0, (<usize>states) << 7);
+    sharerCount = 0;
+    placeCount = 0;
+  }
 }
 
 /** A message that is alone: its lead, with the key stream of up to 2016 octets after it (STREAM_ALONE_OCTETS). */
