@@ -97,6 +97,28 @@ function layData(lane: u32, job: CipherJob, block: u32, seal: bool): void {
   store<u32>(endPlaces + ((<usize>lane) << 3), rest, 4);
 }
 
+/** Whether a job has four more whole blocks in the queue. */
+// @ts-ignore: decorator
+@inline
+function fourMore(job: CipherJob, block: u32, seal: bool): bool {
+  if (seal) return job.length >>> 6 >= block + CHACHA20_LANES;
+  return blocksOf(job, false) - block >= CHACHA20_LANES;
+}
+
+/** Lays four whole blocks of data behind the four that were laid last. */
+// @ts-ignore: decorator
+@inline
+function layOnward(job: CipherJob, block: u32, seal: bool): void {
+  const data = job.data + (block << 6);
+  const put = <u32>aside + job.group + (block << 6);
+  for (let lane: u32 = 0; lane < CHACHA20_LANES; lane++) {
+    const record = lanes + <usize>lane * CHACHA20_LANE_OCTETS;
+    store<u32>(record, seal ? data + (lane << 6) : <u32>zeros);
+    store<u32>(record, (seal ? data : put) + (lane << 6), 4);
+    store<u32>(endPlaces + ((<usize>lane) << 3), 0, 4);
+  }
+}
+
 /** Ends the MAC of a job, and seals or opens it. */
 function finish(job: CipherJob, index: u32, seal: bool): void {
   if (!macBegun) begin(job, index);
@@ -168,7 +190,7 @@ function run(list: usize, count: u32, seal: bool): void {
   let keyed: u32 = 0;
   let at: u32 = 0;
   let block: u32 = 0;
-  // The input's lanes are the four blocks before this one, of this job.
+  // The input's lanes are the four blocks before `nextBlock` of `nextJob`.
   let nextJob: u32 = u32.MAX_VALUE;
   let nextBlock: u32 = 0;
   for (;;) {
@@ -182,6 +204,13 @@ function run(list: usize, count: u32, seal: bool): void {
     }
     const fromKeys = used;
     let job = jobOf(list, at);
+    const onward = nextJob == at && nextBlock == block && fourMore(job, block, seal);
+    if (onward) {
+      layOnward(job, block, seal);
+      chacha20Next(input);
+      used = CHACHA20_LANES;
+      block += CHACHA20_LANES;
+    }
     while (used < CHACHA20_LANES) {
       if (block == blocksOf(job, seal)) {
         at += 1;
@@ -205,16 +234,13 @@ function run(list: usize, count: u32, seal: bool): void {
         chacha20XorBlock(load<u32>(laneKeys + ((<usize>lane) << 2)), nonce + 4, load<u32>(nonce), to);
       }
     } else {
-      const steady = used == CHACHA20_LANES && fromKeys == 0 && block >= CHACHA20_LANES;
-      if (steady && nextJob == at && nextBlock == block - CHACHA20_LANES) chacha20Next(input);
-      else {
+      if (!onward) {
         for (let lane = used; lane < CHACHA20_LANES; lane++) {
-          const end = ends + ((<usize>lane) << 6);
-          lay(lane, jobOf(list, 0), 0, zeros, end);
+          lay(lane, jobOf(list, 0), 0, zeros, ends + ((<usize>lane) << 6));
         }
         chacha20Input(input, laneKeys, laneNonces);
       }
-      nextJob = steady ? at : u32.MAX_VALUE;
+      nextJob = used == CHACHA20_LANES && fromKeys == 0 && block >= CHACHA20_LANES ? at : u32.MAX_VALUE;
       nextBlock = block;
       const from = message != 0 ? <usize>(jobOf(list, macJob).data + macAt) : 0;
       chacha20Run(input, lanes, poly, from, message);
