@@ -5,7 +5,7 @@
  *
  *   npm run test:interop -- [WORD...]         cases whose name holds every word
  *   npm run test:interop -- --self            strongSwan in our place too: checks the machine, not us
- *   npm run test:interop -- --harness DIR     afterwards the PSK scenarios of an interop harness in DIR
+ *   npm run test:interop -- --harness DIR     afterwards the PSK scenarios of an interop harness in DIR (some want python3-scapy)
  *   npm run test:interop -- --only-harness    nothing but those; DIR may also be given as CARDCAGE_INTEROP
  *   npm run test:interop -- --keep            leaves the logs and says where
  *

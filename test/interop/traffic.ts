@@ -68,7 +68,7 @@ export class StreamServer {
   private readonly program: Program;
 
   constructor(
-    private readonly topology: Topology,
+    private readonly topology: Pick<Topology, "host">,
     private readonly side: Side,
     directory: string,
   ) {
@@ -97,7 +97,7 @@ export class StreamServer {
 
 /** Sends octets by TCP from one host to the other and compares SHA-256; `rate` in octets per second, undefined: no limit. */
 export async function stream(
-  topology: Topology,
+  topology: Pick<Topology, "host">,
   from: Side,
   directory: string,
   octets: number,
