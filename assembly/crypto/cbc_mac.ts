@@ -71,8 +71,3 @@ export function cbcMacFinal(context: usize, out: usize): void {
   memory.copy(out, context + CHAIN, 16);
   cbcMacReset(context);
 }
-
-/** Forgets the key. */
-export function cbcMacWipe(context: usize): void {
-  memory.fill(context, 0, CBC_MAC_CONTEXT_OCTETS);
-}

@@ -6,7 +6,7 @@
  * Refuses other sizes, and data longer than the length field can tell.
  */
 import { equalConstantTime } from "../rt/bytes";
-import { AES_CONTEXT_OCTETS, aesCtr, aesEncryptBlock, aesInit, aesWipe } from "./aes";
+import { AES_CONTEXT_OCTETS, aesCtr, aesEncryptBlock, aesInit } from "./aes";
 
 /** Size of a context. */
 export const CCM_CONTEXT_OCTETS: u32 = AES_CONTEXT_OCTETS;
@@ -17,11 +17,6 @@ const mask: usize = memory.data(16, 16);
 
 export function ccmInit(context: usize, key: usize, keyOctets: u32): void {
   aesInit(context, key, keyOctets);
-}
-
-/** Forgets the key. */
-export function ccmWipe(context: usize): void {
-  aesWipe(context);
 }
 
 function valid(nonceOctets: u32, length: u32, tagOctets: u32): bool {

@@ -5,7 +5,7 @@
  */
 import { loadBE64, storeBE64 } from "../rt/bytes";
 import { aesEncryptBlock, aesInit } from "./aes";
-import { CBC_MAC_CONTEXT_OCTETS, CBC_MAC_WHOLE, cbcMacFinal, cbcMacReset, cbcMacUpdate, cbcMacWipe } from "./cbc_mac";
+import { CBC_MAC_CONTEXT_OCTETS, CBC_MAC_WHOLE, cbcMacFinal, cbcMacReset, cbcMacUpdate } from "./cbc_mac";
 
 export const CMAC_CONTEXT_OCTETS: u32 = CBC_MAC_CONTEXT_OCTETS;
 
@@ -40,9 +40,4 @@ export function cmacUpdate(context: usize, p: usize, length: u32): void {
 /** Writes 16 octets and begins the next message under the same key. */
 export function cmacFinal(context: usize, out: usize): void {
   cbcMacFinal(context, out);
-}
-
-/** Forgets the key. */
-export function cmacWipe(context: usize): void {
-  cbcMacWipe(context);
 }

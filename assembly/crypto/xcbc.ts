@@ -11,7 +11,6 @@ import {
   cbcMacFinal,
   cbcMacReset,
   cbcMacUpdate,
-  cbcMacWipe,
 } from "./cbc_mac";
 
 export const XCBC_CONTEXT_OCTETS: u32 = CBC_MAC_CONTEXT_OCTETS;
@@ -39,9 +38,4 @@ export function xcbcUpdate(context: usize, p: usize, length: u32): void {
 /** Writes 16 octets and begins the next message under the same key. */
 export function xcbcFinal(context: usize, out: usize): void {
   cbcMacFinal(context, out);
-}
-
-/** Forgets the key. */
-export function xcbcWipe(context: usize): void {
-  cbcMacWipe(context);
 }
