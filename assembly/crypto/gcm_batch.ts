@@ -2,7 +2,8 @@
  * AES-GCM for batches: up to 16 messages of any lengths, under one key or several.
  *
  * A caller fills CipherJob records (job.ts: nonce, associated data, data, tag of 8, 12 or 16 octets) and passes a list of
- * them. GMAC (RFC 4543) is a job without data. Jobs are grouped by context, so that a group shares schedule and tables.
+ * them. GMAC (RFC 4543) is a job without data. Jobs are grouped by context, so that a group shares schedule and tables; a
+ * job whose key no other has goes the way of gcmSeal and gcmOpen.
  *
  * A group's hashes are computed either a lane per message (all advance together: as many steps as the longest has blocks)
  * or message by message with blocks as lanes (fewer steps, but the lanes have to be summed at the end), or long ones the
@@ -11,7 +12,7 @@
  * The octets are those of gcmSeal and gcmOpen. Jobs must not overlap one another, except in context and associated data.
  */
 import { equalConstantTime } from "../rt/bytes";
-import { gcmTagLength, maskTag } from "./gcm";
+import { gcmOpen, gcmSeal, gcmTagLength, maskTag } from "./gcm";
 import { messageBlock, messageBlocks, messageHash } from "./gcm_hash";
 import { gcmKey, gcmTable1, gcmTable2 } from "./gcm_key";
 import { STREAM_LEAD_OCTETS, streamBatchApply, streamBatchFinish, streamBegin, streamLeads } from "./gcm_stream";
@@ -242,12 +243,52 @@ function applyJob(slot: usize, message: CipherJob, place: u32): void {
   streamBatchApply(slot, nonceOf(message), constantOf(place), leadOf(place), message.data, message.length);
 }
 
+/** The only job of a group, or `count` when it has several. */
+function loneJob(list: usize, count: u32, group: u32): u32 {
+  let found = count;
+  for (let i: u32 = 0; i < count; i++) {
+    if (jobOf(list, i).group != group) continue;
+    if (found != count) return count;
+    found = i;
+  }
+  return found;
+}
+
+/** Seals a job that shares its key with no other: its key stream is made in one go. */
+function sealAlone(message: CipherJob): void {
+  const context = <usize>message.context + CONTEXT_KEY;
+  gcmSeal(context, nonceOf(message), message.aad, message.aadLength, message.data, message.length, hashes);
+  writeTag(message.tag, hashes, message.tagLength);
+}
+
+/** Opens such a job. */
+function openAlone(message: CipherJob): bool {
+  const context = <usize>message.context + CONTEXT_KEY;
+  return gcmOpen(
+    context,
+    nonceOf(message),
+    message.aad,
+    message.aadLength,
+    message.data,
+    message.length,
+    message.tag,
+    message.tagLength,
+  );
+}
+
 /** Seals `count` (at most CIPHER_BATCH) jobs; returns how many were. */
 export function gcmSealBatch(list: usize, count: u32): u32 {
   assert(count <= CIPHER_BATCH, "GCM batch too large");
   let done: u32 = 0;
   const groups = groupJobs(list, count);
   for (let group: u32 = 1; group <= groups; group++) {
+    const lone = loneJob(list, count, group);
+    if (lone < count) {
+      sealAlone(jobOf(list, lone));
+      jobOf(list, lone).done = 1;
+      done += 1;
+      continue;
+    }
     const slot = beginGroup(list, count, group);
     let place: u32 = 0;
     for (let i: u32 = 0; i < count; i++) {
@@ -276,6 +317,14 @@ export function gcmOpenBatch(list: usize, count: u32): u32 {
   let done: u32 = 0;
   const groups = groupJobs(list, count);
   for (let group: u32 = 1; group <= groups; group++) {
+    const lone = loneJob(list, count, group);
+    if (lone < count) {
+      if (openAlone(jobOf(list, lone))) {
+        jobOf(list, lone).done = 1;
+        done += 1;
+      }
+      continue;
+    }
     const slot = beginGroup(list, count, group);
     hashGroup(list, count, group, slot);
     let place: u32 = 0;
