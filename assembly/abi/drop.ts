@@ -64,4 +64,9 @@ export const DROP_SECURE_ELEMENT_STALE: u32 = 43; // the answer's job is gone
 // Tunnel.
 export const DROP_ECN: u32 = 44; // RFC 6040: congestion marked outside, the packet inside cannot carry it
 
-export const DROP_COUNT: u32 = 45;
+// IPv6 and AH.
+export const DROP_IPV6_EXTENSION: u32 = 45; // extension headers cut off, too many, out of order, or a route not yet at its end
+export const DROP_IP_OPTION: u32 = 46; // AH over an IPv4 option that RFC 4302 appendix A does not class, or a source route under way
+export const DROP_AH_MALFORMED: u32 = 47; // length of the header or its ICV is not what the SA says
+
+export const DROP_COUNT: u32 = 48;

@@ -218,11 +218,13 @@ export function selectorTableLookup(
   return selectorTableLookupFlow(flow);
 }
 
-/** The same for a whole IPv4 packet that ipv4Check accepted, `length` its total length: ports as RFC 4301 has them. */
+/**
+ * The same for a whole packet that ipv4Check or ipv6Check accepted, `length` its total length: ports as RFC 4301 has them.
+ * Nothing covers an IPv6 packet whose extension headers ipv6Walk does not get over.
+ */
 export function selectorTableLookupPacket(packet: usize, length: u32): u32 {
   const flow = changetype<Flow>(scratch);
-  flowRead(packet, length, flow);
-  return selectorTableLookupFlow(flow);
+  return flowRead(packet, length, flow) ? selectorTableLookupFlow(flow) : SELECTOR_TABLE_NONE;
 }
 
 /** The same for a flow of either family. */

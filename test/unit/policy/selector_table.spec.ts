@@ -13,14 +13,17 @@ import {
   selectorTableReset,
 } from "../../../assembly/policy/selector_table";
 import { arenaResetAt } from "../../../assembly/rt/arena";
-import { storeBE16, storeBE32 } from "../../../assembly/rt/bytes";
+import { storeBE16, storeBE32, storeBE64 } from "../../../assembly/rt/bytes";
 import { ipv4Emit } from "../../../assembly/wire/ipv4";
+import { ipv6Emit } from "../../../assembly/wire/ipv6";
 
 const block: usize = memory.data(4000000, 64);
 const local: usize = memory.data(SELECTOR_OCTETS * 4, 8);
 const remote: usize = memory.data(SELECTOR_OCTETS * 4, 8);
 const flowAt: usize = memory.data(FLOW_OCTETS, 8);
-const packet: usize = memory.data(64, 8);
+const packet: usize = memory.data(96, 8);
+const near: usize = memory.data(16, 8);
+const far: usize = memory.data(16, 8);
 
 function write(at: usize, start: u32, end: u32, protocol: u32 = 0, startPort: u32 = 0, endPort: u32 = 65535): void {
   memory.fill(at, 0, SELECTOR_OCTETS);
@@ -256,5 +259,59 @@ describe("selector table", () => {
     expect(selectorTableLookupFlow(f)).toBe(6);
     f.destinationLow = 6;
     expect(selectorTableLookupFlow(f)).toBe(SELECTOR_TABLE_NONE);
+  });
+
+  it("reads IPv6 packets behind their extension headers, and ICMP by type and code", () => {
+    reset(16);
+    memory.fill(local, 0, SELECTOR_OCTETS);
+    store<u8>(local, 6);
+    store<u8>(local + 1, 17);
+    store<u16>(local + 4, 65535);
+    storeBE32(local + 8, 0x20010db8);
+    storeBE32(local + 24, 0x20010db8);
+    memory.fill(local + 28, 0xff, 12);
+    memory.copy(remote, local, SELECTOR_OCTETS);
+    store<u16>(remote + 2, 53);
+    store<u16>(remote + 4, 53);
+    expect(selectorTableInsert(local, 1, remote, 1, 7)).toBe(true);
+    // Destination unreachable (1), any code.
+    store<u8>(local + 1, 58);
+    store<u8>(remote + 1, 58);
+    store<u16>(remote + 2, 0x100);
+    store<u16>(remote + 4, 0x1ff);
+    expect(selectorTableInsert(local, 1, remote, 1, 8)).toBe(true);
+    storeBE64(near, 0x20010db800010002);
+    storeBE64(near + 8, 0x99);
+    storeBE64(far, 0x20010db800030004);
+    ipv6Emit(packet, 24, 60, near, far, 64, 0, 0);
+    storeBE64(packet + 40, 0x1100000000000000);
+    storeBE32(packet + 48, (4000 << 16) | 53);
+    expect(selectorTableLookupPacket(packet, 64)).toBe(7);
+    storeBE32(packet + 48, (4000 << 16) | 54);
+    expect(selectorTableLookupPacket(packet, 64)).toBe(SELECTOR_TABLE_NONE);
+    store<u8>(packet + 40, 58);
+    storeBE32(packet + 48, 0x01040000);
+    expect(selectorTableLookupPacket(packet, 64)).toBe(8);
+    storeBE32(packet + 48, 0x02000000);
+    expect(selectorTableLookupPacket(packet, 64)).toBe(SELECTOR_TABLE_NONE);
+    storeBE32(packet + 48, 0x01040000);
+    store<u8>(packet + 41, 9);
+    expect(selectorTableLookupPacket(packet, 64)).toBe(SELECTOR_TABLE_NONE, "cut off");
+    // A later fragment shows no type.
+    ipv6Emit(packet, 24, 44, near, far, 64, 0, 0);
+    storeBE64(packet + 40, 0x3a00000800000000);
+    expect(selectorTableLookupPacket(packet, 64)).toBe(SELECTOR_TABLE_NONE);
+  });
+
+  it("reads the type and code of ICMP", () => {
+    reset(16);
+    write(local, 0x0a010000, 0x0a01ffff, 1);
+    write(remote, 0x0a020000, 0x0a02ffff, 1, 0x800, 0x8ff);
+    expect(selectorTableInsert(local, 1, remote, 1, 3)).toBe(true);
+    ipv4Emit(packet, 28, 1, 0x0a010005, 0x0a020005, 64, 0, false, 0);
+    storeBE16(packet + 20, 0x800);
+    expect(selectorTableLookupPacket(packet, 28)).toBe(3);
+    storeBE16(packet + 20, 0x000);
+    expect(selectorTableLookupPacket(packet, 28)).toBe(SELECTOR_TABLE_NONE);
   });
 });
