@@ -7,13 +7,13 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { Cardcage } from "./cardcage.ts";
+import type { Cardcage } from "./cardcage.ts";
 import type { Case } from "./cases.ts";
 import { renderConnection } from "./connection.ts";
 import type { Connection } from "./connection.ts";
 import { expect, until } from "./process.ts";
 import type { Finished } from "./process.ts";
-import { StrongSwan } from "./strongswan.ts";
+import type { StrongSwan } from "./strongswan.ts";
 import { StreamServer, expectAnswers } from "./traffic.ts";
 import { reach } from "./world.ts";
 import type { Pair, World } from "./world.ts";
