@@ -10,7 +10,16 @@ import { expandKey } from "./aes_bitslice";
 import { fixsliceSchedule } from "./aes_fixslice";
 import { fixsliceEncryptBlock } from "./aes_fixslice_ctr";
 import { cmacMasks } from "./cmac";
-import { AES_SLOT_MASKS, AES_SLOT_SCHEDULE, SLOT_BUILT, SLOT_ROUNDS, aesSlot, keyRecordOctets } from "./key_cache";
+import {
+  AES_PLAIN_OCTETS,
+  AES_SLOT_MASKS,
+  AES_SLOT_PLAIN,
+  AES_SLOT_SCHEDULE,
+  SLOT_BUILT,
+  SLOT_ROUNDS,
+  aesSlot,
+  keyRecordOctets,
+} from "./key_cache";
 import { MAC_AES_CMAC, MAC_NONE } from "./transform";
 
 const plain: usize = memory.data(240, 16);
@@ -21,7 +30,8 @@ function expand(slot: usize, key: usize, keyOctets: u32): void {
   if (ASC_FEATURE_SIMD) {
     const rounds = expandKey(plain, key, keyOctets);
     fixsliceSchedule(plain, rounds, slot + AES_SLOT_SCHEDULE);
-    zeroize(plain, 240);
+    memory.copy(slot + AES_SLOT_PLAIN, plain, AES_PLAIN_OCTETS);
+    zeroize(plain, AES_PLAIN_OCTETS);
     store<u32>(slot, rounds, SLOT_ROUNDS);
   } else {
     aesInit(slot + AES_SLOT_SCHEDULE, key, keyOctets);

@@ -1,6 +1,7 @@
 /**
  * CBC chains abreast, for builds with SIMD: up to 16 packets, of one SA or of several, each in a lane of its own of two fixsliced
- * states. A chain alone is one long dependence; eight fill a state, and two states take turns.
+ * states. A chain alone is one long dependence; eight fill a state, and two states take turns. Where no more than FEW are left,
+ * each goes on by itself (aes_block.ts).
  *
  * Lanes under different keys have a schedule of their own in each lane: a word of the fixsliced schedule holds bit b of its
  * octets for lane b, so the lanes' schedules merge by masks. A caller fills in a lane for each packet, sorts, sets the keys and
@@ -20,8 +21,9 @@ import {
   round3,
   substitute,
 } from "./aes_fixslice";
+import { blockChain } from "./aes_block";
 import { aesKey } from "./aes_key";
-import { AES_SLOT_MASKS, AES_SLOT_SCHEDULE, SLOT_ROUNDS } from "./key_cache";
+import { AES_PLAIN_OCTETS, AES_SLOT_MASKS, AES_SLOT_PLAIN, AES_SLOT_SCHEDULE, SLOT_ROUNDS } from "./key_cache";
 import { MAC_NONE } from "./transform";
 
 /** Lanes of a run. */
@@ -65,6 +67,9 @@ const cursors: usize = memory.data(16 * 4, 16);
 /** The chains between steps, 16 octets each by place: two states. */
 const states: usize = memory.data(2 * 128, 64);
 const merged: usize = memory.data(2 * 1920, 64);
+/** So few lanes go on one by one, under schedules of their own. */
+const FEW: u32 = 2;
+const plains: usize = memory.data(2 * 240, 16);
 /** As in aes_fixslice.ts, for two states. */
 const signals: usize = memory.data(2 * 272, 64);
 const SIGNALS: usize = 272;
@@ -145,7 +150,8 @@ function keys(count: u32, mac: u32): void {
     }
     if (place == 0) rounds = load<u32>(slot, SLOT_ROUNDS);
     assert(load<u32>(slot, SLOT_ROUNDS) == rounds, "lanes of one key size");
-    if (distinct) merge(slot + AES_SLOT_SCHEDULE, place);
+    if (place < FEW) memory.copy(plains + <usize>place * AES_PLAIN_OCTETS, slot + AES_SLOT_PLAIN, AES_PLAIN_OCTETS);
+    if (distinct && count > FEW) merge(slot + AES_SLOT_SCHEDULE, place);
     if (mac != MAC_NONE) {
       const tail = changetype<usize>(lane) + LANE_TAIL;
       v128.store(tail, v128.xor(v128.load(tail), v128.load(slot + AES_SLOT_MASKS + lane.mask)));
@@ -232,6 +238,17 @@ function advance(active: u32, blocks: u32, write: bool): void {
   for (let cursor = cursors; cursor < end; cursor += 4) store<u32>(cursor, load<u32>(cursor) + <u32>octets);
 }
 
+/** The same for so few lanes that a state would be nearly idle. */
+function advanceFew(active: u32, blocks: u32, write: bool): void {
+  for (let place: u32 = 0; place < active; place++) {
+    const cursor = cursors + ((<usize>place) << 2);
+    const data = <usize>load<u32>(cursor);
+    const chain = states + ((<usize>place) << 4);
+    blockChain(plains + <usize>place * AES_PLAIN_OCTETS, rounds, chain, data, blocks, write);
+    store<u32>(cursor, <u32>data + (blocks << 4));
+  }
+}
+
 /** Goes on to the lane's next run. */
 function nextRun(lane: Lane, place: u32): void {
   const run = changetype<usize>(lane) + LANE_RUN + ((<usize>lane.run) << 3);
@@ -260,7 +277,8 @@ export function lanesRun(count: u32, mac: u32, write: bool): void {
   while (active > 0) {
     let blocks = laneAt(0).left;
     for (let place: u32 = 1; place < active; place++) blocks = min<u32>(blocks, laneAt(place).left);
-    advance(active, blocks, write);
+    if (active > FEW) advance(active, blocks, write);
+    else advanceFew(active, blocks, write);
     for (let place: u32 = 0; place < active; place++) {
       const lane = laneAt(place);
       lane.left -= blocks;
@@ -271,6 +289,7 @@ export function lanesRun(count: u32, mac: u32, write: bool): void {
     while (active > 0 && laneAt(active - 1).left == 0) active -= 1;
   }
   if (apart != 0) zeroize(merged, 2 * FIXSLICE_SCHEDULE_OCTETS);
+  zeroize(plains, FEW * AES_PLAIN_OCTETS);
   zeroize(states, 2 * FIXSLICE_STATE);
   zeroize(signals, 2 * SIGNALS);
   zeroize(substituted, 2 * FIXSLICE_STATE);

@@ -51,14 +51,17 @@ export const KEY_SLOT_OCTETS: usize = ASC_FEATURE_SIMD ? SLOT_END : SLOT_SCHEDUL
 /** In a slot of plain AES: the masks of CMAC or XCBC (32 octets), then the schedule, or aes.ts's context in builds without SIMD. */
 export const AES_SLOT_MASKS: usize = SLOT_HEADER;
 export const AES_SLOT_SCHEDULE: usize = AES_SLOT_MASKS + 32;
+/** In builds with SIMD, the schedule of single blocks behind that of many. */
+export const AES_SLOT_PLAIN: usize = AES_SLOT_SCHEDULE + FIXSLICE_SCHEDULE_OCTETS;
+export const AES_PLAIN_OCTETS: u32 = 240;
 /** Octets of a slot of plain AES in this build. */
 export const AES_SLOT_OCTETS: usize =
-  AES_SLOT_SCHEDULE + (ASC_FEATURE_SIMD ? FIXSLICE_SCHEDULE_OCTETS : AES_CONTEXT_OCTETS);
+  AES_SLOT_SCHEDULE + (ASC_FEATURE_SIMD ? FIXSLICE_SCHEDULE_OCTETS + AES_PLAIN_OCTETS : AES_CONTEXT_OCTETS);
 
 /** Slots of each pool that exist without any being asked for: the packets of a batch are worked off key by key, so two suffice. */
 const OWN_SLOTS: u32 = 2;
 const ownGcmSlots: usize = memory.data(2 * 31488, 64);
-const ownAesSlots: usize = memory.data(2 * 2048, 64);
+const ownAesSlots: usize = memory.data(2 * 2304, 64);
 
 /** Slots of one size. */
 @unmanaged
