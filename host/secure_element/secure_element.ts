@@ -21,10 +21,13 @@ import {
   PSA_OP,
   PSA_PSK_AUTH,
   PSA_RAW_KEY_AGREEMENT,
+  PSA_SIGN_AUTH,
   PSA_STATUS,
   PSA_SUCCESS,
   PSA_TRANSACTION,
+  PSA_VERIFY_AUTH,
 } from "../../assembly/abi/psa.ts";
+import { type Credentials, CredentialStore } from "./credential_store.ts";
 import { generateShare, isSupported, type PrivateShare } from "./key_agreement.ts";
 import { isPrf, prf } from "./prf.ts";
 import { type IkeSecret, PskStore } from "./psk_store.ts";
@@ -48,17 +51,25 @@ export class SecureElement {
   /** Oldest first. */
   readonly #keys = new Map<number, { method: number; share: PrivateShare; born: number }>();
   readonly #secrets = new PskStore();
+  readonly #credentials = new CredentialStore();
   readonly #now: () => number;
+  readonly #date: () => number;
   #nextKey = 1;
 
-  /** `now`: a clock in ms, to judge the age of shares by. */
-  constructor(now: () => number = () => performance.now()) {
+  /** `now`: a clock in ms, to judge the age of shares by; `date`: ms since 1970, to judge certificates by. */
+  constructor(now: () => number = () => performance.now(), date: () => number = () => Date.now()) {
     this.#now = now;
+    this.#date = date;
   }
 
   /** Replaces the pre-shared keys. */
   loadSecrets(secrets: readonly IkeSecret[]): void {
     this.#secrets.load(secrets);
+  }
+
+  /** Replaces private keys, certificates and whom to trust. Throws when one of them cannot be read. */
+  loadCredentials(credentials: Credentials): void {
+    this.#credentials.load(credentials);
   }
 
   /** Shares that wait for their peer's public value. */
@@ -75,7 +86,7 @@ export class SecureElement {
     if (request.length < PSA_FIELDS) return encode(op, transaction, { status: PSA_ERROR_INVALID_ARGUMENT });
     const fields = splitFields(request);
     const answer: Answer = fields
-      ? this.#perform(op, view.getUint32(PSA_KEY, true), view.getUint32(PSA_ALGORITHM, true), fields)
+      ? await this.#perform(op, view.getUint32(PSA_KEY, true), view.getUint32(PSA_ALGORITHM, true), fields)
       : { status: PSA_ERROR_INVALID_ARGUMENT };
     const message = encode(op, transaction, answer);
     if (op !== PSA_GENERATE_KEY) answer.field?.fill(0);
@@ -87,9 +98,10 @@ export class SecureElement {
     for (const { share } of this.#keys.values()) share.destroy();
     this.#keys.clear();
     this.#secrets.load([]);
+    this.#credentials.load({ credentials: [], trusts: [] });
   }
 
-  #perform(op: number, key: number, algorithm: number, fields: Uint8Array[]): Answer {
+  #perform(op: number, key: number, algorithm: number, fields: Uint8Array[]): Answer | Promise<Answer> {
     switch (op) {
       case PSA_GENERATE_KEY:
         return fields.length === 0 ? this.#generateKey(algorithm) : { status: PSA_ERROR_INVALID_ARGUMENT };
@@ -106,6 +118,12 @@ export class SecureElement {
           : { status: PSA_ERROR_INVALID_ARGUMENT };
       case PSA_PSK_AUTH:
         return this.#pskAuth(algorithm, fields);
+      case PSA_SIGN_AUTH:
+        return fields.length === 1 && (fields[0] as Uint8Array).length > 0
+          ? { status: PSA_SUCCESS, field: this.#credentials.sign(key, algorithm, fields[0] as Uint8Array) }
+          : { status: PSA_ERROR_INVALID_ARGUMENT };
+      case PSA_VERIFY_AUTH:
+        return this.#verifyAuth(key, algorithm, fields);
       default:
         return { status: PSA_ERROR_NOT_SUPPORTED };
     }
@@ -144,6 +162,15 @@ export class SecureElement {
   #take(key: number): boolean {
     this.#keys.get(key)?.share.destroy();
     return this.#keys.delete(key);
+  }
+
+  async #verifyAuth(trust: number, method: number, fields: Uint8Array[]): Promise<Answer> {
+    const [identity, data, octets, ...certificates] = fields;
+    if (!identity?.length || !data?.length || !octets?.length) return { status: PSA_ERROR_INVALID_ARGUMENT };
+    const date = this.#date();
+    const verdict = await this.#credentials.verify(trust, method, identity, data, octets, certificates, date);
+    if (verdict === undefined) return { status: PSA_ERROR_INVALID_HANDLE };
+    return { status: PSA_SUCCESS, field: Uint8Array.of(verdict) };
   }
 
   #pskAuth(id: number, fields: Uint8Array[]): Answer {

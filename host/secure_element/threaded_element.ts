@@ -5,6 +5,7 @@
  * When the thread is gone, requests stay unanswered: to the chassis an element that fails.
  */
 import { Worker } from "node:worker_threads";
+import type { Credentials } from "./credential_store.ts";
 import type { ElementOrder } from "./element_thread.ts";
 import type { IkeSecret } from "./psk_store.ts";
 
@@ -25,6 +26,11 @@ export class ThreadedElement {
   /** Replaces the pre-shared keys; they are copied to the element's thread. */
   loadSecrets(secrets: readonly IkeSecret[]): void {
     this.#order({ secrets: [...secrets] });
+  }
+
+  /** Replaces private keys, certificates and whom to trust; they are copied to the element's thread. */
+  loadCredentials(credentials: Credentials): void {
+    this.#order({ credentials });
   }
 
   /** Answers one request of abi/psa.ts. */

@@ -1,0 +1,278 @@
+/**
+ * Private keys with their certificates, and whom to trust: what swanctl's local and remote sections of a connection come to.
+ * The IKE board knows both by number alone; keys stay here.
+ *
+ * AUTH is made with what the peer takes: digital signatures (RFC 7427) when it has told hash algorithms, RSA with SHA-1
+ * (RFC 7296 section 2.15) or ECDSA of RFC 4754 when not. Verified are those and RSA's older method with any SHA-2.
+ */
+import { createPrivateKey, type KeyObject } from "node:crypto";
+import {
+  SIGN_DONE,
+  SIGN_NO_COMMON_HASH,
+  SIGN_NO_KEY,
+  VERDICT_GOOD,
+  VERDICT_IDENTITY,
+  VERDICT_IDENTITY_REFUSED,
+  VERDICT_KEY_USAGE,
+  VERDICT_MALFORMED,
+  VERDICT_NO_CERTIFICATE,
+  VERDICT_SCHEME,
+  VERDICT_SCHEME_REFUSED,
+  VERDICT_SIGNATURE,
+} from "../../assembly/abi/psa.ts";
+import { isOf, keyUsage, nameMatches, parseCertificate, type X509 } from "./certificate.ts";
+import { type Authorities, parseList, validatePath } from "./path.ts";
+import {
+  type Family,
+  type Hash,
+  keyBits,
+  keyFamily,
+  makeSignature,
+  OURS,
+  parseScheme,
+  type Scheme,
+  schemeOf,
+  verifySignature,
+} from "./signature_scheme.ts";
+
+/** What swanctl's `auth` may ask for; empty: anything. */
+export interface SchemeConstraint {
+  family?: Family;
+  /** Only PSS, of RSA's two. */
+  pss?: boolean;
+  /** Least bits of every key of the family in the path. */
+  bits?: number;
+  /** Of the AUTH payload's signature, and of those in the path. */
+  hashes?: readonly Hash[];
+}
+
+export interface Credential {
+  id: number;
+  /** PKCS#8, DER. The store keeps its own. */
+  key: Uint8Array;
+  /** DER: the end entity's first, then authorities to send along. */
+  certificates: readonly Uint8Array[];
+  scheme?: SchemeConstraint;
+}
+
+export interface Trust {
+  id: number;
+  /** DER: all authorities that are known, and lists of what they have revoked. */
+  authorities: readonly Uint8Array[];
+  lists: readonly Uint8Array[];
+  /** One of these must be in the path; empty: any. */
+  through: readonly Uint8Array[];
+  /** A distinguished name, `*` for any value, that the peer's identity has to fit; ID type u8, data. */
+  identity?: Uint8Array;
+  scheme?: SchemeConstraint;
+  revocation: "relaxed" | "strict";
+}
+
+export interface Credentials {
+  credentials: readonly Credential[];
+  trusts: readonly Trust[];
+}
+
+const METHOD_RSA = 1;
+const METHOD_ECDSA: Record<number, { bits: number; hash: Hash }> = {
+  9: { bits: 256, hash: "sha256" },
+  10: { bits: 384, hash: "sha384" },
+  11: { bits: 521, hash: "sha512" },
+};
+const METHOD_DIGITAL_SIGNATURE = 14;
+
+/** IANA's hash algorithms of IKEv2 (RFC 7427, 8420). */
+const HASH_ID: Record<Hash, number> = { sha1: 1, sha256: 2, sha384: 3, sha512: 4 };
+const HASH_IDENTITY = 5;
+
+const DIGITAL_SIGNATURE = 0x80;
+const NON_REPUDIATION = 0x40;
+const ID_DER_ASN1_DN = 9;
+
+/** Identical authorities are decoded once, whatever number of connections names them. */
+function authoritiesOf({ authorities, lists }: Trust, known: Map<string, X509>): Authorities {
+  const certificates = authorities.map((der) => {
+    const key = Buffer.from(der).toString("base64");
+    const held = known.get(key) ?? parseCertificate(der);
+    known.set(key, held);
+    return held;
+  });
+  const own = ({ parsed }: X509): boolean => parsed.subject.isEqual(parsed.issuer);
+  return {
+    anchors: certificates.filter(own),
+    others: certificates.filter((certificate) => !own(certificate)),
+    lists: lists.map(parseList),
+  };
+}
+
+interface HeldCredential {
+  key: KeyObject;
+  certificates: readonly Uint8Array[];
+  scheme: SchemeConstraint;
+}
+
+export class CredentialStore {
+  #credentials = new Map<number, HeldCredential>();
+  #trusts = new Map<number, Trust & { known: Authorities }>();
+
+  /** Replaces all. Throws when a key or certificate cannot be read: the configuration has looked at them before. */
+  load({ credentials, trusts }: Credentials): void {
+    const known = new Map<string, X509>();
+    this.#credentials = new Map(
+      credentials.map(({ id, key, certificates, scheme }) => [
+        id,
+        {
+          key: createPrivateKey({ key: Buffer.from(key), format: "der", type: "pkcs8" }),
+          certificates,
+          scheme: scheme ?? {},
+        },
+      ]),
+    );
+    this.#trusts = new Map(trusts.map((trust) => [trust.id, { ...trust, known: authoritiesOf(trust, known) }]));
+  }
+
+  /** The answer's field of PSA_SIGN_AUTH. */
+  sign(id: number, hashes: number, octets: Uint8Array): Uint8Array {
+    const held = this.#credentials.get(id);
+    if (!held) return Uint8Array.of(SIGN_NO_KEY);
+    try {
+      const made = authOf(held, hashes, octets);
+      return made ? signAnswer(made.method, made.data, held.certificates) : Uint8Array.of(SIGN_NO_COMMON_HASH);
+    } catch {
+      return Uint8Array.of(SIGN_NO_COMMON_HASH); // a modulus that is too short for the hash
+    }
+  }
+
+  /** The verdict of PSA_VERIFY_AUTH; undefined: no such trust. `time`: ms since 1970. */
+  async verify(
+    id: number,
+    method: number,
+    identity: Uint8Array,
+    data: Uint8Array,
+    octets: Uint8Array,
+    certificates: readonly Uint8Array[],
+    time: number,
+  ): Promise<number | undefined> {
+    const trust = this.#trusts.get(id);
+    if (!trust) return undefined;
+    if (certificates.length === 0) return VERDICT_NO_CERTIFICATE;
+    let end: X509;
+    try {
+      end = parseCertificate(certificates[0] as Uint8Array);
+    } catch {
+      return VERDICT_MALFORMED;
+    }
+    const { identity: wanted, known, through, revocation } = trust;
+    if (wanted && !(identity[0] === ID_DER_ASN1_DN && nameMatches(identity.subarray(1), wanted.subarray(1)))) {
+      return VERDICT_IDENTITY_REFUSED;
+    }
+    if (!isOf(end, identity)) return VERDICT_IDENTITY;
+    const rules = { time, revocation, ...(through.length > 0 ? { through } : {}) };
+    const { verdict, path } = await validatePath(certificates, known, rules);
+    if (verdict !== VERDICT_GOOD) return verdict;
+    const usage = keyUsage(end);
+    if (usage !== undefined && (usage & (DIGITAL_SIGNATURE | NON_REPUDIATION)) === 0) return VERDICT_KEY_USAGE;
+    return signatureVerdict(trust.scheme ?? {}, path, method, data, octets);
+  }
+}
+
+/** Which schemes an AUTH payload may be of: only RSA's method 1 leaves a choice, which its DigestInfo makes. */
+function schemesOf(
+  method: number,
+  data: Uint8Array,
+  key: KeyObject,
+): { schemes: Scheme[]; signature: Uint8Array; raw: boolean } {
+  const none = new Uint8Array(0);
+  if (method === METHOD_DIGITAL_SIGNATURE) {
+    const length = data[0] ?? 0;
+    const scheme = parseScheme(data.subarray(1, 1 + length));
+    return { schemes: scheme ? [scheme] : [], signature: data.subarray(1 + length), raw: false };
+  }
+  if (method === METHOD_RSA) {
+    const schemes = (["sha1", "sha256", "sha384", "sha512"] as const).map(
+      (hash): Scheme => ({ family: "rsa", hash, identifier: none }),
+    );
+    return { schemes, signature: data, raw: false };
+  }
+  const curve = METHOD_ECDSA[method];
+  const fits = curve !== undefined && keyFamily(key) === "ecdsa" && keyBits(key) === curve.bits;
+  return { schemes: fits ? [{ family: "ecdsa", hash: curve.hash, identifier: none }] : [], signature: data, raw: true };
+}
+
+function signatureVerdict(
+  constraint: SchemeConstraint,
+  path: readonly X509[],
+  method: number,
+  data: Uint8Array,
+  octets: Uint8Array,
+): number {
+  const { key } = path[0] as X509;
+  const { schemes, signature, raw } = schemesOf(method, data, key);
+  const usable = schemes.filter(({ family, hash }) => {
+    // SHA-1 is what method 1 is defined with; nothing else has to take it.
+    return family === keyFamily(key) && (hash !== "sha1" || method === METHOD_RSA);
+  });
+  if (usable.length === 0) return VERDICT_SCHEME;
+  const found = usable.find((scheme) => verifySignature(scheme, key, octets, signature, raw));
+  if (!found) return VERDICT_SIGNATURE;
+  return permitted(constraint, path, found) ? VERDICT_GOOD : VERDICT_SCHEME_REFUSED;
+}
+
+function permitted({ family, pss, bits, hashes }: SchemeConstraint, path: readonly X509[], found: Scheme): boolean {
+  if (family !== undefined && found.family !== family) return false;
+  if (pss !== undefined && (found.pss === true) !== pss) return false;
+  if (bits !== undefined && path.some(({ key }) => keyFamily(key) === family && keyBits(key) < bits)) return false;
+  if (hashes === undefined) return true;
+  // What the trusted authority says of itself proves nothing, whatever its hash.
+  const made = [found, ...path.slice(0, -1).map(({ parsed }) => schemeOf(parsed.signatureAlgorithm))];
+  return made.every((scheme) => scheme !== undefined && (scheme.hash === undefined || hashes.includes(scheme.hash)));
+}
+
+/** AUTH as this peer takes it; undefined when it takes nothing that this key can make. */
+function authOf(
+  held: HeldCredential,
+  peer: number,
+  octets: Uint8Array,
+): { method: number; data: Uint8Array } | undefined {
+  const { key, scheme: constraint } = held;
+  const family = keyFamily(key);
+  if (peer !== 0) {
+    const bits = keyBits(key);
+    // The hash that is as strong as the curve first, then stronger ones, then the rest.
+    const fit = bits >= 521 && family === "ecdsa" ? "sha512" : bits === 384 ? "sha384" : "sha256";
+    const order = [fit, "sha256", "sha384", "sha512"];
+    const scheme = OURS.filter((ours) => {
+      if (ours.family !== family) return false;
+      if (family === "rsa" && (ours.pss === true) !== (constraint.pss === true || key.asymmetricKeyType === "rsa-pss"))
+        return false;
+      if (ours.hash !== undefined && constraint.hashes !== undefined && !constraint.hashes.includes(ours.hash))
+        return false;
+      return ((peer >>> (ours.hash === undefined ? HASH_IDENTITY : HASH_ID[ours.hash])) & 1) === 1;
+    }).sort((a, b) => order.indexOf(a.hash ?? fit) - order.indexOf(b.hash ?? fit))[0];
+    if (!scheme) return undefined;
+    const signature = makeSignature(scheme, key, octets);
+    return {
+      method: METHOD_DIGITAL_SIGNATURE,
+      data: Buffer.concat([Uint8Array.of(scheme.identifier.length), scheme.identifier, signature]),
+    };
+  }
+  const identifier = new Uint8Array(0);
+  const allowed = (hash: Hash): boolean => constraint.hashes === undefined || constraint.hashes.includes(hash);
+  if (family === "rsa" && key.asymmetricKeyType === "rsa" && constraint.pss !== true) {
+    const hash = (["sha1", "sha256", "sha384", "sha512"] as const).find(allowed);
+    if (!hash) return undefined;
+    return { method: METHOD_RSA, data: makeSignature({ family, hash, identifier }, key, octets) };
+  }
+  if (family !== "ecdsa") return undefined;
+  const curve = Object.entries(METHOD_ECDSA).find(([, { bits }]) => bits === keyBits(key));
+  if (!curve || !allowed(curve[1].hash)) return undefined;
+  const data = makeSignature({ family, hash: curve[1].hash, identifier }, key, octets, true);
+  return { method: Number(curve[0]), data };
+}
+
+function signAnswer(method: number, data: Uint8Array, certificates: readonly Uint8Array[]): Uint8Array {
+  const head = Buffer.from([SIGN_DONE, method, data.length & 0xff, data.length >>> 8]);
+  const parts: Uint8Array[] = [head, data];
+  for (const der of certificates) parts.push(Buffer.from([der.length & 0xff, der.length >>> 8]), der);
+  return new Uint8Array(Buffer.concat(parts));
+}
