@@ -3,7 +3,7 @@
  * in the low bits of the inbound SPI with random bits above.
  *
  * KEYMAT lives here only from agreement until both SA records were told (event.ts). A record is reused only after its
- * removal was told.
+ * removal was told; one that a rekey replaced stays with the boards a little longer than with IKE (life.ts).
  */
 import { CHILD_STATE_CREATED, CHILD_STATE_FREE, CHILD_STATE_INSTALLED, CHILD_STATE_REKEYING } from "../abi/management";
 import { LINK_BITS, SA_KEYMAT_MAX, SA_SELECTORS_MAX, SELECTOR_OCTETS } from "../abi/message";
@@ -26,6 +26,11 @@ export const CHILD_EVENT_INSTALL_OUT: u32 = 2;
 export const CHILD_EVENT_REMOVE_IN: u32 = 4;
 export const CHILD_EVENT_REMOVE_OUT: u32 = 8;
 
+/** The outbound half of a pair: nothing is sent on it yet, the boards are told of it, it is in use. */
+export const OUTBOUND_HELD: u32 = 0;
+export const OUTBOUND_RAISED: u32 = 1;
+export const OUTBOUND_LIVE: u32 = 2;
+
 
 @unmanaged
 export class ChildSa {
@@ -43,6 +48,8 @@ export class ChildSa {
   want: u32;
   /** The CHILD_SA that this one replaces, and the one that the peer made to replace the same (RFC 7296 2.8.1); -1 none. */
   rekeys: i32;
+  /** 1: asked for to replace another one, whether that is still there or not. */
+  replaces: u32;
   rival: i32;
   /** Confirmations that are still missing, and why one was refused. */
   waiting: u32;
@@ -59,8 +66,16 @@ export class ChildSa {
   localCount: u32;
   remoteCount: u32;
   keOwnLength: u32;
-  /** 1: the boards were told of it, so that its end must be told, too. */
-  told: u32;
+  /** CHILD_EVENT_INSTALL_*: what the boards were told of, so that its end must be told, too. */
+  there: u32;
+  /** OUTBOUND_*. */
+  outbound: u32;
+  /** 1: ours would be the redundant one, should the peer's come to be; that is still open. */
+  undecided: u32;
+  /** 1: another one carries its traffic or will, so that its end is no news. */
+  replaced: u32;
+  /** 1: gone for IKE; the boards keep it a little while for packets that are on their way. */
+  lingers: u32;
   /** 1: it went up, so that going down is worth telling. */
   announced: u32;
 }
@@ -182,6 +197,11 @@ export function childRecycle(child: ChildSa): void {
   store<u32>(stack + ((<usize>free) << 2), child.link);
   free += 1;
   connectionRelease(connectionAt(config.connection));
+}
+
+/** Records that are free. */
+export function childSasFree(): u32 {
+  return free;
 }
 
 /** The CHILD_SA of `sa` whose outbound SPI this is, or null: how the peer names it (RFC 7296 1.3.3, 1.4.1). */

@@ -30,7 +30,6 @@ import {
   IKE_STATE_REKEYED,
   IKE_STATE_REKEYING,
 } from "../abi/management";
-import { DIRECTION_INBOUND } from "../abi/message";
 import {
   PSA_DESTROY_KEY,
   PSA_FIELDS,
@@ -44,9 +43,9 @@ import {
 import { TRACE_IKE_RECEIVED, TRACE_MASK_IKE } from "../abi/trace";
 import { Frame, frameAddress } from "../bus/frame";
 import { consume, drop } from "../bus/port";
+import { zeroize } from "../rt/bytes";
 import { deadlineNext, deadlineSet, deadlineTake, deadlinesReset } from "../rt/deadlines";
 import { now } from "../rt/registers";
-import { zeroize } from "../rt/bytes";
 import { trace } from "../rt/trace";
 import {
   EXCHANGE_CREATE_CHILD_SA,
@@ -55,14 +54,14 @@ import {
   EXCHANGE_INFORMATIONAL,
   IKE_FLAG_INITIATOR,
   IKE_FLAG_RESPONSE,
-  IKE_NEXT_PAYLOAD,
   IKE_HEADER,
+  IKE_NEXT_PAYLOAD,
   IKE_SPI_I,
   IKE_SPI_R,
   IKE_VERSION,
+  PAYLOAD_HEADER,
   PAYLOAD_SA,
   PAYLOAD_SK,
-  PAYLOAD_HEADER,
   WALK_CRITICAL,
   WALK_OK,
   ikeCheck,
@@ -85,40 +84,18 @@ import {
   notifyWrite,
 } from "../wire/ike_payload/notify";
 import { PROPOSAL_PROTOCOL, PROTOCOL_ID_IKE, saCheck } from "../wire/ike_payload/sa";
-import {
-  CHILD_EVENT_INSTALL_IN,
-  CHILD_EVENT_INSTALL_OUT,
-  CHILD_WANT_REKEY,
-  ChildSa,
-  childByLink,
-  childConfig,
-  childSaAt,
-  childSasReset,
-} from "./child_sa";
+import { CHILD_WANT_REKEY, childSaAt, childSasReset } from "./child_sa";
 import { CHILD_CONFIGS_MAX, childConfigAt, connectionAt, connectionsReset } from "./connection";
 import { eventNext, eventsReset } from "./event";
 import {
-  authChild,
-  authCompare,
-  authFinish,
-  authReceive,
-  authRefused,
-  authRequest,
-  authRespond,
-  authResponse,
-} from "./exchange/ike_auth";
-import {
-  createChildInstalled,
   createChildReceive,
-  createChildRefused,
   createChildResponderSecret,
   createChildResponderShare,
-  createChildRespond,
   createChildResponse,
   createChildSecret,
-  createChildUnplaced,
   createChildShare,
 } from "./exchange/create_child_sa";
+import { authChild, authCompare, authFinish, authReceive, authRequest, authResponse } from "./exchange/ike_auth";
 import {
   initRequest,
   initResponderSecret,
@@ -137,11 +114,9 @@ import {
   rekeyShare,
 } from "./exchange/rekey_ike_sa";
 import {
-  IN_AUTH_INSTALL,
   IN_AUTH_SIGN,
   IN_AUTH_VERIFY,
   IN_CHILD_AGREE,
-  IN_CHILD_INSTALL,
   IN_CHILD_KEY,
   IN_INIT_AGREE,
   IN_INIT_KEY,
@@ -177,8 +152,8 @@ import {
   CAUSE_LOCAL,
   LIFE_REPLACED,
   childDelete,
+  childLingered,
   childRekey,
-  childUp,
   ikeDown,
   ikeFail,
   initiateChild,
@@ -187,9 +162,11 @@ import {
 import { listingBusy } from "./listing";
 import { managementHandle, managementReset, managementSettle } from "./operator";
 import { pathLocal, pathLocalPort, pathPull, pathRemote, pathRemotePort, pathSend, pathSendKeepalive } from "./path";
+import { placementSettled } from "./placement";
 import { reportAlert, text } from "./report";
 import { KEEPALIVE_TIME, SECOND, childSaCapacity, ikeSaCapacity, settingsReset } from "./settings";
 import { skContent, skContentLength, skOpen } from "./sk";
+import { successionAdopt, successionForced } from "./succession";
 import {
   TIMERS_PER_SA,
   TIMER_CHILD_REKEY,
@@ -202,6 +179,8 @@ import {
   timerSa,
 } from "./timer";
 import { requestRepeat, responseBegin, responseRepeat, responseSend } from "./window";
+
+export { handleExpiring, handleInstalled, handleSaLost, setChildPlacement } from "./placement";
 
 const small: usize = memory.data(64, 8);
 
@@ -364,6 +343,7 @@ function request(sa: IkeSa, frame: Frame): void {
   if (exchange == EXCHANGE_IKE_AUTH) authReceive(sa, frame);
   else if (exchange == EXCHANGE_INFORMATIONAL) informationalReceive(sa, frame);
   else if (exchange == EXCHANGE_CREATE_CHILD_SA) {
+    successionAdopt(sa);
     if (namesIkeSa()) rekeyReceive(sa, frame);
     else createChildReceive(sa, frame);
   } else drop(frame, DROP_IKE_STATE);
@@ -524,67 +504,9 @@ function resume(sa: IkeSa): void {
   authReceive(sa, frame);
 }
 
-/** A board stored, or with `refused` (REFUSED_*) did not store, one SA of a CHILD_SA. */
-export function handleInstalled(link: u32, spi: u32, direction: u32, refused: u32): void {
-  const child = childByLink(link);
-  if (!child || child.waiting == 0) return;
-  const inbound = direction == DIRECTION_INBOUND;
-  if (spi != (inbound ? child.spiIn : child.spiOut)) return;
-  child.waiting &= ~(inbound ? CHILD_EVENT_INSTALL_IN : CHILD_EVENT_INSTALL_OUT);
-  if (refused != 0) child.refused = refused;
-  if (child.state != CHILD_STATE_INSTALLING) return;
-  if (child.waiting == 0 || child.refused != 0) settled(child, false);
-}
-
-/** All boards have answered, or with `late` they have not in time, which counts as refused. */
-function settled(child: ChildSa, late: bool): void {
-  const sa = ikeSaAt(<u32>child.sa);
-  const refused = late || child.refused != 0;
-  child.waiting = 0;
-  if (refused) reportAlert(sa.connection, childConfig(child), 0, text("no IPsec board took the CHILD_SA"));
-  if (sa.inChild == <i32>child.link && child.initiator == 0) {
-    const first = sa.inStep == IN_AUTH_INSTALL;
-    if (sa.inStep != IN_CHILD_INSTALL && !first) return;
-    if (refused) {
-      if (first) authRefused(sa, child, late);
-      else createChildRefused(sa, child, late);
-      return;
-    }
-    childUp(child);
-    if (first) authRespond(sa, child, 0);
-    else createChildRespond(sa, child);
-    return;
-  }
-  if (refused) return createChildUnplaced(child);
-  childUp(child);
-  createChildInstalled(child);
-}
-
-/** A board's SA nears a limit (EXPIRING_*): rekey it. */
-export function handleExpiring(link: u32, spi: u32, cause: u32): void {
-  const child = childByLink(link);
-  if (child && (spi == child.spiIn || spi == child.spiOut)) childRekey(child);
-}
-
 /** Traffic for a configured child that has no SA. */
 export function handleAcquire(childConfigIndex: u32): void {
   if (childConfigIndex < CHILD_CONFIGS_MAX) initiateChild(childConfigAt(childConfigIndex));
-}
-
-/** The CHILD_SA's board is gone and it could not be placed again: a new one must replace it. */
-export function handleSaLost(link: u32): void {
-  const child = childByLink(link);
-  if (child) childRekey(child);
-}
-
-/** Where a CHILD_SA is, for MANAGEMENT_LIST_SAS. */
-export function setChildPlacement(link: u32, slot: u32, generation: u32): void {
-  if (link >= childSaCapacity) return;
-  const child = childSaAt(link);
-  if (child.state == CHILD_STATE_FREE) return;
-  child.placed = 1;
-  child.slot = slot;
-  child.boardGeneration = generation;
 }
 
 /** A command of the operator's. Takes the frame; what it does not know it answers with RESULT_UNSUPPORTED. */
@@ -615,10 +537,11 @@ function due(id: u32): void {
   const sas = ikeSaCapacity * TIMERS_PER_SA;
   if (id < sas) return dueSa(ikeSaAt(id / TIMERS_PER_SA), id % TIMERS_PER_SA);
   if (id < sas + childSaCapacity * 2) {
-    const child = childByLink((id - sas) >> 1);
-    if (!child) return;
+    const child = childSaAt((id - sas) >> 1);
+    if (child.lingers != 0) childLingered(child);
+    if (child.state == CHILD_STATE_FREE || child.sa < 0) return;
     if (((id - sas) & 1) == TIMER_CHILD_REKEY) childRekey(child);
-    else if (child.state == CHILD_STATE_INSTALLING) settled(child, true);
+    else if (child.state == CHILD_STATE_INSTALLING) placementSettled(child, true);
     else childDelete(child);
     return;
   }
@@ -629,7 +552,8 @@ function dueSa(sa: IkeSa, kind: u32): void {
   const c = sa.connection >= 0 ? connectionAt(<u32>sa.connection) : null;
   if (kind == TIMER_RETRANSMIT) {
     if (sa.outStep == OUT_NONE || requestRepeat(sa)) return;
-    if (sa.state == IKE_STATE_DELETING) return ikeDown(sa, CAUSE_LOCAL, false);
+    if (sa.state == IKE_STATE_DELETING) return ikeDown(sa, sa.endCause, false);
+    if (successionForced(sa)) return ikeDown(sa, CAUSE_LOCAL, false);
     reportAlert(sa.connection, null, 0, text("the peer does not answer"));
     ikeDown(sa, sa.state == IKE_STATE_CONNECTING ? CAUSE_FAILED : CAUSE_DEAD, false);
   } else if (kind == TIMER_EXPIRE) {

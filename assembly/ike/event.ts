@@ -47,7 +47,6 @@ import { storeBE32, zeroize } from "../rt/bytes";
 import {
   CHILD_EVENT_INSTALL_IN,
   CHILD_EVENT_INSTALL_OUT,
-  CHILD_EVENT_REMOVE_IN,
   CHILD_EVENT_REMOVE_OUT,
   ChildSa,
   childConfig,
@@ -136,7 +135,7 @@ export function eventNext(): usize {
       child.queued = 0;
       child.nextEvent = -1;
       // Detached and told: nothing names it any more.
-      if (child.sa < 0) childRecycle(child);
+      if (child.sa < 0 && child.lingers == 0) childRecycle(child);
       continue;
     }
     // Inbound before outbound, so that we can receive before we send.
@@ -146,7 +145,8 @@ export function eventNext(): usize {
       if (child.sa < 0) continue;
       const outbound = bit == CHILD_EVENT_INSTALL_OUT;
       recordFill(child, outbound);
-      if ((child.events & (CHILD_EVENT_INSTALL_IN | CHILD_EVENT_INSTALL_OUT)) == 0) childWipe(child);
+      child.there |= bit;
+      if (child.there == (CHILD_EVENT_INSTALL_IN | CHILD_EVENT_INSTALL_OUT)) childWipe(child);
       return tell(EVENT_INSTALL, child, outbound);
     }
     return tell(EVENT_REMOVE, child, bit == CHILD_EVENT_REMOVE_OUT);
@@ -233,10 +233,10 @@ function recordFill(child: ChildSa, outbound: bool): void {
   memory.copy(record + SA_SELECTORS, childSelectors(child), (child.localCount + child.remoteCount) * SELECTOR_OCTETS);
 }
 
-/** Tells of everything again that a removed CHILD_SA leaves: both directions. */
-export function eventRemove(child: ChildSa): void {
-  // What was never told as installed need not be told as removed.
-  const never = child.events & (CHILD_EVENT_INSTALL_IN | CHILD_EVENT_INSTALL_OUT);
-  child.events &= ~never;
-  eventRaise(child, (CHILD_EVENT_REMOVE_IN | CHILD_EVENT_REMOVE_OUT) & ~(never << 2));
+/** Takes directions (CHILD_EVENT_INSTALL_*) of a CHILD_SA off the boards; what they were not told of needs no removal. */
+export function eventRemove(child: ChildSa, directions: u32): void {
+  child.events &= ~directions;
+  const gone = child.there & directions;
+  child.there &= ~directions;
+  eventRaise(child, gone << 2);
 }

@@ -132,6 +132,19 @@ export class IkeSa {
   /** 0 until the first rekey is due; see life.ts. */
   lifeStage: u32;
   lifeEnd: u64;
+  /** Since when the peer has answered nothing but TEMPORARY_FAILURE, 0 not. */
+  temporarySince: u64;
+  /** An SPI that we do not know and the peer deleted while our request for a CHILD_SA was under way, 0 none. */
+  deletedSpi: u32;
+  /** CAUSE_* of life.ts that its Delete ends with. */
+  endCause: u32;
+  /**
+   * While a rekey of the IKE_SA is undecided (succession.ts): of the new one, the one to be replaced; of the old one, the new
+   * one that we asked for, and that the peer did; -1 none.
+   */
+  older: i32;
+  newOut: i32;
+  newIn: i32;
 }
 
 const AT_SUITE: usize = (offsetof<IkeSa>() + 7) & ~7;
@@ -275,6 +288,9 @@ export function ikeSaTake(initiator: bool): IkeSa | null {
   sa.inChild = -1;
   sa.outSa = -1;
   sa.inSa = -1;
+  sa.older = -1;
+  sa.newOut = -1;
+  sa.newIn = -1;
   sa.firstChild = -1;
   sa.connectionNext = -1;
   sa.connectionPrevious = -1;
@@ -315,6 +331,11 @@ export function ikeSaFree(sa: IkeSa): void {
   sa.generation = (sa.generation + 1) & 0xffff;
   store<u32>(stack + ((<usize>free) << 2), sa.index);
   free += 1;
+}
+
+/** Records that are free. */
+export function ikeSasFree(): u32 {
+  return free;
 }
 
 /** The IKE_SA that our SPI names, or null. */

@@ -30,12 +30,16 @@ import {
   CHILD_WANT_DELETE,
   CHILD_WANT_REKEY,
   ChildSa,
+  OUTBOUND_HELD,
+  OUTBOUND_LIVE,
+  OUTBOUND_RAISED,
   childConfig,
   childDetach,
   childIsLive,
   childMove,
   childSaAt,
   childTake,
+  childWipe,
 } from "./child_sa";
 import { ChildConfig, childConfigAt, connectionAt, connectionLocal, connectionRemote } from "./connection";
 import { eventRaise, eventRemove, eventTrap } from "./event";
@@ -46,8 +50,8 @@ import { rekeyIkeStart } from "./exchange/rekey_ike_sa";
 import {
   IN_NONE,
   IkeSa,
-  OUT_NONE,
   NAT_LOCAL,
+  OUT_NONE,
   WANT_DELETE,
   WANT_LIVENESS,
   WANT_REKEY,
@@ -59,19 +63,22 @@ import {
   jitter,
 } from "./ike_sa";
 import { jobDestroy } from "./job";
+import { replacementGone, replacementTakesOver } from "./replacement";
 import { reportAlert, reportSa, text } from "./report";
 import {
+  CHILD_LINGER_TIME,
   INSTALL_TIME,
   KEEPALIVE_TIME,
   LINGER_TIME,
-  REPLACED_TIME,
   RETRY_FIRST,
   RETRY_LAST,
   SECOND,
+  TEMPORARY_TIME,
   localAddress,
   portIke,
   portNatt,
 } from "./settings";
+import { successionGone } from "./succession";
 import {
   TIMERS_PER_SA,
   TIMER_CHILD_LIFE,
@@ -94,7 +101,7 @@ export const CAUSE_FAILED: u32 = 3;
 /** True when an IKE_SA can take further CHILD_SAs, now or soon. */
 export function ikeUsable(sa: IkeSa): bool {
   const state = sa.state;
-  if (sa.terminated != 0 || (sa.want & WANT_DELETE) != 0) return false;
+  if (sa.terminated != 0 || (sa.want & WANT_DELETE) != 0 || sa.older >= 0) return false;
   return state == IKE_STATE_CONNECTING || state == IKE_STATE_ESTABLISHED || state == IKE_STATE_REKEYING;
 }
 
@@ -158,7 +165,8 @@ export function proceed(sa: IkeSa): void {
     deleteIkeStart(sa);
     return;
   }
-  if (state == IKE_STATE_REKEYED) return;
+  // What may yet turn out to be redundant is not used.
+  if (state == IKE_STATE_REKEYED || sa.older >= 0) return;
   if (pick(sa, CHILD_WANT_DELETE) || pick(sa, CHILD_WANT_CREATE) || pick(sa, CHILD_WANT_REKEY)) return;
   // What the peer is asking for belongs to this IKE_SA: its answer comes first (RFC 7296 2.25.2).
   if ((sa.want & WANT_REKEY) != 0 && sa.inStep == IN_NONE) {
@@ -174,6 +182,14 @@ function pick(sa: IkeSa, want: u32): bool {
   for (let i = sa.firstChild; i >= 0; i = childSaAt(<u32>i).next) {
     const child = childSaAt(<u32>i);
     if ((child.want & want) == 0 || child.state == CHILD_STATE_INSTALLING) continue;
+    // The peer asked for it and has no answer yet.
+    if (sa.inChild == <i32>child.link) continue;
+    if (want == CHILD_WANT_REKEY) {
+      // The peer is replacing it at this moment: its answer comes first.
+      if (sa.inChild >= 0 && childSaAt(<u32>sa.inChild).rekeys == <i32>child.link) continue;
+      // The peer may not have our answer yet and would not know what is meant.
+      if (child.outbound == OUTBOUND_HELD) continue;
+    }
     child.want &= ~want;
     if (want == CHILD_WANT_DELETE) deleteChildStart(sa, child);
     else if (want == CHILD_WANT_CREATE) createChildStart(sa, child);
@@ -185,7 +201,7 @@ function pick(sa: IkeSa, want: u32): bool {
 
 /** An IKE_SA is authenticated: timers start. */
 export function ikeUp(sa: IkeSa): void {
-  ikeMove(sa, IKE_STATE_ESTABLISHED);
+  if (sa.state != IKE_STATE_ESTABLISHED) ikeMove(sa, IKE_STATE_ESTABLISHED);
   deadlineClear(timerSa(sa.index, TIMER_EXPIRE));
   sa.established = now();
   sa.lastHeard = now();
@@ -202,19 +218,23 @@ export function ikeUp(sa: IkeSa): void {
     deadlineSet(timerSa(sa.index, TIMER_KEEPALIVE), now() + KEEPALIVE_TIME);
 }
 
-/** Both SA records of a CHILD_SA may go to a board. */
+/** The SA records of a CHILD_SA may go to a board: both, or the inbound one alone when it replaces another (replacement.ts). */
 export function childInstall(child: ChildSa): void {
+  const held = child.rekeys >= 0 || child.rival >= 0;
+  const bits = held ? CHILD_EVENT_INSTALL_IN : CHILD_EVENT_INSTALL_IN | CHILD_EVENT_INSTALL_OUT;
   childMove(child, CHILD_STATE_INSTALLING);
-  child.told = 1;
-  child.waiting = CHILD_EVENT_INSTALL_IN | CHILD_EVENT_INSTALL_OUT;
+  child.outbound = held ? OUTBOUND_HELD : OUTBOUND_RAISED;
+  child.waiting = bits;
   deadlineSet(timerChild(child.link, TIMER_CHILD_LIFE), now() + INSTALL_TIME);
-  eventRaise(child, CHILD_EVENT_INSTALL_IN | CHILD_EVENT_INSTALL_OUT);
+  eventRaise(child, bits);
 }
 
 /** Both are confirmed. */
 export function childUp(child: ChildSa): void {
   childMove(child, CHILD_STATE_INSTALLED);
+  if (child.outbound == OUTBOUND_RAISED) child.outbound = OUTBOUND_LIVE;
   deadlineClear(timerChild(child.link, TIMER_CHILD_LIFE));
+  if (child.installed != 0) return;
   child.installed = now();
   child.announced = 1;
   const config = childConfig(child);
@@ -229,20 +249,15 @@ export function childUp(child: ChildSa): void {
     deadlineSet(timerChild(child.link, TIMER_CHILD_LIFE), now() + <u64>config.lifeTime * SECOND);
 }
 
-/** Another CHILD_SA took over: the peer deletes this one, or we do after a while. */
-export function childReplaced(child: ChildSa): void {
-  childMove(child, CHILD_STATE_REKEYED);
-  deadlineClear(timerChild(child.link, TIMER_CHILD_REKEY));
-  deadlineSet(timerChild(child.link, TIMER_CHILD_LIFE), now() + REPLACED_TIME);
-}
-
 /** Ends a CHILD_SA here; what the peer is told is the caller's. */
 export function childDown(child: ChildSa, cause: u32): void {
   const sa = ikeSaAt(<u32>child.sa);
   const config = childConfig(child);
-  const replaced = child.state == CHILD_STATE_REKEYED;
+  const replaced = replacementTakesOver(child) || child.replaced != 0;
   const live = childIsLive(child) || child.state == CHILD_STATE_DELETING;
-  const rekeying = child.rekeys >= 0;
+  const rekeying = child.replaces != 0;
+  const old = child.rekeys >= 0 ? childSaAt(<u32>child.rekeys) : null;
+  let rival: ChildSa | null = null;
   if (child.announced != 0 && live && !replaced) reportSa(EVENT_CHILD_UPDOWN, false, sa, child);
   deadlineClear(timerChild(child.link, TIMER_CHILD_REKEY));
   deadlineClear(timerChild(child.link, TIMER_CHILD_LIFE));
@@ -251,11 +266,14 @@ export function childDown(child: ChildSa, cause: u32): void {
   for (let i = sa.firstChild; i >= 0; i = childSaAt(<u32>i).next) {
     const other = childSaAt(<u32>i);
     if (other.rekeys == <i32>child.link) other.rekeys = -1;
-    if (other.rival == <i32>child.link) other.rival = -1;
+    if (other.rival != <i32>child.link) continue;
+    other.rival = -1;
+    rival = other;
   }
   childDetach(child);
-  if (child.told == 0) eventRaise(child, 0);
-  else eventRemove(child);
+  if (replaced && cause != CAUSE_DEAD) childLinger(child);
+  else eventRemove(child, CHILD_EVENT_INSTALL_IN | CHILD_EVENT_INSTALL_OUT);
+  replacementGone(old, rival);
   if (sa.terminated != 0 || replaced || cause == CAUSE_LOCAL) return;
   if (cause == CAUSE_FAILED) {
     if (!rekeying) childAgain(child);
@@ -265,6 +283,23 @@ export function childDown(child: ChildSa, cause: u32): void {
     // Its IKE_SA ended before it could begin.
     childAgain(child);
   }
+}
+
+/** Another one carries its traffic: the boards keep it for what is on its way, and until the other's outbound half is there. */
+function childLinger(child: ChildSa): void {
+  childWipe(child);
+  child.events &= ~(CHILD_EVENT_INSTALL_IN | CHILD_EVENT_INSTALL_OUT);
+  if (child.there != 0) {
+    child.lingers = 1;
+    deadlineSet(timerChild(child.link, TIMER_CHILD_LIFE), now() + CHILD_LINGER_TIME);
+  }
+  eventRaise(child, 0);
+}
+
+/** The boards have kept it for long enough. */
+export function childLingered(child: ChildSa): void {
+  child.lingers = 0;
+  eventRemove(child, CHILD_EVENT_INSTALL_IN | CHILD_EVENT_INSTALL_OUT);
 }
 
 function act(config: ChildConfig, action: u32): void {
@@ -292,6 +327,11 @@ export function retry(config: ChildConfig): void {
 
 /** Ends an IKE_SA and all that it has. With `linger` it still answers the peer's last request for a while. */
 export function ikeDown(sa: IkeSa, cause: u32, linger: bool): void {
+  // All go: none takes over from another.
+  for (let i = sa.firstChild; i >= 0; i = childSaAt(<u32>i).next) {
+    childSaAt(<u32>i).rekeys = -1;
+    childSaAt(<u32>i).rival = -1;
+  }
   while (sa.firstChild >= 0) childDown(childSaAt(<u32>sa.firstChild), cause);
   const up = sa.established != 0 && sa.state != IKE_STATE_REKEYED && sa.lifeStage != LIFE_REPLACED;
   if (up) reportSa(EVENT_IKE_UPDOWN, false, sa, null);
@@ -307,6 +347,7 @@ export function ikeDown(sa: IkeSa, cause: u32, linger: bool): void {
   sa.inSa = -1;
   sa.outStep = OUT_NONE;
   sa.inStep = 0;
+  successionGone(sa);
   if (!linger) {
     ikeSaFree(sa);
     return;
@@ -338,13 +379,22 @@ export function ikeFail(sa: IkeSa, notify: u32, literal: usize): void {
   ikeDown(sa, CAUSE_FAILED, false);
 }
 
+/** RFC 7296 2.25: what stays temporary for minutes is not; the IKE_SA is out of step and ends. */
+export function ikeTemporary(sa: IkeSa): void {
+  if (sa.temporarySince == 0) sa.temporarySince = now();
+  if (now() - sa.temporarySince < TEMPORARY_TIME) return;
+  reportAlert(sa.connection, null, 0, text("the peer refuses for minutes what should be temporary: the IKE_SA ends"));
+  sa.want |= WANT_DELETE;
+  sa.endCause = CAUSE_DEAD;
+}
+
 /** A CHILD_SA of ours could not be agreed on; its IKE_SA stays. */
 export function childFail(child: ChildSa, notify: u32, literal: usize): void {
   const sa = ikeSaAt(<u32>child.sa);
   reportAlert(sa.connection, childConfig(child), notify, literal);
   if (child.spiOut == 0) return childDown(child, CAUSE_FAILED);
   // The peer has granted it and must hear that it is not.
-  if (child.rekeys < 0) childAgain(child);
+  if (child.replaces == 0) childAgain(child);
   child.want = CHILD_WANT_DELETE;
 }
 

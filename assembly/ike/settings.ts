@@ -24,6 +24,10 @@ export const JOB_TIME: u64 = 10 * SECOND;
 export const INSTALL_TIME: u64 = 10 * SECOND;
 /** What a rekey replaced is deleted by the peer; by us when that takes longer. */
 export const REPLACED_TIME: u64 = 30 * SECOND;
+/** How long the boards keep what a rekey replaced once it is deleted: packets are still on their way. */
+export const CHILD_LINGER_TIME: u64 = SECOND;
+/** A peer that refuses for the time being for so long is out of step for good (RFC 7296 2.25). */
+export const TEMPORARY_TIME: u64 = 300 * SECOND;
 /** Between two NAT keepalives (RFC 3948 section 4). */
 export const KEEPALIVE_TIME: u64 = 20 * SECOND;
 /** How long an IKE_SA that is gone still answers the last request again. */

@@ -3,6 +3,7 @@
  *
  *   IKE_SA    CONNECTING -> ESTABLISHED <-> REKEYING -> REKEYED -> DELETING -> FREE; any may be deleted or freed
  *   CHILD_SA  CREATED -> INSTALLING -> INSTALLED <-> REKEYING -> REKEYED -> DELETING -> FREE
+ *             INSTALLING -> REKEYED: the redundant one of a collision; REKEYED -> INSTALLED: what replaced it is gone
  */
 import {
   CHILD_STATE_CREATED,
@@ -35,10 +36,10 @@ const ikeMoves: usize = memory.data<u32>([
 const childMoves: usize = memory.data<u32>([
   /* FREE       */ 1 << CHILD_STATE_CREATED,
   /* CREATED    */ (1 << CHILD_STATE_INSTALLING) | (1 << CHILD_STATE_DELETING) | (1 << CHILD_STATE_FREE),
-  /* INSTALLING */ (1 << CHILD_STATE_INSTALLED) | (1 << CHILD_STATE_DELETING) | (1 << CHILD_STATE_FREE),
+  /* INSTALLING */ (1 << CHILD_STATE_INSTALLED) | (1 << CHILD_STATE_REKEYED) | (1 << CHILD_STATE_DELETING) | (1 << CHILD_STATE_FREE),
   /* INSTALLED  */ (1 << CHILD_STATE_REKEYING) | (1 << CHILD_STATE_REKEYED) | (1 << CHILD_STATE_DELETING) | (1 << CHILD_STATE_FREE),
   /* REKEYING   */ (1 << CHILD_STATE_INSTALLED) | (1 << CHILD_STATE_REKEYED) | (1 << CHILD_STATE_DELETING) | (1 << CHILD_STATE_FREE),
-  /* REKEYED    */ (1 << CHILD_STATE_DELETING) | (1 << CHILD_STATE_FREE),
+  /* REKEYED    */ (1 << CHILD_STATE_INSTALLED) | (1 << CHILD_STATE_DELETING) | (1 << CHILD_STATE_FREE),
   /* DELETING   */ 1 << CHILD_STATE_FREE,
 ]);
 

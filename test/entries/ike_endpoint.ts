@@ -27,9 +27,10 @@ import {
   EVENT_RECORD,
   EVENT_SPI,
 } from "../../assembly/ike/event";
-import { childByLink } from "../../assembly/ike/child_sa";
+import { childByLink, childSasFree } from "../../assembly/ike/child_sa";
+import { ikeSasFree } from "../../assembly/ike/ike_sa";
 import { CAUSE_LOCAL, childDown } from "../../assembly/ike/life";
-import { arenaReset } from "../../assembly/rt/arena";
+import { arenaReset, arenaUsed } from "../../assembly/rt/arena";
 import { REFUSED_NO_BOARD, SA_KEYMAT, SA_REMOTE_PORT } from "../../assembly/abi/message";
 import { countPoll, entropy, mapReset, refuse, setDeadline, setState } from "../../assembly/rt/registers";
 import { REG_ENTROPY_OCTETS } from "../../assembly/abi/board";
@@ -74,6 +75,20 @@ export function boardReset(): void {
   if (!ikeReset()) return refuse(REFUSAL_CONFIG);
   setDeadline(u64.MAX_VALUE);
   setState(STATE_ONLINE);
+}
+
+/** Octets of memory that are in use, from 0. */
+export function memoryUsed(): usize {
+  return arenaUsed();
+}
+
+/** Records of IKE_SAs and of CHILD_SAs that are free. */
+export function freeIkeSas(): u32 {
+  return ikeSasFree();
+}
+
+export function freeChildSas(): u32 {
+  return childSasFree();
 }
 
 export function eventLog(): usize {

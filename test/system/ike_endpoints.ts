@@ -3,7 +3,16 @@
  * stories of ike_two_endpoints.test.ts are told on.
  */
 import { execFileSync } from "node:child_process";
-import { createECDH, createHmac, createPublicKey, diffieHellman, generateKeyPairSync, randomBytes } from "node:crypto";
+import binaryen from "binaryen";
+import {
+  createECDH,
+  createHash,
+  createHmac,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  randomBytes,
+} from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -41,7 +50,20 @@ function module(): WebAssembly.Module {
     "-o",
     out,
   ]);
-  return (compiled = new WebAssembly.Module(readFileSync(out)));
+  return (compiled = new WebAssembly.Module(withGlobals(readFileSync(out))));
+}
+
+/** Exports every global that changes, as global:N: with the memory they are all of a core's state. */
+function withGlobals(wasm: Uint8Array): Uint8Array<ArrayBuffer> {
+  const m = binaryen.readBinary(wasm);
+  m.setFeatures(binaryen.Features.All);
+  for (let i = 0; i < m.getNumGlobals(); i++) {
+    const { name, mutable } = binaryen.getGlobalInfo(m.getGlobalByIndex(i));
+    if (mutable) m.addGlobalExport(name, `global:${i}`);
+  }
+  const out = Uint8Array.from(m.emitBinary());
+  m.dispose();
+  return out;
 }
 
 /** The secure element: X25519, P-256, PSK AUTH. */
@@ -116,7 +138,8 @@ export class Endpoint {
   /** Operations of the secure element that it does not answer. */
   deaf = new Set<number>();
 
-  constructor(address: number[], psk: string) {
+  /** `entropy`, 64 octets, makes all that the core draws repeat itself. */
+  constructor(address: number[], psk: string, entropy: Uint8Array = randomBytes(64)) {
     this.psk = psk;
     this.wasm = new WebAssembly.Instance(module(), { env: { memory: this.memory } }).exports as unknown as Record<
       string,
@@ -130,9 +153,30 @@ export class Endpoint {
     ]);
     new Uint8Array(this.memory.buffer).set(config, this.u32(this.map + B.MAP_CONFIG));
     this.view.setUint32(this.map + B.REG_CONFIG_LENGTH, config.length, true);
-    new Uint8Array(this.memory.buffer).set(randomBytes(64), this.map + B.REG_ENTROPY);
+    new Uint8Array(this.memory.buffer).set(entropy, this.map + B.REG_ENTROPY);
     this.wasm.boardReset();
     if (this.u32(this.map + B.REG_STATE) !== B.STATE_ONLINE) throw new Error("board refused");
+  }
+
+  /** Remembers all of it; what is returned puts it back. */
+  snapshot(): () => void {
+    const used = this.wasm.memoryUsed();
+    const octets = new Uint8Array(this.memory.buffer);
+    const memory = octets.slice(0, used);
+    const globals = Object.values(this.wasm as unknown as Record<string, unknown>).filter(
+      (value): value is WebAssembly.Global => value instanceof WebAssembly.Global,
+    );
+    const values = globals.map((g) => g.value as number | bigint);
+    const keys = new Map(this.keys);
+    const auths = this.auths;
+    return () => {
+      octets.set(memory);
+      globals.forEach((g, i) => (g.value = values[i]));
+      this.keys = new Map(keys);
+      this.auths = auths;
+      this.messages = [];
+      this.sent = [];
+    };
   }
 
   u32(p: number): number {
@@ -259,9 +303,12 @@ export class Pair {
   wire: (packet: Buffer, fromA: boolean) => Buffer | null = (packet) => packet;
   packets: Buffer[] = [];
 
-  constructor(pskA = "secret", pskB = "secret") {
-    this.a = new Endpoint([192, 0, 2, 1], pskA);
-    this.b = new Endpoint([192, 0, 2, 2], pskB);
+  /** `seed` makes what both draw repeat itself; without it is random. */
+  constructor(pskA = "secret", pskB = "secret", seed?: number) {
+    const entropy = (side: number): Uint8Array | undefined =>
+      seed === undefined ? undefined : createHash("sha512").update(`${seed} ${side}`).digest();
+    this.a = new Endpoint([192, 0, 2, 1], pskA, entropy(1));
+    this.b = new Endpoint([192, 0, 2, 2], pskB, entropy(2));
   }
 
   step(): boolean {

@@ -4,26 +4,23 @@
  *   HDR, SK { [N(REKEY_SA)], SA, Ni, [KEi], TSi, TSr }  -->
  *                                       <--  HDR, SK { SA, Nr, [KEr], TSi, TSr | N(error) }
  *
- * When both sides rekey at once, the CHILD_SA of the exchange with the lowest of the four nonces goes, deleted by who
- * made it; the old one is deleted by who made the survivor (2.8.1).
+ * What a new CHILD_SA does to the one that it replaces, and what when both sides rekey at once, is replacement.ts.
+ *
+ * A CHILD_SA that is asked to be rekeyed while it is being closed, or while its IKE_SA is rekeyed or closed, is refused with
+ * TEMPORARY_FAILURE, one that is not there with CHILD_SA_NOT_FOUND (2.25). Told so ourselves, we wait and try again; or we
+ * forget what the peer has lost, and ask for a new one.
  */
 import { DROP_IKE_STATE } from "../../abi/drop";
 import {
-  CHILD_STATE_CREATED,
-  CHILD_STATE_DELETING,
   CHILD_STATE_INSTALLED,
   CHILD_STATE_REKEYED,
   CHILD_STATE_REKEYING,
-  EVENT_CHILD_REKEY,
-  EVENT_CHILD_UPDOWN,
   IKE_STATE_ESTABLISHED,
 } from "../../abi/management";
 import { Frame } from "../../bus/frame";
 import { consume, drop } from "../../bus/port";
 import { drbgGenerate } from "../../crypto/drbg";
-import { deadlineClear, deadlineSet } from "../../rt/deadlines";
 import { loadBE16, loadBE32, storeBE16, storeBE32 } from "../../rt/bytes";
-import { now } from "../../rt/registers";
 import { EXCHANGE_CREATE_CHILD_SA, PAYLOAD_KE, PAYLOAD_NONCE } from "../../wire/ike_message";
 import { KE_HEADER, keCheck, keMethod, keWrite } from "../../wire/ike_payload/ke";
 import { nonceCheck, nonceWrite } from "../../wire/ike_payload/nonce";
@@ -44,6 +41,7 @@ import {
 } from "../../wire/ike_payload/notify";
 import { PROTOCOL_ID_ESP } from "../../wire/ike_payload/sa";
 import {
+  CHILD_WANT_CREATE,
   CHILD_WANT_DELETE,
   ChildSa,
   childByPeerSpi,
@@ -68,22 +66,10 @@ import {
   OUT_CHILD_KEY,
   ikeKeOwn,
   ikeKePeer,
-  ikeSaAt,
-  jitter,
 } from "../ike_sa";
 import { jobAgree, jobDestroy, jobGenerate } from "../job";
 import { childKeys } from "../keymat";
-import {
-  CAUSE_FAILED,
-  CAUSE_LOCAL,
-  childAgain,
-  childDelete,
-  childDown,
-  childFail,
-  childInstall,
-  childReplaced,
-  proceed,
-} from "../life";
+import { CAUSE_LOCAL, CAUSE_PEER, childDown, childFail, childInstall, ikeTemporary, proceed, retry } from "../life";
 import {
   agreed,
   answerAccept,
@@ -98,9 +84,8 @@ import {
   soleLength,
 } from "../negotiation";
 import { proposalFirstKe, proposalHasKe } from "../proposal";
-import { reportSa, text } from "../report";
-import { SECOND } from "../settings";
-import { TIMER_CHILD_LIFE, TIMER_CHILD_REKEY, timerChild } from "../timer";
+import { childReplaced, rekeyLater, replacementAnswered, replacementOf, replacementRefused } from "../replacement";
+import { reportAlert, text } from "../report";
 import { requestAnswered, requestBegin, requestDone, requestSend, responseBegin, responseSend } from "../window";
 
 const scratch: usize = memory.data(8, 8);
@@ -127,16 +112,14 @@ function share(sa: IkeSa, child: ChildSa): void {
 /** Replaces a CHILD_SA: a new one is asked for in its name. */
 export function rekeyChildStart(sa: IkeSa, old: ChildSa): void {
   if (old.state != CHILD_STATE_INSTALLED) return;
+  const theirs = replacementOf(old, false);
+  if (theirs) return theirs.state == CHILD_STATE_INSTALLED ? childReplaced(old) : rekeyLater(old);
   const child = childTake(sa, old.config, true);
-  if (!child) return later(old);
+  if (!child) return rekeyLater(old);
   childMove(old, CHILD_STATE_REKEYING);
   child.rekeys = <i32>old.link;
+  child.replaces = 1;
   createChildStart(sa, child);
-}
-
-/** Tries a rekey again after a few seconds. */
-function later(old: ChildSa): void {
-  deadlineSet(timerChild(old.link, TIMER_CHILD_REKEY), now() + 3 * SECOND + jitter(10));
 }
 
 /** Our share is here; length 0: it is not. */
@@ -158,6 +141,7 @@ export function createChildShare(sa: IkeSa, key: u32, value: usize, length: u32)
 
 function buildRequest(sa: IkeSa, child: ChildSa, ke: usize, keLength: u32): void {
   const w = requestBegin(sa, EXCHANGE_CREATE_CHILD_SA);
+  sa.deletedSpi = 0;
   if (child.rekeys >= 0) {
     // The SPI that we expect in inbound packets of the old one (RFC 7296 1.3.3).
     storeBE32(scratch, childSaAt(<u32>child.rekeys).spiIn);
@@ -173,16 +157,26 @@ function buildRequest(sa: IkeSa, child: ChildSa, ke: usize, keLength: u32): void
 /** The CHILD_SA that we asked for will not be. */
 function giveUp(sa: IkeSa, child: ChildSa, notify: u32, literal: usize): void {
   const old = child.rekeys >= 0 ? childSaAt(<u32>child.rekeys) : null;
-  childFail(child, notify, literal);
-  if (old) {
-    if (notify == NOTIFY_CHILD_SA_NOT_FOUND) {
-      // RFC 7296 2.25.1: the peer has it no more.
-      childDown(old, CAUSE_FAILED);
-    } else if (old.state == CHILD_STATE_REKEYING) {
-      childMove(old, CHILD_STATE_INSTALLED);
-      later(old);
-    }
+  if (notify == NOTIFY_TEMPORARY_FAILURE) ikeTemporary(sa);
+  if (old && notify == NOTIFY_CHILD_SA_NOT_FOUND && child.rival < 0) {
+    // RFC 7296 2.25: the peer has it no more. It goes without a word, and a new one is asked for from scratch.
+    reportAlert(sa.connection, childConfig(child), notify, literal);
+    child.rekeys = -1;
+    child.replaces = 0;
+    childDown(old, CAUSE_LOCAL);
+    child.want |= CHILD_WANT_CREATE;
+    return proceed(sa);
   }
+  if (child.spiOut == 0 && (child.rival >= 0 || (child.want & CHILD_WANT_DELETE) != 0)) {
+    // RFC 7296 2.8.1: the peer's own rekey came first, which we know by having answered it.
+    childDown(child, CAUSE_LOCAL);
+  } else {
+    const again = notify == NOTIFY_TEMPORARY_FAILURE && child.replaces == 0 && sa.terminated == 0;
+    const config = childConfig(child);
+    childFail(child, notify, literal);
+    if (again) retry(config);
+  }
+  if (old) replacementRefused(old);
   proceed(sa);
 }
 
@@ -198,9 +192,12 @@ export function createChildReceive(sa: IkeSa, frame: Frame): void {
   if (notify != 0) {
     const spi = notifySpiOctets(notify) == 4 ? loadBE32(notifySpi(notify)) : 0;
     old = childByPeerSpi(sa, spi);
-    if (!old || old.state == CHILD_STATE_DELETING || (old.want & CHILD_WANT_DELETE) != 0) {
+    if (!old || old.state >= CHILD_STATE_REKEYED || (old.want & CHILD_WANT_DELETE) != 0) {
+      // Gone; or on its way out, deleted or replaced already.
       consume(frame);
-      return refuse(sa, old ? NOTIFY_TEMPORARY_FAILURE : NOTIFY_CHILD_SA_NOT_FOUND, spi);
+      // Or not there yet: the answer that brings it may be on its way.
+      const temporary = old != null || sa.outStep == OUT_CHILD;
+      return refuse(sa, temporary ? NOTIFY_TEMPORARY_FAILURE : NOTIFY_CHILD_SA_NOT_FOUND, spi);
     }
   }
   const nonce = sole(PAYLOAD_NONCE);
@@ -234,11 +231,10 @@ export function createChildReceive(sa: IkeSa, frame: Frame): void {
     return;
   }
   if (old) {
+    // Ours may be under way: the nonces will tell whose stays (RFC 7296 2.25.1).
+    const ours = replacementOf(old, true);
+    if (ours) ours.rival = <i32>child.link;
     child.rekeys = <i32>old.link;
-    // Ours is under way: the nonces will tell whose stays.
-    if (old.state == CHILD_STATE_REKEYING && sa.outChild >= 0 && childSaAt(<u32>sa.outChild).rekeys == <i32>old.link) {
-      childSaAt(<u32>sa.outChild).rival = <i32>child.link;
-    }
   }
   sa.inChild = <i32>child.link;
   if (method == 0) {
@@ -305,10 +301,7 @@ export function createChildRespond(sa: IkeSa, child: ChildSa): void {
   if (childSuite(child).ke != 0) keWrite(w, childSuite(child).ke, ikeKeOwn(sa), sa.keOwnLength);
   selectorsWrite(w, child);
   responseSend(sa, w);
-  const old = child.rekeys >= 0 ? childSaAt(<u32>child.rekeys) : null;
-  reportSa(old ? EVENT_CHILD_REKEY : EVENT_CHILD_UPDOWN, true, sa, child);
-  // The old one stays inbound until the peer deletes it.
-  if (old && old.state == CHILD_STATE_INSTALLED) childReplaced(old);
+  replacementAnswered(child);
   proceed(sa);
 }
 
@@ -402,67 +395,13 @@ function finish(sa: IkeSa, child: ChildSa, secret: usize, length: u32): void {
   childKeys(child, sa, secret, length);
   agreed(child);
   requestDone(sa);
-  childInstall(child);
-  proceed(sa);
-}
-
-/** The lower of a CHILD_SA's two nonces. */
-let lowestLength: u32 = 0;
-function lowest(child: ChildSa): usize {
-  const ours = childNonce(child);
-  const theirs = childPeerNonce(child);
-  if (compare(ours, NONCE_OCTETS, theirs, child.peerNonceLength) <= 0) {
-    lowestLength = NONCE_OCTETS;
-    return ours;
-  }
-  lowestLength = child.peerNonceLength;
-  return theirs;
-}
-
-function compare(a: usize, aLength: u32, b: usize, bLength: u32): i32 {
-  const difference = memory.compare(a, b, min<u32>(aLength, bLength));
-  return difference != 0 ? difference : <i32>aLength - <i32>bLength;
-}
-
-/** Initiator: no board took it. The peer has it already and is told; what it was to replace stays, for another try. */
-export function createChildUnplaced(child: ChildSa): void {
-  const sa = ikeSaAt(<u32>child.sa);
-  deadlineClear(timerChild(child.link, TIMER_CHILD_LIFE));
-  childMove(child, CHILD_STATE_INSTALLED);
-  child.want = CHILD_WANT_DELETE;
-  const old = child.rekeys >= 0 ? childSaAt(<u32>child.rekeys) : null;
-  if (!old) {
-    childAgain(child);
-  } else if (old.state == CHILD_STATE_REKEYING) {
-    childMove(old, CHILD_STATE_INSTALLED);
-    later(old);
-  }
-  proceed(sa);
-}
-
-/** Initiator: the boards have it. The old one, or the loser of two rekeys, is deleted. */
-export function createChildInstalled(child: ChildSa): void {
-  const sa = ikeSaAt(<u32>child.sa);
-  const old = child.rekeys >= 0 ? childSaAt(<u32>child.rekeys) : null;
-  if (!old && child.rival < 0) {
-    reportSa(EVENT_CHILD_UPDOWN, true, sa, child);
+  sa.temporarySince = 0;
+  if (child.spiOut == sa.deletedSpi) {
+    // The peer's Delete overtook its answer.
+    childDown(child, CAUSE_PEER);
     return proceed(sa);
   }
-  reportSa(EVENT_CHILD_REKEY, true, sa, child);
-  // The peer, whose rekey won, may have deleted the old one before its answer to ours arrived.
-  if (old && old.state != CHILD_STATE_DELETING && old.state != CHILD_STATE_REKEYED) childReplaced(old);
-  if (child.rival >= 0) {
-    const rival = childSaAt(<u32>child.rival);
-    const a = lowest(child);
-    const aLength = lowestLength;
-    const b = lowest(rival);
-    if (rival.state != CHILD_STATE_CREATED && compare(a, aLength, b, lowestLength) < 0) {
-      // Ours has the lowest nonce: it is redundant, and the peer deletes the old one.
-      childReplaced(child);
-      child.want = CHILD_WANT_DELETE;
-      return proceed(sa);
-    }
-  }
-  if (old) childDelete(old);
-  else proceed(sa);
+  // Taken back meanwhile: deleted without having been in use.
+  if ((child.want & CHILD_WANT_DELETE) == 0) childInstall(child);
+  proceed(sa);
 }

@@ -33,11 +33,13 @@ import {
 import { NOTIFY_AUTHENTICATION_FAILED, NOTIFY_INVALID_SYNTAX, notifyWrite } from "../../wire/ike_payload/notify";
 import { PROTOCOL_ID_ESP, PROTOCOL_ID_IKE } from "../../wire/ike_payload/sa";
 import { ChildSa, childByPeerSpi, childMove, childSaAt } from "../child_sa";
-import { IkeSa, OUT_DELETE_CHILD, OUT_DELETE_IKE, OUT_LIVENESS, WANT_DELETE, ikeMove } from "../ike_sa";
+import { IkeSa, OUT_CHILD, OUT_DELETE_CHILD, OUT_DELETE_IKE, OUT_LIVENESS, WANT_DELETE, ikeMove } from "../ike_sa";
 import { CAUSE_FAILED, CAUSE_LOCAL, CAUSE_PEER, childDown, ikeDown, proceed } from "../life";
 import { notifyFind } from "../negotiation";
+import { replacementOutboundMove } from "../replacement";
 import { reportAlert, text } from "../report";
 import { DELETE_TRIES } from "../settings";
+import { successionAdopt, successionForced } from "../succession";
 import { requestBegin, requestDone, requestSend, responseBegin, responseSend } from "../window";
 
 /** Asks whether the peer is alive. */
@@ -51,6 +53,7 @@ export function deleteChildStart(sa: IkeSa, child: ChildSa): void {
     childDown(child, CAUSE_LOCAL);
     return proceed(sa);
   }
+  replacementOutboundMove(child);
   const w = requestBegin(sa, EXCHANGE_INFORMATIONAL);
   deleteEspWrite(w, child.spiIn);
   sa.outChild = <i32>child.link;
@@ -72,6 +75,7 @@ export function deleteIkeStart(sa: IkeSa): void {
 export function informationalReceive(sa: IkeSa, frame: Frame): void {
   let all = false;
   let spis: u32 = 0;
+  const failed = notifyFind(NOTIFY_AUTHENTICATION_FAILED) != 0;
   for (let i = payloadFind(PAYLOAD_DELETE); i >= 0; i = payloadFind(PAYLOAD_DELETE, <u32>i + 1)) {
     const body = payloadBody(<u32>i);
     if (!deleteCheck(body, payloadLength(<u32>i))) {
@@ -81,10 +85,12 @@ export function informationalReceive(sa: IkeSa, frame: Frame): void {
       return responseSend(sa, bad);
     }
     if (deleteProtocol(body) == PROTOCOL_ID_IKE) all = true;
-    else if (deleteProtocol(body) == PROTOCOL_ID_ESP) spis += answered(sa, body, null);
   }
-  const failed = notifyFind(NOTIFY_AUTHENTICATION_FAILED) != 0;
+  if (!all && !failed) successionAdopt(sa);
   const w = responseBegin(sa, EXCHANGE_INFORMATIONAL);
+  for (let i = payloadFind(PAYLOAD_DELETE); i >= 0; i = payloadFind(PAYLOAD_DELETE, <u32>i + 1)) {
+    if (deleteProtocol(payloadBody(<u32>i)) == PROTOCOL_ID_ESP) spis += answered(sa, payloadBody(<u32>i), null);
+  }
   // An IKE_SA's Delete takes its CHILD_SAs with it and is answered empty.
   if (!all && spis != 0) {
     deleteEspBegin(w, spis);
@@ -103,6 +109,8 @@ export function informationalReceive(sa: IkeSa, frame: Frame): void {
         NOTIFY_AUTHENTICATION_FAILED,
         text("the peer says that we are not authenticated"),
       );
+    // RFC 7296 2.8.2: with a rekey of the peer's under way, that is what the Delete is about.
+    if (!failed) successionForced(sa);
     ikeDown(sa, failed ? CAUSE_FAILED : CAUSE_PEER, true);
     return;
   }
@@ -111,6 +119,7 @@ export function informationalReceive(sa: IkeSa, frame: Frame): void {
     for (let n: u32 = 0; n < deleteCount(body); n++) {
       const child = childByPeerSpi(sa, loadBE32(deleteSpi(body, n)));
       if (child) childDown(child, CAUSE_PEER);
+      else if (sa.outStep == OUT_CHILD) sa.deletedSpi = loadBE32(deleteSpi(body, n));
     }
   }
   consume(frame);
@@ -142,7 +151,7 @@ export function informationalResponse(sa: IkeSa, frame: Frame): void {
   consume(frame);
   const link = sa.outChild;
   requestDone(sa);
-  if (step == OUT_DELETE_IKE) return ikeDown(sa, CAUSE_LOCAL, false);
+  if (step == OUT_DELETE_IKE) return ikeDown(sa, sa.endCause, false);
   if (step == OUT_DELETE_CHILD && link >= 0) childDown(childSaAt(<u32>link), CAUSE_LOCAL);
   proceed(sa);
 }

@@ -5,16 +5,16 @@
  *   HDR, SK { SA, Ni, KEi }  -->
  *                            <--  HDR, SK { SA, Nr, KEr }
  *
- * When both ask at once, both answer TEMPORARY_FAILURE and try again after a random pause; the RFC would let both
- * succeed and drop one. Refuses while another exchange of ours about a CHILD_SA is open.
+ * When both ask at once both are answered, and succession.ts tells who inherits. Refuses with TEMPORARY_FAILURE while an
+ * exchange of ours about a CHILD_SA is open, and what is replaced or deleted already (2.25).
  */
 import { DROP_IKE_STATE } from "../../abi/drop";
-import { EVENT_IKE_REKEY, IKE_STATE_ESTABLISHED, IKE_STATE_REKEYED, IKE_STATE_REKEYING } from "../../abi/management";
+import { IKE_STATE_ESTABLISHED, IKE_STATE_REKEYED, IKE_STATE_REKEYING } from "../../abi/management";
 import { Frame } from "../../bus/frame";
 import { consume, drop } from "../../bus/port";
 import { drbgGenerate } from "../../crypto/drbg";
-import { deadlineClear, deadlineSet } from "../../rt/deadlines";
 import { loadBE16, storeBE16 } from "../../rt/bytes";
+import { deadlineSet } from "../../rt/deadlines";
 import { now } from "../../rt/registers";
 import { EXCHANGE_CREATE_CHILD_SA, PAYLOAD_KE, PAYLOAD_NONCE, PAYLOAD_SA } from "../../wire/ike_message";
 import { KE_HEADER, keCheck, keMethod, keWrite } from "../../wire/ike_payload/ke";
@@ -31,7 +31,6 @@ import {
   notifyWrite,
 } from "../../wire/ike_payload/notify";
 import { PROTOCOL_ID_IKE, saCheck } from "../../wire/ike_payload/sa";
-import { childAttach, childDetach, childSaAt } from "../child_sa";
 import { connectionAt, connectionTransforms } from "../connection";
 import {
   IN_REKEY_AGREE,
@@ -39,11 +38,15 @@ import {
   IkeSa,
   KE_VALUE_MAX,
   NONCE_OCTETS,
+  OUT_CHILD,
+  OUT_CHILD_AGREE,
+  OUT_CHILD_KEY,
+  OUT_DELETE_CHILD,
   OUT_NONE,
   OUT_REKEY,
   OUT_REKEY_AGREE,
   OUT_REKEY_KEY,
-  WANT_DELETE,
+  WANT_REKEY,
   ikeKeOwn,
   ikeKePeer,
   ikeLink,
@@ -59,7 +62,7 @@ import {
 } from "../ike_sa";
 import { jobAgree, jobDestroy, jobGenerate } from "../job";
 import { ikeKeysRekeyed } from "../keymat";
-import { CAUSE_DEAD, LIFE_REPLACED, embryoFree, ikeDown, ikeUp, proceed } from "../life";
+import { CAUSE_DEAD, embryoFree, ikeDown, ikeTemporary, proceed } from "../life";
 import { notifyFind, sole, soleLength } from "../negotiation";
 import {
   Suite,
@@ -71,9 +74,10 @@ import {
   selectedSpi,
   suiteWrite,
 } from "../proposal";
-import { reportAlert, reportSa, text } from "../report";
-import { REPLACED_TIME, SECOND } from "../settings";
-import { TIMER_EXPIRE, TIMER_KEEPALIVE, TIMER_LIFE, timerSa } from "../timer";
+import { reportAlert, text } from "../report";
+import { SECOND } from "../settings";
+import { successionBorn, successionSettle } from "../succession";
+import { TIMER_LIFE, timerSa } from "../timer";
 import { requestAnswered, requestBegin, requestDone, requestSend, responseBegin, responseSend } from "../window";
 
 const suiteTried: usize = memory.data(64, 8);
@@ -122,6 +126,10 @@ function later(old: IkeSa): void {
 function giveUp(old: IkeSa, notify: u32): void {
   if (old.outSa >= 0) embryoFree(<u32>old.outSa);
   old.outSa = -1;
+  old.want &= ~WANT_REKEY;
+  if (notify == NOTIFY_TEMPORARY_FAILURE) ikeTemporary(old);
+  // RFC 7296 2.8.2: the peer's own rekey came first.
+  if (old.state == IKE_STATE_REKEYED || successionSettle(old)) return;
   reportAlert(old.connection, null, notify, text("the IKE_SA could not be rekeyed"));
   if (old.state == IKE_STATE_REKEYING) ikeMove(old, IKE_STATE_ESTABLISHED);
   later(old);
@@ -147,9 +155,15 @@ export function rekeyShare(old: IkeSa, key: u32, value: usize, length: u32): voi
   requestSend(old, w, OUT_REKEY);
 }
 
+/** True while we create, rekey or delete a CHILD_SA (RFC 7296 2.25.1). */
+function busy(old: IkeSa): bool {
+  const step = old.outStep;
+  return step == OUT_CHILD_KEY || step == OUT_CHILD || step == OUT_CHILD_AGREE || step == OUT_DELETE_CHILD;
+}
+
 /** Responder: the request, decrypted. Takes the frame. */
 export function rekeyReceive(old: IkeSa, frame: Frame): void {
-  if (old.state != IKE_STATE_ESTABLISHED || old.outStep != OUT_NONE) {
+  if (!rekeyable(old) || old.newIn >= 0 || busy(old)) {
     consume(frame);
     return refuse(old, NOTIFY_TEMPORARY_FAILURE, 0);
   }
@@ -207,18 +221,24 @@ function refuse(old: IkeSa, type: u32, dataOctets: u32): void {
   const w = responseBegin(old, EXCHANGE_CREATE_CHILD_SA);
   notifyWrite(w, type, scratch, dataOctets);
   responseSend(old, w);
+  proceed(old);
 }
 
 function failResponder(old: IkeSa): void {
   if (old.inSa >= 0) embryoFree(<u32>old.inSa);
   old.inSa = -1;
   refuse(old, NOTIFY_TEMPORARY_FAILURE, 0);
-  proceed(old);
+  if (rekeyable(old)) successionSettle(old);
+}
+
+/** True unless it was replaced or deleted meanwhile. */
+function rekeyable(old: IkeSa): bool {
+  return old.state == IKE_STATE_ESTABLISHED || old.state == IKE_STATE_REKEYING;
 }
 
 /** Responder: our share is here. */
 export function rekeyResponderShare(old: IkeSa, key: u32, value: usize, length: u32): void {
-  if (length == 0 || length > KE_VALUE_MAX || old.inSa < 0) {
+  if (length == 0 || length > KE_VALUE_MAX || old.inSa < 0 || !rekeyable(old)) {
     jobDestroy(key);
     return failResponder(old);
   }
@@ -229,9 +249,9 @@ export function rekeyResponderShare(old: IkeSa, key: u32, value: usize, length: 
   if (!jobAgree(old, false, IN_REKEY_AGREE, key, method, ikeKePeer(old), old.kePeerLength)) failResponder(old);
 }
 
-/** Responder: the shared secret is here: answer, and move over. */
+/** Responder: the shared secret is here: answer. */
 export function rekeyResponderSecret(old: IkeSa, secret: usize, length: u32): void {
-  if (length == 0 || length > KE_VALUE_MAX || old.inSa < 0) return failResponder(old);
+  if (length == 0 || length > KE_VALUE_MAX || old.inSa < 0 || !rekeyable(old)) return failResponder(old);
   const sa = ikeSaAt(<u32>old.inSa);
   ikeKeysRekeyed(sa, old, secret, length);
   store<u64>(scratch, sa.spiR);
@@ -240,25 +260,7 @@ export function rekeyResponderSecret(old: IkeSa, secret: usize, length: u32): vo
   nonceWrite(w, ikeNonce(sa), NONCE_OCTETS);
   keWrite(w, ikeSuite(sa).ke, ikeKeOwn(old), old.keOwnLength);
   responseSend(old, w);
-  moveOver(old, sa);
-}
-
-/** The new IKE_SA is up and inherits the CHILD_SAs. */
-function moveOver(old: IkeSa, sa: IkeSa): void {
-  while (old.firstChild >= 0) {
-    const child = childSaAt(<u32>old.firstChild);
-    childDetach(child);
-    childAttach(child, sa);
-  }
-  old.lifeStage = LIFE_REPLACED;
-  deadlineClear(timerSa(old.index, TIMER_LIFE));
-  ikeMove(old, IKE_STATE_REKEYED);
-  deadlineClear(timerSa(old.index, TIMER_KEEPALIVE));
-  // Who asked deletes it; the other one does when that does not happen.
-  deadlineSet(timerSa(old.index, TIMER_EXPIRE), now() + REPLACED_TIME);
-  ikeUp(sa);
-  reportSa(EVENT_IKE_REKEY, true, sa, null);
-  proceed(sa);
+  successionBorn(old, sa);
 }
 
 /** Initiator: the answer, decrypted. Takes the frame. */
@@ -332,7 +334,7 @@ export function rekeyResponse(old: IkeSa, frame: Frame): void {
   if (!posted) rekeySecret(old, 0, 0);
 }
 
-/** Initiator: the shared secret is here: move over, and delete the old one. */
+/** Initiator: the shared secret is here. */
 export function rekeySecret(old: IkeSa, secret: usize, length: u32): void {
   const index = old.outSa;
   requestDone(old);
@@ -346,7 +348,6 @@ export function rekeySecret(old: IkeSa, secret: usize, length: u32): void {
   const sa = ikeSaAt(<u32>index);
   ikeKeysRekeyed(sa, old, secret, length);
   old.outSa = -1;
-  moveOver(old, sa);
-  old.want |= WANT_DELETE;
-  proceed(old);
+  old.temporarySince = 0;
+  successionBorn(old, sa);
 }
