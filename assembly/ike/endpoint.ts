@@ -86,6 +86,7 @@ import {
 import { PROPOSAL_PROTOCOL, PROTOCOL_ID_IKE, saCheck } from "../wire/ike_payload/sa";
 import { CHILD_WANT_REKEY, childSaAt, childSasReset } from "./child_sa";
 import { CHILD_CONFIGS_MAX, childConfigAt, connectionAt, connectionsReset } from "./connection";
+import { cookiesReset } from "./cookie";
 import { eventNext, eventsReset } from "./event";
 import {
   createChildReceive,
@@ -189,6 +190,7 @@ export function ikeReset(): bool {
   if (!settingsReset()) return false;
   eventsReset();
   managementReset();
+  cookiesReset();
   return connectionsReset() && ikeSasReset() && childSasReset() && jobsReset() && deadlinesReset(timerCount());
 }
 

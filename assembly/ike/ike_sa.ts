@@ -3,8 +3,7 @@
  * the index in its last two octets, or, while only the peer's first message is known, by a hash of its SPI and address.
  *
  * A record's GENERATION changes each time it is freed, so that an answer meant for its former holder finds nobody.
- * Keys are wiped on free. Refuses more half-open IKE_SAs as responder than a quarter of the table, so that a flood of
- * first messages leaves room for those that are established (RFC 7296 2.6).
+ * Keys are wiped on free. How many may be half-open is half_open.ts.
  */
 import { IKE_STATE_CONNECTING, IKE_STATE_ESTABLISHED, IKE_STATE_FREE } from "../abi/management";
 import { TRACE_IKE_STATE, TRACE_MASK_IKE } from "../abi/trace";
@@ -13,6 +12,7 @@ import { arenaTake } from "../rt/arena";
 import { zeroize } from "../rt/bytes";
 import { trace } from "../rt/trace";
 import { connectionAt, connectionRelease } from "./connection";
+import { halfOpenCount, halfOpenReset } from "./half_open";
 import { SUITE_OCTETS, Suite } from "./proposal";
 import { ikeSaCapacity } from "./settings";
 import { ikeMayMove } from "./state";
@@ -111,6 +111,8 @@ export class IkeSa {
   /** 1: the operator ended it; nothing restarts. */
   terminated: u32;
   halfOpen: u32;
+  /** The address that it is counted under while it is half-open. */
+  source: u32;
   retries: u32;
 
   firstChild: i32;
@@ -177,7 +179,6 @@ let stack: usize = 0;
 let free: u32 = 0;
 let buckets: usize = 0;
 let bucketMask: u32 = 0;
-let halfOpen: u32 = 0;
 let uniqueIds: u32 = 0;
 
 export function ikeSasReset(): bool {
@@ -190,7 +191,7 @@ export function ikeSasReset(): bool {
   if (table == 0 || stack == 0 || buckets == 0) return false;
   memory.fill(buckets, 0xff, <usize>size * 4);
   free = ikeSaCapacity;
-  halfOpen = 0;
+  if (!halfOpenReset()) return false;
   uniqueIds = 0;
   for (let i: u32 = 0; i < ikeSaCapacity; i++) {
     ikeSaAt(i).index = i;
@@ -264,15 +265,6 @@ function spiDraw(index: u32): u64 {
   return load<u64>(drawn);
 }
 
-/** True when another half-open responder may be taken. */
-export function ikeHalfOpenRoom(): bool {
-  return halfOpen < max<u32>(1, ikeSaCapacity >> 2);
-}
-
-export function ikeHalfOpenCount(): u32 {
-  return halfOpen;
-}
-
 /** Takes a record: CONNECTING, with an SPI of ours; null when the table is full. */
 export function ikeSaTake(initiator: bool): IkeSa | null {
   if (free == 0) return null;
@@ -310,8 +302,8 @@ export function ikeHalfOpen(sa: IkeSa, on: bool): void {
   const value: u32 = on ? 1 : 0;
   if (sa.halfOpen == value) return;
   sa.halfOpen = value;
-  if (on) halfOpen += 1;
-  else halfOpen -= 1;
+  if (on) sa.source = sa.remote;
+  halfOpenCount(sa.source, on);
 }
 
 export function ikeMove(sa: IkeSa, state: u32): void {

@@ -5,8 +5,8 @@
  *   HDR, [N(COOKIE)], SAi1, KEi, Ni, N(NAT_DETECTION_*)  -->
  *                                                       <--  HDR, SAr1, KEr, Nr, N(NAT_DETECTION_*)
  *
- * Nothing is authenticated yet: an error answer ends an attempt, which start_action then repeats. Refuses to ask for
- * cookies itself; a flood of first messages is bounded by the table's share (ike_sa.ts).
+ * Nothing is authenticated yet: an error answer ends an attempt, which start_action then repeats. A responder with many
+ * half-open IKE_SAs asks for a cookie (cookie.ts, half_open.ts) before it looks at a proposal or keeps anything.
  */
 import { DROP_IKE_MALFORMED, DROP_IKE_NO_CONNECTION, DROP_IKE_STATE, DROP_IKE_TABLE_FULL } from "../../abi/drop";
 import { drbgGenerate } from "../../crypto/drbg";
@@ -41,6 +41,8 @@ import {
 } from "../../wire/ike_payload/notify";
 import { PROTOCOL_ID_IKE, saCheck } from "../../wire/ike_payload/sa";
 import { connectionAt, connectionFind, connectionTransforms } from "../connection";
+import { COOKIE_OCTETS, cookieCheck, cookieMake } from "../cookie";
+import { halfOpenRoom, halfOpenSuspicious } from "../half_open";
 import {
   COOKIE_MAX,
   IN_INIT_AGREE,
@@ -55,7 +57,6 @@ import {
   ikeCookie,
   ikeFindInit,
   ikeHalfOpen,
-  ikeHalfOpenRoom,
   ikeHash,
   ikeInitReceived,
   ikeInitSent,
@@ -92,6 +93,7 @@ import { authStart } from "./ike_auth";
 
 const RETRIES_MAX: u32 = 4;
 const small: usize = memory.data(128, 8);
+const cookieGiven: usize = memory.data(40, 8);
 const suiteTried: usize = memory.data(64, 8);
 
 /** Initiator: asks the secure element for our share. */
@@ -158,15 +160,19 @@ export function initRequest(frame: Frame): void {
     drop(frame, DROP_IKE_NO_CONNECTION);
     return;
   }
-  const c = connectionAt(<u32>found);
   const nonce = sole(PAYLOAD_NONCE);
   const nonceLength = soleLength;
+  if (nonce == 0 || !nonceCheck(nonce, nonceLength)) return drop(frame, DROP_IKE_MALFORMED);
+  if (halfOpenSuspicious(pathRemote) && !cookieBrought(spiI, nonce, nonceLength)) {
+    cookieMake(pathRemote, pathRemotePort, spiI, nonce, nonceLength, cookieGiven);
+    answer(frame, NOTIFY_COOKIE, cookieGiven, COOKIE_OCTETS);
+    return;
+  }
+  const c = connectionAt(<u32>found);
   const ke = sole(PAYLOAD_KE);
   const keLength = soleLength;
   const body = sole(PAYLOAD_SA);
   if (
-    nonce == 0 ||
-    !nonceCheck(nonce, nonceLength) ||
     ke == 0 ||
     !keCheck(ke, keLength) ||
     keLength - KE_HEADER > KE_VALUE_MAX ||
@@ -186,7 +192,7 @@ export function initRequest(frame: Frame): void {
     refuse(frame, NOTIFY_INVALID_KE_PAYLOAD, 2);
     return;
   }
-  const sa = ikeHalfOpenRoom() ? ikeSaTake(false) : null;
+  const sa = halfOpenRoom(pathRemote) ? ikeSaTake(false) : null;
   if (!sa) {
     drop(frame, DROP_IKE_TABLE_FULL);
     return;
@@ -215,8 +221,21 @@ export function initRequest(frame: Frame): void {
   if (!jobGenerate(sa, false, IN_INIT_KEY, suite.ke)) ikeDown(sa, CAUSE_LOCAL, false);
 }
 
-/** Answers a first message with one notify, keeping nothing. Its data, if any, stands at small + 120. */
+/** True when the first message in hand brings a cookie that we gave for it. */
+function cookieBrought(spiI: u64, nonce: usize, nonceLength: u32): bool {
+  const notify = notifyFind(NOTIFY_COOKIE);
+  if (notify == 0) return false;
+  const octets = notifyDataOctets(notify, soleLength);
+  return cookieCheck(notifyData(notify), octets, pathRemote, pathRemotePort, spiI, nonce, nonceLength);
+}
+
+/** Refuses a first message. The data of the notify, if any, stands at small + 120. */
 function refuse(frame: Frame, type: u32, dataOctets: u32): void {
+  answer(frame, type, small + 120, dataOctets);
+}
+
+/** Answers a first message with one notify, keeping nothing. */
+function answer(frame: Frame, type: u32, data: usize, dataOctets: u32): void {
   const p = frame.start;
   const w = messageBegin(
     small,
@@ -227,7 +246,7 @@ function refuse(frame: Frame, type: u32, dataOctets: u32): void {
     IKE_FLAG_RESPONSE,
     ikeMessageId(p),
   );
-  notifyWrite(w, type, small + 120, dataOctets);
+  notifyWrite(w, type, data, dataOctets);
   pathSend(small, messageEnd(w), pathLocal, pathLocalPort, pathRemote, pathRemotePort);
   consume(frame);
 }

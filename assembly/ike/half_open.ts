@@ -1,0 +1,67 @@
+/**
+ * Half-open responders (RFC 7296 section 2.6): how many there are, in all and for each source address, and from when on a
+ * cookie is asked for.
+ *
+ *   SHARE      of the table of IKE_SAs; beyond it first messages are dropped, so that those that are established have room
+ *   SOURCE     of that share for one address, which it can only take with cookies, so from where it says it is
+ *   CALM_TIME  cookies go on being asked for so long after the last one was needed
+ *
+ * Sources are counted in slots found by a hash of the address under a secret of this board, so that nobody can choose whose
+ * slot to share. Two addresses may share one by chance: they then have less, never more.
+ */
+import { drbgU32 } from "../crypto/drbg";
+import { arenaTake } from "../rt/arena";
+import { now } from "../rt/registers";
+import { SECOND, ikeSaCapacity } from "./settings";
+
+const CALM_TIME: u64 = 10 * SECOND;
+/** Half-open responders from which on everybody is asked for a cookie, and those of one source from which on that source is. */
+const COOKIE_ALL: u32 = 30;
+const COOKIE_SOURCE: u32 = 3;
+const SOURCE_LEAST: u32 = 3;
+
+let counts: usize = 0;
+let mask: u32 = 0;
+let key: u32 = 0;
+let total: u32 = 0;
+let share: u32 = 0;
+let calmAt: u64 = 0;
+
+/** Makes room for the counts; false when RAM is too small. */
+export function halfOpenReset(): bool {
+  let slots: u32 = 256;
+  while (slots < ikeSaCapacity * 4) slots <<= 1;
+  counts = arenaTake((<usize>slots) << 1);
+  mask = slots - 1;
+  key = drbgU32();
+  total = 0;
+  share = max<u32>(1, ikeSaCapacity >> 2);
+  calmAt = 0;
+  return counts != 0;
+}
+
+function slotOf(source: u32): usize {
+  let h = (<u64>(source ^ key) + 1) * 0x9e3779b97f4a7c15;
+  h = (h ^ ((<u64>key) << 17) ^ (h >> 29)) * 0xbf58476d1ce4e5b9;
+  return counts + ((<usize>((<u32>(h >> 32)) & mask)) << 1);
+}
+
+/** Counts one more, or one less, of `source`. */
+export function halfOpenCount(source: u32, on: bool): void {
+  const slot = slotOf(source);
+  const count = <u32>load<u16>(slot);
+  assert(on || (count != 0 && total != 0), "a half-open IKE_SA that was never counted");
+  store<u16>(slot, <u16>(on ? count + 1 : count - 1));
+  total = on ? total + 1 : total - 1;
+}
+
+/** True when another one of `source` may be taken. */
+export function halfOpenRoom(source: u32): bool {
+  return total < share && <u32>load<u16>(slotOf(source)) < max<u32>(SOURCE_LEAST, share >> 2);
+}
+
+/** True when `source` must show by a cookie that it is where it says. */
+export function halfOpenSuspicious(source: u32): bool {
+  if (total >= max<u32>(1, min<u32>(COOKIE_ALL, share >> 1))) calmAt = now() + CALM_TIME;
+  return now() < calmAt || <u32>load<u16>(slotOf(source)) >= COOKIE_SOURCE;
+}
