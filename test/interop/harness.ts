@@ -88,6 +88,7 @@ const SCENARIOS: readonly Scenario[] = [
   { name: "neg-ts", roles: BOTH, refusal: { told: /\bTS_UNACCEPTABLE\b|\bnotify 38\b/, ikeSaStays: true } },
   { name: "child-pfs", roles: BOTH },
   { name: "rekey-fast", roles: BOTH },
+  { name: "rekey-collide", roles: BOTH },
   { name: "ts-ports", roles: BOTH },
   { name: "nat-t", roles: BOTH, except: { responder: "log-b" } },
   { name: "cookie", roles: ["initiator"], except: { initiator: "log-a" } },
