@@ -80,6 +80,7 @@ import { drbgSeed } from "../../assembly/crypto/drbg";
 import { hashSelfTest } from "../../assembly/crypto/hash_self_test";
 import { gcmSelfTest } from "../../assembly/crypto/gcm_self_test";
 import { chachaSelfTest } from "../../assembly/crypto/chacha_self_test";
+import { keyCacheReset } from "../../assembly/crypto/key_cache";
 import { suiteSelfTest } from "../../assembly/crypto/suite_self_test";
 import {
   CHANNEL_CONTROL,
@@ -152,6 +153,9 @@ const JOIN_ROUNDS: u32 = 16;
 /** Links that one poll looks at after a board went away. */
 const LOST_BUDGET: u32 = 4096;
 
+/** Expanded keys in the cache (31 KiB each with SIMD): those of control messages, one an IPsec board, and what SK payloads use. */
+const EXPANDED_KEYS: u32 = 16;
+
 let online: bool = false;
 
 export function boardMap(): usize {
@@ -191,6 +195,7 @@ export function boardReset(): void {
   establishReset();
   eventsReset();
   const built =
+    keyCacheReset(EXPANDED_KEYS, EXPANDED_KEYS) &&
     poolReset() &&
     portsReset(PORT_COUNT_IKE) &&
     localDatabaseReset(links) &&
