@@ -169,6 +169,23 @@ story("a flipped bit on the backplane is found by its check, and counted", async
   assert.is(got, 1);
 });
 
+story("the injector is in force for the very next frame, however busy the board is", async (drive, link) => {
+  const chassis = assemble(drive, link);
+  await chassis.powerOn();
+  let got = 0;
+  chassis.onTransmit("protected", () => (got += 1));
+  for (let round = 1; round <= 25; round++) {
+    chassis.inject({ seed: round, flip: 1 });
+    for (let i = 0; i < 3; i++) chassis.receive("unprotected", toSlot(link, 1, [i]));
+    await chassis.run();
+    assert.is(got, round - 1);
+    chassis.inject();
+    chassis.receive("unprotected", toSlot(link, 1, [1]));
+    await chassis.run();
+    assert.is(got, round);
+  }
+});
+
 story("a bad backplane loses, doubles and reorders; every frame is accounted for", async (drive, link) => {
   const chassis = assemble(drive, link);
   await chassis.powerOn();

@@ -211,11 +211,12 @@ function run(board: Board): void {
   for (let turns = 1; Atomics.load(words, ORDER) === ORDER_RUN; turns++) {
     const heard = Atomics.load(words, DOORBELL);
     Atomics.add(words, TURNS, 1);
+    fill(board, down);
+    for (const peer of peers) fill(board, peer.inlet);
+    // After the messages: what the chassis ordered before it delivered one is in force for that one.
     refreshInjector();
     const wanted = Atomics.load(words, TRACE_MASK);
     if (wanted !== mask) board.traceMask = mask = wanted;
-    fill(board, down);
-    for (const peer of peers) fill(board, peer.inlet);
     const now = clock.now();
     if (board.wantsPoll || board.deadline <= now) {
       board.poll(now, clock.wall());
