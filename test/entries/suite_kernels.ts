@@ -18,6 +18,7 @@ export {
   suiteSealBatch,
   suiteWipe,
 } from "../../assembly/crypto/suite";
+export { selfTestAnswer, suiteSelfTest } from "../../assembly/crypto/suite_self_test";
 export { transformFind } from "../../assembly/crypto/transform";
 
 /** First address that the module itself does not use. */

@@ -85,7 +85,7 @@ test("a module that is no board is refused for its reason", () => {
 test("an image that is not there is told by name", () => {
   assert.throws(
     () => loadImage("no_such_board"),
-    /no_such_board: no image no_such_board\.simd\.wasm or no_such_board\.base/,
+    /no_such_board: no image no_such_board\.relaxed\.wasm or no_such_board\.simd\.wasm or no_such_board\.base/,
   );
   assert.throws(() => loadImage("/nowhere/x.wasm"), /no image x\.wasm/);
 });
