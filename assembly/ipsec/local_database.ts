@@ -26,7 +26,7 @@ import { SPI_INDEX_NONE, spiIndexFind, spiIndexInsert, spiIndexRemove, spiIndexT
 /** Pairs of selectors that the table holds per CHILD_SA on average, and at least. */
 const PAIRS_PER_CHILD_SA: u32 = 4;
 const PAIRS_MIN: u32 = 512;
-/** Expanded keys of GCM in the cache (22.7 KiB each with SIMD), and twice as many of plain AES (2 KiB): at most, and at least. */
+/** Expanded keys of GCM in the cache (31 KiB each with SIMD), and twice as many of plain AES (2.3 KiB): at most, and at least. */
 const EXPANDED_MAX: u32 = 1024;
 const EXPANDED_MIN: u32 = 16;
 /** CHILD_SAs at most, whatever the RAM. */

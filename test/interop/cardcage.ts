@@ -75,6 +75,11 @@ export class Cardcage implements Endpoint {
     await request(this.socket, "initiate", { name: child, timeout: 20 });
   }
 
+  /** `cardcage rekey` without its process: resolves when the new CHILD_SA is there. */
+  async renew(child: string): Promise<void> {
+    await request(this.socket, "rekey", { name: child, timeout: 20 });
+  }
+
   /** A command of the CLI, in text. */
   command(...words: string[]): Promise<Finished> {
     return run(process.execPath, [COMMAND, ...words, "--socket", this.socket], { seconds: 40 });
