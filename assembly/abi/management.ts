@@ -52,6 +52,15 @@ export const CONNECTION_DPD_DELAY: u32 = 10;
 export const CONNECTION_ENCAP: u32 = 11; // 1: force UDP encapsulation
 export const CONNECTION_FAILURE: u32 = 12; // text of the last failure
 export const CONNECTION_RAND_TIME: u32 = 13;
+/**
+ * A round of our authentication, and one of the peer's (RFC 4739 where there are several): AUTH_* u32, then u32: what the
+ * secure element knows the credential, or whom to trust, by. The LOCAL_ID or REMOTE_ID behind it is that round's; without
+ * any, there is one round by shared key.
+ */
+export const CONNECTION_LOCAL_AUTH: u32 = 256;
+export const CONNECTION_REMOTE_AUTH: u32 = 257;
+/** From here on, items of a child again. */
+export const CHILD_ITEMS_MORE: u32 = 352;
 /** CHILD_NAME opens a child; the CHILD_* items up to the next CHILD_NAME belong to it. */
 export const CHILD_NAME: u32 = 32;
 export const CHILD_PROPOSAL: u32 = 33; // repeated
@@ -67,6 +76,10 @@ export const CHILD_DPD_ACTION: u32 = 42; // START_* too: none is clear, start is
 export const CHILD_CLOSE_ACTION: u32 = 43;
 export const CHILD_REKEY_PACKETS: u32 = 44; // u64
 export const CHILD_REKEY_BYTES: u32 = 45; // u64
+
+/** Ways of authentication. */
+export const AUTH_ANY: u32 = 0; // the peer's alone: whatever it does
+export const AUTH_SHARED_KEY: u32 = 1;
 
 export const START_NONE: u32 = 0;
 export const START_TRAP: u32 = 1;

@@ -1,80 +1,65 @@
 /**
- * AUTH (RFC 7296 section 2.15) with a shared key, computed by the secure element:
- *
- *   octets = own IKE_SA_INIT message | the other side's nonce | prf(SK_p, own ID payload's body)
- *
- * The peer's AUTH is computed in the same way with the roles exchanged, and compared in constant time. The PSK is found
- * by the two identities: the owner of the AUTH first.
+ * AUTH (RFC 7296 section 2.15): which way a round of authentication goes. Each way is a file of its own (auth_shared_key.ts); what
+ * the exchange needs of it is here: to ask the secure element, and to take its answer.
  */
-import { prf, prfOctets } from "../crypto/prf";
-import { identityBody } from "../wire/ike_payload/identification";
-import { IDENTITY_MAX } from "../wire/ike_payload/identification";
-import {
-  IkeSa,
-  KEY_PI,
-  KEY_PR,
-  NONCE_OCTETS,
-  ikeInitReceived,
-  ikeInitSent,
-  ikeKey,
-  ikeLocalId,
-  ikeNonce,
-  ikePeerId,
-  ikePeerNonce,
-  ikeSuite,
-} from "./ike_sa";
-import { jobAuth, jobAuthPost } from "./job";
+import { AUTH_ANY, AUTH_SHARED_KEY } from "../abi/management";
+import { PAYLOAD_AUTH, Writer } from "../wire/ike_message";
+import { AUTH_METHOD_SHARED_KEY, authCheck, authMethod } from "../wire/ike_payload/auth";
+import { AuthRound, roundAt } from "./auth_round";
+import { sharedKeyAsk, sharedKeySigned, sharedKeyVerdict, sharedKeyWrite } from "./auth_shared_key";
+import { connectionAt, connectionLocalAuth, connectionRemoteAuth } from "./connection";
+import { IkeSa } from "./ike_sa";
+import { sole, soleLength } from "./negotiation";
 
-const body: usize = memory.data(IDENTITY_MAX + 8, 8);
+/** No way that we know. */
+export const WAY_UNKNOWN: u32 = u32.MAX_VALUE;
 
-/** Asks for our own AUTH. False: no room. */
+/** Our round that is next, or at hand. */
+export function localRound(sa: IkeSa): AuthRound {
+  return roundAt(connectionLocalAuth(connectionAt(<u32>sa.connection)), sa.localRounds);
+}
+
+/** The peer's. */
+export function peerRound(sa: IkeSa): AuthRound {
+  return roundAt(connectionRemoteAuth(connectionAt(<u32>sa.connection)), sa.peerRounds);
+}
+
+/** The way of the AUTH payload in the message in hand; WAY_UNKNOWN: none that we know, or no payload that is well-formed. */
+export function authWay(): u32 {
+  const auth = sole(PAYLOAD_AUTH);
+  if (auth == 0 || !authCheck(auth, soleLength)) return WAY_UNKNOWN;
+  return authMethod(auth) == AUTH_METHOD_SHARED_KEY ? AUTH_SHARED_KEY : WAY_UNKNOWN;
+}
+
+/** May the peer go that way in this round? */
+export function authWayFits(round: AuthRound, way: u32): bool {
+  return way != WAY_UNKNOWN && (round.way == AUTH_ANY || round.way == way);
+}
+
+/** Asks for our AUTH of this round. False: no room. */
 export function authSign(sa: IkeSa, out: bool, step: u32): bool {
-  const id = ikeSuite(sa).prf;
-  const frame = jobAuth(sa, out, step, id, ikeLocalId(sa), sa.localIdLength, ikePeerId(sa), sa.peerIdLength);
-  if (!frame) return false;
-  let at = octetsBegin(frame.start + frame.length, ikeInitSent(sa), sa.initSentLength);
-  memory.copy(at, ikePeerNonce(sa), sa.peerNonceLength);
-  at += sa.peerNonceLength;
-  prf(
-    id,
-    ikeKey(sa, sa.initiator != 0 ? KEY_PI : KEY_PR),
-    prfOctets(id),
-    body,
-    identityBody(ikeLocalId(sa), sa.localIdLength, body),
-    at,
-  );
-  frame.length += octetsEnd(frame.start + frame.length, at + prfOctets(id));
-  jobAuthPost(frame);
-  return true;
+  return sharedKeyAsk(sa, true, out, step);
 }
 
-/** Asks for the AUTH that the peer must have sent. False: no room. */
-export function authExpect(sa: IkeSa, out: bool, step: u32): bool {
-  const id = ikeSuite(sa).prf;
-  const frame = jobAuth(sa, out, step, id, ikePeerId(sa), sa.peerIdLength, ikeLocalId(sa), sa.localIdLength);
-  if (!frame) return false;
-  let at = octetsBegin(frame.start + frame.length, ikeInitReceived(sa), sa.initReceivedLength);
-  memory.copy(at, ikeNonce(sa), NONCE_OCTETS);
-  at += NONCE_OCTETS;
-  prf(
-    id,
-    ikeKey(sa, sa.initiator != 0 ? KEY_PR : KEY_PI),
-    prfOctets(id),
-    body,
-    identityBody(ikePeerId(sa), sa.peerIdLength, body),
-    at,
-  );
-  frame.length += octetsEnd(frame.start + frame.length, at + prfOctets(id));
-  jobAuthPost(frame);
-  return true;
+/** The answer to authSign: 0 it is there, or a literal that says why not. */
+export function authSigned(sa: IkeSa, value: usize, length: u32): usize {
+  return sharedKeySigned(value, length);
 }
 
-function octetsBegin(field: usize, message: usize, length: u32): usize {
-  memory.copy(field + 2, message, length);
-  return field + 2 + length;
+/** Writes the payloads that go in front of AUTH with it: certificates. */
+export function authProofWrite(w: Writer, sa: IkeSa, value: usize, length: u32): void {}
+
+/** Writes our AUTH. */
+export function authPayloadWrite(w: Writer, sa: IkeSa, value: usize, length: u32): void {
+  sharedKeyWrite(w, value, length);
 }
 
-function octetsEnd(field: usize, end: usize): u32 {
-  store<u16>(field, <u16>(end - field - 2));
-  return <u32>(end - field);
+/** Has the peer's AUTH in the message in hand verified. False: no room. */
+export function authVerify(sa: IkeSa, out: bool, step: u32): bool {
+  return sharedKeyAsk(sa, false, out, step);
+}
+
+/** The answer to authVerify, that message in hand again: 0 it is good, or a literal that says what is wrong. */
+export function authVerdict(sa: IkeSa, value: usize, length: u32): usize {
+  return sharedKeyVerdict(value, length);
 }

@@ -8,6 +8,7 @@
 import {
   CHILD_CLOSE_ACTION,
   CHILD_DPD_ACTION,
+  CHILD_ITEMS_MORE,
   CHILD_LIFE_TIME,
   CHILD_LOCAL_TS,
   CHILD_MODE,
@@ -23,6 +24,7 @@ import {
   CONNECTION_DPD_DELAY,
   CONNECTION_ENCAP,
   CONNECTION_LOCAL_ADDRESS,
+  CONNECTION_LOCAL_AUTH,
   CONNECTION_LOCAL_ID,
   CONNECTION_NAME,
   CONNECTION_OVER_TIME,
@@ -30,6 +32,7 @@ import {
   CONNECTION_RAND_TIME,
   CONNECTION_REKEY_TIME,
   CONNECTION_REMOTE_ADDRESS,
+  CONNECTION_REMOTE_AUTH,
   CONNECTION_REMOTE_ID,
   CONNECTION_REMOTE_PORT,
   RESULT_MALFORMED,
@@ -43,7 +46,7 @@ import { MODE_TUNNEL, SELECTOR_OCTETS } from "../abi/message";
 import { arenaTake } from "../rt/arena";
 import { loadBE32 } from "../rt/bytes";
 import { itemFirst, itemLength, itemNext, itemType, itemU32, itemU64, itemValue, itemsValid } from "../rt/items";
-import { IDENTITY_MAX } from "../wire/ike_payload/identification";
+import { AuthRounds, ROUNDS_OCTETS, roundIdentify, roundOpen, roundsComplete } from "./auth_round";
 import { TRANSFORM_PROPOSAL } from "./proposal";
 
 export const CONNECTIONS_MAX: u32 = 128;
@@ -66,8 +69,6 @@ export class Connection {
   remoteCount: u32;
   remotePort: u32;
   transformCount: u32;
-  localIdLength: u32;
-  remoteIdLength: u32;
   rekeyTime: u32;
   overTime: u32;
   randTime: u32;
@@ -83,9 +84,9 @@ const C_NAME: usize = offsetof<Connection>();
 const C_LOCAL: usize = C_NAME + NAME_MAX;
 const C_REMOTE: usize = C_LOCAL + ADDRESSES_MAX * 4;
 const C_TRANSFORMS: usize = C_REMOTE + ADDRESSES_MAX * 4;
-const C_LOCAL_ID: usize = C_TRANSFORMS + TRANSFORMS_MAX * TRANSFORM_OCTETS;
-const C_REMOTE_ID: usize = C_LOCAL_ID + 256;
-const C_OCTETS: usize = C_REMOTE_ID + 256;
+const C_LOCAL_AUTH: usize = (C_TRANSFORMS + TRANSFORMS_MAX * TRANSFORM_OCTETS + 7) & ~7;
+const C_REMOTE_AUTH: usize = C_LOCAL_AUTH + ROUNDS_OCTETS;
+const C_OCTETS: usize = C_REMOTE_AUTH + ROUNDS_OCTETS;
 
 
 @unmanaged
@@ -153,11 +154,12 @@ export function connectionName(c: Connection): usize {
 export function connectionTransforms(c: Connection): usize {
   return changetype<usize>(c) + C_TRANSFORMS;
 }
-export function connectionLocalId(c: Connection): usize {
-  return changetype<usize>(c) + C_LOCAL_ID;
+/** How we authenticate, and how the peer does. */
+export function connectionLocalAuth(c: Connection): AuthRounds {
+  return changetype<AuthRounds>(changetype<usize>(c) + C_LOCAL_AUTH);
 }
-export function connectionRemoteId(c: Connection): usize {
-  return changetype<usize>(c) + C_REMOTE_ID;
+export function connectionRemoteAuth(c: Connection): AuthRounds {
+  return changetype<AuthRounds>(changetype<usize>(c) + C_REMOTE_AUTH);
 }
 /** Address `i` of ours, of the peer's, as a number. */
 export function connectionLocal(c: Connection, i: u32): u32 {
@@ -292,7 +294,7 @@ function itemsRead(c: Connection, start: usize, end: usize): u32 {
       childProposals += 1;
       result = transformsRead(item, childTransforms(k), k.transformCount, childProposals);
       k.transformCount += itemLength(item) / TRANSFORM_OCTETS;
-    } else if (type >= CHILD_NAME) {
+    } else if (type > CHILD_NAME && (type < CONNECTION_LOCAL_AUTH || type >= CHILD_ITEMS_MORE)) {
       if (!k) return RESULT_MALFORMED;
       result = childItem(k, item);
     } else if (type == CONNECTION_PROPOSAL) {
@@ -305,6 +307,8 @@ function itemsRead(c: Connection, start: usize, end: usize): u32 {
     if (result != RESULT_OK) return result;
   }
   if (k && !childComplete(k)) return RESULT_MALFORMED;
+  roundsComplete(connectionLocalAuth(c));
+  roundsComplete(connectionRemoteAuth(c));
   return c.nameLength != 0 && c.transformCount != 0 ? RESULT_OK : RESULT_MALFORMED;
 }
 
@@ -352,13 +356,6 @@ function addressRead(item: usize, to: usize, count: u32): u32 {
   return RESULT_OK;
 }
 
-function identityItem(item: usize, to: usize): u32 {
-  const length = itemLength(item);
-  if (length < 1 || length > IDENTITY_MAX) return RESULT_MALFORMED;
-  memory.copy(to, itemValue(item), length);
-  return RESULT_OK;
-}
-
 function connectionItem(c: Connection, item: usize): u32 {
   const base = changetype<usize>(c);
   switch (itemType(item)) {
@@ -376,14 +373,14 @@ function connectionItem(c: Connection, item: usize): u32 {
       c.remoteCount += 1;
       return result;
     }
-    case CONNECTION_LOCAL_ID: {
-      c.localIdLength = itemLength(item);
-      return identityItem(item, base + C_LOCAL_ID);
-    }
-    case CONNECTION_REMOTE_ID: {
-      c.remoteIdLength = itemLength(item);
-      return identityItem(item, base + C_REMOTE_ID);
-    }
+    case CONNECTION_LOCAL_AUTH:
+      return roundOpen(connectionLocalAuth(c), item, true);
+    case CONNECTION_REMOTE_AUTH:
+      return roundOpen(connectionRemoteAuth(c), item, false);
+    case CONNECTION_LOCAL_ID:
+      return roundIdentify(connectionLocalAuth(c), item);
+    case CONNECTION_REMOTE_ID:
+      return roundIdentify(connectionRemoteAuth(c), item);
     case CONNECTION_REMOTE_PORT: {
       c.remotePort = itemU32(item);
       return c.remotePort < 65536 ? RESULT_OK : RESULT_MALFORMED;

@@ -96,7 +96,8 @@ import {
   createChildSecret,
   createChildShare,
 } from "./exchange/create_child_sa";
-import { authChild, authCompare, authFinish, authReceive, authRequest, authResponse } from "./exchange/ike_auth";
+import { authFinish, authRequest, authResponse } from "./exchange/ike_auth_initiator";
+import { authChild, authCompare, authReceive } from "./exchange/ike_auth_responder";
 import {
   initRequest,
   initResponderSecret,
@@ -146,7 +147,19 @@ import {
   ikeSaAt,
   ikeSasReset,
 } from "./ike_sa";
-import { Job, jobDestroy, jobEnd, jobFind, jobOverdue, jobsDeadline, jobsFlush, jobsReset, jobsWaiting } from "./job";
+import {
+  Job,
+  jobAnswerBegin,
+  jobAnswerEnd,
+  jobDestroy,
+  jobEnd,
+  jobFind,
+  jobOverdue,
+  jobsDeadline,
+  jobsFlush,
+  jobsReset,
+  jobsWaiting,
+} from "./job";
 import {
   CAUSE_DEAD,
   CAUSE_FAILED,
@@ -409,8 +422,10 @@ export function handleSecureElement(frame: Frame): void {
     if (length == 0 || length > frame.length - PSA_FIELDS - 2) length = 0;
     value = p + PSA_FIELDS + 2;
   }
+  jobAnswerBegin(frame);
   if (out) dispatchOut(sa, step, key, value, length);
   else dispatchIn(sa, step, key, value, length);
+  if (!jobAnswerEnd()) return;
   zeroize(p, frame.length);
   consume(frame);
 }
@@ -451,7 +466,6 @@ function dispatchOut(sa: IkeSa, step: u32, key: u32, value: usize, length: u32):
       if (length == 0) return ikeFail(sa, 0, text("the key exchange of IKE_SA_INIT failed"));
       return initSecret(sa, value, length);
     case OUT_AUTH_SIGN:
-      if (length == 0) return ikeFail(sa, 0, text("no shared key for this peer"));
       return authRequest(sa, value, length);
     case OUT_AUTH_VERIFY:
       return authFinish(sa, value, length);

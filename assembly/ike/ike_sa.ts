@@ -126,6 +126,16 @@ export class IkeSa {
   peerNonceLength: u32;
   localIdLength: u32;
   peerIdLength: u32;
+  /** Rounds of our authentication that are sent, and of the peer's that are verified. */
+  localRounds: u32;
+  peerRounds: u32;
+  /** 1: the peer knows of several rounds (RFC 4739). */
+  peerMultiple: u32;
+  /** 1: it has announced another one. */
+  peerAnother: u32;
+  /** The first request of IKE_AUTH, whose CHILD_SA is granted after the last one; our AUTH that waits; frame addresses. */
+  offer: usize;
+  signed: usize;
   cookieLength: u32;
   keOwnLength: u32;
   kePeerLength: u32;

@@ -5,6 +5,7 @@
  * Requests leave at most JOBS_PER_POLL at a time, so that the port's ring cannot overflow; the rest wait in order. An
  * answer that does not come within JOB_TIME is one that failed: jobs are kept in the order in which they were begun.
  */
+import { FRAME_CAPACITY } from "../abi/frame";
 import {
   PSA_ALGORITHM,
   PSA_DESTROY_KEY,
@@ -12,7 +13,6 @@ import {
   PSA_GENERATE_KEY,
   PSA_KEY,
   PSA_OP,
-  PSA_PSK_AUTH,
   PSA_RAW_KEY_AGREEMENT,
   PSA_TRANSACTION,
 } from "../abi/psa";
@@ -24,6 +24,8 @@ import { now } from "../rt/registers";
 import { IkeSa } from "./ike_sa";
 import { JOB_TIME } from "./settings";
 
+/** Octets of a request at most. */
+export const JOB_OCTETS_MAX: u32 = FRAME_CAPACITY;
 const JOBS_PER_POLL: u32 = 24;
 const JOBS: u32 = 1024;
 
@@ -71,8 +73,8 @@ function jobAt(i: u32): Job {
   return changetype<Job>(table + <usize>i * JOB_OCTETS);
 }
 
-/** Starts a request; null when jobs or frames are exhausted. */
-function begin(sa: IkeSa, out: bool, step: u32, op: u32, key: u32, algorithm: u32): Frame | null {
+/** Starts a request; null when jobs or frames are exhausted. Add fields, then jobPost. */
+export function jobBegin(sa: IkeSa, out: bool, step: u32, op: u32, key: u32, algorithm: u32): Frame | null {
   if (free == 0) return null;
   const frame = originate();
   if (!frame) return null;
@@ -104,15 +106,15 @@ function header(frame: Frame, op: u32, transaction: u32, key: u32, algorithm: u3
   frame.length = PSA_FIELDS;
 }
 
-/** Appends a field. */
-function field(frame: Frame, p: usize, length: u32): void {
+/** Appends a field; the caller has seen to it that the request keeps within JOB_OCTETS_MAX. */
+export function jobField(frame: Frame, p: usize, length: u32): void {
   const at = frame.start + frame.length;
   store<u16>(at, <u16>length);
   memory.copy(at + 2, p, length);
   frame.length += 2 + length;
 }
 
-function post(frame: Frame): void {
+export function jobPost(frame: Frame): void {
   if (posted < JOBS_PER_POLL && first == 0) {
     posted += 1;
     transmit(PORT_SECURE_ELEMENT, frame);
@@ -144,41 +146,42 @@ export function jobsWaiting(): bool {
 
 /** Asks for a share of `method`. False: no room, the exchange cannot go on. */
 export function jobGenerate(sa: IkeSa, out: bool, step: u32, method: u32): bool {
-  const frame = begin(sa, out, step, PSA_GENERATE_KEY, 0, method);
+  const frame = jobBegin(sa, out, step, PSA_GENERATE_KEY, 0, method);
   if (!frame) return false;
-  post(frame);
+  jobPost(frame);
   return true;
 }
 
 /** Asks for the shared secret of our share `key` with the peer's public value. */
 export function jobAgree(sa: IkeSa, out: bool, step: u32, key: u32, method: u32, value: usize, length: u32): bool {
-  const frame = begin(sa, out, step, PSA_RAW_KEY_AGREEMENT, key, method);
+  const frame = jobBegin(sa, out, step, PSA_RAW_KEY_AGREEMENT, key, method);
   if (!frame) return false;
-  field(frame, value, length);
-  post(frame);
+  jobField(frame, value, length);
+  jobPost(frame);
   return true;
 }
 
-/** Starts a PSK AUTH of `owner` towards `other`; append the signed octets, then jobAuthPost. Null: no room. */
-export function jobAuth(
-  sa: IkeSa,
-  out: bool,
-  step: u32,
-  prf: u32,
-  owner: usize,
-  ownerLength: u32,
-  other: usize,
-  otherLength: u32,
-): Frame | null {
-  const frame = begin(sa, out, step, PSA_PSK_AUTH, 0, prf);
-  if (!frame) return null;
-  field(frame, owner, ownerLength);
-  field(frame, other, otherLength);
-  return frame;
+/** The answer in hand: who wants it beyond the call that brings it, keeps it. */
+let answer: usize = 0;
+let kept: bool = false;
+
+/** An answer is about to be given to an exchange. */
+export function jobAnswerBegin(frame: Frame): void {
+  answer = frameAddress(frame);
+  kept = false;
 }
 
-export function jobAuthPost(frame: Frame): void {
-  post(frame);
+/** Takes the answer in hand over: its frame, which the taker consumes. */
+export function jobAnswerKeep(): usize {
+  assert(answer != 0 && !kept, "no answer to keep");
+  kept = true;
+  return answer;
+}
+
+/** True when the answer still belongs to who brought it. */
+export function jobAnswerEnd(): bool {
+  answer = 0;
+  return !kept;
 }
 
 /** Has a share destroyed that will not be used; nobody waits for the answer (TRANSACTION 0). */
@@ -187,7 +190,7 @@ export function jobDestroy(key: u32): void {
   const frame = originate();
   if (!frame) return;
   header(frame, PSA_DESTROY_KEY, 0, key, 0);
-  post(frame);
+  jobPost(frame);
 }
 
 /** A job whose answer is overdue at `time`, or null. The caller ends it with jobEnd. */

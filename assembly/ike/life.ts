@@ -21,6 +21,7 @@ import {
 } from "../abi/management";
 import { Frame } from "../bus/frame";
 import { consume } from "../bus/port";
+import { zeroize } from "../rt/bytes";
 import { deadlineClear, deadlineSet } from "../rt/deadlines";
 import { now } from "../rt/registers";
 import {
@@ -337,6 +338,8 @@ export function ikeDown(sa: IkeSa, cause: u32, linger: bool): void {
   if (up) reportSa(EVENT_IKE_UPDOWN, false, sa, null);
   for (let kind: u32 = 0; kind < TIMERS_PER_SA; kind++) deadlineClear(timerSa(sa.index, kind));
   heldFree(sa);
+  offerFree(sa);
+  signedFree(sa);
   jobDestroy(sa.outKey);
   jobDestroy(sa.inKey);
   sa.outKey = 0;
@@ -371,6 +374,22 @@ export function heldFree(sa: IkeSa): void {
   if (sa.held == 0) return;
   consume(changetype<Frame>(sa.held));
   sa.held = 0;
+}
+
+/** Lets go of the first request of IKE_AUTH. */
+export function offerFree(sa: IkeSa): void {
+  if (sa.offer == 0) return;
+  consume(changetype<Frame>(sa.offer));
+  sa.offer = 0;
+}
+
+/** Lets go of our AUTH: an answer of the secure element's. */
+export function signedFree(sa: IkeSa): void {
+  if (sa.signed == 0) return;
+  const frame = changetype<Frame>(sa.signed);
+  zeroize(frame.start, frame.length);
+  consume(frame);
+  sa.signed = 0;
 }
 
 /** An attempt of ours failed: say why, end it, try again if configured. */

@@ -16,7 +16,7 @@ import {
   childSaAt,
 } from "./child_sa";
 import { createChildRefused, createChildRespond } from "./exchange/create_child_sa";
-import { authRefused, authRespond } from "./exchange/ike_auth";
+import { authRefused, authRespond } from "./exchange/ike_auth_responder";
 import { IN_AUTH_INSTALL, IN_CHILD_INSTALL, ikeSaAt } from "./ike_sa";
 import { childRekey, childUp, proceed } from "./life";
 import { outboundSettled, replacementDecide, replacementUnplaced, replacementUp } from "./replacement";

@@ -33,6 +33,7 @@ import { nonceCheck, nonceWrite } from "../../wire/ike_payload/nonce";
 import {
   NOTIFY_COOKIE,
   NOTIFY_INVALID_KE_PAYLOAD,
+  NOTIFY_MULTIPLE_AUTH_SUPPORTED,
   NOTIFY_NO_PROPOSAL_CHOSEN,
   notifyData,
   notifyDataOctets,
@@ -89,7 +90,7 @@ import { text } from "../report";
 import { HALF_OPEN_TIME, portIke, portNatt } from "../settings";
 import { TIMER_EXPIRE, timerSa } from "../timer";
 import { requestAnswered, requestBegin, requestDone, requestSend, responseBegin, responseSend } from "../window";
-import { authStart } from "./ike_auth";
+import { authStart } from "./ike_auth_initiator";
 
 const RETRIES_MAX: u32 = 4;
 const small: usize = memory.data(128, 8);
@@ -275,6 +276,7 @@ function buildResponse(sa: IkeSa): void {
   keWrite(w, ikeSuite(sa).ke, ikeKeOwn(sa), sa.keOwnLength);
   nonceWrite(w, ikeNonce(sa), NONCE_OCTETS);
   natWrite(w, sa.spiI, sa.spiR, sa.local, sa.localPort, sa.remote, sa.remotePort, c.encap != 0);
+  notifyWrite(w, NOTIFY_MULTIPLE_AUTH_SUPPORTED, 0, 0);
   responseSend(sa, w);
   memory.copy(ikeInitSent(sa), ikeResponse(sa), sa.inLength);
   sa.initSentLength = sa.inLength;
@@ -373,6 +375,7 @@ export function initResponse(sa: IkeSa, frame: Frame): void {
   sa.peerNonceLength = nonceLength;
   memory.copy(ikeInitReceived(sa), p, frame.length);
   sa.initReceivedLength = frame.length;
+  sa.peerMultiple = notifyFind(NOTIFY_MULTIPLE_AUTH_SUPPORTED) != 0 ? 1 : 0;
   sa.nat = natDetect(sa.spiI, sa.spiR, sa.local, sa.localPort, sa.remote, sa.remotePort);
   requestDone(sa);
   sa.outStep = OUT_INIT_AGREE;

@@ -1,0 +1,43 @@
+/**
+ * Which connection a peer is meant by, once it has told who it is (RFC 4301 section 4.4.3): the one whose identities fit best, of
+ * those between these addresses that let it authenticate as it does; among equals the one that names its address, then the first.
+ */
+import { authWayFits } from "./auth";
+import { roundAt, roundId } from "./auth_round";
+import {
+  CONNECTIONS_MAX,
+  Connection,
+  connectionAt,
+  connectionFits,
+  connectionLocalAuth,
+  connectionRemoteAuth,
+} from "./connection";
+import { FITS_ANY, FITS_NOT, identityFits } from "./identity";
+import { IkeSa, ikePeerId } from "./ike_sa";
+
+/** The connection's index, or -1. `wanted`: the identity of ours that the peer asks for, of `wantedLength` octets, 0 none. */
+export function connectionChoose(sa: IkeSa, wanted: usize, wantedLength: u32, way: u32): i32 {
+  let best = -1;
+  let bestScore: u32 = 0;
+  for (let i: u32 = 0; i < CONNECTIONS_MAX; i++) {
+    const c = connectionAt(i);
+    if (!connectionFits(c, sa.local, sa.remote)) continue;
+    if (!authWayFits(roundAt(connectionRemoteAuth(c), 0), way)) continue;
+    const fits = identitiesFit(c, sa, wanted, wantedLength);
+    if (fits == FITS_NOT) continue;
+    const score = fits * 2 + (c.remoteCount != 0 ? 1 : 0);
+    if (score <= bestScore) continue;
+    bestScore = score;
+    best = <i32>i;
+  }
+  return best;
+}
+
+function identitiesFit(c: Connection, sa: IkeSa, wanted: usize, wantedLength: u32): u32 {
+  const peer = roundAt(connectionRemoteAuth(c), 0);
+  const theirs = identityFits(roundId(peer), peer.idLength, ikePeerId(sa), sa.peerIdLength);
+  if (theirs == FITS_NOT) return FITS_NOT;
+  const own = roundAt(connectionLocalAuth(c), 0);
+  const ours = wantedLength == 0 ? FITS_ANY : identityFits(roundId(own), own.idLength, wanted, wantedLength);
+  return ours == FITS_NOT ? FITS_NOT : theirs + ours;
+}

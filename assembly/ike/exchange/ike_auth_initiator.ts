@@ -1,0 +1,266 @@
+/**
+ * IKE_AUTH as initiator (RFC 7296 section 1.2, 2.15), and the first CHILD_SA.
+ *
+ *   HDR, SK { IDi, [N(INITIAL_CONTACT)], [IDr], AUTH, SAi2, TSi, TSr }  -->
+ *                                        <--  HDR, SK { IDr, AUTH, SAr2, TSi, TSr | N(error) }
+ *
+ * With several rounds of authentication (RFC 4739) the CHILD_SA is asked for in the first request and granted in the last answer:
+ *
+ *   HDR, SK { IDi, .., AUTH, SAi2, TSi, TSr, N(ANOTHER_AUTH_FOLLOWS) }  -->
+ *                                        <--  HDR, SK { IDr, AUTH, [N(ANOTHER_AUTH_FOLLOWS)] }
+ *   HDR, SK { IDi, AUTH }                -->
+ *                                        <--  HDR, SK { SAr2, TSi, TSr }
+ *
+ * A CHILD_SA that cannot be leaves the IKE_SA up (2.21.2).
+ */
+import { DROP_IKE_STATE } from "../../abi/drop";
+import { EVENT_IKE_UPDOWN, IKE_STATE_DELETING, IKE_STATE_ESTABLISHED } from "../../abi/management";
+import { Frame, frameAddress } from "../../bus/frame";
+import { drop } from "../../bus/port";
+import { storeBE32 } from "../../rt/bytes";
+import { deadlineSet } from "../../rt/deadlines";
+import { now } from "../../rt/registers";
+import {
+  EXCHANGE_IKE_AUTH,
+  EXCHANGE_INFORMATIONAL,
+  PAYLOAD_AUTH,
+  PAYLOAD_IDI,
+  PAYLOAD_IDR,
+  PAYLOAD_SA,
+} from "../../wire/ike_message";
+import {
+  ID_IPV4_ADDR,
+  idCheck,
+  idWrite,
+  identityOctets,
+  identityRead,
+  identityWildcard,
+} from "../../wire/ike_payload/identification";
+import {
+  NOTIFY_ANOTHER_AUTH_FOLLOWS,
+  NOTIFY_AUTHENTICATION_FAILED,
+  NOTIFY_INITIAL_CONTACT,
+  NOTIFY_MULTIPLE_AUTH_SUPPORTED,
+  notifyType,
+  notifyWrite,
+} from "../../wire/ike_payload/notify";
+import {
+  authPayloadWrite,
+  authProofWrite,
+  authSign,
+  authSigned,
+  authVerdict,
+  authVerify,
+  authWay,
+  authWayFits,
+  localRound,
+  peerRound,
+} from "../auth";
+import { roundId } from "../auth_round";
+import { childSaAt } from "../child_sa";
+import { connectionAt, connectionLocalAuth, connectionRemoteAuth } from "../connection";
+import { FITS_NOT, identityFits } from "../identity";
+import {
+  IkeSa,
+  OUT_AUTH,
+  OUT_AUTH_SIGN,
+  OUT_AUTH_VERIFY,
+  OUT_DELETE_IKE,
+  ikeLocalId,
+  ikeMove,
+  ikePeerId,
+} from "../ike_sa";
+import { childKeys } from "../keymat";
+import {
+  CAUSE_FAILED,
+  CAUSE_LOCAL,
+  childDown,
+  childFail,
+  childInstall,
+  heldFree,
+  ikeDown,
+  ikeFail,
+  ikeUp,
+  proceed,
+} from "../life";
+import {
+  agreed,
+  answerAccept,
+  childDefaults,
+  heldWalk,
+  notifyFind,
+  offerSaWrite,
+  selectorsWrite,
+  sole,
+  soleLength,
+} from "../negotiation";
+import { reportAlert, reportSa, text } from "../report";
+import { DELETE_TRIES, HALF_OPEN_TIME } from "../settings";
+import { TIMER_EXPIRE, timerSa } from "../timer";
+import { requestAnswered, requestBegin, requestDone, requestSend } from "../window";
+import { firstContact, firstNonces, firstWanted } from "./ike_auth_child";
+
+/** Takes our identity of this round from the connection; our address when none is configured. */
+export function identify(sa: IkeSa): void {
+  const round = localRound(sa);
+  sa.localIdLength = round.idLength;
+  if (round.idLength != 0) {
+    memory.copy(ikeLocalId(sa), roundId(round), round.idLength);
+    return;
+  }
+  store<u8>(ikeLocalId(sa), <u8>ID_IPV4_ADDR);
+  storeBE32(ikeLocalId(sa) + 1, sa.local);
+  sa.localIdLength = 5;
+}
+
+/** The keys are there; have our AUTH computed. */
+export function authStart(sa: IkeSa): void {
+  const round = peerRound(sa);
+  memory.copy(ikePeerId(sa), roundId(round), round.idLength);
+  sa.peerIdLength = round.idLength;
+  nextRound(sa);
+}
+
+function nextRound(sa: IkeSa): void {
+  identify(sa);
+  sa.outStep = OUT_AUTH_SIGN;
+  if (!authSign(sa, true, OUT_AUTH_SIGN)) ikeFail(sa, 0, text("the secure element is not available"));
+}
+
+/** Our AUTH is here. */
+export function authRequest(sa: IkeSa, auth: usize, length: u32): void {
+  const fault = authSigned(sa, auth, length);
+  if (fault != 0) return ikeFail(sa, 0, fault);
+  const first = sa.localRounds == 0;
+  const child = first ? firstWanted(sa) : null;
+  if (first && !child) {
+    // All that was asked for was taken back meanwhile.
+    ikeDown(sa, CAUSE_LOCAL, false);
+    return;
+  }
+  const w = requestBegin(sa, EXCHANGE_IKE_AUTH);
+  idWrite(w, PAYLOAD_IDI, ikeLocalId(sa), sa.localIdLength);
+  authProofWrite(w, sa, auth, length);
+  if (child) {
+    child.want = 0;
+    sa.outChild = <i32>child.link;
+    if (firstContact(sa)) notifyWrite(w, NOTIFY_INITIAL_CONTACT, 0, 0);
+    if (sa.peerIdLength != 0 && !identityWildcard(ikePeerId(sa), sa.peerIdLength))
+      idWrite(w, PAYLOAD_IDR, ikePeerId(sa), sa.peerIdLength);
+  }
+  authPayloadWrite(w, sa, auth, length);
+  if (child) {
+    childDefaults(child, sa);
+    offerSaWrite(w, child, false);
+    selectorsWrite(w, child);
+    notifyWrite(w, NOTIFY_MULTIPLE_AUTH_SUPPORTED, 0, 0);
+  }
+  sa.localRounds += 1;
+  if (sa.localRounds < connectionLocalAuth(connectionAt(<u32>sa.connection)).count)
+    notifyWrite(w, NOTIFY_ANOTHER_AUTH_FOLLOWS, 0, 0);
+  if (w.overflow != 0) return ikeFail(sa, 0, text("IKE_AUTH with its certificates is longer than a message may be"));
+  requestSend(sa, w, OUT_AUTH);
+}
+
+/** The answer, decrypted. Keeps the frame until the AUTH is checked. */
+export function authResponse(sa: IkeSa, frame: Frame): void {
+  if (sa.outStep != OUT_AUTH) {
+    drop(frame, DROP_IKE_STATE);
+    return;
+  }
+  sa.held = frameAddress(frame);
+  requestAnswered(sa);
+  const rounds = connectionRemoteAuth(connectionAt(<u32>sa.connection)).count;
+  if (sole(PAYLOAD_AUTH) == 0) {
+    const error = notifyFind(0);
+    // All of the peer's rounds are over: what is left is the CHILD_SA, which may be refused.
+    if (
+      sa.peerRounds == rounds &&
+      (sole(PAYLOAD_SA) != 0 || error == 0 || notifyType(error) != NOTIFY_AUTHENTICATION_FAILED)
+    )
+      return roundDone(sa);
+    ikeFail(sa, error != 0 ? notifyType(error) : 0, text("the peer refused IKE_AUTH"));
+    return;
+  }
+  if (sa.peerRounds >= rounds) return abandon(sa, text("the peer authenticates once more than is configured"));
+  const round = peerRound(sa);
+  const id = sole(PAYLOAD_IDR);
+  if (id == 0 || !idCheck(id, soleLength)) return abandon(sa, text("IKE_AUTH without a usable IDr"));
+  identityRead(id, soleLength, ikePeerId(sa));
+  sa.peerIdLength = identityOctets(soleLength);
+  if (!authWayFits(round, authWay()))
+    return abandon(sa, text("the peer does not authenticate in the way that is configured"));
+  if (identityFits(roundId(round), round.idLength, ikePeerId(sa), sa.peerIdLength) == FITS_NOT)
+    return abandon(sa, text("the peer has another identity than configured"));
+  sa.outStep = OUT_AUTH_VERIFY;
+  deadlineSet(timerSa(sa.index, TIMER_EXPIRE), now() + HALF_OPEN_TIME);
+  if (!authVerify(sa, true, OUT_AUTH_VERIFY)) abandon(sa, text("the secure element is not available"));
+}
+
+/** Tells the responder, which takes the IKE_SA for good, that it is not (RFC 7296 2.21.2). */
+function abandon(sa: IkeSa, literal: usize): void {
+  heldFree(sa);
+  reportAlert(sa.connection, null, NOTIFY_AUTHENTICATION_FAILED, literal);
+  while (sa.firstChild >= 0) childDown(childSaAt(<u32>sa.firstChild), CAUSE_FAILED);
+  requestDone(sa);
+  ikeMove(sa, IKE_STATE_DELETING);
+  const w = requestBegin(sa, EXCHANGE_INFORMATIONAL);
+  notifyWrite(w, NOTIFY_AUTHENTICATION_FAILED, 0, 0);
+  requestSend(sa, w, OUT_DELETE_IKE);
+  sa.outLimit = DELETE_TRIES;
+}
+
+/** The secure element has looked at the peer's AUTH. */
+export function authFinish(sa: IkeSa, value: usize, length: u32): void {
+  heldWalk(changetype<Frame>(sa.held));
+  const fault = authVerdict(sa, value, length);
+  if (fault != 0) return abandon(sa, fault);
+  sa.peerRounds += 1;
+  roundDone(sa);
+}
+
+/** An answer that is good: another round, or the CHILD_SA. */
+function roundDone(sa: IkeSa): void {
+  const c = connectionAt(<u32>sa.connection);
+  const more = notifyFind(NOTIFY_ANOTHER_AUTH_FOLLOWS) != 0;
+  if (more != sa.peerRounds < connectionRemoteAuth(c).count)
+    return abandon(sa, text("the peer authenticates in another number of rounds than is configured"));
+  const another = sa.localRounds < connectionLocalAuth(c).count;
+  if (another && sa.peerMultiple == 0) return abandon(sa, text("the peer knows of one round of authentication only"));
+  const link = sa.outChild;
+  requestDone(sa);
+  if (another || more) {
+    heldFree(sa);
+    sa.outChild = link;
+    if (another) return nextRound(sa);
+    // It is the peer's turn alone: it wants a request to answer to.
+    requestSend(sa, requestBegin(sa, EXCHANGE_IKE_AUTH), OUT_AUTH);
+    return;
+  }
+  complete(sa, link);
+}
+
+function complete(sa: IkeSa, link: i32): void {
+  ikeUp(sa);
+  reportSa(EVENT_IKE_UPDOWN, true, sa, null);
+  if (link >= 0) {
+    const child = childSaAt(<u32>link);
+    const error = sole(PAYLOAD_SA) == 0 ? notifyFind(0) : 0;
+    if (sole(PAYLOAD_SA) == 0) {
+      childFail(child, error != 0 ? notifyType(error) : 0, text("the peer refused the CHILD_SA"));
+    } else {
+      const refusal = answerAccept(child, false);
+      if (refusal != 0) {
+        childFail(child, refusal, text("the peer granted what was not offered"));
+      } else {
+        firstNonces(child, sa);
+        childKeys(child, sa, 0, 0);
+        agreed(child);
+        childInstall(child);
+      }
+    }
+  }
+  heldFree(sa);
+  assert(sa.state == IKE_STATE_ESTABLISHED);
+  proceed(sa);
+}

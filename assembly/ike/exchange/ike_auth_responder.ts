@@ -1,0 +1,273 @@
+/**
+ * IKE_AUTH as responder (RFC 7296 section 1.2, 2.15), in rounds (RFC 4739; ike_auth_initiator.ts shows them), and the first CHILD_SA.
+ *
+ *   1 who it is: IDi, and the connection that it fits      4 after the last round: the CHILD_SA of the first request,
+ *   2 its AUTH is verified                                   which is installed before we answer
+ *   3 ours is computed                                     5 the answer
+ *
+ * Refuses what it cannot verify with AUTHENTICATION_FAILED and no word more; the operator is told why. A CHILD_SA that cannot be
+ * leaves the IKE_SA up (2.21.2).
+ */
+import {
+  EVENT_CHILD_UPDOWN,
+  EVENT_IKE_UPDOWN,
+  IKE_STATE_CONNECTING,
+  IKE_STATE_DELETING,
+  IKE_STATE_FREE,
+} from "../../abi/management";
+import { PSA_FIELDS } from "../../abi/psa";
+import { Frame, frameAddress } from "../../bus/frame";
+import { EXCHANGE_IKE_AUTH, PAYLOAD_IDI, PAYLOAD_IDR, PAYLOAD_SA, Writer } from "../../wire/ike_message";
+import { idCheck, idWrite, identityOctets, identityRead } from "../../wire/ike_payload/identification";
+import {
+  NOTIFY_ANOTHER_AUTH_FOLLOWS,
+  NOTIFY_AUTHENTICATION_FAILED,
+  NOTIFY_INITIAL_CONTACT,
+  NOTIFY_INVALID_SYNTAX,
+  NOTIFY_MULTIPLE_AUTH_SUPPORTED,
+  NOTIFY_NO_ADDITIONAL_SAS,
+  NOTIFY_TEMPORARY_FAILURE,
+  notifyWrite,
+} from "../../wire/ike_payload/notify";
+import {
+  WAY_UNKNOWN,
+  authPayloadWrite,
+  authProofWrite,
+  authSign,
+  authSigned,
+  authVerdict,
+  authVerify,
+  authWay,
+  authWayFits,
+  peerRound,
+} from "../auth";
+import { roundId } from "../auth_round";
+import { ChildSa } from "../child_sa";
+import { connectionAt, connectionLocalAuth, connectionRemoteAuth } from "../connection";
+import { connectionChoose } from "../connection_choice";
+import { FITS_NOT, identityFits, identitySame } from "../identity";
+import {
+  IN_AUTH_INSTALL,
+  IN_AUTH_SIGN,
+  IN_AUTH_VERIFY,
+  IkeSa,
+  ikeLink,
+  ikeLocalId,
+  ikePeerId,
+  ikeSaAt,
+} from "../ike_sa";
+import { jobAnswerKeep } from "../job";
+import { childKeys } from "../keymat";
+import {
+  CAUSE_LOCAL,
+  childDown,
+  childInstall,
+  heldFree,
+  ikeDown,
+  ikeUp,
+  offerFree,
+  proceed,
+  signedFree,
+} from "../life";
+import {
+  agreed,
+  answerSaWrite,
+  heldWalk,
+  notifyFind,
+  offerChoose,
+  offerRefusal,
+  selectorsWrite,
+  sole,
+  soleLength,
+} from "../negotiation";
+import { reportAlert, reportSa, text } from "../report";
+import { ikeSaCapacity } from "../settings";
+import { responseBegin, responseSend } from "../window";
+import { firstNonces } from "./ike_auth_child";
+import { identify } from "./ike_auth_initiator";
+
+const wanted: usize = memory.data(256, 8);
+
+/** A request, decrypted. Keeps the frame until the AUTH is checked. */
+export function authReceive(sa: IkeSa, frame: Frame): void {
+  sa.held = frameAddress(frame);
+  if (sa.offer == 0) return firstReceive(sa);
+  const rounds = connectionRemoteAuth(connectionAt(<u32>sa.connection)).count;
+  if (sa.peerRounds == rounds) {
+    // The peer is through: it gives us the occasion to answer.
+    sa.peerAnother = 0;
+    return own(sa);
+  }
+  if (!peerIdentity(sa)) return fail(sa, NOTIFY_INVALID_SYNTAX, text("IKE_AUTH without a usable IDi"));
+  const round = peerRound(sa);
+  if (identityFits(roundId(round), round.idLength, ikePeerId(sa), sa.peerIdLength) == FITS_NOT)
+    return refuse(sa, text("the peer has another identity than configured"));
+  verify(sa);
+}
+
+function peerIdentity(sa: IkeSa): bool {
+  const id = sole(PAYLOAD_IDI);
+  if (id == 0 || !idCheck(id, soleLength)) return false;
+  identityRead(id, soleLength, ikePeerId(sa));
+  sa.peerIdLength = identityOctets(soleLength);
+  return true;
+}
+
+function firstReceive(sa: IkeSa): void {
+  if (!peerIdentity(sa)) return fail(sa, NOTIFY_INVALID_SYNTAX, text("IKE_AUTH without a usable IDi"));
+  const id = sole(PAYLOAD_IDR);
+  let wantedLength: u32 = 0;
+  if (id != 0 && idCheck(id, soleLength)) {
+    identityRead(id, soleLength, wanted);
+    wantedLength = identityOctets(soleLength);
+  }
+  if (notifyFind(NOTIFY_MULTIPLE_AUTH_SUPPORTED) != 0) sa.peerMultiple = 1;
+  const way = authWay();
+  if (way == WAY_UNKNOWN) return refuse(sa, text("the peer does not authenticate in a way that is known here"));
+  const found = connectionChoose(sa, wanted, wantedLength, way);
+  if (found < 0) return refuse(sa, text("no connection for these identities and this way of authentication"));
+  if (found != sa.connection) ikeLink(sa, found);
+  if (sa.peerMultiple == 0 && connectionLocalAuth(connectionAt(<u32>found)).count > 1)
+    return refuse(sa, text("the peer knows of one round of authentication only"));
+  verify(sa);
+}
+
+function verify(sa: IkeSa): void {
+  if (!authWayFits(peerRound(sa), authWay()))
+    return refuse(sa, text("the peer does not authenticate in the way that is configured"));
+  identify(sa);
+  sa.inStep = IN_AUTH_VERIFY;
+  if (!authVerify(sa, false, IN_AUTH_VERIFY)) refuse(sa, text("the secure element is not available"));
+}
+
+/** Refuses the IKE_SA and says so. */
+function fail(sa: IkeSa, notify: u32, literal: usize): void {
+  heldFree(sa);
+  const w = responseBegin(sa, EXCHANGE_IKE_AUTH);
+  notifyWrite(w, notify, 0, 0);
+  responseSend(sa, w);
+  reportAlert(sa.connection, null, notify, literal);
+  ikeDown(sa, CAUSE_LOCAL, true);
+}
+
+function refuse(sa: IkeSa, literal: usize): void {
+  fail(sa, NOTIFY_AUTHENTICATION_FAILED, literal);
+}
+
+/** The secure element has looked at the peer's AUTH. */
+export function authCompare(sa: IkeSa, value: usize, length: u32): void {
+  heldWalk(changetype<Frame>(sa.held));
+  const fault = authVerdict(sa, value, length);
+  if (fault != 0) return refuse(sa, fault);
+  sa.peerRounds += 1;
+  sa.peerAnother = notifyFind(NOTIFY_ANOTHER_AUTH_FOLLOWS) != 0 ? 1 : 0;
+  const rounds = connectionRemoteAuth(connectionAt(<u32>sa.connection)).count;
+  if ((sa.peerAnother != 0) != sa.peerRounds < rounds)
+    return refuse(sa, text("the peer authenticates in another number of rounds than is configured"));
+  own(sa);
+}
+
+/** Our turn: our AUTH of this round, if there is one left. */
+function own(sa: IkeSa): void {
+  if (sa.localRounds == connectionLocalAuth(connectionAt(<u32>sa.connection)).count) return roundDone(sa);
+  identify(sa);
+  sa.inStep = IN_AUTH_SIGN;
+  if (!authSign(sa, false, IN_AUTH_SIGN)) refuse(sa, text("the secure element is not available"));
+}
+
+/** Our AUTH is here. */
+export function authChild(sa: IkeSa, value: usize, length: u32): void {
+  const fault = authSigned(sa, value, length);
+  if (fault != 0) return refuse(sa, fault);
+  sa.signed = jobAnswerKeep();
+  roundDone(sa);
+}
+
+function roundDone(sa: IkeSa): void {
+  if (sa.offer == 0) {
+    sa.offer = sa.held;
+    sa.held = 0;
+  }
+  heldFree(sa);
+  const done = sa.localRounds + (sa.signed != 0 ? 1 : 0);
+  if (sa.peerAnother != 0 || done < connectionLocalAuth(connectionAt(<u32>sa.connection)).count) return roundAnswer(sa);
+  heldWalk(changetype<Frame>(sa.offer));
+  if (notifyFind(NOTIFY_INITIAL_CONTACT) != 0) forgetOthers(sa);
+  grant(sa);
+}
+
+/** Answers a round that is not the last. */
+function roundAnswer(sa: IkeSa): void {
+  const w = responseBegin(sa, EXCHANGE_IKE_AUTH);
+  signedWrite(w, sa);
+  if (sa.localRounds < connectionLocalAuth(connectionAt(<u32>sa.connection)).count)
+    notifyWrite(w, NOTIFY_ANOTHER_AUTH_FOLLOWS, 0, 0);
+  if (w.overflow != 0) return refuse(sa, text("IKE_AUTH with its certificates is longer than a message may be"));
+  responseSend(sa, w);
+}
+
+/** Writes IDr, what proves it, and AUTH, if this round of ours has not been sent. */
+function signedWrite(w: Writer, sa: IkeSa): void {
+  if (sa.signed == 0) return;
+  const answer = changetype<Frame>(sa.signed).start + PSA_FIELDS;
+  const length = <u32>load<u16>(answer);
+  idWrite(w, PAYLOAD_IDR, ikeLocalId(sa), sa.localIdLength);
+  authProofWrite(w, sa, answer + 2, length);
+  authPayloadWrite(w, sa, answer + 2, length);
+  signedFree(sa);
+  sa.localRounds += 1;
+}
+
+/** RFC 7296 2.4: the peer knows of no other IKE_SA between these identities; those that we have are dead. */
+function forgetOthers(sa: IkeSa): void {
+  for (let i: u32 = 0; i < ikeSaCapacity; i++) {
+    const other = ikeSaAt(i);
+    const state = other.state;
+    if (state == IKE_STATE_FREE || state == IKE_STATE_CONNECTING || state == IKE_STATE_DELETING) continue;
+    if (!identitySame(ikeLocalId(other), other.localIdLength, ikeLocalId(sa), sa.localIdLength)) continue;
+    if (!identitySame(ikePeerId(other), other.peerIdLength, ikePeerId(sa), sa.peerIdLength)) continue;
+    ikeDown(other, CAUSE_LOCAL, false);
+  }
+}
+
+/** Chooses the CHILD_SA that the first request asked for, and has it installed before we answer. */
+function grant(sa: IkeSa): void {
+  if (sole(PAYLOAD_SA) == 0) {
+    offerFree(sa);
+    return authRespond(sa, null, 0);
+  }
+  const child = offerChoose(sa, -1, false);
+  offerFree(sa);
+  if (!child) return authRespond(sa, null, offerRefusal);
+  firstNonces(child, sa);
+  childKeys(child, sa, 0, 0);
+  agreed(child);
+  sa.inChild = <i32>child.link;
+  sa.inStep = IN_AUTH_INSTALL;
+  childInstall(child);
+}
+
+/** The last answer: with a CHILD_SA that is installed, or with the notify that says why there is none. */
+export function authRespond(sa: IkeSa, child: ChildSa | null, notify: u32): void {
+  const w = responseBegin(sa, EXCHANGE_IKE_AUTH);
+  signedWrite(w, sa);
+  if (child) {
+    answerSaWrite(w, child);
+    selectorsWrite(w, child);
+  } else if (notify != 0) {
+    notifyWrite(w, notify, 0, 0);
+  }
+  if (w.overflow != 0) return refuse(sa, text("IKE_AUTH with its certificates is longer than a message may be"));
+  responseSend(sa, w);
+  ikeUp(sa);
+  reportSa(EVENT_IKE_UPDOWN, true, sa, null);
+  if (child) reportSa(EVENT_CHILD_UPDOWN, true, sa, child);
+  else if (notify != 0) reportAlert(sa.connection, null, notify, text("the CHILD_SA of IKE_AUTH was refused"));
+  proceed(sa);
+}
+
+/** No board took the CHILD_SA, or with `late` none has said so in time. */
+export function authRefused(sa: IkeSa, child: ChildSa, late: bool): void {
+  childDown(child, CAUSE_LOCAL);
+  authRespond(sa, null, late ? NOTIFY_TEMPORARY_FAILURE : NOTIFY_NO_ADDITIONAL_SAS);
+}
