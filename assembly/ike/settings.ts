@@ -37,7 +37,7 @@ export const DELETE_TRIES: u32 = 3;
 /** Pause before a failed attempt that start_action wants is made again: doubles from first to last. */
 export const RETRY_FIRST: u64 = 5 * SECOND;
 export const RETRY_LAST: u64 = 300 * SECOND;
-const IKE_SA_CAPACITY_MAX: u32 = 4096;
+const IKE_SA_CAPACITY_MAX: u32 = 16384;
 
 export let ikeSaCapacity: u32 = 256;
 export let childSaCapacity: u32 = 1024;

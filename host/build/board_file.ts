@@ -3,7 +3,8 @@
  *
  *   name    of the image, the directory's own
  *   class   "ike" or "ipsec": which slot it fits
- *   ram     pages of 64 KiB, initial and maximum: its whole budget
+ *   ram     {least, most}: pages of 64 KiB that the image can be given; {per_ike_sa, per_sa}: octets beyond the least for each
+ *           IKE_SA and each CHILD_SA that it is configured to hold
  *   ports   which ports its rings serve, in the order of abi/ring.ts
  *   peers   classes of boards that it may exchange control messages with
  *
@@ -11,18 +12,17 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { BOARD_CLASSES, PORTS } from "../image/manifest.ts";
-import type { BoardClass, PortName } from "../image/manifest.ts";
+import { BOARD_CLASSES, PORTS, ramFault } from "../image/manifest.ts";
+import type { BoardClass, PortName, Ram } from "../image/manifest.ts";
 
 export interface BoardFile {
   name: string;
   class: BoardClass;
-  ram: number;
+  ram: Ram;
   ports: PortName[];
   peers: BoardClass[];
 }
 
-const RAM_MAX = 65536;
 const KEYS = ["name", "class", "ram", "ports", "peers"];
 
 /** Checks the text of a board.json that lies in a directory called `directory`. Throws with `path` in the message. */
@@ -43,9 +43,8 @@ export function parseBoardFile(text: string, directory: string, path = "board.js
   }
   if (board.name !== directory) fail(`"name" is ${JSON.stringify(board.name)}, the directory is "${directory}"`);
   if (!BOARD_CLASSES.includes(board.class as BoardClass)) fail(`"class" is none of ${BOARD_CLASSES.join(", ")}`);
-  if (!Number.isInteger(board.ram) || (board.ram as number) < 1 || (board.ram as number) > RAM_MAX) {
-    fail(`"ram" is no number of pages between 1 and ${RAM_MAX}`);
-  }
+  const fault = ramFault(board.ram);
+  if (fault !== undefined) fail(`"ram" ${fault}`);
   for (const [key, words] of [
     ["ports", PORTS],
     ["peers", BOARD_CLASSES],

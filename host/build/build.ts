@@ -62,7 +62,7 @@ async function produce(
   entry: string,
   output: string,
   build: Build,
-  ram: number | undefined,
+  ram: BoardFile["ram"] | undefined,
   digest: string,
   finish: (bytes: Uint8Array) => Uint8Array,
 ): Promise<void> {

@@ -17,7 +17,7 @@ export interface Compilation {
   output: string;
   build: Build;
   /** Pages of RAM; absent: as asconfig.json says. */
-  ram?: number;
+  ram?: { least: number; most: number };
 }
 
 /** Compiles; throws what asc said when it fails. */
@@ -25,7 +25,9 @@ export async function compile(job: Compilation): Promise<void> {
   const entry = relative(ROOT, join(ROOT, relative(ROOT, job.entry)));
   const output = relative(ROOT, job.output);
   const args = [ASC, entry, "--target", job.build, "-o", output];
-  if (job.ram !== undefined) args.push("--initialMemory", String(job.ram), "--maximumMemory", String(job.ram));
+  if (job.ram !== undefined) {
+    args.push("--initialMemory", String(job.ram.least), "--maximumMemory", String(job.ram.most));
+  }
   const { code, said } = await run(args);
   if (code !== 0) throw new Error(`${entry} (${job.build}) does not compile:\n${said.trimEnd()}`);
   if (!existsSync(job.output)) throw new Error(`${entry} (${job.build}): asc wrote no output:\n${said.trimEnd()}`);

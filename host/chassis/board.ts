@@ -49,13 +49,15 @@ import {
 import { TRACE_OCTETS } from "../../assembly/abi/trace.ts";
 import { violation } from "./conservation.ts";
 import { BoardFault, faultText, type TrapReport } from "./fault.ts";
-import type { Image } from "./image.ts";
+import { type Image, ramPages } from "./image.ts";
 import { boardClassName } from "./vocabulary.ts";
 
 /** What a board is told at power-on. */
 export interface PowerOn {
   slot: number;
   generation: number;
+  /** RAM in pages of 64 KiB, within what the image can be given; absent: enough for what the firmware holds when CONFIG does not say. */
+  pages?: number;
   /** The BOARD_CLASS_* that the slot is meant for. */
   boardClass: number;
   config: Uint8Array;
@@ -72,6 +74,10 @@ export type Outlet = (port: number, ram: Uint8Array, start: number, length: numb
 export const DELIVERED = 0;
 export const RING_FULL = 1;
 export const TOO_LONG = 2;
+
+/** What the firmware takes for capacities that CONFIG does not name. */
+const IKE_SAS = 256;
+const SAS = 1024;
 
 /** Polls that the power-on self test may take. */
 const SELF_TEST_POLLS = 10_000;
@@ -105,7 +111,8 @@ export class Board {
    * Throws BoardFault when it traps or breaks the contract.
    */
   constructor(image: Image, power: PowerOn, now: bigint, wall: bigint) {
-    const memory = new WebAssembly.Memory({ initial: image.pages, maximum: image.pages });
+    const pages = power.pages ?? ramPages(image, IKE_SAS, SAS);
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     this.u8 = new Uint8Array(memory.buffer);
     this.#u32 = new Uint32Array(memory.buffer);
     this.#view = new DataView(memory.buffer);

@@ -68,11 +68,11 @@ export interface ChassisOptions {
   secureElement?: SecureElement;
   /** Default: the operating system's. */
   entropy?: EntropySource;
-  /** CHILD_SAs of one IPsec board. Default 1024. */
+  /** CHILD_SAs of one IPsec board. Default 4096. */
   saCapacity?: number;
-  /** CHILD_SAs of the whole gateway. Default 4096. */
+  /** CHILD_SAs of the whole gateway. Default 8192. */
   childSaCapacity?: number;
-  /** Default 1024. */
+  /** Default 4096. */
   ikeSaCapacity?: number;
   retransmitMs?: number;
   retransmitTries?: number;
@@ -85,6 +85,10 @@ export interface ChassisOptions {
   /** TRACE_MASK_* bits from power-on. Default 0. */
   traceMask?: number;
 }
+
+const IKE_SAS = 4096;
+const CHILD_SAS = 8192;
+const SAS = 4096;
 
 export interface ManagementPort {
   /** Sends a message; false when it was dropped. */
@@ -205,7 +209,11 @@ export class Chassis {
       slots: this.#slots,
       ikeSlot: this.ikeSlot,
       entropy: options.entropy ?? new SystemEntropy(),
-      saCapacity: options.saCapacity ?? 1024,
+      capacity: {
+        ikeSas: options.ikeSaCapacity ?? IKE_SAS,
+        childSas: options.childSaCapacity ?? CHILD_SAS,
+        sas: options.saCapacity ?? SAS,
+      },
       conservation: options.conservation ?? options.drive.kind === "lockstep",
       traceMask: () => this.#traceMask,
       configOf: (slot) => this.#configOf(slot),
@@ -388,7 +396,7 @@ export class Chassis {
       generation: slot.generation,
       restarts: slot.restarts,
       uptime: online ? Number(this.drive.clock.now() - slot.onlineSince) / 1e9 : 0,
-      ram: { total: (slot.image?.pages ?? 0) * 65536, used: u32(MAP.MAP_RAM_USED) },
+      ram: { total: slot.pages * 65536, used: u32(MAP.MAP_RAM_USED) },
       frames: { pool: u32(MAP.MAP_FRAMES), free: u32(MAP.REG_FREE), held: u32(MAP.REG_HELD) },
       counters: {
         polls: u64(MAP.REG_POLLS),
@@ -439,10 +447,10 @@ export class Chassis {
     };
     if (slot.role === "ipsec") {
       items.push({ type: CONFIG.CONFIG_CONTROL_KEY, value: slot.controlKey });
-      items.push({ type: CONFIG.CONFIG_SA_CAPACITY, value: options.saCapacity ?? 1024 });
+      items.push({ type: CONFIG.CONFIG_SA_CAPACITY, value: options.saCapacity ?? SAS });
     } else {
-      items.push({ type: CONFIG.CONFIG_SA_CAPACITY, value: options.childSaCapacity ?? 4096 });
-      items.push({ type: CONFIG.CONFIG_IKE_SA_CAPACITY, value: options.ikeSaCapacity ?? 1024 });
+      items.push({ type: CONFIG.CONFIG_SA_CAPACITY, value: options.childSaCapacity ?? CHILD_SAS });
+      items.push({ type: CONFIG.CONFIG_IKE_SA_CAPACITY, value: options.ikeSaCapacity ?? IKE_SAS });
       optional(CONFIG.CONFIG_RETRANSMIT_MS, options.retransmitMs);
       optional(CONFIG.CONFIG_RETRANSMIT_TRIES, options.retransmitTries);
     }

@@ -2,7 +2,7 @@
  * A firmware image as the chassis sees it: one WebAssembly module, checked before anything is powered.
  *
  * The engine's own API does not tell the size of an imported memory, so the import section is read here. Refuses a module
- * that imports anything but its memory, whose RAM is not fixed, that has a start section, or that lacks one of the three
+ * that imports anything but its memory, whose RAM has no bound, that has a start section, or that lacks one of the three
  * entry points.
  */
 import { existsSync, readFileSync, statSync } from "node:fs";
@@ -26,8 +26,11 @@ export interface Image {
   /** Name for people: `ipsec.simd`. */
   readonly name: string;
   readonly module: WebAssembly.Module;
-  /** RAM in 64 KiB pages: initial and maximum are the same. */
-  readonly pages: number;
+  /** RAM in 64 KiB pages that it can be given: how much of it, ramPages() says. */
+  readonly pages: { readonly least: number; readonly most: number };
+  /** Octets of RAM beyond the least, for each IKE_SA and each CHILD_SA that it is to hold; 0 when the image does not say. */
+  readonly perIkeSa: number;
+  readonly perSa: number;
   /** The two names of the memory import. */
   readonly memoryImport: readonly [string, string];
   /** Path of the source map, when there is one. */
@@ -35,6 +38,9 @@ export interface Image {
 }
 
 const MAX_PAGES = 65536;
+const PAGE_OCTETS = 65536;
+/** The section that the build appends (host/image/manifest.ts). */
+const MANIFEST_SECTION = "cardcage.manifest";
 const SECTION_IMPORT = 2;
 const SECTION_START = 8;
 
@@ -121,17 +127,34 @@ export function parseImage(octets: Uint8Array<ArrayBuffer>, name: string, source
   }
   const need = readMemoryImport(octets, name);
   if (need.shared) throw new ImageError(`${name}: wants a shared memory; a board's RAM is its own`);
-  if (need.maximum !== need.initial) {
-    const maximum = need.maximum === undefined ? "none" : `${need.maximum} pages`;
-    throw new ImageError(`${name}: RAM is not fixed: initial ${need.initial} pages, maximum ${maximum}`);
-  }
-  if (need.initial === 0 || need.initial > MAX_PAGES)
-    throw new ImageError(`${name}: wants ${need.initial} pages of RAM`);
+  const { initial: least, maximum: most } = need;
+  if (most === undefined) throw new ImageError(`${name}: RAM has no bound: initial ${least} pages, no maximum`);
+  if (least === 0 || most < least || most > MAX_PAGES)
+    throw new ImageError(`${name}: wants ${least} to ${most} pages of RAM`);
   const exported = new Map(WebAssembly.Module.exports(module).map((entry) => [entry.name, entry.kind]));
   for (const wanted of BOARD_EXPORTS) {
     if (exported.get(wanted) !== "function") throw new ImageError(`${name}: does not export the function ${wanted}`);
   }
-  return { name, module, pages: need.initial, memoryImport: need.names, sourceMap };
+  return { name, module, pages: { least, most }, ...recordOctets(module), memoryImport: need.names, sourceMap };
+}
+
+/** What the manifest says of RAM; zeros without one. */
+function recordOctets(module: WebAssembly.Module): Pick<Image, "perIkeSa" | "perSa"> {
+  const [section] = WebAssembly.Module.customSections(module, MANIFEST_SECTION);
+  if (!section) return { perIkeSa: 0, perSa: 0 };
+  const octets = (value: unknown): number => (Number.isInteger(value) && (value as number) > 0 ? (value as number) : 0);
+  try {
+    const { ram } = JSON.parse(new TextDecoder().decode(section)) as { ram?: Record<string, unknown> };
+    return { perIkeSa: octets(ram?.per_ike_sa), perSa: octets(ram?.per_sa) };
+  } catch {
+    return { perIkeSa: 0, perSa: 0 };
+  }
+}
+
+/** Pages of RAM for a board that is to hold so many IKE_SAs and CHILD_SAs; never beyond what the image can be given. */
+export function ramPages(image: Image, ikeSas: number, sas: number): number {
+  const more = Math.ceil((image.perIkeSa * ikeSas + image.perSa * sas) / PAGE_OCTETS);
+  return Math.min(image.pages.least + more, image.pages.most);
 }
 
 /** Loads one file. */

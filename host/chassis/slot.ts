@@ -17,6 +17,8 @@ export class Slot {
   /** Why the slot is offline; empty when somebody wished it so. */
   reason = "";
   image: Image | undefined;
+  /** RAM of the board in it, in pages of 64 KiB; 0 before it was powered. */
+  pages = 0;
   /** Rises with every reset; never repeats while the chassis lives. */
   generation = 0;
   /** NOW when the board came online, ns. */

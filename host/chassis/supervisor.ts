@@ -22,6 +22,7 @@ import { NS_PER_SECOND } from "./clock.ts";
 import type { Cage, Drive } from "./drive/drive.ts";
 import type { EntropySource } from "./entropy.ts";
 import { locateFault, type Fault, type TrapReport } from "./fault.ts";
+import { ramPages } from "./image.ts";
 import type { Slot } from "./slot.ts";
 import { refusalName } from "./vocabulary.ts";
 
@@ -48,7 +49,8 @@ export interface SupervisorParts {
   ikeSlot: number;
   entropy: EntropySource;
   /** CHILD_SAs that one IPsec board takes. */
-  saCapacity: number;
+  /** What the boards are configured to hold: IKE_SAs and CHILD_SAs of the IKE board, CHILD_SAs of each IPsec board. */
+  capacity: { ikeSas: number; childSas: number; sas: number };
   conservation: boolean;
   traceMask(): number;
   /** The CONFIG of a slot's next generation. */
@@ -135,7 +137,10 @@ export class Supervisor {
       entropy.fill(slot.controlKey);
     }
     const { generation } = slot;
+    const { ikeSas, childSas, sas } = this.#parts.capacity;
+    slot.pages = slot.role === "ike" ? ramPages(slot.image, ikeSas, childSas) : ramPages(slot.image, 0, sas);
     const result = await cage.power(slot.number, slot.image, {
+      pages: slot.pages,
       slot: slot.number,
       generation,
       boardClass: slot.role === "ike" ? BOARD_CLASS_IKE : BOARD_CLASS_IPSEC,
@@ -176,7 +181,7 @@ export class Supervisor {
     const view = new DataView(body.buffer);
     view.setUint32(0, slot.number, true);
     view.setUint32(4, slot.generation, true);
-    view.setUint32(8, this.#parts.saCapacity, true);
+    view.setUint32(8, this.#parts.capacity.sas, true);
     body.set(slot.controlKey, 12);
     this.#tellIke(MANAGEMENT_BOARD_UP, body);
   }

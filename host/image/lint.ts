@@ -3,7 +3,7 @@
  *
  *   imports    memory "env"."memory", nothing else
  *   exports    boardMap ()->(i32), boardReset ()->(), boardPoll ()->(i32), nothing else
- *   RAM        initial = maximum, not shared, nothing that grows it, every data segment inside
+ *   RAM        a maximum, not shared, nothing that grows it, every data segment inside the least
  *   start      none: a board does nothing before boardReset
  *   features   sign extension, saturating conversions, bulk memory; SIMD where the build says so; nothing else
  *   manifest   if there is one: well-formed, its digest and its facts are those of the module
@@ -30,8 +30,8 @@ export interface LintReport {
   exports: ModuleExport[];
   /** Features beyond WebAssembly 1.0 that its code uses. */
   features: Feature[];
-  /** RAM in pages of 64 KiB; undefined without a memory. */
-  ram?: number;
+  /** RAM in pages of 64 KiB: the least and the most that the module can be given; undefined without a memory. */
+  ram?: { least: number; most: number };
 }
 
 export interface LintOptions {
@@ -97,15 +97,12 @@ function checkExports(sections: ModuleSections, report: LintReport): void {
 function checkMemory(sections: ModuleSections, report: LintReport): void {
   const [memory] = sections.memories;
   if (memory === undefined) return;
-  report.ram = memory.initial;
+  if (memory.maximum !== undefined) report.ram = { least: memory.initial, most: memory.maximum };
   if (sections.memories.length > 1) report.errors.push(`${sections.memories.length} memories: a board has one`);
   if (memory.index64) report.errors.push("memory of 64-bit addresses");
   if (memory.shared) report.errors.push("shared memory: a board's RAM is its own");
   if (memory.initial === 0) report.errors.push("memory of no pages");
-  if (memory.maximum === undefined) report.errors.push("memory without a maximum: a board's RAM is fixed");
-  else if (memory.maximum !== memory.initial) {
-    report.errors.push(`memory of ${memory.initial} to ${memory.maximum} pages: a board's RAM is fixed`);
-  }
+  if (memory.maximum === undefined) report.errors.push("memory without a maximum: a board's RAM is fixed at power-on");
   for (const segment of sections.data) {
     if (!segment.active) continue;
     if (segment.address === undefined) report.errors.push("data segment whose address is no constant");
@@ -136,8 +133,11 @@ function checkManifest(bytes: Uint8Array, sections: ModuleSections, report: Lint
   if (manifest.abi !== ABI_VERSION) {
     report.errors.push(`manifest: board ABI ${manifest.abi}, this chassis speaks ${ABI_VERSION}`);
   }
-  if (report.ram !== undefined && manifest.ram !== report.ram) {
-    report.errors.push(`manifest: RAM of ${manifest.ram} pages, the module has ${report.ram}`);
+  const { least, most } = manifest.ram;
+  if (report.ram !== undefined && (least !== report.ram.least || most !== report.ram.most)) {
+    report.errors.push(
+      `manifest: RAM of ${least} to ${most} pages, the module has ${report.ram.least} to ${report.ram.most}`,
+    );
   }
 }
 

@@ -19,6 +19,32 @@ export type Build = (typeof BUILDS)[number];
 export const PORTS = ["unprotected", "protected", "channel", "management", "secure_element"] as const;
 export type PortName = (typeof PORTS)[number];
 
+/** What an image needs of RAM; it is given once, at power-on, and does not grow. */
+export interface Ram {
+  /** Pages of 64 KiB: the memory import's initial and maximum. */
+  least: number;
+  most: number;
+  /** Octets beyond the least for each IKE_SA, and each CHILD_SA, that the board is configured to hold. */
+  per_ike_sa: number;
+  per_sa: number;
+}
+
+const PAGES_MAX = 65536;
+const RAM_KEYS = ["least", "most", "per_ike_sa", "per_sa"] as const;
+
+/** What is wrong with a `ram`; undefined when nothing is. */
+export function ramFault(value: unknown): string | undefined {
+  if (typeof value !== "object" || value === null) return "is missing or no object";
+  const ram = value as Record<string, unknown>;
+  const unknown = Object.keys(ram).find((key) => !RAM_KEYS.includes(key as (typeof RAM_KEYS)[number]));
+  if (unknown !== undefined) return `holds "${unknown}", none of ${RAM_KEYS.join(", ")}`;
+  const wrong = RAM_KEYS.find((key) => !Number.isInteger(ram[key]) || (ram[key] as number) < 0);
+  if (wrong !== undefined) return `has no "${wrong}", or it is no number`;
+  const { least, most } = value as Ram;
+  if (least < 1 || most < least || most > PAGES_MAX) return `is not of 1 to ${PAGES_MAX} pages, the least first`;
+  return undefined;
+}
+
 export interface Manifest {
   /** Name of the image, such as "ipsec". */
   name: string;
@@ -28,8 +54,7 @@ export interface Manifest {
   /** Version of the board ABI (abi/board.ts). */
   abi: number;
   build: Build;
-  /** RAM in pages of 64 KiB: initial and maximum. */
-  ram: number;
+  ram: Ram;
   ports: PortName[];
   /** Classes of boards that this one may exchange control messages with. */
   peers: BoardClass[];
@@ -51,9 +76,9 @@ export function parseManifest(text: string): Manifest | string {
   for (const key of ["name", "version", "sha256", "compiler"]) {
     if (typeof fields[key] !== "string") return `manifest: "${key}" is missing or no text`;
   }
-  for (const key of ["abi", "ram"]) {
-    if (!Number.isInteger(fields[key])) return `manifest: "${key}" is missing or no integer`;
-  }
+  if (!Number.isInteger(fields.abi)) return `manifest: "abi" is missing or no integer`;
+  const fault = ramFault(fields.ram);
+  if (fault !== undefined) return `manifest: "ram" ${fault}`;
   const words: [string, readonly string[]][] = [
     ["class", BOARD_CLASSES],
     ["build", BUILDS],

@@ -18,7 +18,7 @@ import { readSections } from "../../host/image/sections.ts";
 const BOARD = {
   name: "toy",
   class: "ipsec",
-  ram: 16,
+  ram: { least: 16, most: 32, per_ike_sa: 0, per_sa: 0 },
   ports: ["unprotected", "protected", "channel", "management"],
   peers: ["ike"],
 };
@@ -32,9 +32,10 @@ test("board.json is read strictly", () => {
   const wrong: [object, RegExp][] = [
     [{ name: "other" }, /the directory is "toy"/],
     [{ class: "router" }, /"class" is none of ike, ipsec/],
-    [{ ram: 0 }, /"ram"/],
-    [{ ram: "16" }, /"ram"/],
-    [{ ram: 65537 }, /"ram"/],
+    [{ ram: 16 }, /"ram" is missing or no object/],
+    [{ ram: { least: 0, most: 32, per_ike_sa: 0, per_sa: 0 } }, /"ram" is not of 1 to 65536 pages/],
+    [{ ram: { least: 16, most: 65537, per_ike_sa: 0, per_sa: 0 } }, /"ram" is not of 1 to 65536 pages/],
+    [{ ram: { least: 16, most: 32, per_ike_sa: "1", per_sa: 0 } }, /"ram" has no "per_ike_sa"/],
     [{ ports: undefined }, /"ports" is missing/],
     [{ ports: ["protected", "unprotected"] }, /in its order/],
     [{ ports: ["unprotected", "serial"] }, /"serial"/],
@@ -112,7 +113,8 @@ test("every board has three images, as their manifests say", async () => {
       const bytes = readFileSync(path);
       const report = lintModule(bytes, { build });
       assert.equal([...report.errors, ...report.warnings], [], path);
-      assert.is(report.ram, board.ram);
+      assert.equal(report.ram, { least: board.ram.least, most: board.ram.most });
+      assert.equal(report.manifest?.ram, board.ram);
       assert.is(report.manifest?.name, board.name);
       assert.is(report.manifest?.class, board.class);
       assert.is(report.manifest?.build, build);

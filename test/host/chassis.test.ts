@@ -428,7 +428,8 @@ test("the message that announces a board carries slot, generation, capacity and 
   const { SystemEntropy } = await import("../../host/chassis/entropy.ts");
   const sent: Uint8Array[] = [];
   const slots = new Map([0, 1].map((slot) => [slot, new Slot(slot, slot === 0 ? "ike" : "ipsec")]));
-  for (const slot of slots.values()) slot.image = { name: "x" } as never;
+  for (const slot of slots.values())
+    slot.image = { name: "x", pages: { least: 1, most: 1 }, perIkeSa: 0, perSa: 0 } as never;
   const keys: string[] = [];
   const supervisor = new Supervisor({
     drive: new Lockstep(),
@@ -439,7 +440,7 @@ test("the message that announces a board carries slot, generation, capacity and 
     slots,
     ikeSlot: 0,
     entropy: new SystemEntropy(),
-    saCapacity: 77,
+    capacity: { ikeSas: 1, childSas: 1, sas: 77 },
     conservation: false,
     traceMask: () => 0,
     configOf: (slot) => {

@@ -206,7 +206,7 @@ test("a board that dies in its reset leaves nothing in its RAM", () => {
   const image = {
     ...loadImageFile(trap!),
     module: new WebAssembly.Module(module.emitBinary() as BufferSource),
-    pages: 1,
+    pages: { least: 1, most: 1 },
     memoryImport: ["env", "memory"] as const,
     sourceMap: undefined,
   };

@@ -37,7 +37,7 @@ const MANIFEST: Omit<Manifest, "sha256"> = {
   version: "1.2.3",
   abi: 1,
   build: "simd",
-  ram: 4,
+  ram: { least: 4, most: 4, per_ike_sa: 0, per_sa: 0 },
   ports: ["unprotected"],
   peers: ["ike"],
   compiler: "by hand",
@@ -53,7 +53,7 @@ function complains(report: LintReport, pattern: RegExp): void {
 test("a board passes", () => {
   const report = lintModule(GOOD);
   assert.equal(report.errors, []);
-  assert.is(report.ram, 4);
+  assert.equal(report.ram, { least: 4, most: 4 });
   assert.equal(report.features, []);
   assert.equal(
     report.exports.map(({ name, signature }) => `${name}${signature}`),
@@ -80,7 +80,11 @@ const RULES: [string, () => Uint8Array, RegExp][] = [
     () => assemble(`(import "env" "ram" (memory 4 4))`, MAP, RESET, POLL),
     /import of memory "env"."ram"/,
   ],
-  ["memory that may grow", () => assemble(`(import "env" "memory" (memory 4 5))`, MAP, RESET, POLL), /4 to 5 pages/],
+  [
+    "memory without a bound",
+    () => assemble(`(import "env" "memory" (memory 4))`, MAP, RESET, POLL),
+    /without a maximum/,
+  ],
   [
     "memory without maximum",
     () => assemble(`(import "env" "memory" (memory 4))`, MAP, RESET, POLL),
@@ -206,13 +210,25 @@ test("a manifest that does not fit its module is refused", () => {
   const spoiled = appendManifest(GOOD, MANIFEST);
   spoiled[GOOD.length - 2]! ^= 1; // boardPoll's constant
   complains(lintModule(spoiled), /sha256/);
-  complains(lintModule(appendManifest(GOOD, { ...MANIFEST, ram: 5 })), /RAM of 5 pages, the module has 4/);
+  for (const [least, most] of [
+    [5, 5],
+    [4, 5],
+  ]) {
+    const ram = { ...MANIFEST.ram, least, most };
+    complains(
+      lintModule(appendManifest(GOOD, { ...MANIFEST, ram })),
+      new RegExp(`RAM of ${least} to ${most} pages, the module has 4 to 4`),
+    );
+  }
   complains(lintModule(appendManifest(GOOD, { ...MANIFEST, abi: 99 })), /board ABI 99/);
   complains(lintModule(appendManifest(SIMD, { ...MANIFEST, build: "base" })), /simd in a base build/);
   const wrong: [object, RegExp][] = [
     [{ class: "toaster" }, /"class" is none of/],
     [{ build: "fast" }, /"build" is none of/],
-    [{ ram: 1.5 }, /"ram" is missing or no integer/],
+    [{ ram: 4 }, /"ram" is missing or no object/],
+    [{ ram: { ...MANIFEST.ram, least: 1.5 } }, /"ram" has no "least", or it is no number/],
+    [{ ram: { ...MANIFEST.ram, most: 3 } }, /"ram" is not of 1 to 65536 pages, the least first/],
+    [{ ram: { ...MANIFEST.ram, more: 3 } }, /"ram" holds "more"/],
     [{ ports: ["serial"] }, /"ports" holds "serial"/],
     [{ peers: "ike" }, /"peers" is missing or no list/],
     [{ name: 3 }, /"name" is missing or no text/],

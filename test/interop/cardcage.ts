@@ -61,6 +61,10 @@ export class Cardcage implements Endpoint {
     return readSas(JSON.stringify(await this.ask(), null, 2));
   }
 
+  get pid(): number | undefined {
+    return this.program?.pid;
+  }
+
   log(): string {
     return this.program?.log ?? "";
   }

@@ -93,6 +93,11 @@ export class Program {
     });
   }
 
+  /** undefined when it could not be started. */
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
   get log(): string {
     return readFileSync(this.logFile, "utf8");
   }

@@ -121,7 +121,7 @@ const CHASSIS: SectionSchema = {
     drive: word({ threaded: "threaded", lockstep: "lockstep" }),
     build: word({ simd: "simd", base: "base", relaxed: "relaxed" }),
     sa_capacity: integer(1, 131072),
-    ike_sa_capacity: integer(1, 65536),
+    ike_sa_capacity: integer(1, 16384),
   },
   sections: {
     slots: SLOTS,

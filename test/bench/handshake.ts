@@ -1,0 +1,214 @@
+/**
+ * `npm run bench -- handshake`: how much processor a responder needs for a whole handshake, IKE_SA_INIT + IKE_AUTH + CHILD_SA.
+ * The same load (handshake/load.ts) is put on this gateway and on Debian's strongSwan, turn about, each in a network namespace
+ * of its own and started anew for every turn, neither with anything logged, both with ESP in user space.
+ *
+ *   --suite NAME,...    suites of handshake/initiator.ts (default: all)
+ *   --count N           1200: handshakes that are measured in a turn; 400 before them warm up
+ *   --turns N           3: the median counts
+ *   --json FILE         {rows: [{suite, gateway, handshakes, cpuMilliseconds, perSecond, ratio}]}
+ *
+ * Needs root and what the interoperability tests need. Processor time is that of the responder's process tree. What was lost
+ * or refused is told, and makes the exit status 1.
+ */
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { text } from "node:stream/consumers";
+import { parseArgs } from "node:util";
+import { Cardcage } from "../interop/cardcage.ts";
+import { renderCage } from "../interop/connection.ts";
+import { must, stopAll } from "../interop/process.ts";
+import { missingStrongSwan, StrongSwan } from "../interop/strongswan.ts";
+import { OUTER, removeStale, Topology } from "../interop/topology.ts";
+import { SUITES } from "./handshake/initiator.ts";
+import type { Order, Outcome } from "./handshake/load.ts";
+
+const LOAD = fileURLToPath(new URL("./handshake/load.ts", import.meta.url));
+const PSK = "the key of a bench that protects nothing";
+const WARM_UP = 400;
+const CONCURRENCY = 16;
+/** Initiators' addresses: one source must not have all half-open IKE_SAs. */
+const SOURCES = Array.from({ length: CONCURRENCY }, (_, i) => `192.0.2.${100 + i}`);
+/** Clock ticks of /proc a second. */
+const TICKS = 100;
+
+const { values } = parseArgs({
+  options: {
+    suite: { type: "string", default: SUITES.map(({ name }) => name).join() },
+    count: { type: "string", default: "1200" },
+    turns: { type: "string", default: "3" },
+    json: { type: "string" },
+  },
+});
+
+type Name = "cardcage" | "strongSwan";
+interface Responder {
+  start(): Promise<void>;
+  stop(): Promise<number>;
+  readonly pid: number | undefined;
+}
+
+function configuration(suite: string): string {
+  return `connections {
+  gw {
+    version = 2
+    local_addrs = ${OUTER.b}
+    remote_addrs = %any
+    proposals = ${suite}
+    mobike = no
+    unique = never
+    rekey_time = 0
+    local {
+      auth = psk
+      id = b.example.org
+    }
+    remote {
+      auth = psk
+      id = %any
+    }
+    children {
+      net {
+        local_ts = 10.2.0.0/24
+        remote_ts = 10.128.0.0/9
+        esp_proposals = aes128gcm16
+        rekey_time = 0
+      }
+    }
+  }
+}
+secrets {
+  ike-psk {
+    secret = "${PSK}"
+  }
+}
+`;
+}
+
+/** Processor time of a process and all its descendants, ms. */
+function processorTime(root: number): number {
+  const parents = new Map<number, number>();
+  const ticks = new Map<number, number>();
+  for (const entry of readdirSync("/proc")) {
+    if (!/^\d+$/.test(entry)) continue;
+    let stat: string;
+    try {
+      stat = readFileSync(`/proc/${entry}/stat`, "latin1");
+    } catch {
+      continue; // it has ended meanwhile
+    }
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    parents.set(Number(entry), Number(fields[1]));
+    ticks.set(Number(entry), Number(fields[11]) + Number(fields[12]));
+  }
+  let sum = 0;
+  for (const [pid, own] of ticks) {
+    for (let at: number | undefined = pid; at !== undefined && at > 1; at = parents.get(at)) {
+      if (at !== root) continue;
+      sum += own;
+      break;
+    }
+  }
+  return (sum * 1000) / TICKS;
+}
+
+async function load(namespace: string, order: Order): Promise<Outcome> {
+  const child = spawn("ip", ["netns", "exec", namespace, process.execPath, "--import", "tsx", LOAD], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  child.stdin.end(JSON.stringify(order));
+  const told = await text(child.stdout);
+  return JSON.parse(told) as Outcome;
+}
+
+interface Turn {
+  cpu: number;
+  milliseconds: number;
+  lost: number;
+}
+
+async function turn(topology: Topology, name: Name, suite: string, directory: string): Promise<Turn> {
+  const count = Number(values.count);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const cage = renderCage({ links: "ethernet", slots: 2 }).replace(
+    "chassis {\n",
+    `chassis {\n  sa_capacity = 8192\n  ike_sa_capacity = 2048\n`,
+  );
+  const namespace = topology.gateway("b");
+  const responder: Responder =
+    name === "cardcage"
+      ? new Cardcage(namespace, directory, `${cage}${configuration(suite)}`)
+      : new StrongSwan(namespace, directory, configuration(suite), true);
+  try {
+    await responder.start();
+    const { pid } = responder;
+    if (pid === undefined) throw new Error(`${name} is not running`);
+    const order = { suite, psk: PSK, local: SOURCES, remote: OUTER.b, concurrency: CONCURRENCY };
+    const first = await load(topology.gateway("a"), { ...order, count: WARM_UP, first: 0 });
+    const before = processorTime(pid);
+    const outcome = await load(topology.gateway("a"), { ...order, count, first: WARM_UP });
+    const cpu = processorTime(pid) - before;
+    for (const [reason, times] of [...Object.entries(first.failures), ...Object.entries(outcome.failures)])
+      console.error(`${name}, ${suite}: ${times} times: ${reason}`);
+    return { cpu, milliseconds: outcome.milliseconds, lost: count + WARM_UP - outcome.done - first.done };
+  } finally {
+    await responder.stop();
+  }
+}
+
+function median(numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1
+    ? (sorted[middle] as number)
+    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
+}
+
+async function main(): Promise<number> {
+  const lacks = missingStrongSwan();
+  if (process.getuid?.() !== 0) lacks.unshift("root: network namespaces need it");
+  if (lacks.length > 0) {
+    console.error(`the bench cannot run, missing:\n${lacks.map((line) => `  ${line}`).join("\n")}`);
+    return 2;
+  }
+  await removeStale();
+  const topology = new Topology();
+  const directory = mkdtempSync(join(tmpdir(), "cardcage-bench-"));
+  const count = Number(values.count);
+  const rows: Record<string, string | number>[] = [];
+  let lost = 0;
+  try {
+    await topology.up();
+    for (const address of SOURCES)
+      await must("ip", "-n", topology.gateway("a"), "address", "add", `${address}/32`, "dev", "wan0");
+    for (const suite of values.suite.split(",")) {
+      const turns: Record<Name, Turn[]> = { cardcage: [], strongSwan: [] };
+      for (let i = 0; i < Number(values.turns); i++) {
+        for (const name of ["cardcage", "strongSwan"] as const)
+          turns[name].push(await turn(topology, name, suite, join(directory, `${name}-${suite}-${i}`)));
+      }
+      const cpu = (name: Name): number => median(turns[name].map((one) => one.cpu)) / count;
+      for (const name of ["cardcage", "strongSwan"] as const) {
+        const rate = (count * 1000) / median(turns[name].map(({ milliseconds }) => milliseconds));
+        lost += turns[name].reduce((sum, one) => sum + one.lost, 0);
+        const ratio = cpu("strongSwan") / cpu(name);
+        rows.push({ suite, gateway: name, handshakes: count, cpuMilliseconds: cpu(name), perSecond: rate, ratio });
+        console.log(
+          `${suite.padEnd(32)} ${name.padEnd(11)} ${cpu(name).toFixed(2)} ms of CPU a handshake, ` +
+            `${rate.toFixed(0)} a second; ${ratio.toFixed(2)} of strongSwan's handshakes a second of CPU`,
+        );
+      }
+    }
+  } finally {
+    await stopAll();
+    await topology.down();
+    rmSync(directory, { recursive: true, force: true });
+  }
+  if (values.json !== undefined) writeFileSync(values.json, JSON.stringify({ rows }, null, 2));
+  if (lost > 0) console.error(`${lost} handshakes were lost`);
+  return lost > 0 ? 1 : 0;
+}
+
+process.exitCode = await main();
