@@ -81,11 +81,6 @@ const RULES: [string, () => Uint8Array, RegExp][] = [
     /import of memory "env"."ram"/,
   ],
   [
-    "memory without a bound",
-    () => assemble(`(import "env" "memory" (memory 4))`, MAP, RESET, POLL),
-    /without a maximum/,
-  ],
-  [
     "memory without maximum",
     () => assemble(`(import "env" "memory" (memory 4))`, MAP, RESET, POLL),
     /without a maximum/,
