@@ -1,13 +1,32 @@
-/** The secure element's own thread: requests and secrets come in as messages, answers go out in the order of the requests. */
+/** The secure element's own thread: batches of requests and secrets come in as messages, batches of answers go out in their order. */
 import { parentPort } from "node:worker_threads";
 import type { Credentials } from "./credential_store.ts";
 import type { IkeSecret } from "./psk_store.ts";
+import { packBatch, unpackBatch } from "./message_batch.ts";
 import { SecureElement } from "./secure_element.ts";
 
-export type ElementOrder = { request: Uint8Array } | { secrets: IkeSecret[] } | { credentials: Credentials };
+export type ElementOrder = { requests: Uint8Array } | { secrets: IkeSecret[] } | { credentials: Credentials };
 
 const element = new SecureElement();
-let turn: Promise<void> = Promise.resolve();
+/** Batches whose answers are not all there; undefined when there is none. */
+let turn: Promise<void> | undefined;
+
+function post(answers: readonly Uint8Array[]): void {
+  const batch = packBatch(answers);
+  parentPort?.postMessage(batch); // copied before it returns
+  batch.fill(0);
+  for (const answer of answers) answer.fill(0);
+}
+
+function serve(requests: Uint8Array): void {
+  const answers = unpackBatch(requests).map((request) => element.answer(request));
+  if (!turn && answers.every((answer) => answer instanceof Uint8Array)) return post(answers);
+  const mine = (turn ?? Promise.resolve()).then(async () => post(await Promise.all(answers)));
+  turn = mine;
+  void mine.then(() => {
+    if (turn === mine) turn = undefined;
+  });
+}
 
 parentPort?.on("message", (order: ElementOrder) => {
   if ("secrets" in order) {
@@ -20,5 +39,5 @@ parentPort?.on("message", (order: ElementOrder) => {
     for (const { key } of order.credentials.credentials) key.fill(0);
     return;
   }
-  turn = turn.then(async () => parentPort?.postMessage(await element.handle(order.request)));
+  serve(order.requests);
 });

@@ -77,20 +77,28 @@ export class SecureElement {
     return this.#keys.size;
   }
 
-  /** Answers one request of abi/psa.ts. */
+  /** Answers one request of abi/psa.ts, in a turn of the event loop of its own. */
   async handle(request: Uint8Array): Promise<Uint8Array> {
     await new Promise((resolve) => setImmediate(resolve));
+    return this.answer(request);
+  }
+
+  /** Answers one request of abi/psa.ts: at once, but for what needs a path of certificates. */
+  answer(request: Uint8Array): Uint8Array | Promise<Uint8Array> {
     const view = new DataView(request.buffer, request.byteOffset, request.byteLength);
     const op = request.length >= PSA_OP + 2 ? view.getUint16(PSA_OP, true) : 0;
     const transaction = request.length >= PSA_TRANSACTION + 4 ? view.getUint32(PSA_TRANSACTION, true) : 0;
     if (request.length < PSA_FIELDS) return encode(op, transaction, { status: PSA_ERROR_INVALID_ARGUMENT });
     const fields = splitFields(request);
-    const answer: Answer = fields
-      ? await this.#perform(op, view.getUint32(PSA_KEY, true), view.getUint32(PSA_ALGORITHM, true), fields)
+    const answer = fields
+      ? this.#perform(op, view.getUint32(PSA_KEY, true), view.getUint32(PSA_ALGORITHM, true), fields)
       : { status: PSA_ERROR_INVALID_ARGUMENT };
-    const message = encode(op, transaction, answer);
-    if (op !== PSA_GENERATE_KEY) answer.field?.fill(0);
-    return message;
+    const told = (done: Answer): Uint8Array => {
+      const message = encode(op, transaction, done);
+      if (op !== PSA_GENERATE_KEY) done.field?.fill(0);
+      return message;
+    };
+    return answer instanceof Promise ? answer.then(told) : told(answer);
   }
 
   /** Destroys all keys and forgets all secrets. */

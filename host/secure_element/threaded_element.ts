@@ -7,18 +7,23 @@
 import { Worker } from "node:worker_threads";
 import type { Credentials } from "./credential_store.ts";
 import type { ElementOrder } from "./element_thread.ts";
+import { packBatch, unpackBatch } from "./message_batch.ts";
 import type { IkeSecret } from "./psk_store.ts";
 
 export class ThreadedElement {
   readonly #worker: Worker;
   /** Requests under way; answers come in their order. */
   #waiting: { resolve: (answer: Uint8Array) => void; reject: (error: Error) => void }[] = [];
+  /** Requests of this turn of the event loop, which leave together. */
+  #leaving: Uint8Array[] = [];
   #failure: Error | undefined;
 
   constructor() {
     this.#worker = new Worker(new URL("./element_thread_entry.mjs", import.meta.url), { execArgv: [] });
     this.#worker.unref();
-    this.#worker.on("message", (answer: Uint8Array) => this.#waiting.shift()?.resolve(answer));
+    this.#worker.on("message", (answers: Uint8Array) => {
+      for (const answer of unpackBatch(answers)) this.#waiting.shift()?.resolve(answer);
+    });
     this.#worker.on("error", (error) => this.#fail(error));
     this.#worker.on("exit", () => this.#fail(new Error("the secure element's thread has ended")));
   }
@@ -38,13 +43,17 @@ export class ThreadedElement {
     if (this.#failure) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
-      this.#order({ request: request.slice() }); // a view would send all of the memory that it looks at
+      if (this.#leaving.push(request) === 1) queueMicrotask(() => this.#leave());
     });
   }
 
   /** Ends the thread, and with it all keys and secrets. */
   async close(): Promise<void> {
     await this.#worker.terminate();
+  }
+
+  #leave(): void {
+    this.#order({ requests: packBatch(this.#leaving.splice(0)) });
   }
 
   #order(order: ElementOrder): void {

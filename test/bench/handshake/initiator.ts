@@ -51,6 +51,8 @@ const SK = 46;
 
 const IKE_SA_INIT = 34;
 const IKE_AUTH = 35;
+const INFORMATIONAL = 37;
+const DELETE = 42;
 const RESPONSE = 0x20;
 const COOKIE = 16390;
 const NAT_SOURCE = 16388;
@@ -149,6 +151,7 @@ export type Step =
   | { send: Buffer; natt: boolean }
   /** Established; the CHILD_SA's SPI that the responder chose. */
   | { done: number }
+  | { deleted: true }
   | { failed: string }
   /** Not for this step: an answer to a retransmission. */
   | { ignored: true };
@@ -163,6 +166,7 @@ export class Handshake {
   private keys: { pi: Buffer; pr: Buffer; ei: Buffer; er: Buffer } | undefined;
   private initR: Buffer = Buffer.alloc(0);
   private natt = false;
+  private deleting = false;
 
   constructor(
     private readonly suite: Suite,
@@ -203,6 +207,7 @@ export class Handshake {
     const exchange = datagram[18];
     if (exchange === IKE_SA_INIT && !this.keys) return this.takeInit(datagram);
     if (exchange === IKE_AUTH && this.keys) return this.takeAuth(datagram);
+    if (exchange === INFORMATIONAL && this.deleting) return { deleted: true };
     return { ignored: true };
   }
 
@@ -285,14 +290,25 @@ export class Handshake {
       [TS_I, Buffer.concat([Buffer.of(1, 0, 0, 0), selector(this.inner, this.inner)])],
       [TS_R, Buffer.concat([Buffer.of(1, 0, 0, 0), selector(...this.innerRemote)])],
     ];
+    return this.seal(IKE_AUTH, 1, payloads, keys.ei);
+  }
+
+  /** The Delete of the IKE_SA (RFC 7296 1.4.1). */
+  end(): Step {
+    if (!this.keys) throw new Error("no keys");
+    this.deleting = true;
+    return { send: this.seal(INFORMATIONAL, 2, [[DELETE, Buffer.of(1, 0, 0, 0)]], this.keys.ei), natt: this.natt };
+  }
+
+  private seal(exchange: number, id: number, payloads: readonly Payload[], keymat: Buffer): Buffer {
     const plain = Buffer.concat([chain(payloads), Buffer.of(0)]);
     const iv = randomBytes(8);
     const length = 28 + 4 + iv.length + plain.length + ICV_OCTETS;
-    const head = this.header(IKE_AUTH, 1, SK, length);
+    const head = this.header(exchange, id, SK, length);
     const generic = Buffer.alloc(4);
     generic[0] = payloads[0]?.[0] ?? 0;
     generic.writeUInt16BE(length - 28, 2);
-    const [key, salt] = split(keys.ei);
+    const [key, salt] = split(keymat);
     const cipher = createCipheriv(gcm(key), key, Buffer.concat([salt, iv])).setAAD(Buffer.concat([head, generic]));
     return Buffer.concat([head, generic, iv, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
   }

@@ -14,6 +14,8 @@ export interface Order {
   remote: string;
   count: number;
   concurrency: number;
+  /** Each IKE_SA is deleted once it is there. */
+  remove: boolean;
   /** Number of the first initiator: identities and inner addresses follow it. */
   first: number;
 }
@@ -137,6 +139,12 @@ class Load {
       this.transmit(attempt);
     } else if ("done" in step) {
       this.outcome.done += 1;
+      const end = this.order.remove ? attempt.handshake.end() : undefined;
+      if (!end || !("send" in end)) return this.end(attempt);
+      attempt.sent = end;
+      attempt.transmissions = 0;
+      this.transmit(attempt);
+    } else if ("deleted" in step) {
       this.end(attempt);
     } else if ("failed" in step) {
       this.end(attempt, step.failed);
