@@ -59,6 +59,9 @@ export const CONNECTION_RAND_TIME: u32 = 13;
  */
 export const CONNECTION_LOCAL_AUTH: u32 = 256;
 export const CONNECTION_REMOTE_AUTH: u32 = 257;
+export const CONNECTION_SEND_CERT: u32 = 258; // SEND_CERT_*
+/** Authorities to ask for, by what CERTREQ names them (RFC 7296 3.7): 20 octets each, one behind the other; none: no CERTREQ. */
+export const CONNECTION_AUTHORITIES: u32 = 259;
 /** From here on, items of a child again. */
 export const CHILD_ITEMS_MORE: u32 = 352;
 /** CHILD_NAME opens a child; the CHILD_* items up to the next CHILD_NAME belong to it. */
@@ -77,9 +80,14 @@ export const CHILD_CLOSE_ACTION: u32 = 43;
 export const CHILD_REKEY_PACKETS: u32 = 44; // u64
 export const CHILD_REKEY_BYTES: u32 = 45; // u64
 
+export const SEND_CERT_IF_ASKED: u32 = 0;
+export const SEND_CERT_ALWAYS: u32 = 1;
+export const SEND_CERT_NEVER: u32 = 2;
+
 /** Ways of authentication. */
 export const AUTH_ANY: u32 = 0; // the peer's alone: whatever it does
 export const AUTH_SHARED_KEY: u32 = 1;
+export const AUTH_PUBLIC_KEY: u32 = 2;
 
 export const START_NONE: u32 = 0;
 export const START_TRAP: u32 = 1;

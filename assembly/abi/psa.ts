@@ -31,16 +31,21 @@ export const PSA_PSK_AUTH: u32 = 5;
 /**
  * RFC 7296 2.15, RFC 4754, RFC 7427 and 8420: signs with a private key. KEY: the credential; ALGORITHM: the hash algorithms
  * that the peer takes, bit n for IANA id n, 0 when it told of none; field: octets. Answer: field REASON u8 (SIGN_*),
- * METHOD u8 (IANA authentication method), LENGTH u16 and AUTH data, then certificates in DER, the end entity's first, each
- * behind its LENGTH u16.
+ * METHOD u8 (IANA authentication method), LENGTH u16 and AUTH data, then the bodies of CERT payloads (encoding u8, data), the
+ * end entity's first, each behind its LENGTH u16.
  */
 export const PSA_SIGN_AUTH: u32 = 6;
 /**
  * Verifies a path of certificates, that the end entity's is one of the peer's identity, and a signature by its key. KEY: the
  * trust; ALGORITHM: IANA authentication method; fields: peer's identification (ID type u8, data), AUTH data, octets, then
- * the certificates in DER, the end entity's first. Answer: field VERDICT u8.
+ * the bodies of the peer's CERT payloads, the end entity's first. Answer: field VERDICT u8.
  */
 export const PSA_VERIFY_AUTH: u32 = 7;
+
+export const SIGN_REASON: u32 = 0;
+export const SIGN_METHOD: u32 = 1;
+export const SIGN_LENGTH: u32 = 2;
+export const SIGN_CERTIFICATES: u32 = 4; // behind the LENGTH octets of AUTH data
 
 export const SIGN_DONE: u32 = 0;
 export const SIGN_NO_KEY: u32 = 1;
@@ -58,7 +63,6 @@ export const VERDICT_NOT_YET_VALID: u32 = 8;
 export const VERDICT_REVOKED: u32 = 9;
 export const VERDICT_REVOCATION_UNKNOWN: u32 = 10;
 export const VERDICT_IDENTITY: u32 = 11; // the certificate is not one of the peer's identity
-export const VERDICT_IDENTITY_REFUSED: u32 = 12; // the configuration asks for another
 export const VERDICT_PATH: u32 = 13; // constraints, usage or extensions forbid it
 export const VERDICT_KEY_USAGE: u32 = 14; // the end entity's key is not one to sign with
 export const VERDICT_WEAK: u32 = 15; // a key too short, or a hash too weak

@@ -1,12 +1,30 @@
 /**
- * AUTH (RFC 7296 section 2.15): which way a round of authentication goes. Each way is a file of its own (auth_shared_key.ts); what
+ * AUTH (RFC 7296 section 2.15): which way a round of authentication goes. Each way is a file of its own (auth_shared_key.ts,
+ * auth_signature.ts); what
  * the exchange needs of it is here: to ask the secure element, and to take its answer.
  */
-import { AUTH_ANY, AUTH_SHARED_KEY } from "../abi/management";
+import { AUTH_ANY, AUTH_PUBLIC_KEY, AUTH_SHARED_KEY } from "../abi/management";
 import { PAYLOAD_AUTH, Writer } from "../wire/ike_message";
-import { AUTH_METHOD_SHARED_KEY, authCheck, authMethod } from "../wire/ike_payload/auth";
+import {
+  AUTH_METHOD_DIGITAL_SIGNATURE,
+  AUTH_METHOD_ECDSA_256,
+  AUTH_METHOD_ECDSA_384,
+  AUTH_METHOD_ECDSA_521,
+  AUTH_METHOD_RSA,
+  AUTH_METHOD_SHARED_KEY,
+  authCheck,
+  authMethod,
+} from "../wire/ike_payload/auth";
 import { AuthRound, roundAt } from "./auth_round";
 import { sharedKeyAsk, sharedKeySigned, sharedKeyVerdict, sharedKeyWrite } from "./auth_shared_key";
+import {
+  signatureProofWrite,
+  signatureSign,
+  signatureSigned,
+  signatureVerdict,
+  signatureVerify,
+  signatureWrite,
+} from "./auth_signature";
 import { connectionAt, connectionLocalAuth, connectionRemoteAuth } from "./connection";
 import { IkeSa } from "./ike_sa";
 import { sole, soleLength } from "./negotiation";
@@ -28,7 +46,18 @@ export function peerRound(sa: IkeSa): AuthRound {
 export function authWay(): u32 {
   const auth = sole(PAYLOAD_AUTH);
   if (auth == 0 || !authCheck(auth, soleLength)) return WAY_UNKNOWN;
-  return authMethod(auth) == AUTH_METHOD_SHARED_KEY ? AUTH_SHARED_KEY : WAY_UNKNOWN;
+  switch (authMethod(auth)) {
+    case AUTH_METHOD_SHARED_KEY:
+      return AUTH_SHARED_KEY;
+    case AUTH_METHOD_RSA:
+    case AUTH_METHOD_ECDSA_256:
+    case AUTH_METHOD_ECDSA_384:
+    case AUTH_METHOD_ECDSA_521:
+    case AUTH_METHOD_DIGITAL_SIGNATURE:
+      return AUTH_PUBLIC_KEY;
+    default:
+      return WAY_UNKNOWN;
+  }
 }
 
 /** May the peer go that way in this round? */
@@ -38,28 +67,33 @@ export function authWayFits(round: AuthRound, way: u32): bool {
 
 /** Asks for our AUTH of this round. False: no room. */
 export function authSign(sa: IkeSa, out: bool, step: u32): bool {
-  return sharedKeyAsk(sa, true, out, step);
+  const round = localRound(sa);
+  return round.way == AUTH_PUBLIC_KEY ? signatureSign(sa, round, out, step) : sharedKeyAsk(sa, true, out, step);
 }
 
 /** The answer to authSign: 0 it is there, or a literal that says why not. */
 export function authSigned(sa: IkeSa, value: usize, length: u32): usize {
-  return sharedKeySigned(value, length);
+  return localRound(sa).way == AUTH_PUBLIC_KEY ? signatureSigned(value, length) : sharedKeySigned(value, length);
 }
 
 /** Writes the payloads that go in front of AUTH with it: certificates. */
-export function authProofWrite(w: Writer, sa: IkeSa, value: usize, length: u32): void {}
+export function authProofWrite(w: Writer, sa: IkeSa, value: usize, length: u32): void {
+  if (localRound(sa).way == AUTH_PUBLIC_KEY) signatureProofWrite(w, sa, value, length);
+}
 
 /** Writes our AUTH. */
 export function authPayloadWrite(w: Writer, sa: IkeSa, value: usize, length: u32): void {
-  sharedKeyWrite(w, value, length);
+  if (localRound(sa).way == AUTH_PUBLIC_KEY) signatureWrite(w, value);
+  else sharedKeyWrite(w, value, length);
 }
 
 /** Has the peer's AUTH in the message in hand verified. False: no room. */
 export function authVerify(sa: IkeSa, out: bool, step: u32): bool {
+  if (authWay() == AUTH_PUBLIC_KEY) return signatureVerify(sa, peerRound(sa), out, step);
   return sharedKeyAsk(sa, false, out, step);
 }
 
 /** The answer to authVerify, that message in hand again: 0 it is good, or a literal that says what is wrong. */
-export function authVerdict(sa: IkeSa, value: usize, length: u32): usize {
-  return sharedKeyVerdict(value, length);
+export function authVerdict(value: usize, length: u32): usize {
+  return authWay() == AUTH_PUBLIC_KEY ? signatureVerdict(value, length) : sharedKeyVerdict(value, length);
 }

@@ -4,6 +4,7 @@
  */
 import {
   AUTH_ANY,
+  AUTH_PUBLIC_KEY,
   AUTH_SHARED_KEY,
   RESULT_MALFORMED,
   RESULT_OK,
@@ -54,7 +55,7 @@ export function roundOpen(rounds: AuthRounds, item: usize, ours: bool): u32 {
 }
 
 function known(way: u32): bool {
-  return way == AUTH_ANY || way == AUTH_SHARED_KEY;
+  return way == AUTH_ANY || way == AUTH_SHARED_KEY || way == AUTH_PUBLIC_KEY;
 }
 
 function add(rounds: AuthRounds, way: u32, key: u32): bool {

@@ -21,6 +21,7 @@ import {
   CHILD_REMOTE_TS,
   CHILD_REPLAY_WINDOW,
   CHILD_START_ACTION,
+  CONNECTION_AUTHORITIES,
   CONNECTION_DPD_DELAY,
   CONNECTION_ENCAP,
   CONNECTION_LOCAL_ADDRESS,
@@ -35,10 +36,12 @@ import {
   CONNECTION_REMOTE_AUTH,
   CONNECTION_REMOTE_ID,
   CONNECTION_REMOTE_PORT,
+  CONNECTION_SEND_CERT,
   RESULT_MALFORMED,
   RESULT_OK,
   RESULT_TABLE_FULL,
   RESULT_UNSUPPORTED,
+  SEND_CERT_NEVER,
   START_START,
   TRANSFORM_OCTETS,
 } from "../abi/management";
@@ -46,6 +49,7 @@ import { MODE_TUNNEL, SELECTOR_OCTETS } from "../abi/message";
 import { arenaTake } from "../rt/arena";
 import { loadBE32 } from "../rt/bytes";
 import { itemFirst, itemLength, itemNext, itemType, itemU32, itemU64, itemValue, itemsValid } from "../rt/items";
+import { AUTHORITY_OCTETS } from "../wire/ike_payload/certreq";
 import { AuthRounds, ROUNDS_OCTETS, roundIdentify, roundOpen, roundsComplete } from "./auth_round";
 import { TRANSFORM_PROPOSAL } from "./proposal";
 
@@ -55,6 +59,8 @@ export const NAME_MAX: u32 = 64;
 export const ADDRESSES_MAX: u32 = 4;
 export const TRANSFORMS_MAX: u32 = 64;
 export const TS_MAX: u32 = 16;
+/** Authorities that a connection asks the peer for. */
+export const AUTHORITIES_MAX: u32 = 32;
 
 
 @unmanaged
@@ -74,6 +80,9 @@ export class Connection {
   randTime: u32;
   dpdDelay: u32;
   encap: u32;
+  /** SEND_CERT_*. */
+  sendCert: u32;
+  authorityCount: u32;
   /** Address of the literal that says why the last attempt failed, 0 none. */
   failure: usize;
   firstSa: i32;
@@ -86,7 +95,8 @@ const C_REMOTE: usize = C_LOCAL + ADDRESSES_MAX * 4;
 const C_TRANSFORMS: usize = C_REMOTE + ADDRESSES_MAX * 4;
 const C_LOCAL_AUTH: usize = (C_TRANSFORMS + TRANSFORMS_MAX * TRANSFORM_OCTETS + 7) & ~7;
 const C_REMOTE_AUTH: usize = C_LOCAL_AUTH + ROUNDS_OCTETS;
-const C_OCTETS: usize = C_REMOTE_AUTH + ROUNDS_OCTETS;
+const C_AUTHORITIES: usize = C_REMOTE_AUTH + ROUNDS_OCTETS;
+const C_OCTETS: usize = (C_AUTHORITIES + AUTHORITIES_MAX * AUTHORITY_OCTETS + 7) & ~7;
 
 
 @unmanaged
@@ -160,6 +170,10 @@ export function connectionLocalAuth(c: Connection): AuthRounds {
 }
 export function connectionRemoteAuth(c: Connection): AuthRounds {
   return changetype<AuthRounds>(changetype<usize>(c) + C_REMOTE_AUTH);
+}
+/** Authorities of CERTREQ: authorityCount times AUTHORITY_OCTETS. */
+export function connectionAuthorities(c: Connection): usize {
+  return changetype<usize>(c) + C_AUTHORITIES;
 }
 /** Address `i` of ours, of the peer's, as a number. */
 export function connectionLocal(c: Connection, i: u32): u32 {
@@ -356,6 +370,15 @@ function addressRead(item: usize, to: usize, count: u32): u32 {
   return RESULT_OK;
 }
 
+function authoritiesItem(c: Connection, item: usize): u32 {
+  const length = itemLength(item);
+  if (length == 0 || length % AUTHORITY_OCTETS != 0) return RESULT_MALFORMED;
+  if (length > AUTHORITIES_MAX * AUTHORITY_OCTETS) return RESULT_TABLE_FULL;
+  memory.copy(connectionAuthorities(c), itemValue(item), length);
+  c.authorityCount = length / AUTHORITY_OCTETS;
+  return RESULT_OK;
+}
+
 function connectionItem(c: Connection, item: usize): u32 {
   const base = changetype<usize>(c);
   switch (itemType(item)) {
@@ -381,6 +404,12 @@ function connectionItem(c: Connection, item: usize): u32 {
       return roundIdentify(connectionLocalAuth(c), item);
     case CONNECTION_REMOTE_ID:
       return roundIdentify(connectionRemoteAuth(c), item);
+    case CONNECTION_SEND_CERT: {
+      c.sendCert = itemU32(item);
+      return c.sendCert <= SEND_CERT_NEVER ? RESULT_OK : RESULT_MALFORMED;
+    }
+    case CONNECTION_AUTHORITIES:
+      return authoritiesItem(c, item);
     case CONNECTION_REMOTE_PORT: {
       c.remotePort = itemU32(item);
       return c.remotePort < 65536 ? RESULT_OK : RESULT_MALFORMED;

@@ -31,6 +31,19 @@ export function identitySame(a: usize, aLength: u32, b: usize, bLength: u32): bo
   return aLength == bLength && memory.compare(a, b, aLength) == 0;
 }
 
+/** True for what is looked for, and nobody's own: a name with an asterisk at its head, or for an attribute. */
+export function identityWildcard(identity: usize, length: u32): bool {
+  const type = <u32>load<u8>(identity);
+  if (type == ID_FQDN || type == ID_RFC822_ADDR) return length > 1 && <u32>load<u8>(identity, 1) == ASTERISK;
+  const walk = changetype<NameWalk>(ofName);
+  if (type != ID_DER_ASN1_DN || !attributesBegin(walk, identity + 1, length - 1)) return false;
+  for (let i: u32 = 0; i < ATTRIBUTES_MAX && !attributesOver(walk); i++) {
+    if (!attributeNext(walk)) return false;
+    if (isAsterisk()) return true;
+  }
+  return false;
+}
+
 /** How well the identity at `id` fits the pattern (both: ID type u8, data): FITS_NOT, or the more the better. */
 export function identityFits(pattern: usize, patternLength: u32, id: usize, idLength: u32): u32 {
   if (patternLength == 0) return FITS_ANY;
@@ -95,6 +108,11 @@ function attributeNext(walk: NameWalk): bool {
   return derNext(derAfter, end) && derAfter == end;
 }
 
+/** The attribute in hand stands for any. */
+function isAsterisk(): bool {
+  return derIsText(derTag) && derLength == 1 && <u32>load<u8>(derContent) == ASTERISK;
+}
+
 function distinguishedFits(pattern: usize, patternLength: u32, name: usize, length: u32): u32 {
   const p = changetype<NameWalk>(ofPattern);
   const n = changetype<NameWalk>(ofName);
@@ -108,8 +126,9 @@ function distinguishedFits(pattern: usize, patternLength: u32, name: usize, leng
     const wanted = derContent;
     const wantedLength = derLength;
     const text = derIsText(derTag);
+    const any = isAsterisk();
     if (!attributeNext(n) || !identitySame(oid, oidLength, wantedOid, wantedOidLength)) return FITS_NOT;
-    if (text && wantedLength == 1 && <u32>load<u8>(wanted) == ASTERISK) {
+    if (any) {
       if (fits > FITS_ANY + 1) fits -= 1;
     } else if (derLength != wantedLength) {
       return FITS_NOT;

@@ -133,6 +133,10 @@ export class IkeSa {
   peerMultiple: u32;
   /** 1: it has announced another one. */
   peerAnother: u32;
+  /** Hashes of signatures that the peer takes: bit n for IANA's identifier n, 0 it told of none (RFC 7427). */
+  peerHashes: u32;
+  /** 1: it has asked for our certificate. */
+  certAsked: u32;
   /** The first request of IKE_AUTH, whose CHILD_SA is granted after the last one; our AUTH that waits; frame addresses. */
   offer: usize;
   signed: usize;

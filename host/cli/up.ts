@@ -38,7 +38,7 @@ function ending(): { ended: Promise<{ failure?: string }>; fail: (failure: strin
 }
 
 function buildGateway(configuration: Configuration, addresses: readonly string[], drive: Threaded): Gateway {
-  const { chassis, connections, secrets } = configuration;
+  const { chassis, connections, secrets, credentials } = configuration;
   const ipsecBoards = chassis.slots.filter(({ board }) => board === "ipsec").length;
   return new Gateway({
     name: chassis.name,
@@ -56,6 +56,7 @@ function buildGateway(configuration: Configuration, addresses: readonly string[]
     ...(chassis.ikeSaCapacity === undefined ? {} : { ikeSaCapacity: chassis.ikeSaCapacity }),
     connections,
     secrets,
+    credentials,
   });
 }
 

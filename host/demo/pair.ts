@@ -28,6 +28,10 @@ export interface PairOptions {
   /** For both sites, or each its own. */
   proposals?: string | Record<SiteName, string>;
   esp?: string | Record<SiteName, string>;
+  /** Local and remote sections that replace those with the shared key. */
+  authentication?: Partial<Record<SiteName, string>>;
+  /** Where a site's directories of keys and certificates are. */
+  directory?: Partial<Record<SiteName, string>>;
   secret?: Partial<Record<SiteName, string>>;
   /** Children, by the third octet of their networks. Default 1 and 2. */
   nets?: readonly number[] | Record<SiteName, readonly number[]>;
@@ -109,18 +113,20 @@ function connectionText(name: SiteName, suffix: string, nets: readonly number[],
     remote_addrs = ${ADDRESS[peer]}
     proposals = ${ownOf(name, options.proposals, "aes256gcm16-prfsha384-x25519")}
     ${options.connection?.[name] ?? ""}
-    local {
-      auth = psk
-      id = ${name}${suffix}.example
-    }
-    remote {
-      auth = psk
-      id = ${peer}${suffix}.example
-    }
+    ${options.authentication?.[name] ?? sharedKey(`${name}${suffix}`, `${peer}${suffix}`)}
     children {${children.join("")}
     }
   }`;
 }
+
+const sharedKey = (name: string, peer: string): string => `local {
+      auth = psk
+      id = ${name}.example
+    }
+    remote {
+      auth = psk
+      id = ${peer}.example
+    }`;
 
 export class Pair {
   readonly drive: Drive;
@@ -170,9 +176,9 @@ export class Pair {
 
   #site(name: SiteName, options: PairOptions): Site {
     const text = siteConfiguration(name, options);
-    const loaded = loadConfigurationText(text, `${name}.conf`);
+    const loaded = loadConfigurationText(text, `${name}.conf`, options.directory?.[name]);
     if ("errors" in loaded) throw new Error(loaded.errors.map(renderError).join("\n"));
-    const { chassis, connections, secrets, localAddresses } = loaded.configuration;
+    const { chassis, connections, secrets, credentials, localAddresses } = loaded.configuration;
     const gateway = new Gateway({
       name,
       drive: this.drive,
@@ -182,6 +188,7 @@ export class Pair {
       localAddresses,
       connections,
       secrets,
+      credentials,
       ...options.chassis,
     });
     const site: Site = {

@@ -22,6 +22,7 @@ import { Chassis, type ChassisOptions } from "../chassis/chassis.ts";
 import type { ConfigItem } from "../chassis/config.ts";
 import type { BoardEvent } from "../chassis/supervisor.ts";
 import type { Nic } from "../nic/nic.ts";
+import type { Credentials } from "../secure_element/credential_store.ts";
 import type { IkeSecret } from "../secure_element/psk_store.ts";
 import { SecureElement } from "../secure_element/secure_element.ts";
 import { ThreadedElement } from "../secure_element/threaded_element.ts";
@@ -46,6 +47,8 @@ export interface ConnectionPlan {
 export interface GatewayOptions extends Omit<ChassisOptions, "secureElement"> {
   connections: readonly ConnectionPlan[];
   secrets: readonly IkeSecret[];
+  /** Private keys, certificates and whom to trust. None: shared keys alone. */
+  credentials?: Credentials;
 }
 
 /** vici's event names, and the boards' own. */
@@ -94,11 +97,12 @@ export class Gateway {
   malformed = 0;
 
   constructor(options: GatewayOptions) {
-    const { connections, secrets, ...chassis } = options;
+    const { connections, secrets, credentials, ...chassis } = options;
     this.#connections = connections;
     // In lockstep one thread does everything, so that a story is the same every time.
     this.#secureElement = options.drive.kind === "threaded" ? new ThreadedElement() : new SecureElement();
     this.#secureElement.loadSecrets(secrets);
+    if (credentials) this.#secureElement.loadCredentials(credentials);
     this.chassis = new Chassis({ ...chassis, secureElement: this.#secureElement });
     this.chassis.onBoard((event) => this.#onBoard(event));
     for (const { slot } of this.chassis.show().slots) {

@@ -11,12 +11,14 @@ import {
   SELECTOR_START,
   SELECTOR_START_PORT,
 } from "../../assembly/abi/message.ts";
+import { distinguishedNameText } from "./configuration/distinguished_name.ts";
 
 /** RFC 7296 section 3.5. */
 const ID_IPV4_ADDR = 1;
 const ID_FQDN = 2;
 const ID_RFC822_ADDR = 3;
 const ID_IPV6_ADDR = 5;
+const ID_DER_ASN1_DN = 9;
 
 /** ASCII as it stands, everything else as \xNN. */
 export function printable(octets: Uint8Array): string {
@@ -47,6 +49,10 @@ export function identityText(octets: Uint8Array): string {
   if ((type === ID_IPV4_ADDR && data.length === 4) || (type === ID_IPV6_ADDR && data.length === 16))
     return addressText(data);
   if (type === ID_FQDN || type === ID_RFC822_ADDR) return printable(data);
+  if (type === ID_DER_ASN1_DN) {
+    const name = distinguishedNameText(data);
+    if (name) return printable(new TextEncoder().encode(name));
+  }
   return `{${type}}:${Buffer.from(data).toString("hex")}`;
 }
 

@@ -2,26 +2,29 @@
  * Private keys with their certificates, and whom to trust: what swanctl's local and remote sections of a connection come to.
  * The IKE board knows both by number alone; keys stay here.
  *
+ * A peer is known by a path to a trusted authority (path.ts), by a certificate that is trusted for itself, or by a bare public key
+ * (RFC 7670).
+ *
  * AUTH is made with what the peer takes: digital signatures (RFC 7427) when it has told hash algorithms, RSA with SHA-1
  * (RFC 7296 section 2.15) or ECDSA of RFC 4754 when not. Verified are those and RSA's older method with any SHA-2.
  */
-import { createPrivateKey, type KeyObject } from "node:crypto";
+import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import {
   SIGN_DONE,
   SIGN_NO_COMMON_HASH,
   SIGN_NO_KEY,
   VERDICT_GOOD,
   VERDICT_IDENTITY,
-  VERDICT_IDENTITY_REFUSED,
   VERDICT_KEY_USAGE,
   VERDICT_MALFORMED,
   VERDICT_NO_CERTIFICATE,
+  VERDICT_NO_PATH,
   VERDICT_SCHEME,
   VERDICT_SCHEME_REFUSED,
   VERDICT_SIGNATURE,
 } from "../../assembly/abi/psa.ts";
-import { isOf, keyUsage, nameMatches, parseCertificate, type X509 } from "./certificate.ts";
-import { type Authorities, parseList, validatePath } from "./path.ts";
+import { isOf, keyUsage, parseCertificate, type X509 } from "./certificate.ts";
+import { type Authorities, datesOf, parseList, type Revocation, validatePath } from "./path.ts";
 import {
   type Family,
   type Hash,
@@ -35,22 +38,30 @@ import {
   verifySignature,
 } from "./signature_scheme.ts";
 
-/** What swanctl's `auth` may ask for; empty: anything. */
-export interface SchemeConstraint {
-  family?: Family;
+/** Kinds of keys and hashes; empty: any. */
+export interface SchemeChoice {
+  kinds?: readonly KeyKind[];
+  hashes?: readonly Hash[];
+}
+
+export interface KeyKind {
+  family: Family;
   /** Only PSS, of RSA's two. */
   pss?: boolean;
   /** Least bits of every key of the family in the path. */
   bits?: number;
-  /** Of the AUTH payload's signature, and of those in the path. */
-  hashes?: readonly Hash[];
+}
+
+/** What swanctl's `auth` may ask for: of the signatures in the path, and of the AUTH payload's unless `ike` says otherwise. */
+export interface SchemeConstraint extends SchemeChoice {
+  ike?: SchemeChoice;
 }
 
 export interface Credential {
   id: number;
   /** PKCS#8, DER. The store keeps its own. */
   key: Uint8Array;
-  /** DER: the end entity's first, then authorities to send along. */
+  /** DER: the end entity's first, then authorities to send along. None: the bare public key is sent. */
   certificates: readonly Uint8Array[];
   scheme?: SchemeConstraint;
 }
@@ -62,10 +73,14 @@ export interface Trust {
   lists: readonly Uint8Array[];
   /** One of these must be in the path; empty: any. */
   through: readonly Uint8Array[];
-  /** A distinguished name, `*` for any value, that the peer's identity has to fit; ID type u8, data. */
-  identity?: Uint8Array;
+  /** The peer's own certificates, trusted for themselves: when there are any, it has to have one of them. DER. */
+  certificates?: readonly Uint8Array[];
+  /** Its bare public keys: SubjectPublicKeyInfo, DER. */
+  keys?: readonly Uint8Array[];
+  /** Certificate policies that its path has to be valid for: OIDs. */
+  policies?: readonly string[];
   scheme?: SchemeConstraint;
-  revocation: "relaxed" | "strict";
+  revocation: Revocation;
 }
 
 export interface Credentials {
@@ -87,7 +102,10 @@ const HASH_IDENTITY = 5;
 
 const DIGITAL_SIGNATURE = 0x80;
 const NON_REPUDIATION = 0x40;
-const ID_DER_ASN1_DN = 9;
+
+/** Encodings of CERT payloads (RFC 7296 section 3.6, RFC 7670). */
+const CERT_X509 = 4;
+const CERT_RAW_KEY = 15;
 
 /** Identical authorities are decoded once, whatever number of connections names them. */
 function authoritiesOf({ authorities, lists }: Trust, known: Map<string, X509>): Authorities {
@@ -107,8 +125,21 @@ function authoritiesOf({ authorities, lists }: Trust, known: Map<string, X509>):
 
 interface HeldCredential {
   key: KeyObject;
+  /** Bodies of CERT payloads. */
   certificates: readonly Uint8Array[];
   scheme: SchemeConstraint;
+}
+
+const body = (encoding: number, der: Uint8Array): Uint8Array => Uint8Array.from([encoding, ...der]);
+const equal = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
+
+function hold({ key: der, certificates, scheme }: Credential): HeldCredential {
+  const key = createPrivateKey({ key: Buffer.from(der), format: "der", type: "pkcs8" });
+  const bodies =
+    certificates.length > 0
+      ? certificates.map((certificate) => body(CERT_X509, certificate))
+      : [body(CERT_RAW_KEY, createPublicKey(key).export({ type: "spki", format: "der" }))];
+  return { key, certificates: bodies, scheme: scheme ?? {} };
 }
 
 export class CredentialStore {
@@ -118,16 +149,7 @@ export class CredentialStore {
   /** Replaces all. Throws when a key or certificate cannot be read: the configuration has looked at them before. */
   load({ credentials, trusts }: Credentials): void {
     const known = new Map<string, X509>();
-    this.#credentials = new Map(
-      credentials.map(({ id, key, certificates, scheme }) => [
-        id,
-        {
-          key: createPrivateKey({ key: Buffer.from(key), format: "der", type: "pkcs8" }),
-          certificates,
-          scheme: scheme ?? {},
-        },
-      ]),
-    );
+    this.#credentials = new Map(credentials.map((credential) => [credential.id, hold(credential)]));
     this.#trusts = new Map(trusts.map((trust) => [trust.id, { ...trust, known: authoritiesOf(trust, known) }]));
   }
 
@@ -143,37 +165,88 @@ export class CredentialStore {
     }
   }
 
-  /** The verdict of PSA_VERIFY_AUTH; undefined: no such trust. `time`: ms since 1970. */
+  /** The verdict of PSA_VERIFY_AUTH; undefined: no such trust. `bodies`: of CERT payloads; `time`: ms since 1970. */
   async verify(
     id: number,
     method: number,
     identity: Uint8Array,
     data: Uint8Array,
     octets: Uint8Array,
-    certificates: readonly Uint8Array[],
+    bodies: readonly Uint8Array[],
     time: number,
   ): Promise<number | undefined> {
     const trust = this.#trusts.get(id);
     if (!trust) return undefined;
-    if (certificates.length === 0) return VERDICT_NO_CERTIFICATE;
+    const of = (encoding: number): Uint8Array[] =>
+      bodies.filter((one) => one[0] === encoding).map((one) => one.slice(1));
+    const scheme = trust.scheme ?? {};
+    const keys = peerKeys(trust, of(CERT_RAW_KEY)[0]);
+    const sent = of(CERT_X509);
+    if (sent.length === 0 && keys.length > 0) {
+      return best(keys.map((key) => signatureVerdict(scheme, key, [], method, data, octets)));
+    }
+    if (sent.length === 0) {
+      // A peer that sends none has one of those that are known already.
+      const verdicts = (trust.certificates ?? []).map((der) =>
+        pinnedVerdict(parseCertificate(der), identity, scheme, method, data, octets, time),
+      );
+      return verdicts.length === 0 ? VERDICT_NO_CERTIFICATE : best(verdicts);
+    }
     let end: X509;
     try {
-      end = parseCertificate(certificates[0] as Uint8Array);
+      end = parseCertificate(sent[0] as Uint8Array);
     } catch {
       return VERDICT_MALFORMED;
     }
-    const { identity: wanted, known, through, revocation } = trust;
-    if (wanted && !(identity[0] === ID_DER_ASN1_DN && nameMatches(identity.subarray(1), wanted.subarray(1)))) {
-      return VERDICT_IDENTITY_REFUSED;
+    if (trust.certificates && trust.certificates.length > 0) {
+      if (!trust.certificates.some((der) => equal(der, end.der))) return VERDICT_NO_PATH;
+      return pinnedVerdict(end, identity, scheme, method, data, octets, time);
     }
     if (!isOf(end, identity)) return VERDICT_IDENTITY;
-    const rules = { time, revocation, ...(through.length > 0 ? { through } : {}) };
-    const { verdict, path } = await validatePath(certificates, known, rules);
+    const { known, through, revocation, policies } = trust;
+    const rules = {
+      time,
+      revocation,
+      ...(through.length > 0 ? { through } : {}),
+      ...(policies && policies.length > 0 ? { policies } : {}),
+    };
+    const { verdict, path } = await validatePath(sent, known, rules);
     if (verdict !== VERDICT_GOOD) return verdict;
-    const usage = keyUsage(end);
-    if (usage !== undefined && (usage & (DIGITAL_SIGNATURE | NON_REPUDIATION)) === 0) return VERDICT_KEY_USAGE;
-    return signatureVerdict(trust.scheme ?? {}, path, method, data, octets);
+    return signs(end) ? signatureVerdict(scheme, end.key, path, method, data, octets) : VERDICT_KEY_USAGE;
   }
+}
+
+/** May the key of the certificate sign? */
+function signs(certificate: X509): boolean {
+  const usage = keyUsage(certificate);
+  return usage === undefined || (usage & (DIGITAL_SIGNATURE | NON_REPUDIATION)) !== 0;
+}
+
+/** The bare keys that the peer may have: the one that it sent, if it is known, or all. */
+function peerKeys(trust: Trust, sent: Uint8Array | undefined): KeyObject[] {
+  const known = trust.keys ?? [];
+  const candidates = sent ? known.filter((der) => equal(der, sent)) : known;
+  return candidates.map((der) => createPublicKey({ key: Buffer.from(der), format: "der", type: "spki" }));
+}
+
+/** Good if one is, else the first. */
+const best = (verdicts: readonly number[]): number =>
+  verdicts.includes(VERDICT_GOOD) ? VERDICT_GOOD : (verdicts[0] as number);
+
+/** A certificate that is trusted for itself has no path, but an owner, a time and a use. */
+function pinnedVerdict(
+  end: X509,
+  identity: Uint8Array,
+  scheme: SchemeConstraint,
+  method: number,
+  data: Uint8Array,
+  octets: Uint8Array,
+  time: number,
+): number {
+  if (!isOf(end, identity)) return VERDICT_IDENTITY;
+  const dated = datesOf(end, time);
+  if (dated !== VERDICT_GOOD) return dated;
+  return signs(end) ? signatureVerdict(scheme, end.key, [end], method, data, octets) : VERDICT_KEY_USAGE;
 }
 
 /** Which schemes an AUTH payload may be of: only RSA's method 1 leaves a choice, which its DigestInfo makes. */
@@ -199,14 +272,15 @@ function schemesOf(
   return { schemes: fits ? [{ family: "ecdsa", hash: curve.hash, identifier: none }] : [], signature: data, raw: true };
 }
 
+/** `path`: end entity first, trusted authority last; empty for a bare key. */
 function signatureVerdict(
   constraint: SchemeConstraint,
+  key: KeyObject,
   path: readonly X509[],
   method: number,
   data: Uint8Array,
   octets: Uint8Array,
 ): number {
-  const { key } = path[0] as X509;
   const { schemes, signature, raw } = schemesOf(method, data, key);
   const usable = schemes.filter(({ family, hash }) => {
     // SHA-1 is what method 1 is defined with; nothing else has to take it.
@@ -215,18 +289,37 @@ function signatureVerdict(
   if (usable.length === 0) return VERDICT_SCHEME;
   const found = usable.find((scheme) => verifySignature(scheme, key, octets, signature, raw));
   if (!found) return VERDICT_SIGNATURE;
-  return permitted(constraint, path, found) ? VERDICT_GOOD : VERDICT_SCHEME_REFUSED;
+  return permitted(constraint, [key, ...path.slice(1).map((one) => one.key)], path, found)
+    ? VERDICT_GOOD
+    : VERDICT_SCHEME_REFUSED;
 }
 
-function permitted({ family, pss, bits, hashes }: SchemeConstraint, path: readonly X509[], found: Scheme): boolean {
-  if (family !== undefined && found.family !== family) return false;
-  if (pss !== undefined && (found.pss === true) !== pss) return false;
-  if (bits !== undefined && path.some(({ key }) => keyFamily(key) === family && keyBits(key) < bits)) return false;
-  if (hashes === undefined) return true;
+function permitted(
+  constraint: SchemeConstraint,
+  keys: readonly KeyObject[],
+  path: readonly X509[],
+  found: Scheme,
+): boolean {
+  const { kinds } = constraint;
+  if (kinds !== undefined) {
+    for (const key of keys) {
+      const least = kinds.flatMap(({ family, bits }) => (family === keyFamily(key) ? [bits ?? 0] : []));
+      if (least.length > 0 && keyBits(key) < Math.min(...least)) return false;
+    }
+  }
   // What the trusted authority says of itself proves nothing, whatever its hash.
-  const made = [found, ...path.slice(0, -1).map(({ parsed }) => schemeOf(parsed.signatureAlgorithm))];
-  return made.every((scheme) => scheme !== undefined && (scheme.hash === undefined || hashes.includes(scheme.hash)));
+  const made = path.slice(0, -1).map(({ parsed }) => schemeOf(parsed.signatureAlgorithm));
+  if (!made.every((scheme) => scheme !== undefined && hashAllowed(constraint, scheme))) return false;
+  const ike = constraint.ike ?? constraint;
+  return kindAllowed(ike, found) && kindAllowed({ ...(kinds ? { kinds } : {}) }, found) && hashAllowed(ike, found);
 }
+
+const hashAllowed = ({ hashes }: SchemeChoice, { hash }: Scheme): boolean =>
+  hashes === undefined || hash === undefined || hashes.includes(hash);
+
+const kindAllowed = ({ kinds }: SchemeChoice, scheme: Scheme): boolean =>
+  kinds === undefined ||
+  kinds.some(({ family, pss }) => family === scheme.family && (pss === undefined || pss === (scheme.pss === true)));
 
 /** AUTH as this peer takes it; undefined when it takes nothing that this key can make. */
 function authOf(
@@ -234,8 +327,10 @@ function authOf(
   peer: number,
   octets: Uint8Array,
 ): { method: number; data: Uint8Array } | undefined {
-  const { key, scheme: constraint } = held;
+  const { key } = held;
+  const constraint = held.scheme.ike ?? held.scheme;
   const family = keyFamily(key);
+  const pss = constraint.kinds?.find((kind) => kind.family === "rsa")?.pss === true;
   if (peer !== 0) {
     const bits = keyBits(key);
     // The hash that is as strong as the curve first, then stronger ones, then the rest.
@@ -243,8 +338,7 @@ function authOf(
     const order = [fit, "sha256", "sha384", "sha512"];
     const scheme = OURS.filter((ours) => {
       if (ours.family !== family) return false;
-      if (family === "rsa" && (ours.pss === true) !== (constraint.pss === true || key.asymmetricKeyType === "rsa-pss"))
-        return false;
+      if (family === "rsa" && (ours.pss === true) !== (pss || key.asymmetricKeyType === "rsa-pss")) return false;
       if (ours.hash !== undefined && constraint.hashes !== undefined && !constraint.hashes.includes(ours.hash))
         return false;
       return ((peer >>> (ours.hash === undefined ? HASH_IDENTITY : HASH_ID[ours.hash])) & 1) === 1;
@@ -258,7 +352,7 @@ function authOf(
   }
   const identifier = new Uint8Array(0);
   const allowed = (hash: Hash): boolean => constraint.hashes === undefined || constraint.hashes.includes(hash);
-  if (family === "rsa" && key.asymmetricKeyType === "rsa" && constraint.pss !== true) {
+  if (family === "rsa" && key.asymmetricKeyType === "rsa" && !pss) {
     const hash = (["sha1", "sha256", "sha384", "sha512"] as const).find(allowed);
     if (!hash) return undefined;
     return { method: METHOD_RSA, data: makeSignature({ family, hash, identifier }, key, octets) };

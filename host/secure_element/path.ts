@@ -61,6 +61,7 @@ const READ = new Set([
   "2.5.29.37", // extKeyUsage
   "2.5.29.54", // inhibitAnyPolicy
 ]);
+const OID_CRL_PLACES = "2.5.29.31";
 const OID_EXTENDED_KEY_USAGE = "2.5.29.37";
 /** Purposes of which a critical extKeyUsage must name one: any, IPsec IKE (RFC 4945), Apple's and Cisco's intermediate, TLS. */
 const PURPOSES = ["2.5.29.37.0", "1.3.6.1.5.5.7.3.17", "1.3.6.1.5.5.8.2.2", "1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"];
@@ -110,11 +111,18 @@ export interface Authorities {
   lists: readonly CertificateRevocationList[];
 }
 
+/**
+ * strict: every certificate below the trusted one must be told good by a list that is in date; ifuri: those that name a place where
+ * such a list is; relaxed: none.
+ */
+export type Revocation = "relaxed" | "ifuri" | "strict";
+
 export interface PathRules {
   /** ms since 1970. */
   time: number;
-  /** strict: every certificate below the trusted one must be told good by a list that is in date. */
-  revocation: "relaxed" | "strict";
+  revocation: Revocation;
+  /** Certificate policies that the path has to be valid for: OIDs. */
+  policies?: readonly string[];
   /** A path must hold one of these (DER); none: any path will do. */
   through?: readonly Uint8Array[];
 }
@@ -139,7 +147,7 @@ export function isAuthority(certificate: X509): boolean {
 export const isSelfIssued = ({ parsed }: X509): boolean => parsed.subject.isEqual(parsed.issuer);
 
 /** Has `issuer` signed `certificate`? */
-const issuedBy = ({ parsed }: X509, issuer: X509): boolean =>
+export const issuedBy = ({ parsed }: X509, issuer: X509): boolean =>
   parsed.issuer.isEqual(issuer.parsed.subject) &&
   signedBy(
     parsed.tbsView as never,
@@ -167,7 +175,8 @@ function* candidates(end: X509, others: readonly X509[], anchors: readonly X509[
   }
 }
 
-function dates({ parsed }: X509, time: number): number {
+/** Whether a certificate is valid at `time`: good, expired or not yet. */
+export function datesOf({ parsed }: X509, time: number): number {
   if (time < parsed.notBefore.value.getTime()) return VERDICT_NOT_YET_VALID;
   return time > parsed.notAfter.value.getTime() ? VERDICT_EXPIRED : VERDICT_GOOD;
 }
@@ -206,6 +215,12 @@ function listFor(certificate: X509, issuer: X509, lists: readonly CertificateRev
   );
 }
 
+/** Does something current have to tell that the certificate is not revoked? */
+function wanted(certificate: X509, rule: Revocation): boolean {
+  if (rule !== "ifuri") return rule === "strict";
+  return (certificate.parsed.extensions ?? []).some(({ extnID }) => extnID === OID_CRL_PLACES);
+}
+
 function revocation(path: readonly X509[], authorities: Authorities, rules: PathRules): number {
   for (let i = 0; i + 1 < path.length; i++) {
     const certificate = path[i] as X509;
@@ -224,7 +239,7 @@ function revocation(path: readonly X509[], authorities: Authorities, rules: Path
         (list.nextUpdate === undefined || rules.time <= list.nextUpdate.value.getTime());
       good ||= whole && current;
     }
-    if (!good && rules.revocation === "strict") return VERDICT_REVOCATION_UNKNOWN;
+    if (!good && wanted(certificate, rules.revocation)) return VERDICT_REVOCATION_UNKNOWN;
   }
   return VERDICT_GOOD;
 }
@@ -233,7 +248,7 @@ async function judge(path: readonly X509[], authorities: Authorities, rules: Pat
   if (rules.through && !path.some(({ der }) => rules.through?.some((wanted) => same(der, wanted))))
     return VERDICT_NO_PATH;
   for (const certificate of path) {
-    const verdict = dates(certificate, rules.time);
+    const verdict = datesOf(certificate, rules.time);
     if (verdict !== VERDICT_GOOD) return verdict;
   }
   if (path.some((certificate, i) => weak(certificate, i === path.length - 1))) return VERDICT_WEAK;
@@ -252,8 +267,12 @@ async function judge(path: readonly X509[], authorities: Authorities, rules: Pat
       return issuer ? [issuer.parsed] : [];
     },
   });
-  const { result } = await validation.verify({}, engine);
-  return result ? revocation(path, authorities, rules) : VERDICT_PATH;
+  for (const policy of rules.policies ?? [undefined]) {
+    const asked = policy === undefined ? {} : { initialPolicySet: [policy], initialExplicitPolicy: true };
+    const { result } = await validation.verify(asked, engine);
+    if (!result) return VERDICT_PATH;
+  }
+  return revocation(path, authorities, rules);
 }
 
 /** Validates the peer's certificates: the end entity's first, authorities that it sent behind it. Never throws. */

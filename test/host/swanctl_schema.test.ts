@@ -99,13 +99,10 @@ test("what swanctl knows and this gateway does not is told as such", () => {
       { connection: "vips = 0.0.0.0" },
       "setting 'vips' in section 'connections.gw' is known to swanctl, but not supported by this gateway",
     ],
+    [{ local: "auth = eap-md5" }, "auth: 'eap-md5' is known to swanctl, but not supported by this gateway"],
     [
-      { local: "auth = pubkey" },
-      "auth: 'pubkey' is known to swanctl, but not supported by this gateway: only pre-shared keys are done",
-    ],
-    [
-      { remote: "cacerts = ca.pem" },
-      "setting 'cacerts' in section 'connections.gw.remote' is known to swanctl, but not supported by this gateway",
+      { remote: "groups = staff" },
+      "setting 'groups' in section 'connections.gw.remote' is known to swanctl, but not supported by this gateway",
     ],
     [
       { child: "mode = transport" },
@@ -174,16 +171,14 @@ test("an identity, a side, a child must be there", () => {
   assert.equal(without(/children[^]*?\} {2}\}/), ["connection 'gw' has no children"]);
   assert.equal(without(/connections[^]*?\} \}\n(?=secrets)/), ["no connections are configured"]);
   assert.equal(without(/local \{ auth = psk/, "local {"), [
-    "swanctl's default is auth = pubkey, which this gateway does not do: say auth = psk",
+    "no certificate of 'a.example' with a private key: name it by 'certs', or say auth = psk",
   ]);
-  assert.equal(messages({ remote: "id = *.example" }), [
-    "'*.example': wildcards in identities are not supported by this gateway",
-  ]);
-  assert.equal(messages({ remote: 'id = "C=CH, O=x"' }), [
-    "'C=CH, O=x': distinguished names are not supported by this gateway",
-  ]);
-  assert.equal(messages({ connection: "local2 { auth = psk\n}" }), [
-    "multiple authentication is not supported by this gateway",
+  assert.equal(messages({ local: "id = *.example" }), ["'*.example': our own identity is no pattern"]);
+  assert.equal(messages({ remote: "id = *.example" }), []);
+  assert.equal(messages({ remote: 'id = "C=CH, O=*"' }), []);
+  assert.equal(messages({ connection: "local2 { auth = psk\n}" }), []);
+  assert.equal(messages({ connection: "local2 { auth = psk\n}\nlocal3 { auth = psk\n}\nlocal4 { auth = psk\n}" }), [
+    "more than 3 rounds of authentication on one side",
   ]);
 });
 
@@ -250,13 +245,16 @@ test("identities by their look and by their prefix", () => {
     ["@#00ff", "0b00ff"],
     ["keyid:abc", "0b616263"],
     ["fqdn:192.0.2.1", "02" + Buffer.from("192.0.2.1").toString("hex")],
+    ["C=CH, CN=x", "093019310b3009060355040613024348310a30080603550403130178"],
+    ["/C=CH/CN=x", "093019310b3009060355040613024348310a30080603550403130178"],
+    ["asn1dn:2.5.4.3=*", "09300c310a300806035504030c012a"],
     ["%any", undefined],
   ];
   for (const [word, octets] of cases) {
     const identity = parseIdentity(word);
     assert.is(identity && Buffer.from(identity).toString("hex"), octets, word);
   }
-  assert.throws(() => parseIdentity("C=CH, CN=x"), "distinguished names are not supported");
+  assert.throws(() => parseIdentity("C=CH, XN=x"), "'XN=x' is no attribute");
 });
 
 const suites = (configuration: Configuration, type: number): string[] =>

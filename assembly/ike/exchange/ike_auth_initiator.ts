@@ -1,8 +1,8 @@
 /**
  * IKE_AUTH as initiator (RFC 7296 section 1.2, 2.15), and the first CHILD_SA.
  *
- *   HDR, SK { IDi, [N(INITIAL_CONTACT)], [IDr], AUTH, SAi2, TSi, TSr }  -->
- *                                        <--  HDR, SK { IDr, AUTH, SAr2, TSi, TSr | N(error) }
+ *   HDR, SK { IDi, [CERT..], [N(INITIAL_CONTACT)], [CERTREQ], [IDr], AUTH, SAi2, TSi, TSr }  -->
+ *                                        <--  HDR, SK { IDr, [CERT..], AUTH, SAr2, TSi, TSr | N(error) }
  *
  * With several rounds of authentication (RFC 4739) the CHILD_SA is asked for in the first request and granted in the last answer:
  *
@@ -28,14 +28,7 @@ import {
   PAYLOAD_IDR,
   PAYLOAD_SA,
 } from "../../wire/ike_message";
-import {
-  ID_IPV4_ADDR,
-  idCheck,
-  idWrite,
-  identityOctets,
-  identityRead,
-  identityWildcard,
-} from "../../wire/ike_payload/identification";
+import { ID_IPV4_ADDR, idCheck, idWrite, identityOctets, identityRead } from "../../wire/ike_payload/identification";
 import {
   NOTIFY_ANOTHER_AUTH_FOLLOWS,
   NOTIFY_AUTHENTICATION_FAILED,
@@ -57,9 +50,10 @@ import {
   peerRound,
 } from "../auth";
 import { roundId } from "../auth_round";
+import { certRequestWrite } from "../cert_request";
 import { childSaAt } from "../child_sa";
 import { connectionAt, connectionLocalAuth, connectionRemoteAuth } from "../connection";
-import { FITS_NOT, identityFits } from "../identity";
+import { FITS_NOT, identityFits, identityWildcard } from "../identity";
 import {
   IkeSa,
   OUT_AUTH,
@@ -145,6 +139,7 @@ export function authRequest(sa: IkeSa, auth: usize, length: u32): void {
     child.want = 0;
     sa.outChild = <i32>child.link;
     if (firstContact(sa)) notifyWrite(w, NOTIFY_INITIAL_CONTACT, 0, 0);
+    certRequestWrite(w, connectionAt(<u32>sa.connection));
     if (sa.peerIdLength != 0 && !identityWildcard(ikePeerId(sa), sa.peerIdLength))
       idWrite(w, PAYLOAD_IDR, ikePeerId(sa), sa.peerIdLength);
   }
@@ -213,7 +208,7 @@ function abandon(sa: IkeSa, literal: usize): void {
 /** The secure element has looked at the peer's AUTH. */
 export function authFinish(sa: IkeSa, value: usize, length: u32): void {
   heldWalk(changetype<Frame>(sa.held));
-  const fault = authVerdict(sa, value, length);
+  const fault = authVerdict(value, length);
   if (fault != 0) return abandon(sa, fault);
   sa.peerRounds += 1;
   roundDone(sa);

@@ -42,6 +42,7 @@ import {
   peerRound,
 } from "../auth";
 import { roundId } from "../auth_round";
+import { certRequested } from "../cert_request";
 import { ChildSa } from "../child_sa";
 import { connectionAt, connectionLocalAuth, connectionRemoteAuth } from "../connection";
 import { connectionChoose } from "../connection_choice";
@@ -122,6 +123,7 @@ function firstReceive(sa: IkeSa): void {
     wantedLength = identityOctets(soleLength);
   }
   if (notifyFind(NOTIFY_MULTIPLE_AUTH_SUPPORTED) != 0) sa.peerMultiple = 1;
+  sa.certAsked = certRequested() ? 1 : 0;
   const way = authWay();
   if (way == WAY_UNKNOWN) return refuse(sa, text("the peer does not authenticate in a way that is known here"));
   const found = connectionChoose(sa, wanted, wantedLength, way);
@@ -157,7 +159,7 @@ function refuse(sa: IkeSa, literal: usize): void {
 /** The secure element has looked at the peer's AUTH. */
 export function authCompare(sa: IkeSa, value: usize, length: u32): void {
   heldWalk(changetype<Frame>(sa.held));
-  const fault = authVerdict(sa, value, length);
+  const fault = authVerdict(value, length);
   if (fault != 0) return refuse(sa, fault);
   sa.peerRounds += 1;
   sa.peerAnother = notifyFind(NOTIFY_ANOTHER_AUTH_FOLLOWS) != 0 ? 1 : 0;

@@ -41,6 +41,7 @@ import {
   notifyWrite,
 } from "../../wire/ike_payload/notify";
 import { PROTOCOL_ID_IKE, saCheck } from "../../wire/ike_payload/sa";
+import { certRequested, certRequestsWrite } from "../cert_request";
 import { connectionAt, connectionFind, connectionTransforms } from "../connection";
 import { COOKIE_OCTETS, cookieCheck, cookieMake } from "../cookie";
 import { halfOpenRoom, halfOpenSuspicious } from "../half_open";
@@ -88,6 +89,7 @@ import {
 } from "../proposal";
 import { text } from "../report";
 import { HALF_OPEN_TIME, portIke, portNatt } from "../settings";
+import { signatureHashesRead, signatureHashesWrite } from "../signature_hash";
 import { TIMER_EXPIRE, timerSa } from "../timer";
 import { requestAnswered, requestBegin, requestDone, requestSend, responseBegin, responseSend } from "../window";
 import { authStart } from "./ike_auth_initiator";
@@ -134,6 +136,7 @@ function buildRequest(sa: IkeSa): void {
   keWrite(w, sa.method, ikeKeOwn(sa), sa.keOwnLength);
   nonceWrite(w, ikeNonce(sa), NONCE_OCTETS);
   natWrite(w, sa.spiI, sa.spiR, sa.local, sa.localPort, sa.remote, sa.remotePort, c.encap != 0);
+  signatureHashesWrite(w);
   requestSend(sa, w, OUT_INIT);
   memory.copy(ikeInitSent(sa), ikeRequest(sa), sa.outLength);
   sa.initSentLength = sa.outLength;
@@ -211,6 +214,7 @@ export function initRequest(frame: Frame): void {
   memory.copy(ikeInitReceived(sa), p, frame.length);
   sa.initReceivedLength = frame.length;
   drbgGenerate(ikeNonce(sa), NONCE_OCTETS);
+  sa.peerHashes = signatureHashesRead();
   // The request's hashes were made with a responder's SPI of zero.
   sa.nat = natDetect(spiI, 0, sa.local, sa.localPort, sa.remote, sa.remotePort);
   ikeHalfOpen(sa, true);
@@ -276,6 +280,8 @@ function buildResponse(sa: IkeSa): void {
   keWrite(w, ikeSuite(sa).ke, ikeKeOwn(sa), sa.keOwnLength);
   nonceWrite(w, ikeNonce(sa), NONCE_OCTETS);
   natWrite(w, sa.spiI, sa.spiR, sa.local, sa.localPort, sa.remote, sa.remotePort, c.encap != 0);
+  certRequestsWrite(w, sa);
+  if (sa.peerHashes != 0) signatureHashesWrite(w);
   notifyWrite(w, NOTIFY_MULTIPLE_AUTH_SUPPORTED, 0, 0);
   responseSend(sa, w);
   memory.copy(ikeInitSent(sa), ikeResponse(sa), sa.inLength);
@@ -375,6 +381,8 @@ export function initResponse(sa: IkeSa, frame: Frame): void {
   sa.peerNonceLength = nonceLength;
   memory.copy(ikeInitReceived(sa), p, frame.length);
   sa.initReceivedLength = frame.length;
+  sa.peerHashes = signatureHashesRead();
+  sa.certAsked = certRequested() ? 1 : 0;
   sa.peerMultiple = notifyFind(NOTIFY_MULTIPLE_AUTH_SUPPORTED) != 0 ? 1 : 0;
   sa.nat = natDetect(sa.spiI, sa.spiR, sa.local, sa.localPort, sa.remote, sa.remotePort);
   requestDone(sa);

@@ -8,6 +8,9 @@ import { PAYLOAD_AUTH, Writer, payloadBegin, payloadEnd, write8, writeOctets } f
 export const AUTH_HEADER: u32 = 4;
 export const AUTH_METHOD_RSA: u32 = 1;
 export const AUTH_METHOD_SHARED_KEY: u32 = 2;
+export const AUTH_METHOD_ECDSA_256: u32 = 9;
+export const AUTH_METHOD_ECDSA_384: u32 = 10;
+export const AUTH_METHOD_ECDSA_521: u32 = 11;
 export const AUTH_METHOD_DIGITAL_SIGNATURE: u32 = 14;
 
 export function authCheck(body: usize, length: u32): bool {

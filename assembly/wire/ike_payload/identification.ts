@@ -32,12 +32,6 @@ export function identityRead(body: usize, length: u32, to: usize): void {
   memory.copy(to + 1, body + ID_HEADER, length - ID_HEADER);
 }
 
-/** True for a name with an asterisk at its head: what is looked for, and nobody's own. */
-export function identityWildcard(identity: usize, length: u32): bool {
-  const type = <u32>load<u8>(identity);
-  return (type == ID_FQDN || type == ID_RFC822_ADDR) && length > 1 && <u32>load<u8>(identity, 1) == 0x2a;
-}
-
 /** Writes the body that an identity has in its payload; returns its octets. Room for identityLength + 3. */
 export function identityBody(identity: usize, identityLength: u32, to: usize): u32 {
   store<u32>(to, <u32>load<u8>(identity));

@@ -8,10 +8,14 @@ import { MODE_TUNNEL, SELECTOR_END, SELECTOR_START } from "../../../assembly/abi
 import { addressOctets, type ConfigItem } from "../../chassis/config.ts";
 import type { SlotPlan } from "../../chassis/chassis.ts";
 import type { IkeSecret } from "../../secure_element/psk_store.ts";
+import type { Credentials } from "../../secure_element/credential_store.ts";
 import type { ConnectionPlan } from "../gateway.ts";
 import { addressText } from "../identity.ts";
 import { encodeMessage, textValue } from "../management.ts";
 import { encodeTransforms } from "../transform_name.ts";
+import { Authentication } from "./authentication.ts";
+import { KEY_SECRETS } from "./authentication_schema.ts";
+import { CredentialFiles, type Passphrase } from "./credential_files.ts";
 import { parseIdentity } from "./identity.ts";
 import type { ConfigurationError, Place } from "./parser.ts";
 import { parseProposals } from "./proposal.ts";
@@ -37,6 +41,7 @@ export interface ChassisSettings {
 export interface Configuration {
   connections: ConnectionPlan[];
   secrets: IkeSecret[];
+  credentials: Credentials;
   chassis: ChassisSettings;
   /** Unprotected addresses of our own that connections name; `%any` among them: all that this machine has. */
   localAddresses: string[];
@@ -58,9 +63,28 @@ const DEFAULT_TUN = { name: "cardcage0", mtu: 1400 };
 
 class Compiler {
   readonly errors: ConfigurationError[] = [];
+  readonly authentication: Authentication;
   readonly localAddresses = new Set<string>();
   readonly remoteAddresses = new Set<string>();
   readonly routes = new Set<string>();
+
+  constructor(root: Values, directory: string | undefined) {
+    const files = new CredentialFiles(directory, this.passphrases(root), (file, message) =>
+      this.errors.push({ file, line: 1, word: file, message, warning: true }),
+    );
+    this.authentication = new Authentication(root, files, this.errors);
+  }
+
+  /** What opens encrypted private keys. */
+  passphrases(root: Values): Passphrase[] {
+    const sections = [...(root.sections.get("secrets")?.sections.values() ?? [])];
+    return sections.flatMap((section) => {
+      if (!KEY_SECRETS.test(section.name)) return [];
+      const file = section.values["file"] as string | undefined;
+      if (file === undefined) this.error(section, section.name, `secret '${section.name}' names no file`);
+      return file === undefined ? [] : [{ file, secret: this.octets(section) }];
+    });
+  }
 
   error(place: Place, word: string, message: string, near?: string): void {
     this.errors.push({ file: place.file, line: place.line, word, message, ...(near ? { nearest: near } : {}) });
@@ -103,8 +127,7 @@ class Compiler {
     }
     if (v["remote_port"] !== undefined) add(abi.CONNECTION_REMOTE_PORT, v["remote_port"]);
     this.proposals(section, "proposals", "ike", (value) => add(abi.CONNECTION_PROPOSAL, value));
-    this.identity(section, /^local/, local[0], (value) => add(abi.CONNECTION_LOCAL_ID, value));
-    this.identity(section, /^remote/, remote[0], (value) => add(abi.CONNECTION_REMOTE_ID, value));
+    this.authentication.connection(section, local[0], add);
     const rekey = (v["rekey_time"] as number | undefined) ?? 4 * HOUR;
     const over = (v["over_time"] as number | undefined) ?? Math.floor(rekey / 10);
     add(abi.CONNECTION_REKEY_TIME, rekey);
@@ -139,39 +162,6 @@ class Compiler {
       });
     }
     for (const proposal of proposals) add(encodeTransforms(proposal));
-  }
-
-  identity(section: Values, which: RegExp, address: string | undefined, add: (value: Uint8Array) => void): void {
-    const sides = [...section.sections.values()].filter(({ name }) => which.test(name));
-    if (sides.length > 1) {
-      this.error(
-        sides[1] as Values,
-        (sides[1] as Values).name,
-        "multiple authentication is not supported by this gateway",
-      );
-    }
-    const side = sides[0];
-    if (!side) {
-      this.error(section, section.name, `connection '${section.name}' has no '${which.source.slice(1)}' section`);
-      return;
-    }
-    if (side.settings.get("auth") === undefined) {
-      this.error(side, side.name, "swanctl's default is auth = pubkey, which this gateway does not do: say auth = psk");
-    }
-    try {
-      // Without an id, ours is our address, and the peer may be anybody who knows the secret.
-      const own = which.source === "^local";
-      const id = (side.values["id"] as string | undefined) ?? (own ? address : undefined);
-      const identity = id === undefined ? undefined : parseIdentity(id);
-      if (identity) add(identity);
-      else if (own) this.error(side, side.name, "the local identity wants 'id' or a local address");
-      if (id?.includes("*") && id !== "%any") {
-        this.error(this.place(side, "id"), id, `'${id}': wildcards in identities are not supported by this gateway`);
-      }
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      this.error(this.place(side, "id"), String(side.values["id"]), error.message);
-    }
   }
 
   /** The items of all children. One that asks for what is not done here is left out where the connection has another. */
@@ -289,19 +279,20 @@ class Compiler {
         this.error(this.place(section, name), value as string, error.message);
       }
     }
+    return { identities, secret: this.octets(section) };
+  }
+
+  /** The value of a secret. */
+  octets(section: Values): Uint8Array {
     const text = section.values["secret"] as string | undefined;
     if (!text) this.error(section, section.name, `secret '${section.name}' has no value`);
-    let secret: Uint8Array = new Uint8Array(0);
     try {
-      secret = secretOctets(text ?? "");
+      return secretOctets(text ?? "");
     } catch {
-      this.error(
-        this.place(section, "secret"),
-        section.name,
-        "the secret is neither text, hexadecimal (0x) nor base64 (0s)",
-      );
+      const message = "the secret is neither text, hexadecimal (0x) nor base64 (0s)";
+      this.error(this.place(section, "secret"), section.name, message);
+      return new Uint8Array(0);
     }
-    return { identities, secret };
   }
 
   chassis(section: Values | undefined, file: string): ChassisSettings {
@@ -375,15 +366,18 @@ function networksOf(selector: Uint8Array): string[] {
   return networks;
 }
 
-/** Compiles what schema.ts read. */
-export function compile(root: Values): { configuration: Configuration; errors: ConfigurationError[] } {
-  const compiler = new Compiler();
+/** Compiles what schema.ts read. `directory`: where the file lies that it is from, with the directories of keys and certificates. */
+export function compile(
+  root: Values,
+  directory?: string,
+): { configuration: Configuration; errors: ConfigurationError[] } {
+  const compiler = new Compiler(root, directory);
   const connections = [...(root.sections.get("connections")?.sections.values() ?? [])].map((section) =>
     compiler.connection(section),
   );
-  const secrets = [...(root.sections.get("secrets")?.sections.values() ?? [])].map((section) =>
-    compiler.secret(section),
-  );
+  const secrets = [...(root.sections.get("secrets")?.sections.values() ?? [])]
+    .filter(({ name }) => !KEY_SECRETS.test(name))
+    .map((section) => compiler.secret(section));
   const chassis = compiler.chassis(root.sections.get("chassis"), root.file);
   if (connections.length === 0) compiler.error(root, "connections", "no connections are configured");
   compiler.tables(root);
@@ -391,6 +385,7 @@ export function compile(root: Values): { configuration: Configuration; errors: C
     configuration: {
       connections,
       secrets,
+      credentials: compiler.authentication.credentials,
       chassis,
       localAddresses: [...compiler.localAddresses],
       remoteAddresses: [...compiler.remoteAddresses],

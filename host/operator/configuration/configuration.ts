@@ -1,4 +1,5 @@
 /** The gateway's configuration: a file in swanctl.conf's syntax, or all that is wrong with it. */
+import { dirname } from "node:path";
 import { compile, type Configuration } from "./compile.ts";
 import { type ConfigurationError, parseFile, parseText, type Section } from "./parser.ts";
 import { markTemplates, readSection, ROOT } from "./schema.ts";
@@ -9,19 +10,19 @@ export type Loaded =
 
 /** Reads and checks a file. */
 export function loadConfiguration(path: string): Loaded {
-  return finish(parseFile(path));
+  return finish(parseFile(path), dirname(path));
 }
 
-/** The same for text; `file` names it in errors. */
-export function loadConfigurationText(text: string, file: string): Loaded {
-  return finish(parseText(text, file));
+/** The same for text; `file` names it in errors, `directory` is where keys and certificates are. */
+export function loadConfigurationText(text: string, file: string, directory?: string): Loaded {
+  return finish(parseText(text, file), directory);
 }
 
-function finish({ root, errors }: { root: Section; errors: ConfigurationError[] }): Loaded {
+function finish({ root, errors }: { root: Section; errors: ConfigurationError[] }, directory?: string): Loaded {
   if (errors.length > 0) return { errors };
   markTemplates(root);
   const values = readSection(root, ROOT, errors);
-  const { configuration, errors: more } = compile(values);
+  const { configuration, errors: more } = compile(values, directory);
   const all = [...errors, ...more].sort((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1));
   return all.some((error) => !error.warning) ? { errors: all } : { configuration, warnings: all };
 }

@@ -6,6 +6,7 @@
  * with the nearest valid word.
  */
 import { START_NONE, START_START, START_TRAP } from "../../../assembly/abi/management.ts";
+import { AUTHORITIES, KEY_SECRET_SECTION, LOCAL, REMOTE } from "./authentication_schema.ts";
 import { nearest } from "./nearest.ts";
 import type { ConfigurationError, Place, Section, Setting } from "./parser.ts";
 import { address, boolean, fixed, integer, list, size, text, time, word, WordError } from "./value.ts";
@@ -59,15 +60,6 @@ const CHILD: SectionSchema = {
   ).split(" "),
 };
 
-const LOCAL: SectionSchema = {
-  settings: { auth: fixed(["psk"], "only pre-shared keys are done"), id: text, round: integer(0, 9) },
-  unsupported: "certs cert pubkeys aaa_id eap_id xauth_id ca_id cert_policy".split(" "),
-};
-const REMOTE: SectionSchema = {
-  settings: { ...LOCAL.settings },
-  unsupported: "certs cert cacerts cacert pubkeys groups revocation eap_id xauth_id ca_id cert_policy".split(" "),
-};
-
 const CONNECTION: SectionSchema = {
   settings: {
     version: fixed(["2", "0"], "IKEv1 is deprecated (RFC 9395)"),
@@ -83,7 +75,7 @@ const CONNECTION: SectionSchema = {
     fragmentation: fixed(["yes", "accept", "no"], "RFC 7383 is not done, and never forced"),
     childless: fixed(["never", "no", "allow"], "childless IKE_SAs are not initiated"),
     send_certreq: boolean,
-    send_cert: word({ always: 0, never: 0, ifasked: 0 }),
+    send_cert: word({ always: "always", never: "never", ifasked: "ifasked" }),
     unique: fixed(["no", "never"], "IKE_SAs are not made unique"),
     keyingtries: integer(0, 1000),
     rekey_time: time,
@@ -136,17 +128,18 @@ export const ROOT: SectionSchema = {
     connections: { settings: {}, each: CONNECTION },
     secrets: {
       settings: {},
-      sectionPatterns: [{ pattern: /^ike/, example: "ike-peer", schema: IKE_SECRET }],
+      sectionPatterns: [{ pattern: /^ike/, example: "ike-peer", schema: IKE_SECRET }, KEY_SECRET_SECTION],
       unsupported: [],
     },
+    authorities: AUTHORITIES,
     chassis: CHASSIS,
   },
 };
 
 /** Section names that swanctl knows, by the section that holds them. */
 const UNSUPPORTED_SECTIONS: Record<string, RegExp> = {
-  "": /^(pools|authorities)$/,
-  secrets: /^(eap|xauth|ntlm|ppk|private|rsa|ecdsa|pkcs8|pkcs12|token)/,
+  "": /^pools$/,
+  secrets: /^(eap|xauth|ntlm|ppk|pkcs12|token)/,
 };
 
 /** A section whose settings have been read. */
