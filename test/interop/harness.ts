@@ -1,5 +1,5 @@
 /**
- * The PSK scenarios of an external interop harness, with our gateway in place of one of its two strongSwans. Of the harness
+ * The scenarios of an external interop harness, with our gateway in place of one of its two strongSwans. Of the harness
  * are used `up.sh`, `ctl.sh`, `down.sh`, its namespaces <prefix>-gwA, -gwB, -hostA, -hostB, the rendered mirror.conf, and
  * the `#check` lines of scenarios/NAME.conf, which say what must hold after the initiation.
  *
@@ -8,7 +8,7 @@
  * python3-scapy; without it they are named as not run, and not counted. nft (nftables) makes the peer deaf for a moment.
  */
 
-import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { Cardcage } from "./cardcage.ts";
@@ -95,6 +95,12 @@ const SCENARIOS: readonly Scenario[] = [
   { name: "nat-t", roles: BOTH, except: { responder: "log-b" } },
   { name: "cookie", roles: ["initiator"], except: { initiator: "log-a" } },
   { name: "dpd", roles: ["initiator"] },
+  { name: "cert-ecp256", roles: BOTH },
+  { name: "cert-ecp256-rfc4754", roles: BOTH },
+  { name: "cert-ecp384", roles: BOTH },
+  { name: "cert-ed25519", roles: BOTH },
+  { name: "cert-rsa2048", roles: BOTH },
+  { name: "cert-rsa3072", roles: BOTH },
 ];
 
 /** Octets of the checked TCP transfer through a suite; small enough for a peer that is a script. */
@@ -263,7 +269,13 @@ async function play(at: Run, file: string, { refusal, except, collides }: Scenar
   expect(code === 0, `up.sh: ${output.trim()}`);
   const mirror = readFileSync(join(at.directory, at.theirs, "mirror.conf"), "utf8");
   const cage = renderCage({ links: at.ours === "A" ? "ethernet" : "atm", slots: 2 });
-  const gateway = new Cardcage(`${at.prefix}-gw${at.ours}`, join(at.directory, `ours-${at.ours}`), `${cage}${mirror}`);
+  const own = join(at.directory, `ours-${at.ours}`);
+  // What the harness made for this side: keys and certificates, where swanctl looks for them.
+  for (const directory of ["x509", "x509ca", "private"]) {
+    const made = join(at.directory, at.ours, directory);
+    if (existsSync(made)) cpSync(made, join(own, directory), { recursive: true });
+  }
+  const gateway = new Cardcage(`${at.prefix}-gw${at.ours}`, own, `${cage}${mirror}`);
   try {
     await gateway.start();
     const started =
