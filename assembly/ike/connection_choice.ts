@@ -1,6 +1,7 @@
 /**
  * Which connection a peer is meant by, once it has told who it is (RFC 4301 section 4.4.3): the one whose identities fit best, of
- * those between these addresses that let it authenticate as it does; among equals the one that names its address, then the first.
+ * those between these addresses that let it authenticate as it does, and that would have agreed on the same algorithms; among equals
+ * the one that names its address, then the first.
  */
 import { authWayFits } from "./auth";
 import { roundAt, roundId } from "./auth_round";
@@ -11,9 +12,11 @@ import {
   connectionFits,
   connectionLocalAuth,
   connectionRemoteAuth,
+  connectionTransforms,
 } from "./connection";
 import { FITS_ANY, FITS_NOT, identityFits } from "./identity";
-import { IkeSa, ikePeerId } from "./ike_sa";
+import { IkeSa, ikePeerId, ikeSuite } from "./ike_sa";
+import { proposalsHold } from "./proposal";
 
 /** The connection's index, or -1. `wanted`: the identity of ours that the peer asks for, of `wantedLength` octets, 0 none. */
 export function connectionChoose(sa: IkeSa, wanted: usize, wantedLength: u32, way: u32): i32 {
@@ -22,6 +25,7 @@ export function connectionChoose(sa: IkeSa, wanted: usize, wantedLength: u32, wa
   for (let i: u32 = 0; i < CONNECTIONS_MAX; i++) {
     const c = connectionAt(i);
     if (!connectionFits(c, sa.local, sa.remote)) continue;
+    if (!proposalsHold(connectionTransforms(c), c.transformCount, ikeSuite(sa))) continue;
     if (!authWayFits(roundAt(connectionRemoteAuth(c), 0), way)) continue;
     const fits = identitiesFit(c, sa, wanted, wantedLength);
     if (fits == FITS_NOT) continue;

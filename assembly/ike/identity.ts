@@ -5,7 +5,17 @@
  *
  * A wildcard counts in what is configured only; one that the peer sends is a letter like any other.
  */
-import { DER_SEQUENCE, DER_SET, derAfter, derContent, derIsText, derLength, derNext, derTag } from "../wire/der";
+import {
+  DER_OID,
+  DER_SEQUENCE,
+  DER_SET,
+  derAfter,
+  derContent,
+  derIsText,
+  derLength,
+  derNext,
+  derTag,
+} from "../wire/der";
 import { ID_DER_ASN1_DN, ID_FQDN, ID_RFC822_ADDR } from "../wire/ike_payload/identification";
 
 export const FITS_NOT: u32 = 0;
@@ -102,7 +112,7 @@ function attributeNext(walk: NameWalk): bool {
   if (!derNext(walk.pair, walk.setEnd) || derTag != DER_SEQUENCE) return false;
   walk.pair = derAfter;
   const end = derAfter;
-  if (!derNext(derContent, end)) return false;
+  if (!derNext(derContent, end) || derTag != DER_OID) return false;
   oid = derContent;
   oidLength = derLength;
   return derNext(derAfter, end) && derAfter == end;

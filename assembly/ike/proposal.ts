@@ -345,6 +345,34 @@ function isOffered(t: usize, useKe: bool, prf: u32): bool {
   return type != TRANSFORM_PRF || prf == 0 || <u32>load<u16>(t, TRANSFORM_ID) == prf;
 }
 
+/** True when one of our proposals holds all of a suite of IKE's that was agreed on by others. */
+export function proposalsHold(own: usize, count: u32, suite: Suite): bool {
+  for (let i: u32 = 0; i < count; i++) {
+    const number = <u32>load<u8>(own + <usize>i * TRANSFORM_OCTETS, TRANSFORM_PROPOSAL);
+    if (i > 0 && <u32>load<u8>(own + <usize>(i - 1) * TRANSFORM_OCTETS, TRANSFORM_PROPOSAL) == number) continue;
+    if (
+      ownHas(own, count, number, TRANSFORM_ENCR, suite.encryption, suite.keyBits) &&
+      ownHas(own, count, number, TRANSFORM_PRF, suite.prf, 0) &&
+      ownHas(own, count, number, TRANSFORM_KE, suite.ke, 0) &&
+      (suite.integrity != 0
+        ? ownHas(own, count, number, TRANSFORM_INTEG, suite.integrity, 0)
+        : ownMayLack(own, count, number, TRANSFORM_INTEG))
+    ) {
+      return true;
+    }
+  }
+  return false;
+}
+
+function ownHas(own: usize, count: u32, number: u32, type: u32, id: u32, bits: u32): bool {
+  for (let i: u32 = 0; i < count; i++) {
+    const t = own + <usize>i * TRANSFORM_OCTETS;
+    if (load<u8>(t, TRANSFORM_PROPOSAL) != <u8>number || load<u8>(t, TRANSFORM_TYPE) != <u8>type) continue;
+    if (ownId(own, i) == id && ownBits(own, i) == bits) return true;
+  }
+  return false;
+}
+
 /** Writes an SA payload with the one proposal that was agreed on. */
 export function suiteWrite(w: Writer, suite: Suite, spi: usize, spiOctets: u32): void {
   const ike = suite.protocol == PROTOCOL_ID_IKE;

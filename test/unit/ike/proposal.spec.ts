@@ -1,4 +1,4 @@
-import { Suite, proposalIsAnswer, proposalSelect, proposalsWrite } from "../../../assembly/ike/proposal";
+import { Suite, proposalIsAnswer, proposalSelect, proposalsHold, proposalsWrite } from "../../../assembly/ike/proposal";
 import { messageBegin, messageEnd } from "../../../assembly/wire/ike_message";
 import { saCheck } from "../../../assembly/wire/ike_payload/sa";
 
@@ -197,5 +197,35 @@ describe("proposals", () => {
     proposalsWrite(w, ours, 7, 1, buffer + 500, 0, true, 2);
     const length = messageEnd(w) - 32;
     expect(saCheck(buffer + 32, length) && !proposalIsAnswer(buffer + 32, length)).toBe(true);
+  });
+
+  it("hold a suite that others agreed on, or do not: within one proposal", () => {
+    put(ours, 0, 1, 1, 20, 256);
+    put(ours, 1, 1, 2, 6, 0);
+    put(ours, 2, 1, 4, 20, 0);
+    put(ours, 3, 2, 1, 12, 128);
+    put(ours, 4, 2, 3, 12, 0);
+    put(ours, 5, 2, 2, 5, 0);
+    put(ours, 6, 2, 4, 31, 0);
+    memory.fill(suite, 0, 64);
+    const s = changetype<Suite>(suite);
+    s.encryption = 12;
+    s.keyBits = 128;
+    s.integrity = 12;
+    s.prf = 5;
+    s.ke = 31;
+    expect(proposalsHold(ours, 7, s)).toBe(true);
+    s.ke = 20;
+    expect(proposalsHold(ours, 7, s)).toBe(false);
+    s.ke = 31;
+    s.integrity = 0;
+    expect(proposalsHold(ours, 7, s)).toBe(false);
+    s.encryption = 20;
+    s.keyBits = 256;
+    s.prf = 6;
+    s.ke = 20;
+    expect(proposalsHold(ours, 7, s)).toBe(true);
+    s.keyBits = 128;
+    expect(proposalsHold(ours, 7, s)).toBe(false);
   });
 });
