@@ -69,4 +69,7 @@ export const DROP_IPV6_EXTENSION: u32 = 45; // extension headers cut off, too ma
 export const DROP_IP_OPTION: u32 = 46; // AH over an IPv4 option that RFC 4302 appendix A does not class, or a source route under way
 export const DROP_AH_MALFORMED: u32 = 47; // length of the header or its ICV is not what the SA says
 
-export const DROP_COUNT: u32 = 48;
+// Fragments of IKE messages (RFC 7383).
+export const DROP_IKE_FRAGMENT: u32 = 48; // malformed, of a message that is too long, or never became whole
+
+export const DROP_COUNT: u32 = 49;

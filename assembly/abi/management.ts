@@ -64,6 +64,7 @@ export const CONNECTION_SEND_CERT: u32 = 258; // SEND_CERT_*
 export const CONNECTION_AUTHORITIES: u32 = 259;
 /** From here on, items of a child again. */
 export const CHILD_ITEMS_MORE: u32 = 352;
+export const CONNECTION_FRAGMENTATION: u32 = 272; // FRAGMENTATION_*; absent: yes
 /** CHILD_NAME opens a child; the CHILD_* items up to the next CHILD_NAME belong to it. */
 export const CHILD_NAME: u32 = 32;
 export const CHILD_PROPOSAL: u32 = 33; // repeated
@@ -88,6 +89,11 @@ export const SEND_CERT_NEVER: u32 = 2;
 export const AUTH_ANY: u32 = 0; // the peer's alone: whatever it does
 export const AUTH_SHARED_KEY: u32 = 1;
 export const AUTH_PUBLIC_KEY: u32 = 2;
+
+/** RFC 7383: taken and sent, taken alone, not offered. */
+export const FRAGMENTATION_YES: u32 = 0;
+export const FRAGMENTATION_ACCEPT: u32 = 1;
+export const FRAGMENTATION_NO: u32 = 2;
 
 export const START_NONE: u32 = 0;
 export const START_TRAP: u32 = 1;

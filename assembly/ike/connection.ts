@@ -24,6 +24,7 @@ import {
   CONNECTION_AUTHORITIES,
   CONNECTION_DPD_DELAY,
   CONNECTION_ENCAP,
+  CONNECTION_FRAGMENTATION,
   CONNECTION_LOCAL_ADDRESS,
   CONNECTION_LOCAL_AUTH,
   CONNECTION_LOCAL_ID,
@@ -44,6 +45,7 @@ import {
   SEND_CERT_NEVER,
   START_START,
   TRANSFORM_OCTETS,
+  FRAGMENTATION_NO,
 } from "../abi/management";
 import { MODE_TUNNEL, SELECTOR_OCTETS } from "../abi/message";
 import { arenaTake } from "../rt/arena";
@@ -83,6 +85,8 @@ export class Connection {
   /** SEND_CERT_*. */
   sendCert: u32;
   authorityCount: u32;
+  /** FRAGMENTATION_*. */
+  fragmentation: u32;
   /** Address of the literal that says why the last attempt failed, 0 none. */
   failure: usize;
   firstSa: i32;
@@ -433,6 +437,10 @@ function connectionItem(c: Connection, item: usize): u32 {
     case CONNECTION_ENCAP: {
       c.encap = itemU32(item);
       return RESULT_OK;
+    }
+    case CONNECTION_FRAGMENTATION: {
+      c.fragmentation = itemU32(item);
+      return c.fragmentation <= FRAGMENTATION_NO ? RESULT_OK : RESULT_MALFORMED;
     }
     default:
       return RESULT_UNSUPPORTED;

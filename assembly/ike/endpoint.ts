@@ -6,12 +6,14 @@
  *
  *   1 path.ts takes IP, UDP and marker off            2 header, version, and whose IKE_SA it is, by our own SPI
  *   3 the chain of payloads is validated as a whole   4 duplicates are answered from memory (window.ts)
- *   5 SK is verified and decrypted (sk.ts), its chain validated   6 the exchange's own file goes on
+ *   5 SK is verified and decrypted (sk.ts), fragments wait for the rest (reassembly.ts), the inner chain is validated
+ *   6 the exchange's own file goes on
  *
- * Refuses IKEv1, fragments of messages (RFC 7383), and IPv6 as the outer protocol.
+ * Refuses IKEv1, and IPv6 as the outer protocol.
  */
 import {
   DROP_IKE_AUTHENTICATION,
+  DROP_IKE_FRAGMENT,
   DROP_IKE_MALFORMED,
   DROP_IKE_MESSAGE_ID,
   DROP_IKE_STATE,
@@ -62,6 +64,7 @@ import {
   PAYLOAD_HEADER,
   PAYLOAD_SA,
   PAYLOAD_SK,
+  PAYLOAD_SKF,
   WALK_CRITICAL,
   WALK_OK,
   ikeCheck,
@@ -83,6 +86,13 @@ import {
   NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD,
   notifyWrite,
 } from "../wire/ike_payload/notify";
+import {
+  FRAGMENTS_MAX,
+  FRAGMENT_FIELDS,
+  fragmentCheck,
+  fragmentNumber,
+  fragmentTotal,
+} from "../wire/ike_payload/encrypted_fragment";
 import { PROPOSAL_PROTOCOL, PROTOCOL_ID_IKE, saCheck } from "../wire/ike_payload/sa";
 import { CHILD_WANT_REKEY, childSaAt, childSasReset } from "./child_sa";
 import { CHILD_CONFIGS_MAX, childConfigAt, connectionAt, connectionsReset } from "./connection";
@@ -175,11 +185,21 @@ import {
 } from "./life";
 import { listingBusy } from "./listing";
 import { managementHandle, managementReset, managementSettle } from "./operator";
-import { pathLocal, pathLocalPort, pathPull, pathRemote, pathRemotePort, pathSend, pathSendKeepalive } from "./path";
+import {
+  pathLocal,
+  pathLocalPort,
+  pathPull,
+  pathRemote,
+  pathRemotePort,
+  pathSend,
+  pathSendAll,
+  pathSendKeepalive,
+} from "./path";
 import { placementSettled } from "./placement";
+import { fragmentEarly, fragmentEarlyDone, reassemblyReset, reassemblyTake } from "./reassembly";
 import { reportAlert, text } from "./report";
 import { KEEPALIVE_TIME, SECOND, childSaCapacity, ikeSaCapacity, settingsReset } from "./settings";
-import { skContent, skContentLength, skOpen } from "./sk";
+import { skContent, skContentLength, skOpen, skOpenFragment } from "./sk";
 import { successionAdopt, successionForced } from "./succession";
 import {
   TIMERS_PER_SA,
@@ -204,7 +224,14 @@ export function ikeReset(): bool {
   eventsReset();
   managementReset();
   cookiesReset();
-  return connectionsReset() && ikeSasReset() && childSasReset() && jobsReset() && deadlinesReset(timerCount());
+  return (
+    connectionsReset() &&
+    ikeSasReset() &&
+    childSasReset() &&
+    jobsReset() &&
+    reassemblyReset() &&
+    deadlinesReset(timerCount())
+  );
 }
 
 /** A whole IPv4 packet to UDP 500 or 4500, the marker still there. Takes the frame. */
@@ -273,26 +300,43 @@ function notifyPlain(p: usize, type: u32, payload: u32): void {
 
 let openResult: u32 = 0;
 
-/** Validates, verifies and decrypts a protected message; false: the frame is gone. openResult tells of its inside. */
-function open(sa: IkeSa, frame: Frame): bool {
+/**
+ * Validates, verifies and decrypts a protected message. Returns the frame with the whole of it, null when that is not all here:
+ * the frame is gone then. openResult tells of its inside.
+ */
+function open(sa: IkeSa, frame: Frame): Frame | null {
   const walk = walkOuter(frame);
-  const i = payloadFind(PAYLOAD_SK);
-  if (walk != WALK_OK || i != 0) {
+  const fragment = payloadFind(PAYLOAD_SKF) == 0;
+  if (walk != WALK_OK || (!fragment && payloadFind(PAYLOAD_SK) != 0)) {
     drop(frame, DROP_IKE_MALFORMED);
-    return false;
+    return null;
   }
   const body = payloadBody(0);
-  if (!skOpen(sa, frame.start, body, payloadLength(0))) {
-    drop(frame, DROP_IKE_AUTHENTICATION);
-    return false;
+  const length = payloadLength(0);
+  const next = <u32>load<u8>(body - PAYLOAD_HEADER);
+  if (fragment && !fragmentCheck(body, length, next)) {
+    drop(frame, DROP_IKE_FRAGMENT);
+    return null;
   }
-  frame.scratch0 = <u32>load<u8>(body - PAYLOAD_HEADER);
+  const p = frame.start;
+  if (!(fragment ? skOpenFragment(sa, p, body, length) : skOpen(sa, p, body, length))) {
+    drop(frame, DROP_IKE_AUTHENTICATION);
+    return null;
+  }
+  frame.scratch0 = next;
   frame.scratch1 = <u32>skContent;
   frame.scratch2 = skContentLength;
-  payloadsClear();
-  openResult = payloadsWalk(frame.scratch0, skContent, skContent + skContentLength);
   sa.lastHeard = now();
-  return true;
+  let all: Frame | null = frame;
+  if (fragment) {
+    const number = fragmentNumber(body);
+    const total = fragmentTotal(body);
+    all = reassemblyTake(sa, (ikeFlags(p) & IKE_FLAG_RESPONSE) != 0, ikeMessageId(p), frame, number, total);
+    if (!all) return null;
+  }
+  payloadsClear();
+  openResult = payloadsWalk(all.scratch0, <usize>all.scratch1, <usize>(all.scratch1 + all.scratch2));
+  return all;
 }
 
 /** RFC 7296 2.23: an authenticated, new message may move a peer that is behind a NAT, and one that floats its port. */
@@ -324,26 +368,27 @@ function request(sa: IkeSa, frame: Frame): void {
   const exchange = ikeExchange(p);
   // Twice: the response that is retained, or is being made (RFC 7296 2.1).
   if (id + 1 == sa.inId) {
+    // Of a fragmented request the first fragment alone is answered (RFC 7383 2.6.1).
+    if (laterFragment(frame)) return consume(frame);
     // To whence it came: a NAT may have moved the peer since (RFC 7296 2.11).
     if ((sa.nat & NAT_REMOTE) != 0 && sa.local == pathLocal)
-      pathSend(ikeResponse(sa), sa.inLength, pathLocal, pathLocalPort, pathRemote, pathRemotePort);
+      pathSendAll(ikeResponse(sa), sa.inLength, pathLocal, pathLocalPort, pathRemote, pathRemotePort);
     else responseRepeat(sa);
     return consume(frame);
   }
   if (id != sa.inId || exchange == EXCHANGE_IKE_SA_INIT) return drop(frame, DROP_IKE_MESSAGE_ID);
   if (sa.inStep == IN_INIT_AGREE && sa.state == IKE_STATE_CONNECTING) {
-    // The keys are not there yet: wait for them with the message, once.
-    if (sa.held != 0 || exchange != EXCHANGE_IKE_AUTH) return consume(frame);
-    frame.scratch3 = pathRemotePort;
-    frame.scratch4 = (<u64>pathRemote) | ((<u64>pathLocalPort) << 32);
-    sa.held = frameAddress(frame);
-    return;
+    // The keys are not there yet: wait for them with the message.
+    if (exchange != EXCHANGE_IKE_AUTH) return consume(frame);
+    return holdEarly(sa, frame);
   }
   if (sa.inStep != IN_NONE) return consume(frame);
   if (sa.state == IKE_STATE_CONNECTING && (sa.initiator != 0 || exchange != EXCHANGE_IKE_AUTH))
     return drop(frame, DROP_IKE_STATE);
   if (sa.state != IKE_STATE_CONNECTING && exchange == EXCHANGE_IKE_AUTH) return drop(frame, DROP_IKE_STATE);
-  if (!open(sa, frame)) return;
+  const all = open(sa, frame);
+  if (!all) return;
+  frame = all;
   follow(sa);
   if (openResult != WALK_OK) {
     const w = responseBegin(sa, exchange);
@@ -383,7 +428,9 @@ function response(sa: IkeSa, frame: Frame): void {
     return initResponse(sa, frame);
   }
   if (sa.outStep == OUT_INIT || sa.outStep == OUT_AUTH_VERIFY) return drop(frame, DROP_IKE_STATE);
-  if (!open(sa, frame)) return;
+  const all = open(sa, frame);
+  if (!all) return;
+  frame = all;
   follow(sa);
   if (openResult != WALK_OK) {
     // Authenticated nonsense: this IKE_SA cannot go on (RFC 7296 2.21.3).
@@ -507,17 +554,57 @@ function dispatchIn(sa: IkeSa, step: u32, key: u32, value: usize, length: u32): 
   }
 }
 
-/** The message that came before its keys. */
+/** Keeps a message, or fragments of one, until its keys are there; its scratch tells whence it came. */
+function holdEarly(sa: IkeSa, frame: Frame): void {
+  if (sa.held != 0 && !isFragment(frame)) return consume(frame);
+  let count: u32 = 0;
+  let last: usize = 0;
+  for (let at = sa.held; at != 0; at = changetype<Frame>(at).next) {
+    count += 1;
+    last = at;
+  }
+  if (last != 0 && (count >= FRAGMENTS_MAX || !fragmentEarly())) return drop(frame, DROP_IKE_FRAGMENT);
+  frame.scratch3 = pathRemotePort;
+  frame.scratch4 = (<u64>pathRemote) | ((<u64>pathLocalPort) << 32);
+  frame.next = 0;
+  if (last == 0) sa.held = frameAddress(frame);
+  else changetype<Frame>(last).next = frameAddress(frame);
+}
+
+/** What came before its keys: a message, or fragments of one. */
 function resume(sa: IkeSa): void {
-  if (sa.held == 0) return;
-  const frame = changetype<Frame>(sa.held);
+  let next = sa.held;
+  const first = next;
   sa.held = 0;
-  if (!open(sa, frame)) return;
-  sa.remotePort = frame.scratch3;
-  sa.remote = <u32>frame.scratch4;
-  sa.localPort = <u32>(frame.scratch4 >> 32);
-  if (openResult != WALK_OK) return drop(frame, DROP_IKE_MALFORMED);
-  authReceive(sa, frame);
+  while (next != 0) {
+    const frame = changetype<Frame>(next);
+    if (next != first) fragmentEarlyDone();
+    next = frame.next;
+    frame.next = 0;
+    if (sa.inStep != IN_NONE || sa.state != IKE_STATE_CONNECTING) {
+      consume(frame);
+      continue;
+    }
+    const remotePort = frame.scratch3;
+    const from = frame.scratch4;
+    const all = open(sa, frame);
+    if (!all) continue;
+    sa.remotePort = remotePort;
+    sa.remote = <u32>from;
+    sa.localPort = <u32>(from >> 32);
+    if (openResult != WALK_OK) drop(all, DROP_IKE_MALFORMED);
+    else authReceive(sa, all);
+  }
+}
+
+function isFragment(frame: Frame): bool {
+  return <u32>load<u8>(frame.start, IKE_NEXT_PAYLOAD) == PAYLOAD_SKF;
+}
+
+/** True for a fragment that is not the first of its message. */
+function laterFragment(frame: Frame): bool {
+  const body = frame.start + IKE_HEADER + PAYLOAD_HEADER;
+  return isFragment(frame) && frame.length > IKE_HEADER + PAYLOAD_HEADER + FRAGMENT_FIELDS && fragmentNumber(body) != 1;
 }
 
 /** Traffic for a configured child that has no SA. */

@@ -53,11 +53,18 @@ export const WANT_LIVENESS: u32 = 1;
 export const WANT_DELETE: u32 = 2;
 export const WANT_REKEY: u32 = 4;
 
+/** RFC 7383: not agreed on; agreed, but none of ours is sent so; long messages go to the peer in fragments. */
+export const FRAGMENTS_NONE: u32 = 0;
+export const FRAGMENTS_TAKEN: u32 = 1;
+export const FRAGMENTS_SENT: u32 = 2;
+
 export const NAT_LOCAL: u32 = 1;
 export const NAT_REMOTE: u32 = 2;
 
-/** Octets of a message that is kept for retransmission; a longer one is refused. */
-export const RETAINED_MAX: u32 = 4096;
+/** Octets of a message that is kept for retransmission, its fragments together; a longer one is refused. */
+export const RETAINED_MAX: u32 = 8192;
+/** Octets of a message of IKE_SA_INIT. */
+export const INIT_MAX: u32 = 4096;
 export const NONCE_OCTETS: u32 = 32;
 export const KE_VALUE_MAX: u32 = 512;
 export const COOKIE_MAX: u32 = 64;
@@ -116,6 +123,12 @@ export class IkeSa {
   retries: u32;
 
   firstChild: i32;
+  /** FRAGMENTS_*. */
+  fragments: u32;
+  /** Messages that are being reassembled (reassembly.ts): responses, and requests. */
+  fragmentsOut: u32;
+  fragmentsIn: u32;
+
   connectionNext: i32;
   connectionPrevious: i32;
   hashNext: i32;
@@ -175,8 +188,8 @@ const AT_KE_PEER: usize = AT_KE_OWN + KE_VALUE_MAX;
 const AT_REQUEST: usize = AT_KE_PEER + KE_VALUE_MAX;
 const AT_RESPONSE: usize = AT_REQUEST + RETAINED_MAX;
 const AT_INIT_SENT: usize = AT_RESPONSE + RETAINED_MAX;
-const AT_INIT_RECEIVED: usize = AT_INIT_SENT + RETAINED_MAX;
-const SA_OCTETS: usize = (AT_INIT_RECEIVED + RETAINED_MAX + 63) & ~63;
+const AT_INIT_RECEIVED: usize = AT_INIT_SENT + INIT_MAX;
+const SA_OCTETS: usize = (AT_INIT_RECEIVED + INIT_MAX + 63) & ~63;
 
 export const KEY_D: u32 = 0;
 export const KEY_AI: u32 = 1;

@@ -65,6 +65,7 @@ import {
 } from "./ike_sa";
 import { jobDestroy } from "./job";
 import { replacementGone, replacementTakesOver } from "./replacement";
+import { fragmentEarlyDone, reassemblyForget } from "./reassembly";
 import { reportAlert, reportSa, text } from "./report";
 import {
   CHILD_LINGER_TIME,
@@ -338,6 +339,7 @@ export function ikeDown(sa: IkeSa, cause: u32, linger: bool): void {
   if (up) reportSa(EVENT_IKE_UPDOWN, false, sa, null);
   for (let kind: u32 = 0; kind < TIMERS_PER_SA; kind++) deadlineClear(timerSa(sa.index, kind));
   heldFree(sa);
+  reassemblyForget(sa);
   offerFree(sa);
   signedFree(sa);
   jobDestroy(sa.outKey);
@@ -371,9 +373,16 @@ export function embryoFree(index: u32): void {
 
 /** Lets go of a request that waited. */
 export function heldFree(sa: IkeSa): void {
-  if (sa.held == 0) return;
-  consume(changetype<Frame>(sa.held));
+  let next = sa.held;
   sa.held = 0;
+  // Behind the first there are fragments that came before their keys.
+  for (let first = true; next != 0; first = false) {
+    const frame = changetype<Frame>(next);
+    next = frame.next;
+    frame.next = 0;
+    if (!first) fragmentEarlyDone();
+    consume(frame);
+  }
 }
 
 /** Lets go of the first request of IKE_AUTH. */

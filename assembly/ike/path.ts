@@ -19,7 +19,8 @@ import { TRACE_IKE_SENT, TRACE_MASK_IKE } from "../abi/trace";
 import { Frame, framePull, framePush } from "../bus/frame";
 import { consume, drop, originate, transmit } from "../bus/port";
 import { trace } from "../rt/trace";
-import { ikeExchange, ikeFlags, ikeMessageId } from "../wire/ike_message";
+import { loadBE32 } from "../rt/bytes";
+import { IKE_LENGTH, ikeExchange, ikeFlags, ikeMessageId } from "../wire/ike_message";
 import {
   IPV4_HEADER,
   PROTOCOL_UDP,
@@ -44,6 +45,8 @@ import {
 import { isLocalAddress, portIke, portNatt } from "./settings";
 
 export const NON_ESP_MARKER: u32 = 4;
+/** What stands in front of an IKE message in its datagram, at most. */
+export const PATH_OVERHEAD: u32 = IPV4_HEADER + UDP_HEADER + NON_ESP_MARKER;
 const TTL: u32 = 64;
 
 /** Of the datagram that pathPull took last. */
@@ -97,6 +100,22 @@ export function pathSend(message: usize, length: u32, local: u32, localPort: u32
   trace(TRACE_MASK_IKE, TRACE_IKE_SENT, ikeExchange(message), ikeMessageId(message), ikeFlags(message), length);
   if (localPort == portNatt) store<u32>(framePush(frame, NON_ESP_MARKER), 0);
   wrap(frame, local, localPort, remote, remotePort);
+}
+
+/** Sends every one of the messages that stand one behind the other in `length` octets. */
+export function pathSendAll(
+  messages: usize,
+  length: u32,
+  local: u32,
+  localPort: u32,
+  remote: u32,
+  remotePort: u32,
+): void {
+  for (let at: u32 = 0; at < length; ) {
+    const octets = loadBE32(messages + at + IKE_LENGTH);
+    pathSend(messages + at, octets, local, localPort, remote, remotePort);
+    at += octets;
+  }
 }
 
 /** Puts UDP and IP in front of a payload and lets it go. */

@@ -2,6 +2,7 @@
  * What the IKE core takes from CONFIG (abi/config.ts), and the limits that are its own.
  */
 import {
+  CONFIG_FRAGMENT_SIZE,
   CONFIG_IKE_SA_CAPACITY,
   CONFIG_LOCAL_ADDRESS,
   CONFIG_PORT_IKE,
@@ -37,12 +38,17 @@ export const DELETE_TRIES: u32 = 3;
 /** Pause before a failed attempt that start_action wants is made again: doubles from first to last. */
 export const RETRY_FIRST: u64 = 5 * SECOND;
 export const RETRY_LAST: u64 = 300 * SECOND;
+/** IP packets that every IPv4 host takes (RFC 791), and the most that a frame holds. */
+const FRAGMENT_SIZE_MIN: u32 = 576;
+const FRAGMENT_SIZE_MAX: u32 = 9000;
 const IKE_SA_CAPACITY_MAX: u32 = 16384;
 
 export let ikeSaCapacity: u32 = 256;
 export let childSaCapacity: u32 = 1024;
 export let retransmitTime: u64 = 0; // ns; set at reset
 export let retransmitTries: u32 = 6;
+/** Octets of an IP packet that a fragment of an IKE message may fill. */
+export let fragmentSize: u32 = 1280;
 export let portIke: u32 = 500;
 export let portNatt: u32 = 4500;
 /** The first unprotected local address, as a number; 0 when CONFIG names none. */
@@ -57,6 +63,8 @@ export function settingsReset(): bool {
   childSaCapacity = number(CONFIG_SA_CAPACITY, 1024);
   retransmitTime = <u64>number(CONFIG_RETRANSMIT_MS, 2000) * MILLISECOND;
   retransmitTries = number(CONFIG_RETRANSMIT_TRIES, 6);
+  fragmentSize = number(CONFIG_FRAGMENT_SIZE, 1280);
+  if (fragmentSize < FRAGMENT_SIZE_MIN || fragmentSize > FRAGMENT_SIZE_MAX) return false;
   portIke = number(CONFIG_PORT_IKE, 500);
   portNatt = number(CONFIG_PORT_NATT, 4500);
   localAddress = 0;

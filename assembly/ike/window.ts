@@ -16,10 +16,10 @@ import {
 } from "../wire/ike_message";
 import { encryptedBegin } from "../wire/ike_payload/encrypted";
 import { Transform } from "../crypto/transform";
-import { IN_NONE, IkeSa, OUT_NONE, RETAINED_MAX, ikeRequest, ikeResponse } from "./ike_sa";
-import { pathSend } from "./path";
-import { retransmitTime, retransmitTries } from "./settings";
-import { skSeal, skTransform } from "./sk";
+import { FRAGMENTS_SENT, IN_NONE, IkeSa, OUT_NONE, RETAINED_MAX, ikeRequest, ikeResponse } from "./ike_sa";
+import { PATH_OVERHEAD, pathSendAll } from "./path";
+import { fragmentSize, retransmitTime, retransmitTries } from "./settings";
+import { skSeal, skSealFragments, skTransform } from "./sk";
 import { TIMER_RETRANSMIT, timerSa } from "./timer";
 
 /** Header of the SK payload of the message being built, 0 in IKE_SA_INIT. */
@@ -34,7 +34,9 @@ function begin(sa: IkeSa, at: usize, exchange: u32, id: u32, response: u32): Wri
 }
 
 function end(sa: IkeSa, w: Writer): u32 {
-  return sk != 0 ? skSeal(sa, w, sk) : messageEnd(w);
+  if (sk == 0) return messageEnd(w);
+  if (sa.fragments != FRAGMENTS_SENT) return skSeal(sa, w, sk);
+  return skSealFragments(sa, w, sk, fragmentSize - PATH_OVERHEAD);
 }
 
 /** Starts our next request. */
@@ -97,6 +99,7 @@ export function responseRepeat(sa: IkeSa): void {
   emit(sa, ikeResponse(sa), sa.inLength);
 }
 
-function emit(sa: IkeSa, message: usize, length: u32): void {
-  pathSend(message, length, sa.local, sa.localPort, sa.remote, sa.remotePort);
+/** Sends a message, or its fragments, which stand one behind the other. */
+function emit(sa: IkeSa, messages: usize, length: u32): void {
+  pathSendAll(messages, length, sa.local, sa.localPort, sa.remote, sa.remotePort);
 }

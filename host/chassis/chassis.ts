@@ -76,6 +76,8 @@ export interface ChassisOptions {
   ikeSaCapacity?: number;
   retransmitMs?: number;
   retransmitTries?: number;
+  /** Octets of an IP packet with a fragment of an IKE message (RFC 7383). Default 1280. */
+  fragmentSize?: number;
   portIke?: number;
   portNatt?: number;
   /** CONFIG items for all boards. */
@@ -453,6 +455,7 @@ export class Chassis {
       items.push({ type: CONFIG.CONFIG_IKE_SA_CAPACITY, value: options.ikeSaCapacity ?? IKE_SAS });
       optional(CONFIG.CONFIG_RETRANSMIT_MS, options.retransmitMs);
       optional(CONFIG.CONFIG_RETRANSMIT_TRIES, options.retransmitTries);
+      optional(CONFIG.CONFIG_FRAGMENT_SIZE, options.fragmentSize);
     }
     optional(CONFIG.CONFIG_PORT_IKE, options.portIke);
     optional(CONFIG.CONFIG_PORT_NATT, options.portNatt);

@@ -53,6 +53,7 @@ function buildGateway(configuration: Configuration, addresses: readonly string[]
     ...(chassis.saCapacity === undefined
       ? {}
       : { saCapacity: chassis.saCapacity, childSaCapacity: Math.min(131072, chassis.saCapacity * ipsecBoards) }),
+    ...(chassis.fragmentSize === undefined ? {} : { fragmentSize: chassis.fragmentSize }),
     ...(chassis.ikeSaCapacity === undefined ? {} : { ikeSaCapacity: chassis.ikeSaCapacity }),
     connections,
     secrets,

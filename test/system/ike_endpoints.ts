@@ -138,8 +138,8 @@ export class Endpoint {
   /** Operations of the secure element that it does not answer. */
   deaf = new Set<number>();
 
-  /** `entropy`, 64 octets, makes all that the core draws repeat itself. */
-  constructor(address: number[], psk: string, entropy: Uint8Array = randomBytes(64)) {
+  /** `entropy`, 64 octets, makes all that the core draws repeat itself; `more` is CONFIG. */
+  constructor(address: number[], psk: string, entropy: Uint8Array = randomBytes(64), more: Item[] = []) {
     this.psk = psk;
     this.wasm = new WebAssembly.Instance(module(), { env: { memory: this.memory } }).exports as unknown as Record<
       string,
@@ -150,6 +150,7 @@ export class Endpoint {
       [C.CONFIG_LOCAL_ADDRESS, Uint8Array.from(address)],
       [C.CONFIG_IKE_SA_CAPACITY, 16],
       [C.CONFIG_SA_CAPACITY, 64],
+      ...more,
     ]);
     new Uint8Array(this.memory.buffer).set(config, this.u32(this.map + B.MAP_CONFIG));
     this.view.setUint32(this.map + B.REG_CONFIG_LENGTH, config.length, true);
@@ -303,12 +304,12 @@ export class Pair {
   wire: (packet: Buffer, fromA: boolean) => Buffer | null = (packet) => packet;
   packets: Buffer[] = [];
 
-  /** `seed` makes what both draw repeat itself; without it is random. */
-  constructor(pskA = "secret", pskB = "secret", seed?: number) {
+  /** `seed` makes what both draw repeat itself; without it is random. `more` is CONFIG for both. */
+  constructor(pskA = "secret", pskB = "secret", seed?: number, more: Item[] = []) {
     const entropy = (side: number): Uint8Array | undefined =>
       seed === undefined ? undefined : createHash("sha512").update(`${seed} ${side}`).digest();
-    this.a = new Endpoint([192, 0, 2, 1], pskA, entropy(1));
-    this.b = new Endpoint([192, 0, 2, 2], pskB, entropy(2));
+    this.a = new Endpoint([192, 0, 2, 1], pskA, entropy(1), more);
+    this.b = new Endpoint([192, 0, 2, 2], pskB, entropy(2), more);
   }
 
   step(): boolean {
@@ -399,13 +400,17 @@ export interface Options {
   closeAction?: number;
   rekey?: number;
   over?: number;
+  localTs?: Buffer[];
   remoteTs?: Buffer[];
+  /** Makes identities longer. */
+  idTail?: string;
+  fragmentation?: number;
 }
 
 /** The connection "gw" with the child "net", as `mine` (1 or 2) sees it. */
 export function connection(mine: number, o: Options = {}): Item[] {
   const peer = 3 - mine;
-  const id = (n: number): Buffer => Buffer.concat([Buffer.from([2]), Buffer.from(`gw${n}.example`)]);
+  const id = (n: number): Buffer => Buffer.concat([Buffer.from([2]), Buffer.from(`gw${n}.example${o.idTail ?? ""}`)]);
   const net = (n: number): Buffer => selector([10, n, 0, 0], [10, n, 255, 255]);
   return [
     [M.CONNECTION_NAME, Buffer.from("gw")],
@@ -417,6 +422,7 @@ export function connection(mine: number, o: Options = {}): Item[] {
     [M.CONNECTION_LOCAL_ID, id(mine)],
     [M.CONNECTION_REMOTE_ID, id(peer)],
     [M.CONNECTION_ENCAP, o.encap ? 1 : 0],
+    [M.CONNECTION_FRAGMENTATION, o.fragmentation ?? M.FRAGMENTATION_YES],
     [M.CONNECTION_DPD_DELAY, o.dpd ?? 0],
     [M.CONNECTION_REKEY_TIME, o.rekey ?? 0],
     [M.CONNECTION_OVER_TIME, o.over ?? 0],
@@ -425,7 +431,7 @@ export function connection(mine: number, o: Options = {}): Item[] {
       M.CHILD_PROPOSAL,
       Buffer.concat([transform(1, 20, o.keyBits ?? 128), ...(o.childKe ? [transform(4, o.childKe)] : [])]),
     ],
-    [M.CHILD_LOCAL_TS, net(mine)],
+    ...(o.localTs ?? [net(mine)]).map((t): Item => [M.CHILD_LOCAL_TS, t]),
     ...(o.remoteTs ?? [net(peer)]).map((t): Item => [M.CHILD_REMOTE_TS, t]),
     [M.CHILD_REKEY_TIME, o.childRekey ?? 0],
     [M.CHILD_START_ACTION, o.start ?? 0],

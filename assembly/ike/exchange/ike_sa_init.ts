@@ -8,6 +8,7 @@
  * Nothing is authenticated yet: an error answer ends an attempt, which start_action then repeats. A responder with many
  * half-open IKE_SAs asks for a cookie (cookie.ts, half_open.ts) before it looks at a proposal or keeps anything.
  */
+import { FRAGMENTATION_NO, FRAGMENTATION_YES } from "../../abi/management";
 import { DROP_IKE_MALFORMED, DROP_IKE_NO_CONNECTION, DROP_IKE_STATE, DROP_IKE_TABLE_FULL } from "../../abi/drop";
 import { drbgGenerate } from "../../crypto/drbg";
 import { Frame } from "../../bus/frame";
@@ -33,6 +34,7 @@ import { nonceCheck, nonceWrite } from "../../wire/ike_payload/nonce";
 import {
   NOTIFY_COOKIE,
   NOTIFY_INVALID_KE_PAYLOAD,
+  NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED,
   NOTIFY_MULTIPLE_AUTH_SUPPORTED,
   NOTIFY_NO_PROPOSAL_CHOSEN,
   notifyData,
@@ -42,7 +44,7 @@ import {
 } from "../../wire/ike_payload/notify";
 import { PROTOCOL_ID_IKE, saCheck } from "../../wire/ike_payload/sa";
 import { certRequested, certRequestsWrite } from "../cert_request";
-import { connectionAt, connectionFind, connectionTransforms } from "../connection";
+import { Connection, connectionAt, connectionFind, connectionTransforms } from "../connection";
 import { COOKIE_OCTETS, cookieCheck, cookieMake } from "../cookie";
 import { halfOpenRoom, halfOpenSuspicious } from "../half_open";
 import {
@@ -55,7 +57,10 @@ import {
   OUT_INIT,
   OUT_INIT_AGREE,
   OUT_INIT_KEY,
-  RETAINED_MAX,
+  FRAGMENTS_NONE,
+  FRAGMENTS_SENT,
+  FRAGMENTS_TAKEN,
+  INIT_MAX,
   ikeCookie,
   ikeFindInit,
   ikeHalfOpen,
@@ -137,6 +142,7 @@ function buildRequest(sa: IkeSa): void {
   nonceWrite(w, ikeNonce(sa), NONCE_OCTETS);
   natWrite(w, sa.spiI, sa.spiR, sa.local, sa.localPort, sa.remote, sa.remotePort, c.encap != 0);
   signatureHashesWrite(w);
+  if (c.fragmentation != FRAGMENTATION_NO) notifyWrite(w, NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED, 0, 0);
   requestSend(sa, w, OUT_INIT);
   memory.copy(ikeInitSent(sa), ikeRequest(sa), sa.outLength);
   sa.initSentLength = sa.outLength;
@@ -146,7 +152,7 @@ function buildRequest(sa: IkeSa): void {
 export function initRequest(frame: Frame): void {
   const p = frame.start;
   const spiI = load<u64>(p, IKE_SPI_I);
-  if (spiI == 0 || ikeMessageId(p) != 0 || frame.length > RETAINED_MAX) {
+  if (spiI == 0 || ikeMessageId(p) != 0 || frame.length > INIT_MAX) {
     drop(frame, DROP_IKE_MALFORMED);
     return;
   }
@@ -217,6 +223,7 @@ export function initRequest(frame: Frame): void {
   sa.peerHashes = signatureHashesRead();
   // The request's hashes were made with a responder's SPI of zero.
   sa.nat = natDetect(spiI, 0, sa.local, sa.localPort, sa.remote, sa.remotePort);
+  sa.fragments = fragmentation(c);
   ikeHalfOpen(sa, true);
   ikeHash(sa);
   ikeLink(sa, found);
@@ -224,6 +231,14 @@ export function initRequest(frame: Frame): void {
   consume(frame);
   sa.inStep = IN_INIT_KEY;
   if (!jobGenerate(sa, false, IN_INIT_KEY, suite.ke)) ikeDown(sa, CAUSE_LOCAL, false);
+}
+
+/** What comes of fragmentation (RFC 7383 2.3) with a peer whose message is in hand: FRAGMENTS_*. */
+function fragmentation(c: Connection): u32 {
+  if (c.fragmentation == FRAGMENTATION_NO || notifyFind(NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED) == 0) {
+    return FRAGMENTS_NONE;
+  }
+  return c.fragmentation == FRAGMENTATION_YES ? FRAGMENTS_SENT : FRAGMENTS_TAKEN;
 }
 
 /** True when the first message in hand brings a cookie that we gave for it. */
@@ -283,6 +298,7 @@ function buildResponse(sa: IkeSa): void {
   certRequestsWrite(w, sa);
   if (sa.peerHashes != 0) signatureHashesWrite(w);
   notifyWrite(w, NOTIFY_MULTIPLE_AUTH_SUPPORTED, 0, 0);
+  if (sa.fragments != FRAGMENTS_NONE) notifyWrite(w, NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED, 0, 0);
   responseSend(sa, w);
   memory.copy(ikeInitSent(sa), ikeResponse(sa), sa.inLength);
   sa.initSentLength = sa.inLength;
@@ -345,7 +361,7 @@ export function initResponse(sa: IkeSa, frame: Frame): void {
   const spiR = load<u64>(p, IKE_SPI_R);
   if (
     spiR == 0 ||
-    frame.length > RETAINED_MAX ||
+    frame.length > INIT_MAX ||
     nonce == 0 ||
     !nonceCheck(nonce, nonceLength) ||
     ke == 0 ||
@@ -384,6 +400,7 @@ export function initResponse(sa: IkeSa, frame: Frame): void {
   sa.peerHashes = signatureHashesRead();
   sa.certAsked = certRequested() ? 1 : 0;
   sa.peerMultiple = notifyFind(NOTIFY_MULTIPLE_AUTH_SUPPORTED) != 0 ? 1 : 0;
+  sa.fragments = fragmentation(c);
   sa.nat = natDetect(sa.spiI, sa.spiR, sa.local, sa.localPort, sa.remote, sa.remotePort);
   requestDone(sa);
   sa.outStep = OUT_INIT_AGREE;

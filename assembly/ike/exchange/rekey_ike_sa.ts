@@ -92,6 +92,7 @@ function embryo(old: IkeSa, initiator: bool): IkeSa | null {
   sa.localPort = old.localPort;
   sa.remotePort = old.remotePort;
   sa.nat = old.nat;
+  sa.fragments = old.fragments;
   memory.copy(ikeLocalId(sa), ikeLocalId(old), old.localIdLength);
   sa.localIdLength = old.localIdLength;
   memory.copy(ikePeerId(sa), ikePeerId(old), old.peerIdLength);

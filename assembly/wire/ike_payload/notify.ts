@@ -35,9 +35,10 @@ export const NOTIFY_NAT_DETECTION_DESTINATION_IP: u32 = 16389;
 export const NOTIFY_COOKIE: u32 = 16390;
 export const NOTIFY_USE_TRANSPORT_MODE: u32 = 16391;
 export const NOTIFY_REKEY_SA: u32 = 16393;
-export const NOTIFY_SIGNATURE_HASH_ALGORITHMS: u32 = 16431;
 export const NOTIFY_MULTIPLE_AUTH_SUPPORTED: u32 = 16404;
 export const NOTIFY_ANOTHER_AUTH_FOLLOWS: u32 = 16405;
+export const NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED: u32 = 16430; // RFC 7383
+export const NOTIFY_SIGNATURE_HASH_ALGORITHMS: u32 = 16431;
 
 export function notifyCheck(body: usize, length: u32): bool {
   return length >= NOTIFY_HEADER && <u32>load<u8>(body, 1) <= length - NOTIFY_HEADER;

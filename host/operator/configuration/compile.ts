@@ -31,6 +31,7 @@ export interface ChassisSettings {
   drive: "threaded" | "lockstep";
   build?: "simd" | "base" | "relaxed";
   saCapacity?: number;
+  fragmentSize?: number;
   ikeSaCapacity?: number;
   /** The TUN device of the protected side. */
   tun: { name: string; mtu: number };
@@ -135,6 +136,7 @@ class Compiler {
     add(abi.CONNECTION_RAND_TIME, (v["rand_time"] as number | undefined) ?? over);
     add(abi.CONNECTION_DPD_DELAY, (v["dpd_delay"] as number | undefined) ?? 0);
     add(abi.CONNECTION_ENCAP, v["encap"] ? 1 : 0);
+    if (v["fragmentation"] !== undefined) add(abi.CONNECTION_FRAGMENTATION, v["fragmentation"]);
     const children = [...(section.sections.get("children")?.sections.values() ?? [])];
     if (children.length === 0) this.error(section, section.name, `connection '${section.name}' has no children`);
     items.push(...this.children(section, children, local[0], remote[0]));
@@ -322,6 +324,7 @@ class Compiler {
       drive: v["drive"] ?? "threaded",
       ...(v["build"] === undefined ? {} : { build: v["build"] }),
       ...(v["sa_capacity"] === undefined ? {} : { saCapacity: v["sa_capacity"] }),
+      ...(v["fragment_size"] === undefined ? {} : { fragmentSize: v["fragment_size"] }),
       ...(v["ike_sa_capacity"] === undefined ? {} : { ikeSaCapacity: v["ike_sa_capacity"] }),
       tun: { name: tun, mtu: guarded?.["mtu"] ?? DEFAULT_TUN.mtu },
       portIke: open?.["port_ike"] ?? 500,

@@ -5,8 +5,15 @@
  * knows and this gateway does not are listed by name, so that they are named as such; anything else is a mistake, answered
  * with the nearest valid word.
  */
-import { START_NONE, START_START, START_TRAP } from "../../../assembly/abi/management.ts";
 import { AUTHORITIES, KEY_SECRET_SECTION, LOCAL, REMOTE } from "./authentication_schema.ts";
+import {
+  FRAGMENTATION_ACCEPT,
+  FRAGMENTATION_NO,
+  FRAGMENTATION_YES,
+  START_NONE,
+  START_START,
+  START_TRAP,
+} from "../../../assembly/abi/management.ts";
 import { nearest } from "./nearest.ts";
 import type { ConfigurationError, Place, Section, Setting } from "./parser.ts";
 import { address, boolean, fixed, integer, list, size, text, time, word, WordError } from "./value.ts";
@@ -72,7 +79,12 @@ const CONNECTION: SectionSchema = {
     mobike: fixed(["no"], "set mobike = no: RFC 4555 is not done"),
     dpd_delay: time,
     dpd_timeout: time,
-    fragmentation: fixed(["yes", "accept", "no"], "RFC 7383 is not done, and never forced"),
+    fragmentation: word({
+      yes: FRAGMENTATION_YES,
+      force: FRAGMENTATION_YES,
+      accept: FRAGMENTATION_ACCEPT,
+      no: FRAGMENTATION_NO,
+    }),
     childless: fixed(["never", "no", "allow"], "childless IKE_SAs are not initiated"),
     send_certreq: boolean,
     send_cert: word({ always: "always", never: "never", ifasked: "ifasked" }),
@@ -114,6 +126,7 @@ const CHASSIS: SectionSchema = {
     build: word({ simd: "simd", base: "base", relaxed: "relaxed" }),
     sa_capacity: integer(1, 131072),
     ike_sa_capacity: integer(1, 16384),
+    fragment_size: integer(576, 9000),
   },
   sections: {
     slots: SLOTS,
