@@ -141,7 +141,7 @@ async function turn(topology: Topology, name: Name, suite: string, directory: st
   const responder: Responder =
     name === "cardcage"
       ? new Cardcage(namespace, directory, `${cage}${configuration(suite)}`)
-      : new StrongSwan(namespace, directory, configuration(suite), true);
+      : new StrongSwan(namespace, directory, configuration(suite), { unhindered: true });
   try {
     await responder.start();
     const { pid } = responder;

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Connection } from "./connection.ts";
 import { AUTHENTICATION_FAILED, STRONGSWAN_AUTHENTICATION_FAILED } from "./endpoint.ts";
-import { Program, expect, until } from "./process.ts";
+import { Program, expect, must, until } from "./process.ts";
 import { countOuter } from "./capture.ts";
 import { SUITE_CASES } from "./suites.ts";
-import { OUTER } from "./topology.ts";
+import { NETWORK, OUTER } from "./topology.ts";
 import type { Side } from "./topology.ts";
 import { Flood, expectPing, ping, stream } from "./traffic.ts";
 import { TRANSFER_OCTETS, establish, staysEmpty } from "./world.ts";
@@ -134,6 +134,42 @@ function wrongPsk(side: Side): Case {
   };
 }
 
+/** IKE_AUTH in fragments both ways (RFC 7383): identities and selectors make it longer than one may be. */
+function fragmented(side: Side): Case {
+  return {
+    name: `${ROLE[side]}: IKE_AUTH in fragments of 576 octets`,
+    async story(world) {
+      const long = { identityTail: `.${"x".repeat(200)}`, subnets: 8, fragmentSize: 576 };
+      // Routes of strongSwan's want an address of ours in every subnet.
+      for (const at of ["a", "b"] as const) {
+        const gateway = world.topology.gateway(at);
+        for (let i = 2; i < long.subnets; i++)
+          await must(
+            "ip",
+            "-n",
+            gateway,
+            "address",
+            "replace",
+            NETWORK[at].replace(".0.0/", `.${i}.1/`),
+            "dev",
+            "lan0",
+          );
+      }
+      const pair = await world.pair(side, { ...withPsk(X25519), ...long });
+      await establish(pair);
+      await expectPing(world.topology);
+      if (pair.peer.kind !== "strongSwan") return "";
+      const log = pair.peer.log();
+      for (const [told, what] of [
+        [/splitting IKE message \(\d+ bytes\) into \d+ fragments/, "the peer sent fragments"],
+        [/received fragment #\d+ of \d+, reassembled fragmented IKE message/, "the peer put ours together"],
+      ] as const)
+        expect(told.test(log), `not in the log that ${what}`);
+      return "both ways";
+    },
+  };
+}
+
 /** The initiator guesses x25519, the responder takes ecp256 alone. */
 function invalidKe(side: Side): Case {
   return {
@@ -225,6 +261,8 @@ export const CASES: Case[] = [
   deleteByPeer("b"),
   wrongPsk("a"),
   wrongPsk("b"),
+  fragmented("a"),
+  fragmented("b"),
   invalidKe("a"),
   invalidKe("b"),
   ...SUITE_CASES,

@@ -13,6 +13,11 @@ export interface Connection {
   esp: string | Record<Side, string>;
   /** Pre-shared keys, by side where they differ. */
   psk: string | Record<Side, string>;
+  /** Makes IKE_AUTH long: appended to both identities, and so many subnets are asked for at each end. */
+  identityTail?: string;
+  subnets?: number;
+  /** Octets of an IP packet with a fragment of an IKE message, at both ends. */
+  fragmentSize?: number;
 }
 
 /** How our own gateway is built. */
@@ -20,6 +25,7 @@ export interface Cage {
   links: "ethernet" | "atm";
   /** IPsec boards. */
   slots: number;
+  fragmentSize?: number;
 }
 
 function of(value: string | Record<Side, string>, side: Side): string {
@@ -29,6 +35,9 @@ function of(value: string | Record<Side, string>, side: Side): string {
 /** The configuration of one side. Connection `gw`, child `net`. */
 export function renderConnection(connection: Connection, side: Side): string {
   const peer = other(side);
+  const id = (of: Side): string => `${IDENTITY[of]}${connection.identityTail ?? ""}`;
+  const networks = (of: Side): string =>
+    Array.from({ length: connection.subnets ?? 1 }, (_, i) => NETWORK[of].replace(".0.0/", `.${i}.0/`)).join(", ");
   return `connections {
   gw {
     version = 2
@@ -39,16 +48,16 @@ export function renderConnection(connection: Connection, side: Side): string {
     rekey_time = 0
     local {
       auth = psk
-      id = ${IDENTITY[side]}
+      id = ${id(side)}
     }
     remote {
       auth = psk
-      id = ${IDENTITY[peer]}
+      id = ${id(peer)}
     }
     children {
       net {
-        local_ts = ${NETWORK[side]}
-        remote_ts = ${NETWORK[peer]}
+        local_ts = ${networks(side)}
+        remote_ts = ${networks(peer)}
         esp_proposals = ${of(connection.esp, side)}
         mode = tunnel
         rekey_time = 0
@@ -58,8 +67,8 @@ export function renderConnection(connection: Connection, side: Side): string {
 }
 secrets {
   ike-psk {
-    id-a = ${IDENTITY[side]}
-    id-b = ${IDENTITY[peer]}
+    id-a = ${id(side)}
+    id-b = ${id(peer)}
     secret = "${of(connection.psk, side)}"
   }
 }
@@ -71,7 +80,7 @@ export function renderCage(cage: Cage): string {
   const boards = Array.from({ length: cage.slots }, (_, i) => `    ${i + 1} = ipsec`);
   return `chassis {
   links = ${cage.links}
-  slots {
+${cage.fragmentSize === undefined ? "" : `  fragment_size = ${cage.fragmentSize}\n`}  slots {
     0 = ike
 ${boards.join("\n")}
   }

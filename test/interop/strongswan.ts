@@ -40,11 +40,18 @@ const UNHINDERED = `  install_routes = no
   half_open_timeout = 60
 `;
 
-function charonConfiguration(directory: string, unhindered: boolean): string {
+export interface Tuning {
+  /** For measurements: nothing is logged, nothing refused for its rate. */
+  unhindered?: boolean;
+  /** Octets of an IP packet with a fragment of an IKE message. */
+  fragmentSize?: number;
+}
+
+function charonConfiguration(directory: string, { unhindered = false, fragmentSize }: Tuning): string {
   const level = (chatty: number): number => (unhindered ? -1 : chatty);
   return `charon {
   load = ${PLUGINS}
-${unhindered ? UNHINDERED : "  install_routes = yes\n"}  filelog {
+${fragmentSize === undefined ? "" : `  fragment_size = ${fragmentSize}\n`}${unhindered ? UNHINDERED : "  install_routes = yes\n"}  filelog {
     log {
       path = ${directory}/charon.log
       time_format = %H:%M:%S
@@ -71,12 +78,12 @@ export class StrongSwan implements Endpoint {
   readonly kind = "strongSwan";
   private program: Program | undefined;
 
-  /** `configuration` is a swanctl.conf; `directory` is this instance's own; `unhindered`: for measurements. */
+  /** `configuration` is a swanctl.conf; `directory` is this instance's own. */
   constructor(
     private readonly namespace: string,
     private readonly directory: string,
     private readonly configuration: string,
-    private readonly unhindered = false,
+    private readonly tuning: Tuning = {},
   ) {}
 
   get pid(): number | undefined {
@@ -85,7 +92,7 @@ export class StrongSwan implements Endpoint {
 
   async start(): Promise<void> {
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-    writeFileSync(join(this.directory, "strongswan.conf"), charonConfiguration(this.directory, this.unhindered));
+    writeFileSync(join(this.directory, "strongswan.conf"), charonConfiguration(this.directory, this.tuning));
     this.program = new Program(
       "ip",
       ["netns", "exec", this.namespace, CHARON],

@@ -55,9 +55,11 @@ export class World {
   endpoint(side: Side, connection: Connection, cage: Cage | undefined): Endpoint {
     const directory = join(this.directory, side);
     const configuration = renderConnection(connection, side);
+    const { fragmentSize } = connection;
+    const tuning = fragmentSize === undefined ? {} : { fragmentSize };
     return cage === undefined
-      ? new StrongSwan(this.topology.gateway(side), directory, configuration)
-      : new Cardcage(this.topology.gateway(side), directory, renderCage(cage) + configuration);
+      ? new StrongSwan(this.topology.gateway(side), directory, configuration, tuning)
+      : new Cardcage(this.topology.gateway(side), directory, renderCage({ ...cage, ...tuning }) + configuration);
   }
 
   async start(endpoint: Endpoint): Promise<void> {
