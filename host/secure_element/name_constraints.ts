@@ -1,9 +1,11 @@
 /**
- * Name constraints and path length (RFC 5280 section 4.2.1.9, 4.2.1.10), in addition to the engine of pkijs, which looks at
+ * Name constraints and path length (RFC 5280 section 4.2.1.9, 4.2.1.10), in place of the engine of pkijs, which looks at
  * directory names loosely, is content when one of several alternative names is permitted, and does not count a path.
  *
- * Refuses constraints on kinds of names other than DNS, e-mail, IP addresses and directory names where a certificate has one.
+ * Refuses constraints on kinds of names other than DNS, e-mail, URI, IP addresses and directory names where a certificate has one,
+ * and URIs without a host that is a name.
  */
+import { isIP } from "node:net";
 import type * as asn1js from "asn1js";
 import type { BasicConstraints, GeneralName, GeneralSubtree, NameConstraints } from "pkijs";
 import { extension, nameBegins, OID_BASIC_CONSTRAINTS, type X509 } from "./certificate.ts";
@@ -11,8 +13,10 @@ import { extension, nameBegins, OID_BASIC_CONSTRAINTS, type X509 } from "./certi
 const NAME_RFC822 = 1;
 const NAME_DNS = 2;
 const NAME_DIRECTORY = 4;
+const NAME_URI = 6;
 const NAME_IP = 7;
-const OID_NAME_CONSTRAINTS = "2.5.29.30";
+export const OID_NAME_CONSTRAINTS = "2.5.29.30";
+const OID_EMAIL = "1.2.840.113549.1.9.1";
 const OID_SUBJECT_ALT_NAME = "2.5.29.17";
 
 interface Name {
@@ -36,9 +40,18 @@ function within(name: Name, base: GeneralName): boolean {
     const bare = wanted.replace(/^\./, "");
     return bare === "" || text === bare || text.endsWith(`.${bare}`);
   }
+  if (name.type === NAME_URI) return hostWithin(hostOf(text), wanted);
   if (wanted.includes("@")) return text === wanted;
-  const host = text.slice(text.lastIndexOf("@") + 1);
-  return wanted.startsWith(".") ? host.endsWith(wanted) : host === wanted;
+  return hostWithin(text.slice(text.lastIndexOf("@") + 1), wanted);
+}
+
+const hostWithin = (host: string, wanted: string): boolean =>
+  wanted.startsWith(".") ? host.endsWith(wanted) : host === wanted;
+
+/** The host of a URI; empty when it has none that is a name. */
+function hostOf(uri: string): string {
+  const host = /^[a-z][a-z0-9+.-]*:\/\/(?:[^@/?#]*@)?([^:/?#[\]]*)/.exec(uri)?.[1] ?? "";
+  return isIP(host) === 0 ? host : "";
 }
 
 function namesOf(certificate: X509): Name[] {
@@ -46,10 +59,16 @@ function namesOf(certificate: X509): Name[] {
   const names: Name[] = (alternatives?.altNames ?? []).map(({ type, value }) => ({ type, value }));
   if (certificate.parsed.subject.typesAndValues.length > 0)
     names.push({ type: NAME_DIRECTORY, value: certificate.subject });
+  if (!names.some(({ type }) => type === NAME_RFC822)) {
+    // The subject's address counts where no other is given (section 4.2.1.10).
+    for (const { type, value } of certificate.parsed.subject.typesAndValues) {
+      if ((type as string) === OID_EMAIL) names.push({ type: NAME_RFC822, value: value.valueBlock.value });
+    }
+  }
   return names;
 }
 
-const KINDS = [NAME_RFC822, NAME_DNS, NAME_DIRECTORY, NAME_IP];
+const KINDS = [NAME_RFC822, NAME_DNS, NAME_DIRECTORY, NAME_URI, NAME_IP];
 
 function permits({ permittedSubtrees = [], excludedSubtrees = [] }: NameConstraints, name: Name): boolean {
   const of = (trees: readonly GeneralSubtree[]): GeneralName[] =>
@@ -57,6 +76,7 @@ function permits({ permittedSubtrees = [], excludedSubtrees = [] }: NameConstrai
   const [permitted, excluded] = [of(permittedSubtrees), of(excludedSubtrees)];
   if (permitted.length + excluded.length === 0) return true;
   if (!KINDS.includes(name.type)) return false;
+  if (name.type === NAME_URI && hostOf(String(name.value).toLowerCase()) === "") return false;
   if (excluded.some((base) => within(name, base))) return false;
   return permitted.length === 0 || permitted.some((base) => within(name, base));
 }

@@ -2,7 +2,7 @@
  * Certification paths (RFC 5280 section 6): which authorities stand between an end entity and a trusted one, and whether they may.
  *
  * Candidate paths are looked for here, by names and signatures and within a bound; each is validated by pkijs's engine: names,
- * signatures, dates, basic constraints, key usage, policies. Beyond the engine's: path length and name constraints
+ * signatures, dates, basic constraints, key usage. Beyond the engine's: policies (policies.ts), path length and name constraints
  * (name_constraints.ts), critical extensions that nobody here reads, keys and hashes that are too weak, revocation by lists
  * given as files.
  *
@@ -15,6 +15,7 @@ import * as asn1js from "asn1js";
 import {
   type AlgorithmIdentifier,
   type BasicConstraints,
+  Certificate,
   CertificateChainValidationEngine,
   CertificateRevocationList,
   CryptoEngine,
@@ -38,7 +39,14 @@ import {
   parseCertificate,
   type X509,
 } from "./certificate.ts";
-import { constraintsAllow } from "./name_constraints.ts";
+import { constraintsAllow, OID_NAME_CONSTRAINTS } from "./name_constraints.ts";
+import {
+  OID_INHIBIT_ANY_POLICY,
+  OID_POLICIES,
+  OID_POLICY_CONSTRAINTS,
+  OID_POLICY_MAPPINGS,
+  policyAllows,
+} from "./policies.ts";
 import { keyBits, keyFamily, schemeOf, verifySignature } from "./signature_scheme.ts";
 
 /** Certificates of a peer, those of authorities included. */
@@ -49,18 +57,24 @@ const RSA_BITS_MIN = 2048;
 
 const CRL_SIGN = 0x02;
 
+/** Extensions that the engine does not see. */
+const OURS = new Set([
+  OID_NAME_CONSTRAINTS,
+  OID_POLICIES,
+  OID_POLICY_MAPPINGS,
+  OID_POLICY_CONSTRAINTS,
+  OID_INHIBIT_ANY_POLICY,
+]);
+
 /** Extensions that the engine or we read; another that is critical makes a path invalid. */
 const READ = new Set([
   OID_KEY_USAGE,
   OID_BASIC_CONSTRAINTS,
   "2.5.29.17", // subjectAltName
-  "2.5.29.30", // nameConstraints
-  "2.5.29.32", // certificatePolicies
-  "2.5.29.33", // policyMappings
-  "2.5.29.36", // policyConstraints
   "2.5.29.37", // extKeyUsage
-  "2.5.29.54", // inhibitAnyPolicy
+  ...OURS,
 ]);
+const OID_EC_KEY = "1.2.840.10045.2.1";
 const OID_CRL_PLACES = "2.5.29.31";
 const OID_EXTENDED_KEY_USAGE = "2.5.29.37";
 /** Purposes of which a critical extKeyUsage must name one: any, IPsec IKE (RFC 4945), Apple's and Cisco's intermediate, TLS. */
@@ -184,6 +198,9 @@ export function datesOf({ parsed }: X509, time: number): number {
 /** A key that is too short, or a signature that is made with too weak a hash. */
 function weak(certificate: X509, trusted: boolean): boolean {
   const { key, parsed } = certificate;
+  // A curve has to be named (RFC 5480 section 2.1.1): parameters of somebody's own may be anything.
+  const { algorithmId, algorithmParams } = parsed.subjectPublicKeyInfo.algorithm;
+  if (algorithmId === OID_EC_KEY && !(algorithmParams instanceof asn1js.ObjectIdentifier)) return true;
   if (keyFamily(key) === "rsa" && keyBits(key) < RSA_BITS_MIN) return true;
   return !trusted && schemeOf(parsed.signatureAlgorithm)?.hash === "sha1";
 }
@@ -244,6 +261,15 @@ function revocation(path: readonly X509[], authorities: Authorities, rules: Path
   return VERDICT_GOOD;
 }
 
+/** The certificate without what is looked at elsewhere: the engine would refuse valid policies that map, and valid names. */
+function bareOf({ der }: X509): Certificate {
+  const certificate = new Certificate({ schema: asn1js.fromBER(der).result });
+  if (certificate.extensions) {
+    certificate.extensions = certificate.extensions.filter(({ extnID }) => !OURS.has(extnID));
+  }
+  return certificate;
+}
+
 async function judge(path: readonly X509[], authorities: Authorities, rules: PathRules): Promise<number> {
   if (rules.through && !path.some(({ der }) => rules.through?.some((wanted) => same(der, wanted))))
     return VERDICT_NO_PATH;
@@ -253,26 +279,19 @@ async function judge(path: readonly X509[], authorities: Authorities, rules: Pat
   }
   if (path.some((certificate, i) => weak(certificate, i === path.length - 1))) return VERDICT_WEAK;
   if (path.some(forbids) || !path.slice(1).every(isAuthority) || !constraintsAllow(path)) return VERDICT_PATH;
-  const anchor = path.at(-1) as X509;
+  if (!(rules.policies ?? [undefined]).every((policy) => policyAllows(path, policy))) return VERDICT_PATH;
+  const bare = path.map(bareOf);
   const validation = new CertificateChainValidationEngine({
-    trustedCerts: [anchor.parsed],
-    certs: path
-      .slice(0, -1)
-      .reverse()
-      .map(({ parsed }) => parsed),
+    trustedCerts: bare.slice(-1),
+    certs: bare.slice(0, -1).reverse(),
     checkDate: new Date(rules.time),
     findIssuer: async (certificate) => {
-      const at = path.findIndex(({ parsed }) => parsed === certificate);
-      const issuer = path[Math.min(at + 1, path.length - 1)];
-      return issuer ? [issuer.parsed] : [];
+      const issuer = bare[Math.min(bare.indexOf(certificate) + 1, bare.length - 1)];
+      return issuer ? [issuer] : [];
     },
   });
-  for (const policy of rules.policies ?? [undefined]) {
-    const asked = policy === undefined ? {} : { initialPolicySet: [policy], initialExplicitPolicy: true };
-    const { result } = await validation.verify(asked, engine);
-    if (!result) return VERDICT_PATH;
-  }
-  return revocation(path, authorities, rules);
+  const { result } = await validation.verify({}, engine);
+  return result ? revocation(path, authorities, rules) : VERDICT_PATH;
 }
 
 /** Validates the peer's certificates: the end entity's first, authorities that it sent behind it. Never throws. */

@@ -1,6 +1,7 @@
 /** All suites, and why a file that none of them takes lies outside. */
 import { acvpGcm, cavpGcm, wycheproofAead, wycheproofGmac } from "./aead.ts";
 import { aal5 } from "./atm.ts";
+import { opensslPaths, pkits, strongswanCorpus } from "./certification_path.ts";
 import { rfc7634, rfc8439, wycheproofChacha } from "./chacha.ts";
 import { androidStrings, capturedFrames, fuzzMessages, openikedPayloads } from "./board_input.ts";
 import { acvpCtr, cavpCbc, rfc3686, wycheproofCbc } from "./cipher.ts";
@@ -21,6 +22,7 @@ import { acvpKdf, androidExchange, cavpKdf, rfc5869, wycheproofHkdf } from "./ke
 import { acvpHmac, cavpSha, hmacLists, rfcBlockCipherMac, wycheproofMac } from "./mac.ts";
 import { odpEsp } from "./odp.ts";
 import { protocolNumbers } from "./protocol_numbers.ts";
+import { acvpEcdsa, acvpEddsa, acvpRsa, rfc7427, rfc8032, wycheproofSignature } from "./signature.ts";
 import type { Suite } from "./suite.ts";
 
 export const SUITES: readonly Suite[] = [
@@ -67,13 +69,18 @@ export const SUITES: readonly Suite[] = [
   wycheproofChacha,
   rfc8439,
   rfc7634,
+  wycheproofSignature,
+  acvpEcdsa,
+  acvpEddsa,
+  acvpRsa,
+  rfc8032,
+  rfc7427,
+  pkits,
+  opensslPaths,
+  strongswanCorpus,
 ];
 
-const REASONS: readonly [RegExp, string][] = [
-  [/mlkem/, "ML-KEM is not offered"],
-  [/ecdsa|eddsa|ed25519|ed448|rsa_|rsa_sigver|rfc7427/, "signatures are not verified: authentication is by PSK"],
-  [/^x509\/|\/x509\/|pkits/, "certificates are not read: authentication is by PSK"],
-];
+const REASONS: readonly [RegExp, string][] = [[/mlkem/, "ML-KEM is not offered"]];
 
 /** Why the product is not about a file that no suite takes; undefined: nobody knows. */
 export function outsideReason(path: string): string | undefined {
