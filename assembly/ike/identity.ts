@@ -43,6 +43,7 @@ export function identitySame(a: usize, aLength: u32, b: usize, bLength: u32): bo
 
 /** True for what is looked for, and nobody's own: a name with an asterisk at its head, or for an attribute. */
 export function identityWildcard(identity: usize, length: u32): bool {
+  if (length == 0) return false;
   const type = <u32>load<u8>(identity);
   if (type == ID_FQDN || type == ID_RFC822_ADDR) return length > 1 && <u32>load<u8>(identity, 1) == ASTERISK;
   const walk = changetype<NameWalk>(ofName);

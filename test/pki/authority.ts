@@ -7,7 +7,6 @@ import { join } from "node:path";
 import * as asn1js from "asn1js";
 import {
   AlgorithmIdentifier,
-  AttributeTypeAndValue,
   BasicConstraints,
   Certificate,
   CertificateRevocationList,
@@ -16,9 +15,11 @@ import {
   GeneralName,
   GeneralNames,
   PublicKeyInfo,
+  RelativeDistinguishedNames,
   RevokedCertificate,
   Time,
 } from "pkijs";
+import { encodeDistinguishedName } from "../../host/operator/configuration/distinguished_name.ts";
 import { makeSignature, OURS, type Scheme } from "../../host/secure_element/signature_scheme.ts";
 
 export type Kind = "rsa2048" | "rsa3072" | "ecp256" | "ecp384" | "ecp521" | "ed25519" | "ed448";
@@ -62,15 +63,10 @@ export interface Issued {
   der: Uint8Array;
 }
 
-function nameOf(certificate: Certificate, which: "subject" | "issuer", common: string): void {
-  const pair = (type: string, value: string) =>
-    new AttributeTypeAndValue({ type, value: new asn1js.Utf8String({ value }) });
-  certificate[which].typesAndValues = [
-    pair("2.5.4.6", "XX"),
-    pair("2.5.4.10", "cardcage test"),
-    pair("2.5.4.3", common),
-  ];
-}
+const nameOf = (common: string): RelativeDistinguishedNames =>
+  new RelativeDistinguishedNames({
+    schema: asn1js.fromBER(encodeDistinguishedName(`C=XX, O=cardcage test, CN=${common}`)).result,
+  });
 
 const schemeFor = (kind: Kind): Scheme =>
   OURS.find(
@@ -92,9 +88,8 @@ export function issue(subject: Subject, issuer?: Issued): Issued {
   const certificate = new Certificate();
   certificate.version = 2;
   certificate.serialNumber = new asn1js.Integer({ valueHex: Uint8Array.from([1, ...randomBytes(8)]).buffer });
-  nameOf(certificate, "subject", subject.name);
-  if (issuer) certificate.issuer = issuer.certificate.subject;
-  else nameOf(certificate, "issuer", subject.name);
+  certificate.subject = nameOf(subject.name);
+  certificate.issuer = issuer ? issuer.certificate.subject : certificate.subject;
   certificate.notBefore = new Time({ value: new Date(subject.from ?? Date.now() - DAY) });
   certificate.notAfter = new Time({ value: new Date(subject.to ?? Date.now() + 30 * DAY) });
   const spki = createPublicKey(key).export({ type: "spki", format: "der" });

@@ -111,7 +111,8 @@ export function identify(sa: IkeSa): void {
 export function authStart(sa: IkeSa): void {
   const round = peerRound(sa);
   memory.copy(ikePeerId(sa), roundId(round), round.idLength);
-  sa.peerIdLength = round.idLength;
+  // A pattern is nobody's identity: whose it is, the peer will tell.
+  sa.peerIdLength = identityWildcard(roundId(round), round.idLength) ? 0 : round.idLength;
   nextRound(sa);
 }
 
@@ -140,8 +141,7 @@ export function authRequest(sa: IkeSa, auth: usize, length: u32): void {
     sa.outChild = <i32>child.link;
     if (firstContact(sa)) notifyWrite(w, NOTIFY_INITIAL_CONTACT, 0, 0);
     certRequestWrite(w, connectionAt(<u32>sa.connection));
-    if (sa.peerIdLength != 0 && !identityWildcard(ikePeerId(sa), sa.peerIdLength))
-      idWrite(w, PAYLOAD_IDR, ikePeerId(sa), sa.peerIdLength);
+    if (sa.peerIdLength != 0) idWrite(w, PAYLOAD_IDR, ikePeerId(sa), sa.peerIdLength);
   }
   authPayloadWrite(w, sa, auth, length);
   if (child) {

@@ -22,6 +22,8 @@ import type { Values } from "./schema.ts";
 const ROUNDS_MAX = 3;
 const AUTHORITIES_MAX = 32;
 const IDENTITY_MAX = 255;
+/** Octets of the certificates that go with one AUTH. */
+const CHAIN_MAX = 6000;
 const AUTHORITY_OCTETS = 20;
 const ID_DER_ASN1_DN = 9;
 
@@ -131,6 +133,14 @@ export class Authentication {
         certificates: own.path.map(({ der }) => der),
         ...(scheme ? { scheme } : {}),
       });
+      const octets = own.path.reduce((sum, { der }) => sum + der.length, 0);
+      if (octets > CHAIN_MAX) {
+        this.#error(
+          side,
+          side.name,
+          `the certificates to send have ${octets} octets, more than the ${CHAIN_MAX} that a message takes`,
+        );
+      }
       const [end] = own.path;
       if (end) identity = this.#borne(side, end, identity);
     }
@@ -198,7 +208,7 @@ export class Authentication {
   /** The certificate, and the authorities that lead to a self-issued one, which the peer has. */
   #path(side: Values, end: X509): X509[] {
     const path = [end];
-    this.#checkDates(side, end);
+    this.#checkDates(this.#place(side, "certs"), end);
     const authorities = this.#authorities;
     for (;;) {
       const last = path.at(-1) as X509;
@@ -222,7 +232,7 @@ export class Authentication {
       const keys = this.#publicKeys(side);
       if (!certificates || !through) return [];
       const known = this.#authorities;
-      for (const { x509 } of certificates) this.#checkDates(side, x509);
+      for (const { x509 } of certificates) this.#checkDates(this.#place(side, "certs"), x509);
       const authorities = [...known, ...through.map(({ x509 }) => x509)];
       const bare = (side.values["pubkeys"] as string[] | undefined)?.length;
       if (way === "pubkey" && certificates.length === 0 && !bare && authorities.length === 0) {
@@ -233,7 +243,7 @@ export class Authentication {
         );
       }
       if (certificates.length === 0 && !bare) asked = through.length > 0 ? through.map(({ x509 }) => x509) : known;
-      for (const x509 of asked) this.#checkDates(side, x509);
+      for (const x509 of asked) this.#checkDates(this.#place(side, "cacerts"), x509);
       key = this.#trusts.length + 1;
       const policies = side.values["cert_policy"] as string[] | undefined;
       this.#trusts.push({

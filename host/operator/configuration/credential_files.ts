@@ -38,7 +38,7 @@ export const KEY_DIRECTORIES = ["private", "rsa", "ecdsa", "pkcs8"] as const;
 /** The octets of a file's PEM blocks of these kinds, or of the file itself when it is DER. */
 function blocks(octets: Uint8Array, kinds: RegExp): Uint8Array[] {
   const text = Buffer.from(octets).toString("latin1");
-  if (!text.includes("-----BEGIN ")) return [octets];
+  if (!text.includes("-----BEGIN ")) return [new Uint8Array(octets)];
   const found = text.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----([^-]+)-----END \1-----/g);
   return [...found].flatMap(([, kind, body]) =>
     kinds.test(kind as string) ? [new Uint8Array(Buffer.from(body as string, "base64"))] : [],
