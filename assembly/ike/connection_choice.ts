@@ -1,7 +1,7 @@
 /**
  * Which connection a peer is meant by, once it has told who it is (RFC 4301 section 4.4.3): the one whose identities fit best, of
  * those between these addresses that let it authenticate as it does, and that would have agreed on the same algorithms; among equals
- * the one that names its address, then the first.
+ * the one that names its address, then the first. What the peer's AUTH shows may speak for another: the next best.
  */
 import { authWayFits } from "./auth";
 import { roundAt, roundId } from "./auth_round";
@@ -18,8 +18,12 @@ import { FITS_ANY, FITS_NOT, identityFits } from "./identity";
 import { IkeSa, ikePeerId, ikeSuite } from "./ike_sa";
 import { proposalsHold } from "./proposal";
 
-/** The connection's index, or -1. `wanted`: the identity of ours that the peer asks for, of `wantedLength` octets, 0 none. */
-export function connectionChoose(sa: IkeSa, wanted: usize, wantedLength: u32, way: u32): i32 {
+/**
+ * The connection's index, or -1. `wanted`: the identity of ours that the peer asks for, of `wantedLength` octets, 0 none. `again`: the
+ * one that comes behind the present one.
+ */
+export function connectionChoose(sa: IkeSa, wanted: usize, wantedLength: u32, way: u32, again: bool): i32 {
+  const limit = again ? sa.choiceScore : u32.MAX_VALUE;
   let best = -1;
   let bestScore: u32 = 0;
   for (let i: u32 = 0; i < CONNECTIONS_MAX; i++) {
@@ -30,10 +34,11 @@ export function connectionChoose(sa: IkeSa, wanted: usize, wantedLength: u32, wa
     const fits = identitiesFit(c, sa, wanted, wantedLength);
     if (fits == FITS_NOT) continue;
     const score = fits * 2 + (c.remoteCount != 0 ? 1 : 0);
-    if (score <= bestScore) continue;
+    if (score <= bestScore || score > limit || (score == limit && <i32>i <= sa.connection)) continue;
     bestScore = score;
     best = <i32>i;
   }
+  if (best >= 0) sa.choiceScore = bestScore;
   return best;
 }
 

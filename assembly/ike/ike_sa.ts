@@ -146,6 +146,10 @@ export class IkeSa {
   peerMultiple: u32;
   /** 1: it has announced another one. */
   peerAnother: u32;
+  /** How well the connection at hand fits the peer's first round, how many were tried before, and why the first of them was not it. */
+  choiceScore: u32;
+  choices: u32;
+  fault: usize;
   /** Hashes of signatures that the peer takes: bit n for IANA's identifier n, 0 it told of none (RFC 7427). */
   peerHashes: u32;
   /** 1: it has asked for our certificate. */

@@ -9,6 +9,7 @@
  * leaves the IKE_SA up (2.21.2).
  */
 import {
+  AUTH_SHARED_KEY,
   EVENT_CHILD_UPDOWN,
   EVENT_IKE_UPDOWN,
   IKE_STATE_CONNECTING,
@@ -87,6 +88,9 @@ import { responseBegin, responseSend } from "../window";
 import { firstNonces } from "./ike_auth_child";
 import { identify } from "./ike_auth_initiator";
 
+/** Connections whose trust a peer may be tried with. */
+const CHOICES_MAX: u32 = 4;
+
 const wanted: usize = memory.data(256, 8);
 
 /** A request, decrypted. Keeps the frame until the AUTH is checked. */
@@ -116,22 +120,34 @@ function peerIdentity(sa: IkeSa): bool {
 
 function firstReceive(sa: IkeSa): void {
   if (!peerIdentity(sa)) return fail(sa, NOTIFY_INVALID_SYNTAX, text("IKE_AUTH without a usable IDi"));
+  if (notifyFind(NOTIFY_MULTIPLE_AUTH_SUPPORTED) != 0) sa.peerMultiple = 1;
+  sa.certAsked = certRequested() ? 1 : 0;
+  if (authWay() == WAY_UNKNOWN) return refuse(sa, text("the peer does not authenticate in a way that is known here"));
+  if (!choose(sa, false)) refuse(sa, text("no connection for these identities and this way of authentication"));
+}
+
+/** Goes on with the connection that the peer in its first message is meant by; `again`: the next best. False: there is none. */
+function choose(sa: IkeSa, again: bool): bool {
   const id = sole(PAYLOAD_IDR);
   let wantedLength: u32 = 0;
   if (id != 0 && idCheck(id, soleLength)) {
     identityRead(id, soleLength, wanted);
     wantedLength = identityOctets(soleLength);
   }
-  if (notifyFind(NOTIFY_MULTIPLE_AUTH_SUPPORTED) != 0) sa.peerMultiple = 1;
-  sa.certAsked = certRequested() ? 1 : 0;
-  const way = authWay();
-  if (way == WAY_UNKNOWN) return refuse(sa, text("the peer does not authenticate in a way that is known here"));
-  const found = connectionChoose(sa, wanted, wantedLength, way);
-  if (found < 0) return refuse(sa, text("no connection for these identities and this way of authentication"));
+  const found = connectionChoose(sa, wanted, wantedLength, authWay(), again);
+  if (found < 0) return false;
   if (found != sa.connection) ikeLink(sa, found);
   if (sa.peerMultiple == 0 && connectionLocalAuth(connectionAt(<u32>found)).count > 1)
-    return refuse(sa, text("the peer knows of one round of authentication only"));
-  verify(sa);
+    refuse(sa, text("the peer knows of one round of authentication only"));
+  else verify(sa);
+  return true;
+}
+
+/** The peer is not the connection's: another one's, whom the same identities fit, it may be. Tells why it was not the first. */
+function otherwise(sa: IkeSa, literal: usize): void {
+  if (sa.fault == 0) sa.fault = literal;
+  if (sa.peerRounds == 0 && sa.offer == 0 && ++sa.choices < CHOICES_MAX && choose(sa, true)) return;
+  refuse(sa, sa.fault);
 }
 
 function verify(sa: IkeSa): void {
@@ -160,12 +176,14 @@ function refuse(sa: IkeSa, literal: usize): void {
 export function authCompare(sa: IkeSa, value: usize, length: u32): void {
   heldWalk(changetype<Frame>(sa.held));
   const fault = authVerdict(value, length);
-  if (fault != 0) return refuse(sa, fault);
-  sa.peerRounds += 1;
-  sa.peerAnother = notifyFind(NOTIFY_ANOTHER_AUTH_FOLLOWS) != 0 ? 1 : 0;
+  // A shared key is found by the identities, whatever the connection.
+  if (fault != 0) return authWay() == AUTH_SHARED_KEY ? refuse(sa, fault) : otherwise(sa, fault);
+  const another = notifyFind(NOTIFY_ANOTHER_AUTH_FOLLOWS) != 0;
   const rounds = connectionRemoteAuth(connectionAt(<u32>sa.connection)).count;
-  if ((sa.peerAnother != 0) != sa.peerRounds < rounds)
-    return refuse(sa, text("the peer authenticates in another number of rounds than is configured"));
+  if (another != sa.peerRounds + 1 < rounds)
+    return otherwise(sa, text("the peer authenticates in another number of rounds than is configured"));
+  sa.peerRounds += 1;
+  sa.peerAnother = another ? 1 : 0;
   own(sa);
 }
 
