@@ -66,7 +66,8 @@ export const RETAINED_MAX: u32 = 8192;
 /** Octets of a message of IKE_SA_INIT. */
 export const INIT_MAX: u32 = 4096;
 export const NONCE_OCTETS: u32 = 32;
-export const KE_VALUE_MAX: u32 = 512;
+/** Octets of a public value or a shared secret: those of MODP-8192, and room for ML-KEM-1024. */
+export const KE_VALUE_MAX: u32 = 1600;
 export const COOKIE_MAX: u32 = 64;
 /** Octets for one SK_* key: the longest PRF output, or a cipher key with its salt. */
 export const SK_KEY_MAX: u32 = 64;

@@ -5,7 +5,11 @@ import type { IkeSecret } from "./psk_store.ts";
 import { packBatch, unpackBatch } from "./message_batch.ts";
 import { SecureElement } from "./secure_element.ts";
 
-export type ElementOrder = { requests: Uint8Array } | { secrets: IkeSecret[] } | { credentials: Credentials };
+export type ElementOrder =
+  | { requests: Uint8Array }
+  | { close: true }
+  | { secrets: IkeSecret[] }
+  | { credentials: Credentials };
 
 const element = new SecureElement();
 /** Batches whose answers are not all there; undefined when there is none. */
@@ -37,6 +41,11 @@ parentPort?.on("message", (order: ElementOrder) => {
   if ("credentials" in order) {
     element.loadCredentials(order.credentials);
     for (const { key } of order.credentials.credentials) key.fill(0);
+    return;
+  }
+  if ("close" in order) {
+    element.close();
+    parentPort?.close(); // nothing is left to wait for: the thread ends
     return;
   }
   serve(order.requests);

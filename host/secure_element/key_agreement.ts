@@ -1,6 +1,6 @@
 /**
  * Key agreement of the secure element, by node:crypto: X25519 and X448 (RFC 7748, 8031), ECDH on P-256, P-384 and P-521
- * (RFC 5903), Diffie-Hellman in the MODP groups of 2048, 3072 and 4096 bits (RFC 3526).
+ * (RFC 5903), Diffie-Hellman in the MODP groups of 2048 to 8192 bits (RFC 3526).
  *
  * Public values are octets as a KE payload carries them: little-endian u for X25519 and X448; x | y for ECDH; as many octets
  * as the modulus for MODP. Secrets are x alone, and as long as the modulus (RFC 7296 section 2.14).
@@ -20,6 +20,7 @@ import {
   type DiffieHellman,
   type DiffieHellmanGroup,
   type ECDH,
+  type JsonWebKey,
   type KeyObject,
 } from "node:crypto";
 import {
@@ -29,6 +30,8 @@ import {
   KE_MODP2048,
   KE_MODP3072,
   KE_MODP4096,
+  KE_MODP6144,
+  KE_MODP8192,
   KE_X25519,
   KE_X448,
 } from "../../assembly/abi/psa.ts";
@@ -48,14 +51,24 @@ interface Method {
   import(privateKey: Uint8Array): PrivateShare;
 }
 
-/** X25519 or X448; `octets` of a key. Keys go in and out as JWK (RFC 8037): OpenSSL takes ten times as long to decode DER. */
+/** A pair whose public key is a JWK; the declaration of node's types knows PEM and DER alone. */
+const generatePair = generateKeyPairSync as unknown as (
+  type: "x25519" | "x448",
+  options: { publicKeyEncoding: { format: "jwk" } },
+) => { privateKey: KeyObject; publicKey: JsonWebKey };
+
+/**
+ * X25519 or X448; `octets` of a key. Keys go in and out as JWK (RFC 8037): OpenSSL takes ten times as long to decode DER. A
+ * generated pair gives its public key at once and is never asked for it later: node's export as JWK holds the key's lock while
+ * it allocates, and a collection of garbage then may end the job that generated the pair, which waits for the same lock.
+ */
 function montgomery(curve: "X25519" | "X448", octets: number): Method {
   const encoded = (key: Uint8Array): string =>
     Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString("base64url");
-  const share = (privateKey: KeyObject, publicKey: KeyObject): PrivateShare => {
+  const share = (privateKey: KeyObject, { x }: JsonWebKey): PrivateShare => {
     let key: KeyObject | undefined = privateKey;
     return {
-      publicValue: new Uint8Array(Buffer.from(publicKey.export({ format: "jwk" }).x as string, "base64url")),
+      publicValue: new Uint8Array(Buffer.from(x as string, "base64url")),
       agree(peer) {
         if (!key || peer.length !== octets) return undefined;
         try {
@@ -75,13 +88,15 @@ function montgomery(curve: "X25519" | "X448", octets: number): Method {
   };
   return {
     generate() {
-      const pair = curve === "X25519" ? generateKeyPairSync("x25519") : generateKeyPairSync("x448");
-      return share(pair.privateKey, pair.publicKey);
+      const { privateKey, publicKey } = generatePair(curve === "X25519" ? "x25519" : "x448", {
+        publicKeyEncoding: { format: "jwk" },
+      });
+      return share(privateKey, publicKey);
     },
     import(privateKey) {
       const x = encoded(new Uint8Array(octets)); // has to be there; OpenSSL reckons the public key from the private one
       const key = createPrivateKey({ key: { kty: "OKP", crv: curve, d: encoded(privateKey), x }, format: "jwk" });
-      return share(key, createPublicKey(key));
+      return share(key, createPublicKey(key).export({ format: "jwk" }));
     },
   };
 }
@@ -182,6 +197,8 @@ const METHODS = new Map<number, Method>([
   [KE_MODP2048, modp("modp14")],
   [KE_MODP3072, modp("modp15")],
   [KE_MODP4096, modp("modp16")],
+  [KE_MODP6144, modp("modp17")],
+  [KE_MODP8192, modp("modp18")],
   [KE_ECP256, prime("prime256v1", 32)],
   [KE_ECP384, prime("secp384r1", 48)],
   [KE_ECP521, prime("secp521r1", 66)],

@@ -10,6 +10,9 @@ import type { ElementOrder } from "./element_thread.ts";
 import { packBatch, unpackBatch } from "./message_batch.ts";
 import type { IkeSecret } from "./psk_store.ts";
 
+/** Patience with a thread that is to end. */
+const CLOSE_MS = 2000;
+
 export class ThreadedElement {
   readonly #worker: Worker;
   /** Requests under way; answers come in their order. */
@@ -47,9 +50,15 @@ export class ThreadedElement {
     });
   }
 
-  /** Ends the thread, and with it all keys and secrets. */
+  /** Has all keys and secrets destroyed; the thread ends by itself, or is ended when it takes too long. */
   async close(): Promise<void> {
-    await this.#worker.terminate();
+    if (this.#failure) return;
+    const ended = new Promise<void>((resolve) => this.#worker.once("exit", () => resolve()));
+    this.#worker.ref();
+    this.#order({ close: true });
+    const timer = setTimeout(() => void this.#worker.terminate(), CLOSE_MS);
+    await ended;
+    clearTimeout(timer);
   }
 
   #leave(): void {

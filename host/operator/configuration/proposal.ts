@@ -93,6 +93,8 @@ const SUPPORTED: Record<string, TransformValue> = {
   modp2048: t(TRANSFORM_KE, 14),
   modp3072: t(TRANSFORM_KE, 15),
   modp4096: t(TRANSFORM_KE, 16),
+  modp6144: t(TRANSFORM_KE, 17),
+  modp8192: t(TRANSFORM_KE, 18),
   ecp256: t(TRANSFORM_KE, 19),
   ecp384: t(TRANSFORM_KE, 20),
   ecp521: t(TRANSFORM_KE, 21),
@@ -123,7 +125,7 @@ const KNOWN = new Map<string, number>(
       [TRANSFORM_PRF, "prfcamelliaxcbc"],
       [
         TRANSFORM_KE,
-        "modp6144 modp8192 modp2048s224 modp2048s256 modpnone ecp224 ecp224bp ecp256bp ecp384bp ecp512bp newhope newhope128 " +
+        "modp2048s224 modp2048s256 modpnone ecp224 ecp224bp ecp256bp ecp384bp ecp512bp newhope newhope128 " +
           "mlkem512 mlkem768 mlkem1024 none",
       ],
     ] as const
