@@ -210,6 +210,14 @@ test("mistakes name file, line and word", () => {
       { remote: "auth = rsa-sha265" },
       "t.conf:6: auth: 'sha265' is none of psk, any, pubkey, rsa, rsa/pss, ecdsa, ed25519, ed448, sha256, sha384, sha512, nor the least strength of a key (did you mean 'sha256'?)",
     ],
+    [
+      { local: "auth = rsa-2048 ; certs = moon.pem" },
+      "t.conf:4: auth: 'rsa-2048' asks for another key than ours (ecdsa, 256 bits)",
+    ],
+    [
+      { local: "auth = ecdsa-384-sha384 ; certs = moon.pem" },
+      "t.conf:4: auth: 'ecdsa-384-sha384' asks for another key than ours (ecdsa, 256 bits)",
+    ],
     [{ local: "auth = any" }, "t.conf:4: auth: 'any' is for the remote side: ours has to be one way"],
     [
       { local: "certz = moon.pem" },

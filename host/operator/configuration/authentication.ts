@@ -7,11 +7,12 @@
  *   remote   any path to an authority of x509ca or of the authorities section, through one of `cacerts` where they are named; `certs`
  *            and `pubkeys` are trusted for themselves
  */
-import { X509Certificate } from "node:crypto";
+import { type KeyObject, X509Certificate } from "node:crypto";
 import * as abi from "../../../assembly/abi/management.ts";
 import { authorityHash, isOf, type X509 } from "../../secure_element/certificate.ts";
-import type { Credential, Credentials, Trust } from "../../secure_element/credential_store.ts";
+import type { Credential, Credentials, SchemeConstraint, Trust } from "../../secure_element/credential_store.ts";
 import { isSelfIssued, issuedBy, type Revocation } from "../../secure_element/path.ts";
+import { keyBits, keyFamily } from "../../secure_element/signature_scheme.ts";
 import type { AuthWord } from "./auth_word.ts";
 import { type CredentialFiles, reason } from "./credential_files.ts";
 import { parseIdentity } from "./identity.ts";
@@ -125,6 +126,7 @@ export class Authentication {
     if (way === "pubkey") {
       const own = this.#credential(side, identity);
       if (!own) return;
+      this.#checkKind(side, own.key, scheme);
       key = this.#credentials.length + 1;
       const pkcs8 = new Uint8Array(own.key.export({ format: "der", type: "pkcs8" }));
       this.#credentials.push({
@@ -328,6 +330,19 @@ export class Authentication {
         `cacert: certificate '${name}' cannot be read: ${reason(error)}`,
       );
       return [];
+    }
+  }
+
+  /** Our key has to be one of the kinds that our 'auth' names. */
+  #checkKind(side: Values, key: KeyObject, scheme: SchemeConstraint | undefined): void {
+    for (const { kinds } of [scheme ?? {}, scheme?.ike ?? {}]) {
+      if (kinds === undefined) continue;
+      const fits = kinds.some(({ family, bits }) => family === keyFamily(key) && keyBits(key) >= (bits ?? 0));
+      if (fits) continue;
+      const what = `${keyFamily(key) ?? "of a kind that is not supported"}, ${keyBits(key)} bits`;
+      const auth = side.settings.get("auth")?.value ?? "";
+      this.#error(this.#place(side, "auth"), auth, `auth: '${auth}' asks for another key than ours (${what})`);
+      return;
     }
   }
 
