@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { makeKey } from "../pki/authority.ts";
 import type { Connection } from "./connection.ts";
 import { AUTHENTICATION_FAILED, STRONGSWAN_AUTHENTICATION_FAILED } from "./endpoint.ts";
 import { Program, expect, must, until } from "./process.ts";
@@ -221,6 +222,20 @@ const protocol50: Case = {
   },
 };
 
+/** Bare public keys (RFC 7670), and a shared one in a second round (RFC 4739). */
+function twoRounds(side: Side): Case {
+  return {
+    name: `${ROLE[side]}: two rounds of authentication, bare Ed25519 and P-256 keys, then a shared key`,
+    async story(world) {
+      const keys = { a: makeKey("ed25519"), b: makeKey("ecp256") };
+      const pair = await world.pair(side, { ...withPsk(X25519), keys });
+      await establish(pair);
+      await expectPing(world.topology);
+      return "ping both ways";
+    },
+  };
+}
+
 /** An attempt that nobody answers must neither count as an SA nor keep the gateway from ending. */
 const noPeer: Case = {
   name: "initiator: a peer that does not answer; SIGTERM still ends with 0",
@@ -251,6 +266,8 @@ export const CASES: Case[] = [
   tunnel("b", X25519, "atm"),
   tunnel("a", ECP256, "atm"),
   tunnel("b", ECP256, "ethernet"),
+  twoRounds("a"),
+  twoRounds("b"),
   rekey("a", "ours"),
   rekey("a", "peer"),
   rekey("b", "ours"),

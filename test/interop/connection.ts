@@ -3,6 +3,7 @@
  * one rendering serves both; ours gets a chassis section on top.
  */
 
+import type { KeyObject } from "node:crypto";
 import { IDENTITY, NETWORK, OUTER, other } from "./topology.ts";
 import type { Side } from "./topology.ts";
 
@@ -18,6 +19,8 @@ export interface Connection {
   subnets?: number;
   /** Octets of an IP packet with a fragment of an IKE message, at both ends. */
   fragmentSize?: number;
+  /** Bare private keys: each end proves its own first (RFC 7670), then the shared one (RFC 4739). */
+  keys?: Record<Side, KeyObject>;
 }
 
 /** How our own gateway is built. */
@@ -46,13 +49,15 @@ export function renderConnection(connection: Connection, side: Side): string {
     proposals = ${of(connection.ike, side)}
     mobike = no
     rekey_time = 0
-    local {
+${bareKeys(connection, "local", side)}    local {
       auth = psk
       id = ${id(side)}
+      round = 2
     }
-    remote {
+${bareKeys(connection, "remote", peer)}    remote {
       auth = psk
       id = ${id(peer)}
+      round = 2
     }
     children {
       net {
@@ -74,6 +79,18 @@ secrets {
 }
 `;
 }
+
+/** The round of bare keys of one end. */
+const bareKeys = ({ keys }: Connection, section: string, owner: Side): string =>
+  keys === undefined
+    ? ""
+    : `    ${section}-keys {
+      auth = pubkey
+      pubkeys = ${owner}.pem
+      id = key.${IDENTITY[owner]}
+      round = 1
+    }
+`;
 
 /** The chassis section: the IKE board in slot 0, IPsec boards behind it. */
 export function renderCage(cage: Cage): string {

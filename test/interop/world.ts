@@ -7,6 +7,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { Cardcage } from "./cardcage.ts";
+import { writeDirectory } from "../pki/authority.ts";
 import { renderCage, renderConnection } from "./connection.ts";
 import type { Cage, Connection } from "./connection.ts";
 import type { Endpoint, SaStatus } from "./endpoint.ts";
@@ -56,6 +57,9 @@ export class World {
     const directory = join(this.directory, side);
     const configuration = renderConnection(connection, side);
     const { fragmentSize } = connection;
+    if (connection.keys) {
+      writeDirectory(directory, { pubkey: connection.keys, private: { own: connection.keys[side] } });
+    }
     const tuning = fragmentSize === undefined ? {} : { fragmentSize };
     return cage === undefined
       ? new StrongSwan(this.topology.gateway(side), directory, configuration, tuning)
