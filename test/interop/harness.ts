@@ -102,6 +102,7 @@ const SCENARIOS: readonly Scenario[] = [
   { name: "cert-rsa2048", roles: BOTH },
   { name: "cert-rsa3072", roles: BOTH },
   { name: "frag-cert", roles: BOTH },
+  { name: "multi-child", roles: BOTH },
 ];
 
 /** Octets of the checked TCP transfer through a suite; small enough for a peer that is a script. */
