@@ -155,6 +155,10 @@ export const EVENT_UP: u32 = 129; // 1 up, 0 down
 export const EVENT_NOTIFY: u32 = 130; // the notify type that the peer gave, or that we gave
 export const EVENT_TEXT: u32 = 131;
 
+/** Where two proposals came closest: transform type u8, number of ours u8, of the peer's u8; the transforms of that type of each. */
+export const EVENT_MISMATCH: u32 = 410;
+export const EVENT_TRANSFORMS_OURS: u32 = 411;
+export const EVENT_TRANSFORMS_THEIRS: u32 = 412;
 /** Values of EVENT_KIND, named after vici's events. */
 export const EVENT_IKE_UPDOWN: u32 = 1;
 export const EVENT_IKE_REKEY: u32 = 2;

@@ -51,6 +51,7 @@ import {
   selectedSpi,
   suiteWrite,
 } from "./proposal";
+import { mismatchTell } from "./proposal_mismatch";
 import { tsNarrow, tsWithin } from "./ts";
 
 const spi: usize = memory.data(4, 4);
@@ -228,6 +229,7 @@ export function offerChoose(sa: IkeSa, config: i32, useKe: bool): ChildSa | null
       )
     ) {
       offerRefusal = NOTIFY_NO_PROPOSAL_CHOSEN;
+      mismatchTell(sa.connection, k, childTransforms(k), k.transformCount);
       continue;
     }
     const spiOut = loadBE32(selectedSpi);

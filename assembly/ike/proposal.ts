@@ -62,6 +62,33 @@ export const SUITE_OCTETS: usize = offsetof<Suite>();
 /** Address of the peer's SPI in the proposal that proposalSelect chose. */
 export let selectedSpi: usize = 0;
 
+/**
+ * After proposalSelect found nothing: the type of transform without one in common where a proposal of ours (its number) and one
+ * of the peer's (its address) came closest; 0 when no two were of the same kind.
+ */
+export let mismatchType: u32 = 0;
+export let mismatchOurs: u32 = 0;
+export let mismatchTheirs: usize = 0;
+let mismatchRank: u32 = 0;
+
+/** Types in the order in which they are compared: the later the first difference, the closer two proposals are. */
+const RANK_UNKNOWN: u32 = 1;
+const RANK_ENCR: u32 = 2;
+const RANK_INTEG: u32 = 3;
+const RANK_PRF: u32 = 4;
+const RANK_ESN: u32 = 5;
+const RANK_KE: u32 = 6;
+
+function differ(rank: u32, type: u32, number: u32, wire: usize): bool {
+  if (rank > mismatchRank) {
+    mismatchRank = rank;
+    mismatchType = type;
+    mismatchOurs = number;
+    mismatchTheirs = wire;
+  }
+  return false;
+}
+
 const NEVER: u32 = u32.MAX_VALUE;
 
 /** The first of our transforms of `type` in proposal `number`, from place `from` on, that the wire proposal has too; -1. */
@@ -173,23 +200,28 @@ function matches(
   for (let t = transformFirst(wire); t != 0; t = transformNext(t)) {
     const type = transformType(t);
     // RFC 7296 3.3.6: a proposal with a transform type that we do not understand is refused as a whole.
-    if (type == 0 || type > TRANSFORM_ESN) return false;
-    if (type == TRANSFORM_PRF && protocol != PROTOCOL_ID_IKE) return false;
+    if (type == 0 || type > TRANSFORM_ESN) return differ(RANK_UNKNOWN, type, number, wire);
+    if (type == TRANSFORM_PRF && protocol != PROTOCOL_ID_IKE) return differ(RANK_UNKNOWN, type, number, wire);
   }
-  if (!pickCipher(own, count, number, wire, protocol, suite)) return false;
+  if (!pickCipher(own, count, number, wire, protocol, suite)) {
+    const cipher = common(own, count, number, wire, TRANSFORM_ENCR, 0) >= 0;
+    return cipher ? differ(RANK_INTEG, TRANSFORM_INTEG, number, wire) : differ(RANK_ENCR, TRANSFORM_ENCR, number, wire);
+  }
   suite.prf = 0;
   suite.ke = 0;
   suite.esn = 0;
   if (protocol == PROTOCOL_ID_IKE) {
     suite.prf = pickPrf(own, count, number, wire, prf);
-    if (suite.prf == 0) return false;
+    if (suite.prf == 0) return differ(RANK_PRF, TRANSFORM_PRF, number, wire);
   } else {
     suite.esn = pick(own, count, number, wire, TRANSFORM_ESN);
-    if (suite.esn == NEVER) return false;
+    if (suite.esn == NEVER) return differ(RANK_ESN, TRANSFORM_ESN, number, wire);
   }
   if (useKe) {
     suite.ke = pick(own, count, number, wire, TRANSFORM_KE);
-    if (suite.ke == NEVER || (suite.ke == 0 && protocol == PROTOCOL_ID_IKE)) return false;
+    if (suite.ke == NEVER || (suite.ke == 0 && protocol == PROTOCOL_ID_IKE)) {
+      return differ(RANK_KE, TRANSFORM_KE, number, wire);
+    }
   }
   suite.number = <u32>load<u8>(wire, PROPOSAL_NUMBER);
   suite.protocol = protocol;
@@ -214,6 +246,9 @@ export function proposalSelect(
   suite: Suite,
   prf: u32 = 0,
 ): bool {
+  mismatchRank = 0;
+  mismatchType = 0;
+  mismatchTheirs = 0;
   if (prf != 0 && select(own, count, body, length, protocol, spiOctets, useKe, suite, prf)) return true;
   return select(own, count, body, length, protocol, spiOctets, useKe, suite, 0);
 }

@@ -21,8 +21,11 @@ import {
   CONNECTION_NAME,
   EVENT_ALERT,
   EVENT_KIND,
+  EVENT_MISMATCH,
   EVENT_NOTIFY,
   EVENT_TEXT,
+  EVENT_TRANSFORMS_OURS,
+  EVENT_TRANSFORMS_THEIRS,
   EVENT_UP,
   IKE_SA_ESTABLISHED,
   IKE_SA_INITIATOR,
@@ -66,6 +69,7 @@ import {
 } from "./connection";
 import { childFlags } from "./event";
 import { IkeSa, ikeLocalId, ikePeerId, ikeSaAt, ikeSuite } from "./ike_sa";
+import { NOTIFY_NO_PROPOSAL_CHOSEN } from "../wire/ike_payload/notify";
 import { suiteTransforms } from "./proposal";
 
 const scratch: usize = memory.data(256, 8);
@@ -159,6 +163,30 @@ export function reportAlert(connection: i32, child: ChildConfig | null, notify: 
   if (child) putChild(child);
   if (notify != 0) put(EVENT_NOTIFY, notify);
   putText(EVENT_TEXT, literal);
+  end();
+}
+
+/**
+ * Tells that a peer's proposals had nothing in common with ours: transform type and the two proposals' numbers in 3 octets at
+ * `summary`, and the transforms of that type.
+ */
+export function reportMismatch(
+  connection: i32,
+  child: ChildConfig | null,
+  summary: usize,
+  ours: usize,
+  ourOctets: u32,
+  theirs: usize,
+  theirOctets: u32,
+): void {
+  if (!begin(MANAGEMENT_EVENT, 0)) return;
+  put(EVENT_KIND, EVENT_ALERT);
+  putConnection(connectionAt(<u32>connection));
+  if (child) putChild(child);
+  put(EVENT_NOTIFY, NOTIFY_NO_PROPOSAL_CHOSEN);
+  putOctets(EVENT_MISMATCH, summary, 3);
+  putOctets(EVENT_TRANSFORMS_OURS, ours, ourOctets);
+  putOctets(EVENT_TRANSFORMS_THEIRS, theirs, theirOctets);
   end();
 }
 

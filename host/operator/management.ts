@@ -19,7 +19,7 @@ import {
 } from "../../assembly/abi/message.ts";
 import { type ConfigItem, decodeItems, encodeItems } from "../chassis/config.ts";
 import { addressText, identityText, printable, selectorText } from "./identity.ts";
-import { decodeTransforms, suiteKeys } from "./transform_name.ts";
+import { decodeTransforms, suiteKeys, transformName, type TransformValue } from "./transform_name.ts";
 
 /** Text as an item's value. */
 export const textValue = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -244,11 +244,35 @@ function eventOf(items: Items): ManagementEvent {
   if (items.has(abi.EVENT_UP)) event.up = items.u32(abi.EVENT_UP) === 1;
   if (items.has(abi.EVENT_NOTIFY)) event.notify = items.u32(abi.EVENT_NOTIFY);
   if (items.has(abi.EVENT_TEXT)) event.text = items.text(abi.EVENT_TEXT);
+  if (items.has(abi.EVENT_MISMATCH)) {
+    event.text = mismatchText(
+      items.octets(abi.EVENT_MISMATCH),
+      decodeTransforms(items.octets(abi.EVENT_TRANSFORMS_OURS)),
+      decodeTransforms(items.octets(abi.EVENT_TRANSFORMS_THEIRS)),
+    );
+  }
   if (items.has(abi.CHILD_SA_SPI_IN)) event["spi-in"] = spiText(items.u32(abi.CHILD_SA_SPI_IN));
   if (items.has(abi.CHILD_SA_LINK)) event.link = items.u32(abi.CHILD_SA_LINK);
   if (items.has(abi.CHILD_SA_SLOT)) event.slot = items.u32(abi.CHILD_SA_SLOT);
   if (items.has(abi.CHILD_SA_GENERATION)) event.generation = items.u32(abi.CHILD_SA_GENERATION);
   return event;
+}
+
+const TYPES = ["", "encryption", "PRF", "integrity", "key exchange", "ESN"];
+
+/** Which element of which proposal failed to match. */
+function mismatchText(
+  [type = 0, ours = 0, theirs = 0]: Uint8Array,
+  own: readonly TransformValue[],
+  peers: readonly TransformValue[],
+): string {
+  if (type === 0) return "the peer has no proposal of this protocol";
+  const names = (transforms: readonly TransformValue[]): string =>
+    transforms
+      .map(({ id, keyBits }) => `${id === 0 ? "NONE" : transformName(type, id)}${keyBits > 0 ? `-${keyBits}` : ""}`)
+      .join(" ") || "none";
+  const what = TYPES[type] ?? `transform type ${type}`;
+  return `no ${what} in common: our proposal ${ours} has ${names(own)}, the peer's proposal ${theirs} has ${names(peers)}`;
 }
 
 function saOf(octets: Uint8Array): SaStatus {

@@ -2,7 +2,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import * as M from "../../assembly/abi/management.ts";
-import { Pair, connection, selector } from "./ike_endpoints.ts";
+import { decodeMessage } from "../../host/operator/management.ts";
+import { type Endpoint, Pair, connection, selector } from "./ike_endpoints.ts";
 import type { Options } from "./ike_endpoints.ts";
 
 const CHILD: [number, Uint8Array] = [M.CHILD_NAME, Buffer.from("net")];
@@ -44,6 +45,37 @@ test("INVALID_KE_PAYLOAD: the responder wants its own first group", () => {
   const p = up(pair({ ke: [31, 19] }, { ke: [19, 31] }));
   mirrored(p);
   assert.is(p.packets.length, 6);
+});
+
+/** What the operator of an end reads of the proposals that did not match. */
+function mismatches(end: Endpoint): string[] {
+  return end.messages
+    .filter((message) => message.readUInt16LE(0) === M.MANAGEMENT_EVENT)
+    .map((message) => decodeMessage(message))
+    .flatMap((told) => (told.kind === "event" && told.event.notify === 14 ? [told.event.text ?? ""] : []));
+}
+
+test("NO_PROPOSAL_CHOSEN: the responder tells which element of which proposal did not match", () => {
+  const ike = up(pair({ ke: [31] }, { ke: [19, 20] }));
+  assert.equal(ike.a.installed(), []);
+  assert.equal(mismatches(ike.b), [
+    "no key exchange in common: our proposal 1 has ECP_256 ECP_384, the peer's proposal 1 has CURVE_25519",
+  ]);
+  const child = up(pair({ keyBits: 128 }, { keyBits: 256 }));
+  assert.equal(child.b.installed(), []);
+  assert.equal(
+    mismatches(child.b)[0],
+    "no encryption in common: our proposal 1 has AES_GCM_16-256, the peer's proposal 1 has AES_GCM_16-128",
+  );
+});
+
+test("what strangers propose in vain is told once a second", () => {
+  const p = pair({ ke: [31] }, { ke: [19] });
+  for (let i = 0; i < 5; i++) {
+    p.a.command(M.MANAGEMENT_INITIATE, [CHILD]);
+    p.drive();
+  }
+  assert.is(mismatches(p.b).length, 1);
 });
 
 test("encap moves to port 4500 at IKE_AUTH", () => {

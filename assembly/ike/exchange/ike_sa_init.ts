@@ -92,6 +92,7 @@ import {
   proposalsWrite,
   suiteWrite,
 } from "../proposal";
+import { mismatchTell } from "../proposal_mismatch";
 import { text } from "../report";
 import { HALF_OPEN_TIME, portIke, portNatt } from "../settings";
 import { signatureHashesRead, signatureHashesWrite } from "../signature_hash";
@@ -194,6 +195,7 @@ export function initRequest(frame: Frame): void {
   }
   const suite = changetype<Suite>(suiteTried);
   if (!proposalSelect(connectionTransforms(c), c.transformCount, body, soleLength, PROTOCOL_ID_IKE, 0, true, suite)) {
+    mismatchTell(found, null, connectionTransforms(c), c.transformCount);
     refuse(frame, NOTIFY_NO_PROPOSAL_CHOSEN, 0);
     return;
   }

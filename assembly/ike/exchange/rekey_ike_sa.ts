@@ -74,6 +74,7 @@ import {
   selectedSpi,
   suiteWrite,
 } from "../proposal";
+import { mismatchTell } from "../proposal_mismatch";
 import { reportAlert, text } from "../report";
 import { SECOND } from "../settings";
 import { successionBorn, successionSettle } from "../succession";
@@ -190,6 +191,7 @@ export function rekeyReceive(old: IkeSa, frame: Frame): void {
   const prf = ikeSuite(old).prf;
   const own = connectionTransforms(c);
   if (!proposalSelect(own, c.transformCount, body, soleLength, PROTOCOL_ID_IKE, 8, true, suite, prf)) {
+    mismatchTell(old.connection, null, own, c.transformCount);
     consume(frame);
     return refuse(old, NOTIFY_NO_PROPOSAL_CHOSEN, 0);
   }
