@@ -29,9 +29,25 @@ export interface X509 {
   readonly subject: Uint8Array;
 }
 
+/** Certificates that were decoded of late, by their SHA-256, the oldest first: peers come again, authorities with each of them. */
+const decoded = new Map<string, X509>();
+const DECODED_MAX = 256;
+/** Octets of one that is kept: what strangers send must not fill the memory. */
+const KEPT_OCTETS_MAX = 4096;
+
 /** Throws when the octets are no certificate, or its key is of no kind that node:crypto knows. */
 export function parseCertificate(der: Uint8Array): X509 {
-  const copy = der.slice(); // pkijs keeps views
+  if (der.length > KEPT_OCTETS_MAX) return decode(der);
+  const name = createHash("sha256").update(der).digest("base64");
+  const held = decoded.get(name) ?? decode(der);
+  decoded.delete(name);
+  decoded.set(name, held);
+  if (decoded.size > DECODED_MAX) decoded.delete(decoded.keys().next().value as string);
+  return held;
+}
+
+function decode(der: Uint8Array): X509 {
+  const copy = new Uint8Array(der); // pkijs keeps views
   const key = new X509Certificate(copy).publicKey; // strict DER, by OpenSSL
   const { result, offset } = asn1js.fromBER(copy);
   if (offset !== copy.length) throw new RangeError("octets behind the certificate");

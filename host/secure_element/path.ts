@@ -10,7 +10,7 @@
  * revoked certificates counts when its issuer, the certificate's own, has signed it; a certificate on an outdated list stays
  * revoked. Refuses more than CERTIFICATES_MAX certificates of a peer, indirect lists and OCSP.
  */
-import { createPublicKey, webcrypto } from "node:crypto";
+import { createPublicKey, type KeyObject, webcrypto } from "node:crypto";
 import * as asn1js from "asn1js";
 import {
   type AlgorithmIdentifier,
@@ -19,6 +19,7 @@ import {
   CertificateChainValidationEngine,
   CertificateRevocationList,
   CryptoEngine,
+  type PublicKeyInfo,
 } from "pkijs";
 import {
   VERDICT_EXPIRED,
@@ -95,17 +96,23 @@ class NodeEngine extends CryptoEngine {
   }
 }
 
+/** Keys of the certificates that are decoded. */
+const keys = new WeakMap<PublicKeyInfo, KeyObject>();
+
+function keyOf(info: PublicKeyInfo): KeyObject {
+  const held =
+    keys.get(info) ?? createPublicKey({ key: Buffer.from(info.toSchema().toBER()), format: "der", type: "spki" });
+  keys.set(info, held);
+  return held;
+}
+
 function signedBy(
   ...[data, signature, publicKey, algorithm]: Parameters<CryptoEngine["verifyWithPublicKey"]>
 ): boolean {
   const scheme = schemeOf(algorithm);
   if (!scheme) return false;
   try {
-    const key = createPublicKey({
-      key: Buffer.from(publicKey.toSchema().toBER()),
-      format: "der",
-      type: "spki",
-    });
+    const key = keyOf(publicKey);
     const octets = ArrayBuffer.isView(data)
       ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
       : new Uint8Array(data as ArrayBuffer);
@@ -261,9 +268,14 @@ function revocation(path: readonly X509[], authorities: Authorities, rules: Path
   return VERDICT_GOOD;
 }
 
+const bares = new WeakMap<X509, Certificate>();
+
 /** The certificate without what is looked at elsewhere: the engine would refuse valid policies that map, and valid names. */
-function bareOf({ der }: X509): Certificate {
-  const certificate = new Certificate({ schema: asn1js.fromBER(der).result });
+function bareOf(x509: X509): Certificate {
+  const held = bares.get(x509);
+  if (held) return held;
+  const certificate = new Certificate({ schema: asn1js.fromBER(x509.der).result });
+  bares.set(x509, certificate);
   if (certificate.extensions) {
     certificate.extensions = certificate.extensions.filter(({ extnID }) => !OURS.has(extnID));
   }

@@ -100,20 +100,29 @@ export function parseScheme(identifier: Uint8Array): Scheme | undefined {
   }
 }
 
+/** What node:crypto tells of a key, told once. */
+const details = new WeakMap<KeyObject, NonNullable<KeyObject["asymmetricKeyDetails"]>>();
+
+function detailsOf(key: KeyObject): NonNullable<KeyObject["asymmetricKeyDetails"]> {
+  const held = details.get(key) ?? key.asymmetricKeyDetails ?? {};
+  details.set(key, held);
+  return held;
+}
+
 /** Bits of a key as constraints name them: of the modulus, or of the curve. */
 export function keyBits(key: KeyObject): number {
-  const { modulusLength, namedCurve } = key.asymmetricKeyDetails ?? {};
+  const { modulusLength, namedCurve } = detailsOf(key);
   if (modulusLength !== undefined) return modulusLength;
   return { prime256v1: 256, secp384r1: 384, secp521r1: 521 }[namedCurve ?? ""] ?? 256;
 }
 
 /** The family of a key; undefined for what is not supported: DSA, and curves other than P-256, P-384 and P-521. */
 export function keyFamily(key: KeyObject): Family | undefined {
-  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
+  const { asymmetricKeyType: type } = key;
   if (type === "rsa" || type === "rsa-pss") return "rsa";
   if (type === "ed25519" || type === "ed448") return type;
   if (type !== "ec") return undefined;
-  return ["prime256v1", "secp384r1", "secp521r1"].includes(details?.namedCurve ?? "") ? "ecdsa" : undefined;
+  return ["prime256v1", "secp384r1", "secp521r1"].includes(detailsOf(key).namedCurve ?? "") ? "ecdsa" : undefined;
 }
 
 const options = (scheme: Scheme, key: KeyObject, raw: boolean): object => ({
