@@ -65,6 +65,9 @@ export const CONNECTION_AUTHORITIES: u32 = 259;
 /** From here on, items of a child again. */
 export const CHILD_ITEMS_MORE: u32 = 352;
 export const CONNECTION_FRAGMENTATION: u32 = 272; // FRAGMENTATION_*; absent: yes
+export const CONNECTION_CHILDLESS: u32 = 273; // CHILDLESS_*; absent: allow
+/** Of MANAGEMENT_INITIATE with CONNECTION_NAME: 1 for the IKE_SA alone (RFC 6023). */
+export const INITIATE_IKE: u32 = 274;
 /** CHILD_NAME opens a child; the CHILD_* items up to the next CHILD_NAME belong to it. */
 export const CHILD_NAME: u32 = 32;
 export const CHILD_PROPOSAL: u32 = 33; // repeated
@@ -94,6 +97,12 @@ export const AUTH_PUBLIC_KEY: u32 = 2;
 export const FRAGMENTATION_YES: u32 = 0;
 export const FRAGMENTATION_ACCEPT: u32 = 1;
 export const FRAGMENTATION_NO: u32 = 2;
+
+/** RFC 6023: taken from peers; initiated where the peer takes it; initiated so or not at all; refused. */
+export const CHILDLESS_ALLOW: u32 = 0;
+export const CHILDLESS_PREFER: u32 = 1;
+export const CHILDLESS_FORCE: u32 = 2;
+export const CHILDLESS_NEVER: u32 = 3;
 
 export const START_NONE: u32 = 0;
 export const START_TRAP: u32 = 1;

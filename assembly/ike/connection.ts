@@ -21,7 +21,9 @@ import {
   CHILD_REMOTE_TS,
   CHILD_REPLAY_WINDOW,
   CHILD_START_ACTION,
+  CHILDLESS_NEVER,
   CONNECTION_AUTHORITIES,
+  CONNECTION_CHILDLESS,
   CONNECTION_DPD_DELAY,
   CONNECTION_ENCAP,
   CONNECTION_FRAGMENTATION,
@@ -87,6 +89,8 @@ export class Connection {
   authorityCount: u32;
   /** FRAGMENTATION_*. */
   fragmentation: u32;
+  /** CHILDLESS_*. */
+  childless: u32;
   /** Address of the literal that says why the last attempt failed, 0 none. */
   failure: usize;
   firstSa: i32;
@@ -437,6 +441,10 @@ function connectionItem(c: Connection, item: usize): u32 {
     case CONNECTION_ENCAP: {
       c.encap = itemU32(item);
       return RESULT_OK;
+    }
+    case CONNECTION_CHILDLESS: {
+      c.childless = itemU32(item);
+      return c.childless <= CHILDLESS_NEVER ? RESULT_OK : RESULT_MALFORMED;
     }
     case CONNECTION_FRAGMENTATION: {
       c.fragmentation = itemU32(item);

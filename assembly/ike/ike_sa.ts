@@ -13,6 +13,7 @@ import { zeroize } from "../rt/bytes";
 import { trace } from "../rt/trace";
 import { connectionAt, connectionRelease } from "./connection";
 import { halfOpenCount, halfOpenReset } from "./half_open";
+import { identityIndexAdd, identityIndexRemove, identityIndexReset } from "./identity_index";
 import { SUITE_OCTETS, Suite } from "./proposal";
 import { ikeSaCapacity } from "./settings";
 import { ikeMayMove } from "./state";
@@ -126,9 +127,18 @@ export class IkeSa {
   firstChild: i32;
   /** FRAGMENTS_*. */
   fragments: u32;
+  /** 1: the peer takes IKE_AUTH without a CHILD_SA (RFC 6023). */
+  peerChildless: u32;
+  /** 1: the IKE_SA alone was asked for. */
+  bare: u32;
   /** Messages that are being reassembled (reassembly.ts): responses, and requests. */
   fragmentsOut: u32;
   fragmentsIn: u32;
+
+  /** Its chain in identity_index.ts: address of the bucket, 0 when it is in none. */
+  indexed: u32;
+  identityNext: i32;
+  identityPrevious: i32;
 
   connectionNext: i32;
   connectionPrevious: i32;
@@ -223,7 +233,7 @@ export function ikeSasReset(): bool {
   if (table == 0 || stack == 0 || buckets == 0) return false;
   memory.fill(buckets, 0xff, <usize>size * 4);
   free = ikeSaCapacity;
-  if (!halfOpenReset()) return false;
+  if (!halfOpenReset() || !identityIndexReset(ikeSaCapacity)) return false;
   uniqueIds = 0;
   for (let i: u32 = 0; i < ikeSaCapacity; i++) {
     ikeSaAt(i).index = i;
@@ -342,12 +352,15 @@ export function ikeMove(sa: IkeSa, state: u32): void {
   assert(ikeMayMove(sa.state, state), "illegal move of an IKE_SA");
   trace(TRACE_MASK_IKE, TRACE_IKE_STATE, sa.index, sa.state, state);
   sa.state = state;
-  if (state == IKE_STATE_ESTABLISHED) ikeHalfOpen(sa, false);
+  if (state != IKE_STATE_ESTABLISHED) return;
+  ikeHalfOpen(sa, false);
+  identityIndexAdd(sa);
 }
 
 /** Gives a record back: keys wiped, unlinked, its generation over. Children, jobs and deadlines are the caller's. */
 export function ikeSaFree(sa: IkeSa): void {
   ikeHalfOpen(sa, false);
+  identityIndexRemove(sa);
   ikeUnhash(sa);
   ikeUnlink(sa);
   zeroize(changetype<usize>(sa) + AT_KEYS, 7 * SK_KEY_MAX);

@@ -42,7 +42,7 @@ import {
   childTake,
   childWipe,
 } from "./child_sa";
-import { ChildConfig, childConfigAt, connectionAt, connectionLocal, connectionRemote } from "./connection";
+import { ChildConfig, Connection, childConfigAt, connectionAt, connectionLocal, connectionRemote } from "./connection";
 import { eventRaise, eventRemove, eventTrap } from "./event";
 import { createChildStart, rekeyChildStart } from "./exchange/create_child_sa";
 import { initStart } from "./exchange/ike_sa_init";
@@ -135,12 +135,7 @@ export function initiateChild(config: ChildConfig): bool {
     proceed(usable);
     return true;
   }
-  const local = c.localCount != 0 ? connectionLocal(c, 0) : localAddress;
-  if (c.remoteCount == 0 || local == 0) {
-    reportAlert(<i32>c.index, config, 0, text("no address to initiate from or to"));
-    return false;
-  }
-  const sa = ikeSaTake(true);
+  const sa = attempt(c, config);
   if (!sa) return false;
   const child = childTake(sa, <i32>config.index, true);
   if (!child) {
@@ -148,14 +143,40 @@ export function initiateChild(config: ChildConfig): bool {
     return false;
   }
   child.want = CHILD_WANT_CREATE;
+  ikeLink(sa, <i32>c.index);
+  initStart(sa);
+  return true;
+}
+
+/** The IKE_SA of a connection alone (RFC 6023); true when there is one, or one is under way. */
+export function initiateIke(c: Connection): bool {
+  for (let i = c.firstSa; i >= 0; i = ikeSaAt(<u32>i).connectionNext) {
+    const sa = ikeSaAt(<u32>i);
+    if (ikeUsable(sa) && (sa.state != IKE_STATE_CONNECTING || sa.initiator != 0)) return true;
+  }
+  const sa = c.retired == 0 ? attempt(c, null) : null;
+  if (!sa) return false;
+  sa.bare = 1;
+  ikeLink(sa, <i32>c.index);
+  initStart(sa);
+  return true;
+}
+
+/** An IKE_SA to initiate with; null when there are no addresses, or the table is full. */
+function attempt(c: Connection, config: ChildConfig | null): IkeSa | null {
+  const local = c.localCount != 0 ? connectionLocal(c, 0) : localAddress;
+  if (c.remoteCount == 0 || local == 0) {
+    reportAlert(<i32>c.index, config, 0, text("no address to initiate from or to"));
+    return null;
+  }
+  const sa = ikeSaTake(true);
+  if (!sa) return null;
   sa.local = local;
   sa.remote = connectionRemote(c, 0);
   sa.remotePort = c.remotePort != 0 ? c.remotePort : portIke;
   // A peer that is not on the IKE port is spoken to from the NAT port, with the marker, as everybody does.
   sa.localPort = sa.remotePort == portIke ? portIke : portNatt;
-  ikeLink(sa, <i32>c.index);
-  initStart(sa);
-  return true;
+  return sa;
 }
 
 /** Starts what is next, if the window is free. */

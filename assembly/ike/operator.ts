@@ -15,6 +15,7 @@ import {
   MANAGEMENT_CONNECTION_LOAD,
   MANAGEMENT_CONNECTION_UNLOAD,
   MANAGEMENT_HEADER,
+  INITIATE_IKE,
   MANAGEMENT_INITIATE,
   MANAGEMENT_LENGTH,
   MANAGEMENT_LIST_CONNECTIONS,
@@ -34,8 +35,8 @@ import {
 import { Frame } from "../bus/frame";
 import { consume, drop } from "../bus/port";
 import { deadlineClear } from "../rt/deadlines";
-import { itemFind, itemLength, itemValue, itemsValid } from "../rt/items";
-import { childDelete, childRekey, ikeDown, initiateChild, proceed, CAUSE_LOCAL } from "./life";
+import { itemFind, itemLength, itemU32, itemValue, itemsValid } from "../rt/items";
+import { childDelete, childRekey, ikeDown, initiateChild, initiateIke, proceed, CAUSE_LOCAL } from "./life";
 import { ChildSa, childConfig, childSaAt } from "./child_sa";
 import {
   CHILD_CONFIGS_MAX,
@@ -156,6 +157,10 @@ function initiate(start: usize, end: usize): u32 {
   if (!byName(start, end, false)) return RESULT_MALFORMED;
   if (named < 0) return RESULT_NOT_FOUND;
   const connection = <u32>named;
+  const alone = itemFind(start, end, INITIATE_IKE);
+  if (alone != 0 && itemU32(alone) == 1) {
+    return initiateIke(connectionAt(connection)) ? RESULT_OK : RESULT_TABLE_FULL;
+  }
   let result: u32 = RESULT_UNSUPPORTED; // a connection without children has nothing to initiate
   for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
     const k = childConfigAt(i);

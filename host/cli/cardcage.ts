@@ -21,6 +21,7 @@ interface Options {
   json?: boolean;
   socket?: string;
   timeout?: string;
+  ike?: boolean;
 }
 
 const print = (text: string): void => void process.stdout.write(text);
@@ -110,16 +111,15 @@ Exit codes:
       .option(...CONTROL_OPTION)
       .action(async (options: Options) => done(await show(name, options, render)));
   };
-  const operation = (name: string, description: string, render: (result: never) => string): void => {
+  const operation = (name: string, description: string, render: (result: never) => string): Command =>
     json(root.command(name).description(description).argument("<name>", "a child or a connection"))
       .option(...CONTROL_OPTION)
       .option("--timeout <seconds>", "how long to wait for the outcome", "30")
       .action(async (target: string, options: Options) => {
         const timeout = Number(options.timeout);
         if (!(timeout > 0)) throw new CommanderError(EXIT_USAGE, "timeout", "--timeout wants seconds");
-        done(await show(name, options, render, { name: target, timeout }));
+        done(await show(name, options, render, { name: target, timeout, ...(options.ike ? { ike: true } : {}) }));
       });
-  };
 
   root
     .command("up")
@@ -146,8 +146,9 @@ Exit codes:
   operation(
     "initiate",
     "negotiate a child, or all of a connection",
-    ({ installed }: { installed: string[] }) => `${installed.join(", ")}: installed\n`,
-  );
+    (result: { installed: string[] } | { established: string }) =>
+      "established" in result ? `${result.established}: established\n` : `${result.installed.join(", ")}: installed\n`,
+  ).option("--ike", "the IKE_SA of a connection alone, without a child (RFC 6023)");
   operation(
     "rekey",
     "rekey a child's SA, or a connection's IKE_SA",

@@ -12,7 +12,7 @@ import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { Gateway, GatewayEvent } from "./gateway.ts";
 import { CommandError } from "./gateway.ts";
-import { initiateAndWait, rekeyAndWait } from "./outcome.ts";
+import { initiateAndWait, initiateIkeAndWait, rekeyAndWait } from "./outcome.ts";
 
 const LINE_MAX = 65536;
 const CLIENTS_MAX = 64;
@@ -63,7 +63,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       slots: slots.map(({ slot, board, drops, chassisDrops }) => ({ slot, board, drops, chassisDrops })),
     });
   },
-  initiate: (gateway, args) => initiateAndWait(gateway, nameOf(args), timeoutOf(args)),
+  initiate: (gateway, args) =>
+    args["ike"] === true
+      ? initiateIkeAndWait(gateway, nameOf(args), timeoutOf(args))
+      : initiateAndWait(gateway, nameOf(args), timeoutOf(args)),
   rekey: (gateway, args) => rekeyAndWait(gateway, nameOf(args), timeoutOf(args)),
   terminate: async (gateway, args) => {
     const name = nameOf(args);

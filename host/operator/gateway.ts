@@ -7,6 +7,7 @@
 import {
   CHILD_NAME,
   CONNECTION_NAME,
+  INITIATE_IKE,
   MANAGEMENT_INITIATE,
   MANAGEMENT_LIST_CONNECTIONS,
   MANAGEMENT_LIST_SAS,
@@ -158,6 +159,15 @@ export class Gateway {
   /** Starts negotiating a child, or all children of a connection. The outcome is told by events. */
   initiate(name: string): Promise<void> {
     return this.#named(MANAGEMENT_INITIATE, name);
+  }
+
+  /** Starts negotiating a connection's IKE_SA alone, without a CHILD_SA (RFC 6023). */
+  async initiateIke(connection: string): Promise<void> {
+    const items = [
+      { type: CONNECTION_NAME, value: textValue(connection) },
+      { type: INITIATE_IKE, value: 1 },
+    ];
+    await this.#command(this.chassis.ikeSlot, MANAGEMENT_INITIATE, items, COMMAND_PATIENCE, connection);
   }
 
   /** Deletes the SAs of a connection or child at both ends; returns when the peers have answered or were given up. */

@@ -72,6 +72,21 @@ export async function initiateAndWait(
   return { installed: children };
 }
 
+/** Initiates the IKE_SA of a connection alone; resolves when it is established. Throws CommandError otherwise. */
+export async function initiateIkeAndWait(
+  gateway: Gateway,
+  name: string,
+  milliseconds: number,
+): Promise<{ established: string }> {
+  const established = async (): Promise<boolean> =>
+    (await gateway.sas()).some((ike) => ike.name === name && ike.state === "ESTABLISHED");
+  if (await established()) return { established: name };
+  const done = (events: readonly GatewayEvent[]): boolean =>
+    events.some((event) => event.kind === "ike-updown" && "up" in event && event.up === true);
+  await awaitOutcome(gateway, name, () => gateway.initiateIke(name), done, milliseconds, name);
+  return { established: name };
+}
+
 /** Rekeys a child's SA, or a connection's IKE_SA; resolves when the new one has taken over. Throws CommandError otherwise. */
 export async function rekeyAndWait(gateway: Gateway, name: string, milliseconds: number): Promise<{ rekeyed: string }> {
   const { children, connection } = await childrenOf(gateway, name);

@@ -49,6 +49,11 @@ export class Cardcage implements Endpoint {
     return this.command("initiate", child);
   }
 
+  /** The IKE_SA alone. */
+  initiateIke(connection: string): Promise<Finished> {
+    return this.command("initiate", "--ike", connection);
+  }
+
   rekey(child: string): Promise<Finished> {
     return this.command("rekey", child);
   }

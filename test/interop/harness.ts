@@ -102,6 +102,7 @@ const SCENARIOS: readonly Scenario[] = [
   { name: "cert-rsa3072", roles: BOTH },
   { name: "frag-cert", roles: BOTH },
   { name: "multi-child", roles: BOTH },
+  { name: "childless", roles: BOTH, except: { responder: "log-b" } },
 ];
 
 /** Octets of the checked TCP transfer through a suite; small enough for a peer that is a script. */
@@ -232,6 +233,12 @@ async function check(at: Run, gateway: Cardcage, line: string): Promise<void> {
       expect(await none(), `[${line}] there is one`);
       return;
     }
+    case "nochild": {
+      const children = (await gateway.status()).children.length;
+      const { output } = await at.script("ctl.sh", at.theirs, "--list-sas");
+      expect(children === 0 && !output.includes("INSTALLED"), `[${line}] there is one`);
+      return;
+    }
     case "noping":
       expect((await pings(words[0], words[1])) === 0, `[${line}] answered`);
       return;
@@ -279,10 +286,12 @@ async function play(at: Run, file: string, { refusal, except, collides }: Scenar
   const gateway = new Cardcage(`${at.prefix}-gw${at.ours}`, own, `${cage}${mirror}`);
   try {
     await gateway.start();
+    const alone = meta(file, "initiate").includes("--ike gw");
+    const theirs = alone ? ["--ike", "gw"] : ["--child", "net"];
     const started =
-      at.ours === "A"
-        ? await gateway.initiate("net")
-        : await at.script("ctl.sh", "A", "--initiate", "--child", "net", "--timeout", "20");
+      at.ours === "B"
+        ? await at.script("ctl.sh", "A", "--initiate", ...theirs, "--timeout", "20")
+        : await (alone ? gateway.initiateIke("gw") : gateway.initiate("net"));
     if (refusal !== undefined) {
       await until(`ours tells ${refusal.told}`, 20, () => refusal.told.test(gateway.log()));
       const { ikeSas, children, text } = await gateway.status();
@@ -291,7 +300,10 @@ async function play(at: Run, file: string, { refusal, except, collides }: Scenar
       expect(started.code !== 0, "the initiation should have failed");
     } else {
       expect(started.code === 0, `initiate: ${started.output.trim()}`);
-      await until("ours has a CHILD_SA", 20, async () => (await gateway.status()).children.length > 0);
+      await until("ours has the SAs", 20, async () => {
+        const { ikeSas, children } = await gateway.status();
+        return ikeSas > 0 && (alone || children.length > 0);
+      });
     }
     const unseen = except?.[at.ours === "A" ? "initiator" : "responder"];
     const lines = meta(file, "check").filter((line) => unseen === undefined || !line.startsWith(`${unseen} `));

@@ -405,6 +405,7 @@ export interface Options {
   /** Makes identities longer. */
   idTail?: string;
   fragmentation?: number;
+  childless?: number;
 }
 
 /** The connection "gw" with the child "net", as `mine` (1 or 2) sees it. */
@@ -422,6 +423,7 @@ export function connection(mine: number, o: Options = {}): Item[] {
     [M.CONNECTION_LOCAL_ID, id(mine)],
     [M.CONNECTION_REMOTE_ID, id(peer)],
     [M.CONNECTION_ENCAP, o.encap ? 1 : 0],
+    [M.CONNECTION_CHILDLESS, o.childless ?? M.CHILDLESS_ALLOW],
     [M.CONNECTION_FRAGMENTATION, o.fragmentation ?? M.FRAGMENTATION_YES],
     [M.CONNECTION_DPD_DELAY, o.dpd ?? 0],
     [M.CONNECTION_REKEY_TIME, o.rekey ?? 0],

@@ -206,18 +206,25 @@ test("the responder's AUTH is wrong: the initiator tells it, and nothing stays o
   assert.is(count(p.b, p, M.MANAGEMENT_IKE_SA), 0);
 });
 
-test("INITIAL_CONTACT: a peer that starts afresh replaces what it had", () => {
-  const p = up(pair());
-  const old = p.b.installed();
-  // A forgets all: another core at the same address, with the same identity.
-  p.a = new Pair().a;
-  p.a.command(M.MANAGEMENT_CONNECTION_LOAD, connection(1));
-  p.drive();
-  up(p);
-  mirrored(p);
-  assert.not.equal(p.b.installed(), old);
-  assert.is(count(p.b, p, M.MANAGEMENT_IKE_SA), 1);
-});
+for (const rekeys of [0, 2]) {
+  test(`INITIAL_CONTACT: a peer that starts afresh replaces what it had, after ${rekeys} rekeys of the IKE_SA`, () => {
+    const p = up(pair());
+    for (let i = 0; i < rekeys; i++) {
+      p.a.command(M.MANAGEMENT_REKEY, [[M.CONNECTION_NAME, Buffer.from("gw")]]);
+      p.drive(2);
+    }
+    assert.is(count(p.b, p, M.MANAGEMENT_IKE_SA), 1);
+    const old = p.b.installed();
+    // A forgets all: another core at the same address, with the same identity.
+    p.a = new Pair().a;
+    p.a.command(M.MANAGEMENT_CONNECTION_LOAD, connection(1));
+    p.drive();
+    up(p);
+    mirrored(p);
+    assert.not.equal(p.b.installed(), old);
+    assert.is(count(p.b, p, M.MANAGEMENT_IKE_SA), 1);
+  });
+}
 
 test("CHILD_SA_NOT_FOUND: what the peer has lost is forgotten without a word, and asked for anew", () => {
   for (const start of [M.START_NONE, M.START_START]) {

@@ -78,6 +78,43 @@ test("what strangers propose in vain is told once a second", () => {
   assert.is(mismatches(p.b).length, 1);
 });
 
+/** IKE_SAs that are established at an end, CHILD_SAs with them. */
+const listed = (p: Pair, end: Endpoint): number[] => {
+  const all = end.list(p.time);
+  return [M.MANAGEMENT_IKE_SA, M.MANAGEMENT_CHILD_SA].map((type) => all.filter((one) => one.type === type).length);
+};
+
+test("RFC 6023: the IKE_SA alone is asked for, then a child of it", () => {
+  const p = pair();
+  p.a.command(M.MANAGEMENT_INITIATE, [GW, [M.INITIATE_IKE, 1]]);
+  p.drive(1);
+  for (const end of [p.a, p.b]) assert.equal(listed(p, end), [1, 0]);
+  assert.is(p.packets.length, 4);
+  // Asked for again, it is there.
+  p.a.command(M.MANAGEMENT_INITIATE, [GW, [M.INITIATE_IKE, 1]]);
+  p.drive(1);
+  assert.is(p.packets.length, 4);
+  up(p);
+  mirrored(p);
+  for (const end of [p.a, p.b]) assert.equal(listed(p, end), [1, 1]);
+});
+
+for (const [policy, peer, packets, children] of [
+  [M.CHILDLESS_ALLOW, M.CHILDLESS_ALLOW, 4, 1],
+  [M.CHILDLESS_PREFER, M.CHILDLESS_ALLOW, 6, 1],
+  [M.CHILDLESS_FORCE, M.CHILDLESS_ALLOW, 6, 1],
+  [M.CHILDLESS_PREFER, M.CHILDLESS_NEVER, 4, 1],
+  [M.CHILDLESS_FORCE, M.CHILDLESS_NEVER, 2, 0],
+] as const) {
+  test(`RFC 6023: childless ${policy} with ${peer}: ${packets} messages, ${children} child`, () => {
+    const p = up(pair({ childless: policy }, { childless: peer }));
+    assert.is(p.packets.length, packets);
+    mirrored(p, children);
+    const refused = "the peer does not take an IKE_SA without a CHILD_SA";
+    assert.is(p.a.alerts().includes(refused), children === 0);
+  });
+}
+
 test("encap moves to port 4500 at IKE_AUTH", () => {
   const p = up(pair({ encap: true }));
   mirrored(p);

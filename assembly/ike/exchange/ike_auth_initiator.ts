@@ -51,7 +51,7 @@ import {
 } from "../auth";
 import { roundId } from "../auth_round";
 import { certRequestWrite } from "../cert_request";
-import { childSaAt } from "../child_sa";
+import { ChildSa, childSaAt } from "../child_sa";
 import { connectionAt, connectionLocalAuth, connectionRemoteAuth } from "../connection";
 import { FITS_NOT, identityFits, identityWildcard } from "../identity";
 import {
@@ -92,7 +92,15 @@ import { reportAlert, reportSa, text } from "../report";
 import { DELETE_TRIES, HALF_OPEN_TIME } from "../settings";
 import { TIMER_EXPIRE, timerSa } from "../timer";
 import { requestAnswered, requestBegin, requestDone, requestSend } from "../window";
-import { firstContact, firstNonces, firstWanted } from "./ike_auth_child";
+import {
+  CHILDLESS_NO,
+  CHILDLESS_REFUSED,
+  CHILDLESS_YES,
+  childless,
+  firstContact,
+  firstNonces,
+  firstWanted,
+} from "./ike_auth_child";
 
 /** Takes our identity of this round from the connection; our address when none is configured. */
 export function identify(sa: IkeSa): void {
@@ -127,8 +135,13 @@ export function authRequest(sa: IkeSa, auth: usize, length: u32): void {
   const fault = authSigned(sa, auth, length);
   if (fault != 0) return ikeFail(sa, 0, fault);
   const first = sa.localRounds == 0;
-  const child = first ? firstWanted(sa) : null;
-  if (first && !child) {
+  const without = first ? childless(sa) : CHILDLESS_NO;
+  if (without == CHILDLESS_REFUSED) {
+    return ikeFail(sa, 0, text("the peer does not take an IKE_SA without a CHILD_SA"));
+  }
+  const wanted = first ? firstWanted(sa) : null;
+  const child: ChildSa | null = without == CHILDLESS_YES ? null : wanted;
+  if (first && !wanted && sa.bare == 0) {
     // All that was asked for was taken back meanwhile.
     ikeDown(sa, CAUSE_LOCAL, false);
     return;
@@ -139,6 +152,8 @@ export function authRequest(sa: IkeSa, auth: usize, length: u32): void {
   if (child) {
     child.want = 0;
     sa.outChild = <i32>child.link;
+  }
+  if (first) {
     if (firstContact(sa)) notifyWrite(w, NOTIFY_INITIAL_CONTACT, 0, 0);
     certRequestWrite(w, connectionAt(<u32>sa.connection));
     if (sa.peerIdLength != 0) idWrite(w, PAYLOAD_IDR, ikePeerId(sa), sa.peerIdLength);
@@ -148,8 +163,8 @@ export function authRequest(sa: IkeSa, auth: usize, length: u32): void {
     childDefaults(child, sa);
     offerSaWrite(w, child, false);
     selectorsWrite(w, child);
-    notifyWrite(w, NOTIFY_MULTIPLE_AUTH_SUPPORTED, 0, 0);
   }
+  if (first) notifyWrite(w, NOTIFY_MULTIPLE_AUTH_SUPPORTED, 0, 0);
   sa.localRounds += 1;
   if (sa.localRounds < connectionLocalAuth(connectionAt(<u32>sa.connection)).count)
     notifyWrite(w, NOTIFY_ANOTHER_AUTH_FOLLOWS, 0, 0);

@@ -8,14 +8,7 @@
  * Refuses what it cannot verify with AUTHENTICATION_FAILED and no word more; the operator is told why. A CHILD_SA that cannot be
  * leaves the IKE_SA up (2.21.2).
  */
-import {
-  AUTH_SHARED_KEY,
-  EVENT_CHILD_UPDOWN,
-  EVENT_IKE_UPDOWN,
-  IKE_STATE_CONNECTING,
-  IKE_STATE_DELETING,
-  IKE_STATE_FREE,
-} from "../../abi/management";
+import { AUTH_SHARED_KEY, EVENT_CHILD_UPDOWN, EVENT_IKE_UPDOWN, IKE_STATE_DELETING } from "../../abi/management";
 import { PSA_FIELDS } from "../../abi/psa";
 import { Frame, frameAddress } from "../../bus/frame";
 import { EXCHANGE_IKE_AUTH, PAYLOAD_IDI, PAYLOAD_IDR, PAYLOAD_SA, Writer } from "../../wire/ike_message";
@@ -47,7 +40,8 @@ import { certRequested } from "../cert_request";
 import { ChildSa } from "../child_sa";
 import { connectionAt, connectionLocalAuth, connectionRemoteAuth } from "../connection";
 import { connectionChoose } from "../connection_choice";
-import { FITS_NOT, identityFits, identitySame } from "../identity";
+import { FITS_NOT, identityFits } from "../identity";
+import { identityFirst, identityNext } from "../identity_index";
 import {
   IN_AUTH_INSTALL,
   IN_AUTH_SIGN,
@@ -83,7 +77,6 @@ import {
   soleLength,
 } from "../negotiation";
 import { reportAlert, reportSa, text } from "../report";
-import { ikeSaCapacity } from "../settings";
 import { responseBegin, responseSend } from "../window";
 import { firstNonces } from "./ike_auth_child";
 import { identify } from "./ike_auth_initiator";
@@ -240,13 +233,16 @@ function signedWrite(w: Writer, sa: IkeSa): void {
 
 /** RFC 7296 2.4: the peer knows of no other IKE_SA between these identities; those that we have are dead. */
 function forgetOthers(sa: IkeSa): void {
-  for (let i: u32 = 0; i < ikeSaCapacity; i++) {
-    const other = ikeSaAt(i);
-    const state = other.state;
-    if (state == IKE_STATE_FREE || state == IKE_STATE_CONNECTING || state == IKE_STATE_DELETING) continue;
-    if (!identitySame(ikeLocalId(other), other.localIdLength, ikeLocalId(sa), sa.localIdLength)) continue;
-    if (!identitySame(ikePeerId(other), other.peerIdLength, ikePeerId(sa), sa.peerIdLength)) continue;
+  let i = identityFirst(sa);
+  while (i >= 0) {
+    const other = ikeSaAt(<u32>i);
+    if (other.index == sa.index || other.state == IKE_STATE_DELETING) {
+      i = identityNext(other, sa);
+      continue;
+    }
     ikeDown(other, CAUSE_LOCAL, false);
+    assert(other.indexed == 0, "an IKE_SA that is down is found no longer");
+    i = identityFirst(sa);
   }
 }
 

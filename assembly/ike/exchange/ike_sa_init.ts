@@ -8,7 +8,7 @@
  * Nothing is authenticated yet: an error answer ends an attempt, which start_action then repeats. A responder with many
  * half-open IKE_SAs asks for a cookie (cookie.ts, half_open.ts) before it looks at a proposal or keeps anything.
  */
-import { FRAGMENTATION_NO, FRAGMENTATION_YES } from "../../abi/management";
+import { CHILDLESS_NEVER, FRAGMENTATION_NO, FRAGMENTATION_YES } from "../../abi/management";
 import { DROP_IKE_MALFORMED, DROP_IKE_NO_CONNECTION, DROP_IKE_STATE, DROP_IKE_TABLE_FULL } from "../../abi/drop";
 import { drbgGenerate } from "../../crypto/drbg";
 import { Frame } from "../../bus/frame";
@@ -34,6 +34,7 @@ import { nonceCheck, nonceWrite } from "../../wire/ike_payload/nonce";
 import {
   NOTIFY_COOKIE,
   NOTIFY_INVALID_KE_PAYLOAD,
+  NOTIFY_CHILDLESS_IKEV2_SUPPORTED,
   NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED,
   NOTIFY_MULTIPLE_AUTH_SUPPORTED,
   NOTIFY_NO_PROPOSAL_CHOSEN,
@@ -300,6 +301,7 @@ function buildResponse(sa: IkeSa): void {
   certRequestsWrite(w, sa);
   if (sa.peerHashes != 0) signatureHashesWrite(w);
   notifyWrite(w, NOTIFY_MULTIPLE_AUTH_SUPPORTED, 0, 0);
+  if (c.childless != CHILDLESS_NEVER) notifyWrite(w, NOTIFY_CHILDLESS_IKEV2_SUPPORTED, 0, 0);
   if (sa.fragments != FRAGMENTS_NONE) notifyWrite(w, NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED, 0, 0);
   responseSend(sa, w);
   memory.copy(ikeInitSent(sa), ikeResponse(sa), sa.inLength);
@@ -401,6 +403,7 @@ export function initResponse(sa: IkeSa, frame: Frame): void {
   sa.initReceivedLength = frame.length;
   sa.peerHashes = signatureHashesRead();
   sa.certAsked = certRequested() ? 1 : 0;
+  sa.peerChildless = notifyFind(NOTIFY_CHILDLESS_IKEV2_SUPPORTED) != 0 ? 1 : 0;
   sa.peerMultiple = notifyFind(NOTIFY_MULTIPLE_AUTH_SUPPORTED) != 0 ? 1 : 0;
   sa.fragments = fragmentation(c);
   sa.nat = natDetect(sa.spiI, sa.spiR, sa.local, sa.localPort, sa.remote, sa.remotePort);

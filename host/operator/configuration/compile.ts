@@ -136,6 +136,7 @@ class Compiler {
     add(abi.CONNECTION_RAND_TIME, (v["rand_time"] as number | undefined) ?? over);
     add(abi.CONNECTION_DPD_DELAY, (v["dpd_delay"] as number | undefined) ?? 0);
     add(abi.CONNECTION_ENCAP, v["encap"] ? 1 : 0);
+    if (v["childless"] !== undefined) add(abi.CONNECTION_CHILDLESS, v["childless"]);
     if (v["fragmentation"] !== undefined) add(abi.CONNECTION_FRAGMENTATION, v["fragmentation"]);
     const children = [...(section.sections.get("children")?.sections.values() ?? [])];
     if (children.length === 0) this.error(section, section.name, `connection '${section.name}' has no children`);

@@ -7,6 +7,10 @@
  */
 import { AUTHORITIES, KEY_SECRET_SECTION, LOCAL, REMOTE } from "./authentication_schema.ts";
 import {
+  CHILDLESS_ALLOW,
+  CHILDLESS_FORCE,
+  CHILDLESS_NEVER,
+  CHILDLESS_PREFER,
   FRAGMENTATION_ACCEPT,
   FRAGMENTATION_NO,
   FRAGMENTATION_YES,
@@ -85,7 +89,13 @@ const CONNECTION: SectionSchema = {
       accept: FRAGMENTATION_ACCEPT,
       no: FRAGMENTATION_NO,
     }),
-    childless: fixed(["never", "no", "allow"], "childless IKE_SAs are not initiated"),
+    childless: word({
+      allow: CHILDLESS_ALLOW,
+      prefer: CHILDLESS_PREFER,
+      force: CHILDLESS_FORCE,
+      never: CHILDLESS_NEVER,
+      no: CHILDLESS_NEVER,
+    }),
     send_certreq: boolean,
     send_cert: word({ always: "always", never: "never", ifasked: "ifasked" }),
     unique: fixed(["no", "never"], "IKE_SAs are not made unique"),
