@@ -31,6 +31,8 @@ interface Scenario {
    * What ours must tell where the initiation has to fail; `ikeSaStays`: only the CHILD_SA is refused.
    */
   refusal?: { told: RegExp; ikeSaStays?: boolean };
+  /** It mostly waits for timers: others may run meanwhile. */
+  waits?: boolean;
   /** A collision of rekeys is provoked before the logs are looked at: the timers of both ends fire too far apart for one. */
   collides?: boolean;
   /** Checks that look for strongSwan's words in a log that is ours, by role. */
@@ -88,12 +90,12 @@ const SCENARIOS: readonly Scenario[] = [
   },
   { name: "neg-ts", roles: BOTH, refusal: { told: /\bTS_UNACCEPTABLE\b|\bnotify 38\b/, ikeSaStays: true } },
   { name: "child-pfs", roles: BOTH },
-  { name: "rekey-fast", roles: BOTH },
-  { name: "rekey-collide", roles: BOTH, collides: true },
+  { name: "rekey-fast", roles: BOTH, waits: true },
+  { name: "rekey-collide", roles: BOTH, waits: true, collides: true },
   { name: "ts-ports", roles: BOTH },
   { name: "nat-t", roles: BOTH, except: { responder: "log-b" } },
   { name: "cookie", roles: ["initiator"], except: { initiator: "log-a" } },
-  { name: "dpd", roles: ["initiator"] },
+  { name: "dpd", roles: ["initiator"], waits: true },
   { name: "cert-ecp256", roles: BOTH },
   { name: "cert-ecp256-rfc4754", roles: BOTH },
   { name: "cert-ecp384", roles: BOTH },
@@ -330,7 +332,15 @@ async function play(at: Run, file: string, { refusal, except, collides }: Scenar
   }
 }
 
-/** Runs the scenarios whose name holds every one of `words`. */
+/** One scenario in one role. */
+interface Turn {
+  scenario: Scenario;
+  role: Role;
+  title: string;
+  file: string;
+}
+
+/** Runs the scenarios whose name holds every one of `words`; those that mostly wait run beside the others. */
 export async function runHarness(
   harness: string,
   directory: string,
@@ -340,8 +350,9 @@ export async function runHarness(
   if (!existsSync(join(harness, "up.sh"))) throw new Error(`${harness} has no up.sh: it is no interop harness`);
   const scapy = (await run("/usr/bin/python3", ["-c", "import scapy"])).code === 0;
   const without = new Set<string>();
+  const turns: Turn[] = [];
   for (const scenario of SCENARIOS) {
-    const { name, roles, env, label } = scenario;
+    const { name, roles, label } = scenario;
     const file = join(harness, "scenarios", `${name}.conf`);
     if (!scapy && existsSync(file) && meta(file, "fakekernel").length > 0) {
       without.add(name);
@@ -349,32 +360,36 @@ export async function runHarness(
     }
     for (const role of roles) {
       const title = `harness ${label ?? name}, ${role}`;
-      if (!words.every((word) => title.includes(word))) continue;
-      const began = performance.now();
-      const number = tally.passed + tally.failed + 1;
-      const state = join(directory, `harness-${number}`);
-      mkdirSync(state, { recursive: true, mode: 0o700 });
-      const at = new Run(
-        harness,
-        name,
-        role === "initiator" ? "A" : "B",
-        `cardcage-${process.pid}-h`,
-        state,
-        env ?? {},
-      );
-      try {
-        expect(existsSync(file), `the harness has no scenario ${name}`);
-        const told = await play(at, file, scenario);
-        tally.passed++;
-        console.log(`ok    ${title}  (${told}; ${((performance.now() - began) / 1000).toFixed(1)} s)`);
-      } catch (error) {
-        tally.failed++;
-        console.log(`FAIL  ${title}\n      ${(error as Error).message.split("\n").join("\n      ")}`);
-      } finally {
-        await stopAll();
-        await at.script("down.sh", "-k");
-      }
+      if (words.every((word) => title.includes(word))) turns.push({ scenario, role, title, file });
     }
+  }
+  let number = 0;
+  const take = async ({ scenario, role, title, file }: Turn): Promise<void> => {
+    const began = performance.now();
+    const mine = ++number;
+    const state = join(directory, `harness-${mine}`);
+    mkdirSync(state, { recursive: true, mode: 0o700 });
+    const ours = role === "initiator" ? "A" : "B";
+    const prefix = `cardcage-${process.pid}-h${mine}`;
+    const at = new Run(harness, scenario.name, ours, prefix, state, scenario.env ?? {});
+    try {
+      expect(existsSync(file), `the harness has no scenario ${scenario.name}`);
+      const told = await play(at, file, scenario);
+      tally.passed++;
+      console.log(`ok    ${title}  (${told}; ${((performance.now() - began) / 1000).toFixed(1)} s)`);
+    } catch (error) {
+      tally.failed++;
+      console.log(`FAIL  ${title}\n      ${(error as Error).message.split("\n").join("\n      ")}`);
+    } finally {
+      await at.script("down.sh", "-k");
+    }
+  };
+  try {
+    const beside = turns.filter(({ scenario }) => scenario.waits === true).map(take);
+    for (const turn of turns) if (turn.scenario.waits !== true) await take(turn);
+    await Promise.all(beside);
+  } finally {
+    await stopAll();
   }
   if (without.size > 0)
     console.log(`not run, their peer's ESP wants the Debian package python3-scapy: ${[...without].join(" ")}`);
