@@ -66,6 +66,8 @@ export const CONNECTION_AUTHORITIES: u32 = 259;
 export const CHILD_ITEMS_MORE: u32 = 352;
 export const CONNECTION_FRAGMENTATION: u32 = 272; // FRAGMENTATION_*; absent: yes
 export const CONNECTION_CHILDLESS: u32 = 273; // CHILDLESS_*; absent: allow
+export const CONNECTION_PPK_ID: u32 = 275; // PPK_ID (RFC 8784) to offer as initiator; absent: none
+export const CONNECTION_PPK: u32 = 276; // PPK_POLICY_*; absent: none
 /** Of MANAGEMENT_INITIATE with CONNECTION_NAME: 1 for the IKE_SA alone (RFC 6023). */
 export const INITIATE_IKE: u32 = 274;
 /** CHILD_NAME opens a child; the CHILD_* items up to the next CHILD_NAME belong to it. */
@@ -97,6 +99,11 @@ export const AUTH_PUBLIC_KEY: u32 = 2;
 export const FRAGMENTATION_YES: u32 = 0;
 export const FRAGMENTATION_ACCEPT: u32 = 1;
 export const FRAGMENTATION_NO: u32 = 2;
+
+/** RFC 8784: the secure element has no PPK; it has some; without one no IKE_SA comes to be. */
+export const PPK_POLICY_NONE: u32 = 0;
+export const PPK_POLICY_OPTIONAL: u32 = 1;
+export const PPK_POLICY_REQUIRED: u32 = 2;
 
 /** RFC 6023: taken from peers; initiated where the peer takes it; initiated so or not at all; refused. */
 export const CHILDLESS_ALLOW: u32 = 0;
@@ -163,6 +170,8 @@ export const EVENT_KIND: u32 = 128;
 export const EVENT_UP: u32 = 129; // 1 up, 0 down
 export const EVENT_NOTIFY: u32 = 130; // the notify type that the peer gave, or that we gave
 export const EVENT_TEXT: u32 = 131;
+
+export const IKE_SA_PPK: u32 = 413; // 1: its keys come from a PPK, too (RFC 8784)
 
 /** Where two proposals came closest: transform type u8, number of ours u8, of the peer's u8; the transforms of that type of each. */
 export const EVENT_MISMATCH: u32 = 410;

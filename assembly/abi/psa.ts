@@ -42,6 +42,12 @@ export const PSA_SIGN_AUTH: u32 = 6;
  */
 export const PSA_VERIFY_AUTH: u32 = 7;
 
+/**
+ * RFC 8784 section 3 with a postquantum preshared key. ALGORITHM: IANA PRF id; fields: PPK_ID, SK_d', SK_pi', SK_pr', each as long
+ * as the PRF's output. Answer: field SK_d, SK_pi, SK_pr, one behind the other; DOES_NOT_EXIST: the element knows no such PPK.
+ */
+export const PSA_PPK_KEYS: u32 = 16;
+
 export const SIGN_REASON: u32 = 0;
 export const SIGN_METHOD: u32 = 1;
 export const SIGN_LENGTH: u32 = 2;

@@ -4,6 +4,7 @@
  * the exchange needs of it is here: to ask the secure element, and to take its answer.
  */
 import { AUTH_ANY, AUTH_PUBLIC_KEY, AUTH_SHARED_KEY } from "../abi/management";
+import { SIGN_CERTIFICATES, SIGN_LENGTH } from "../abi/psa";
 import { PAYLOAD_AUTH, Writer } from "../wire/ike_message";
 import {
   AUTH_METHOD_DIGITAL_SIGNATURE,
@@ -87,6 +88,15 @@ export function authPayloadWrite(w: Writer, sa: IkeSa, value: usize, length: u32
   else sharedKeyWrite(w, value, length);
 }
 
+/** The authentication data of a good answer to authSign, and their octets. */
+export function proofData(sa: IkeSa, value: usize): usize {
+  return localRound(sa).way == AUTH_PUBLIC_KEY ? value + SIGN_CERTIFICATES : value;
+}
+
+export function proofDataLength(sa: IkeSa, value: usize, length: u32): u32 {
+  return localRound(sa).way == AUTH_PUBLIC_KEY ? <u32>load<u16>(value, SIGN_LENGTH) : length;
+}
+
 /** Has the peer's AUTH in the message in hand verified. False: no room. */
 export function authVerify(sa: IkeSa, out: bool, step: u32): bool {
   if (authWay() == AUTH_PUBLIC_KEY) return signatureVerify(sa, peerRound(sa), out, step);
@@ -94,6 +104,6 @@ export function authVerify(sa: IkeSa, out: bool, step: u32): bool {
 }
 
 /** The answer to authVerify, that message in hand again: 0 it is good, or a literal that says what is wrong. */
-export function authVerdict(value: usize, length: u32): usize {
-  return authWay() == AUTH_PUBLIC_KEY ? signatureVerdict(value, length) : sharedKeyVerdict(value, length);
+export function authVerdict(sa: IkeSa, value: usize, length: u32): usize {
+  return authWay() == AUTH_PUBLIC_KEY ? signatureVerdict(value, length) : sharedKeyVerdict(sa, value, length);
 }

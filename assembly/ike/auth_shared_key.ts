@@ -6,12 +6,12 @@
  */
 import { PSA_PSK_AUTH } from "../abi/psa";
 import { equalConstantTime } from "../rt/bytes";
-import { PAYLOAD_AUTH, Writer } from "../wire/ike_message";
-import { AUTH_HEADER, AUTH_METHOD_SHARED_KEY, authWrite } from "../wire/ike_payload/auth";
+import { Writer } from "../wire/ike_message";
+import { AUTH_METHOD_SHARED_KEY, authWrite } from "../wire/ike_payload/auth";
+import { authData, authDataLength } from "./auth_data";
 import { authOctets } from "./auth_octets";
 import { IkeSa, ikeLocalId, ikePeerId, ikeSuite } from "./ike_sa";
 import { jobBegin, jobField, jobPost } from "./job";
-import { sole, soleLength } from "./negotiation";
 import { text } from "./report";
 
 /** Asks for our AUTH, or for what the peer's must be. False: no room. */
@@ -32,10 +32,10 @@ export function sharedKeySigned(value: usize, length: u32): usize {
 }
 
 /** What is wrong with the peer's AUTH in the message in hand, which must be `value`: 0 nothing, or a literal. */
-export function sharedKeyVerdict(value: usize, length: u32): usize {
+export function sharedKeyVerdict(sa: IkeSa, value: usize, length: u32): usize {
   if (length == 0) return text("no shared key for this peer");
-  const auth = sole(PAYLOAD_AUTH);
-  const same = auth != 0 && soleLength == AUTH_HEADER + length && equalConstantTime(auth + AUTH_HEADER, value, length);
+  const auth = authData(sa);
+  const same = auth != 0 && authDataLength == length && equalConstantTime(auth, value, length);
   return same ? 0 : text("the peer's AUTH is wrong");
 }
 

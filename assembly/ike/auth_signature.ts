@@ -33,14 +33,15 @@ import {
   VERDICT_WEAK,
 } from "../abi/psa";
 import { PAYLOAD_AUTH, PAYLOAD_CERT, Writer, payloadBody, payloadFind, payloadLength } from "../wire/ike_message";
-import { AUTH_HEADER, authMethod, authWrite } from "../wire/ike_payload/auth";
+import { authMethod, authWrite } from "../wire/ike_payload/auth";
 import { CERT_HEADER, certCheck, certWrite } from "../wire/ike_payload/cert";
+import { authData, authDataLength } from "./auth_data";
 import { authOctets, authOctetsLength } from "./auth_octets";
 import { AuthRound } from "./auth_round";
 import { connectionAt } from "./connection";
 import { IkeSa, ikePeerId } from "./ike_sa";
 import { JOB_OCTETS_MAX, jobBegin, jobField, jobPost } from "./job";
-import { sole, soleLength } from "./negotiation";
+import { sole } from "./negotiation";
 import { text } from "./report";
 
 /** Asks for our signature with the round's credential. False: no room. */
@@ -85,15 +86,15 @@ export function signatureWrite(w: Writer, value: usize): void {
 
 /** Has the signature in the message in hand verified, with the certificates that came with it. False: no room. */
 export function signatureVerify(sa: IkeSa, round: AuthRound, out: bool, step: u32): bool {
-  const auth = sole(PAYLOAD_AUTH);
-  const authLength = soleLength - AUTH_HEADER;
+  const data = authData(sa);
+  const dataLength = authDataLength;
   let left: i32 = JOB_OCTETS_MAX - PSA_FIELDS - 6;
-  left -= <i32>(sa.peerIdLength + authLength + authOctetsLength(sa, false));
+  left -= <i32>(sa.peerIdLength + dataLength + authOctetsLength(sa, false));
   if (left < 0) return false;
-  const frame = jobBegin(sa, out, step, PSA_VERIFY_AUTH, round.key, authMethod(auth));
+  const frame = jobBegin(sa, out, step, PSA_VERIFY_AUTH, round.key, authMethod(sole(PAYLOAD_AUTH)));
   if (!frame) return false;
   jobField(frame, ikePeerId(sa), sa.peerIdLength);
-  jobField(frame, auth + AUTH_HEADER, authLength);
+  jobField(frame, data, dataLength);
   authOctets(frame, sa, false);
   for (let i = payloadFind(PAYLOAD_CERT); i >= 0; i = payloadFind(PAYLOAD_CERT, <u32>i + 1)) {
     const length = payloadLength(<u32>i);

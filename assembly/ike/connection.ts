@@ -32,6 +32,8 @@ import {
   CONNECTION_LOCAL_ID,
   CONNECTION_NAME,
   CONNECTION_OVER_TIME,
+  CONNECTION_PPK,
+  CONNECTION_PPK_ID,
   CONNECTION_PROPOSAL,
   CONNECTION_RAND_TIME,
   CONNECTION_REKEY_TIME,
@@ -40,6 +42,7 @@ import {
   CONNECTION_REMOTE_ID,
   CONNECTION_REMOTE_PORT,
   CONNECTION_SEND_CERT,
+  PPK_POLICY_REQUIRED,
   RESULT_MALFORMED,
   RESULT_OK,
   RESULT_TABLE_FULL,
@@ -65,6 +68,8 @@ export const TRANSFORMS_MAX: u32 = 64;
 export const TS_MAX: u32 = 16;
 /** Authorities that a connection asks the peer for. */
 export const AUTHORITIES_MAX: u32 = 32;
+/** Octets of a PPK_ID. */
+export const PPK_ID_MAX: u32 = 255;
 
 
 @unmanaged
@@ -91,6 +96,9 @@ export class Connection {
   fragmentation: u32;
   /** CHILDLESS_*. */
   childless: u32;
+  /** PPK_POLICY_*, and octets of the PPK_ID that we offer, 0 none (RFC 8784). */
+  ppk: u32;
+  ppkIdLength: u32;
   /** Address of the literal that says why the last attempt failed, 0 none. */
   failure: usize;
   firstSa: i32;
@@ -104,7 +112,8 @@ const C_TRANSFORMS: usize = C_REMOTE + ADDRESSES_MAX * 4;
 const C_LOCAL_AUTH: usize = (C_TRANSFORMS + TRANSFORMS_MAX * TRANSFORM_OCTETS + 7) & ~7;
 const C_REMOTE_AUTH: usize = C_LOCAL_AUTH + ROUNDS_OCTETS;
 const C_AUTHORITIES: usize = C_REMOTE_AUTH + ROUNDS_OCTETS;
-const C_OCTETS: usize = (C_AUTHORITIES + AUTHORITIES_MAX * AUTHORITY_OCTETS + 7) & ~7;
+const C_PPK_ID: usize = C_AUTHORITIES + AUTHORITIES_MAX * AUTHORITY_OCTETS;
+const C_OCTETS: usize = (C_PPK_ID + PPK_ID_MAX + 7) & ~7;
 
 
 @unmanaged
@@ -182,6 +191,9 @@ export function connectionRemoteAuth(c: Connection): AuthRounds {
 /** Authorities of CERTREQ: authorityCount times AUTHORITY_OCTETS. */
 export function connectionAuthorities(c: Connection): usize {
   return changetype<usize>(c) + C_AUTHORITIES;
+}
+export function connectionPpkId(c: Connection): usize {
+  return changetype<usize>(c) + C_PPK_ID;
 }
 /** Address `i` of ours, of the peer's, as a number. */
 export function connectionLocal(c: Connection, i: u32): u32 {
@@ -440,6 +452,16 @@ function connectionItem(c: Connection, item: usize): u32 {
     }
     case CONNECTION_ENCAP: {
       c.encap = itemU32(item);
+      return RESULT_OK;
+    }
+    case CONNECTION_PPK: {
+      c.ppk = itemU32(item);
+      return c.ppk <= PPK_POLICY_REQUIRED ? RESULT_OK : RESULT_MALFORMED;
+    }
+    case CONNECTION_PPK_ID: {
+      c.ppkIdLength = itemLength(item);
+      if (c.ppkIdLength == 0 || c.ppkIdLength > PPK_ID_MAX) return RESULT_MALFORMED;
+      memory.copy(base + C_PPK_ID, itemValue(item), c.ppkIdLength);
       return RESULT_OK;
     }
     case CONNECTION_CHILDLESS: {

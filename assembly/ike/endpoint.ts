@@ -107,6 +107,7 @@ import {
   createChildShare,
 } from "./exchange/create_child_sa";
 import { authFinish, authRequest, authResponse } from "./exchange/ike_auth_initiator";
+import { ppkFound, ppkKeys, ppkWithoutSigned } from "./exchange/ike_auth_ppk";
 import { authChild, authCompare, authReceive } from "./exchange/ike_auth_responder";
 import {
   initRequest,
@@ -133,6 +134,7 @@ import {
   IN_INIT_AGREE,
   IN_INIT_KEY,
   IN_NONE,
+  IN_PPK,
   IN_REKEY_AGREE,
   IN_REKEY_KEY,
   IkeSa,
@@ -145,6 +147,8 @@ import {
   OUT_INIT_AGREE,
   OUT_INIT_KEY,
   OUT_NONE,
+  OUT_PPK,
+  OUT_PPK_AUTH,
   OUT_REKEY,
   OUT_REKEY_AGREE,
   OUT_REKEY_KEY,
@@ -516,6 +520,10 @@ function dispatchOut(sa: IkeSa, step: u32, key: u32, value: usize, length: u32):
       return authRequest(sa, value, length);
     case OUT_AUTH_VERIFY:
       return authFinish(sa, value, length);
+    case OUT_PPK_AUTH:
+      return ppkWithoutSigned(sa, value, length);
+    case OUT_PPK:
+      return ppkKeys(sa, value, length);
     case OUT_CHILD_KEY:
       return createChildShare(sa, key, value, length);
     case OUT_CHILD_AGREE:
@@ -539,6 +547,8 @@ function dispatchIn(sa: IkeSa, step: u32, key: u32, value: usize, length: u32): 
       return resume(sa);
     case IN_AUTH_VERIFY:
       return authCompare(sa, value, length);
+    case IN_PPK:
+      return ppkFound(sa, value, length);
     case IN_AUTH_SIGN:
       return authChild(sa, value, length);
     case IN_CHILD_KEY:

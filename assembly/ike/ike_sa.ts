@@ -35,6 +35,8 @@ export const OUT_REKEY_AGREE: u32 = 12;
 export const OUT_LIVENESS: u32 = 13;
 export const OUT_DELETE_CHILD: u32 = 14;
 export const OUT_DELETE_IKE: u32 = 15;
+export const OUT_PPK_AUTH: u32 = 16;
+export const OUT_PPK: u32 = 17;
 
 /** What the exchange that the peer initiated waits for. */
 export const IN_NONE: u32 = 0;
@@ -48,6 +50,7 @@ export const IN_CHILD_AGREE: u32 = 7;
 export const IN_CHILD_INSTALL: u32 = 8;
 export const IN_REKEY_KEY: u32 = 9;
 export const IN_REKEY_AGREE: u32 = 10;
+export const IN_PPK: u32 = 11;
 
 /** What is to be done when the window allows it. */
 export const WANT_LIVENESS: u32 = 1;
@@ -127,6 +130,8 @@ export class IkeSa {
   firstChild: i32;
   /** FRAGMENTS_*. */
   fragments: u32;
+  /** PPK_* of ppk.ts. */
+  ppk: u32;
   /** 1: the peer takes IKE_AUTH without a CHILD_SA (RFC 6023). */
   peerChildless: u32;
   /** 1: the IKE_SA alone was asked for. */
@@ -191,9 +196,12 @@ export class IkeSa {
   newIn: i32;
 }
 
+/** SK_* keys, and those that a PPK has replaced for the time being. */
+const KEYS: u32 = 10;
+
 const AT_SUITE: usize = (offsetof<IkeSa>() + 7) & ~7;
 const AT_KEYS: usize = AT_SUITE + SUITE_OCTETS;
-const AT_NONCE: usize = AT_KEYS + 7 * SK_KEY_MAX;
+const AT_NONCE: usize = AT_KEYS + KEYS * SK_KEY_MAX;
 const AT_PEER_NONCE: usize = AT_NONCE + NONCE_OCTETS;
 const AT_LOCAL_ID: usize = AT_PEER_NONCE + 256;
 const AT_PEER_ID: usize = AT_LOCAL_ID + 256;
@@ -213,6 +221,10 @@ export const KEY_EI: u32 = 3;
 export const KEY_ER: u32 = 4;
 export const KEY_PI: u32 = 5;
 export const KEY_PR: u32 = 6;
+/** SK_d', SK_pi' and SK_pr' (RFC 8784), while it is open whether a PPK is used. */
+export const KEY_D_WITHOUT: u32 = 7;
+export const KEY_PI_WITHOUT: u32 = 8;
+export const KEY_PR_WITHOUT: u32 = 9;
 
 const SPI_INDEX_OCTETS: u32 = 2;
 
@@ -363,7 +375,7 @@ export function ikeSaFree(sa: IkeSa): void {
   identityIndexRemove(sa);
   ikeUnhash(sa);
   ikeUnlink(sa);
-  zeroize(changetype<usize>(sa) + AT_KEYS, 7 * SK_KEY_MAX);
+  zeroize(changetype<usize>(sa) + AT_KEYS, KEYS * SK_KEY_MAX);
   ikeMove(sa, IKE_STATE_FREE);
   sa.generation = (sa.generation + 1) & 0xffff;
   store<u32>(stack + ((<usize>free) << 2), sa.index);

@@ -33,6 +33,7 @@ import {
   IKE_SA_LOCAL_ID,
   IKE_SA_LOCAL_PORT,
   IKE_SA_NAT,
+  IKE_SA_PPK,
   IKE_SA_PROPOSAL,
   IKE_SA_REMOTE,
   IKE_SA_REMOTE_ID,
@@ -70,6 +71,7 @@ import {
 import { childFlags } from "./event";
 import { IkeSa, ikeLocalId, ikePeerId, ikeSaAt, ikeSuite } from "./ike_sa";
 import { NOTIFY_NO_PROPOSAL_CHOSEN } from "../wire/ike_payload/notify";
+import { PPK_USED } from "./ppk";
 import { suiteTransforms } from "./proposal";
 
 const scratch: usize = memory.data(256, 8);
@@ -209,6 +211,7 @@ export function reportIkeSa(transaction: u32, sa: IkeSa): void {
   if (ikeSuite(sa).encryption != 0) putOctets(IKE_SA_PROPOSAL, scratch, suiteTransforms(ikeSuite(sa), scratch));
   at = itemWriteU64(at, IKE_SA_ESTABLISHED, sa.established);
   put(IKE_SA_NAT, sa.nat);
+  put(IKE_SA_PPK, sa.ppk == PPK_USED ? 1 : 0);
   end();
 }
 

@@ -33,6 +33,8 @@ export interface PairOptions {
   /** Where a site's directories of keys and certificates are. */
   directory?: Partial<Record<SiteName, string>>;
   secret?: Partial<Record<SiteName, string>>;
+  /** Further sections of secrets. */
+  secrets?: Partial<Record<SiteName, string>>;
   /** Children, by the third octet of their networks. Default 1 and 2. */
   nets?: readonly number[] | Record<SiteName, readonly number[]>;
   chassis?: Partial<ChassisOptions>;
@@ -84,6 +86,7 @@ secrets {
     ${identities.join("\n    ")}
     secret = "${options.secret?.[name] ?? "a shared secret of moon and sun"}"
   }
+  ${options.secrets?.[name] ?? ""}
 }
 chassis {
   name = ${name}

@@ -58,6 +58,8 @@ export interface IkeSaStatus {
   "remote-id": string;
   "initiator-spi": string;
   "responder-spi": string;
+  /** Its keys come from a postquantum preshared key, too. */
+  ppk?: string;
   "nat-local": boolean;
   "nat-remote": boolean;
   /** Nanoseconds on the board's NOW scale. */
@@ -206,6 +208,7 @@ function ikeSaOf(items: Items): IkeSaStatus {
     "remote-id": identityText(items.octets(abi.IKE_SA_REMOTE_ID)),
     "initiator-spi": hex(abi.IKE_SA_SPI_I),
     "responder-spi": hex(abi.IKE_SA_SPI_R),
+    ...(items.u32(abi.IKE_SA_PPK) === 1 ? { ppk: "yes" } : {}),
     "nat-local": (nat & 1) !== 0,
     "nat-remote": (nat & 2) !== 0,
     establishedAt: items.u64(abi.IKE_SA_ESTABLISHED),

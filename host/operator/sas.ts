@@ -51,6 +51,8 @@ export interface ConnectionSas {
   "initiator-spi"?: string;
   "responder-spi"?: string;
   suite?: Record<string, string>;
+  /** Its keys come from a postquantum preshared key, too (RFC 8784). */
+  ppk?: string;
   /** Seconds since it was established. */
   established?: number;
   "child-sas": ChildSas[];
@@ -116,7 +118,7 @@ export function renderSas(sas: readonly ConnectionSas[], link: string): string {
       `  local  '${ike["local-id"]}' @ ${ike["local-host"]}[${ike["local-port"]}]` +
         `   remote '${ike["remote-id"]}' @ ${ike["remote-host"]}[${ike["remote-port"]}]`,
     );
-    if (ike.suite) lines.push(`  ${suiteText(ike.suite)}`);
+    if (ike.suite) lines.push(`  ${suiteText(ike.suite)}${ike.ppk === "yes" ? "/PPK" : ""}`);
     for (const child of ike["child-sas"]) {
       const encap = child.encap ? " in UDP" : "";
       const place = child.slot === undefined ? "not placed" : `slot ${child.slot} via ${link}${vcOf(link, child.slot)}`;

@@ -15,6 +15,8 @@ export interface IkeSecret {
   identities: readonly Identity[];
   /** The octets; the store keeps its own copy. */
   secret: Uint8Array;
+  /** A postquantum preshared key (ppk_store.ts). */
+  ppk?: boolean;
 }
 
 const ID_ANY = 0;

@@ -19,6 +19,7 @@ import {
   PSA_GENERATE_RANDOM,
   PSA_KEY,
   PSA_OP,
+  PSA_PPK_KEYS,
   PSA_PSK_AUTH,
   PSA_RAW_KEY_AGREEMENT,
   PSA_SIGN_AUTH,
@@ -29,6 +30,7 @@ import {
 } from "../../assembly/abi/psa.ts";
 import { type Credentials, CredentialStore } from "./credential_store.ts";
 import { generateShare, isSupported, type PrivateShare } from "./key_agreement.ts";
+import { PpkStore } from "./ppk_store.ts";
 import { isPrf, prf } from "./prf.ts";
 import { type IkeSecret, PskStore } from "./psk_store.ts";
 
@@ -51,6 +53,7 @@ export class SecureElement {
   /** Oldest first. */
   readonly #keys = new Map<number, { method: number; share: PrivateShare; born: number }>();
   readonly #secrets = new PskStore();
+  readonly #ppks = new PpkStore();
   readonly #credentials = new CredentialStore();
   readonly #now: () => number;
   readonly #date: () => number;
@@ -62,9 +65,10 @@ export class SecureElement {
     this.#date = date;
   }
 
-  /** Replaces the pre-shared keys. */
+  /** Replaces the pre-shared keys, those of RFC 8784 among them. */
   loadSecrets(secrets: readonly IkeSecret[]): void {
-    this.#secrets.load(secrets);
+    this.#secrets.load(secrets.filter(({ ppk }) => !ppk));
+    this.#ppks.load(secrets.filter(({ ppk }) => ppk));
   }
 
   /** Replaces private keys, certificates and whom to trust. Throws when one of them cannot be read. */
@@ -105,7 +109,7 @@ export class SecureElement {
   close(): void {
     for (const { share } of this.#keys.values()) share.destroy();
     this.#keys.clear();
-    this.#secrets.load([]);
+    this.loadSecrets([]);
     this.#credentials.load({ credentials: [], trusts: [] });
   }
 
@@ -126,6 +130,8 @@ export class SecureElement {
           : { status: PSA_ERROR_INVALID_ARGUMENT };
       case PSA_PSK_AUTH:
         return this.#pskAuth(algorithm, fields);
+      case PSA_PPK_KEYS:
+        return this.#ppkKeys(algorithm, fields);
       case PSA_SIGN_AUTH:
         return fields.length === 1 && (fields[0] as Uint8Array).length > 0
           ? { status: PSA_SUCCESS, field: this.#credentials.sign(key, algorithm, fields[0] as Uint8Array) }
@@ -179,6 +185,20 @@ export class SecureElement {
     const verdict = await this.#credentials.verify(trust, method, identity, data, octets, certificates, date);
     if (verdict === undefined) return { status: PSA_ERROR_INVALID_HANDLE };
     return { status: PSA_SUCCESS, field: Uint8Array.of(verdict) };
+  }
+
+  #ppkKeys(id: number, fields: Uint8Array[]): Answer {
+    if (!isPrf(id)) return { status: PSA_ERROR_NOT_SUPPORTED };
+    const [name, ...keys] = fields;
+    if (!name?.length || keys.length !== 3) return { status: PSA_ERROR_INVALID_ARGUMENT };
+    const ppk = this.#ppks.find(name);
+    if (!ppk) return { status: PSA_ERROR_DOES_NOT_EXIST };
+    // prf+(PPK, SK): a key is as long as the PRF's output, so the first block is all of it.
+    const blocks = keys.map((key) => prf(id, ppk, Buffer.concat([key, Buffer.of(1)])));
+    if (blocks.some((block, i) => block.length !== keys[i]?.length)) return { status: PSA_ERROR_INVALID_ARGUMENT };
+    const field = new Uint8Array(Buffer.concat(blocks));
+    for (const block of blocks) block.fill(0);
+    return { status: PSA_SUCCESS, field };
   }
 
   #pskAuth(id: number, fields: Uint8Array[]): Answer {

@@ -313,6 +313,31 @@ test("the AES PRFs take keys of any length: RFC 4434 and RFC 4615, and AUTH by n
   }
 });
 
+test("PPKs make keys by RFC 8784 section 3: prf+ of each, found by their name alone", async () => {
+  const element = new SecureElement();
+  element.loadSecrets([
+    { identities: [], secret: ascii("a PSK, not a PPK") },
+    { identities: [fqdn("ppk-1")], secret: ascii("quantum"), ppk: true },
+  ]);
+  for (const [prf, hash, octets] of [
+    [5, "sha256", 32],
+    [7, "sha512", 64],
+  ] as const) {
+    const keys = [1, 2, 3].map((value) => new Uint8Array(octets).fill(value));
+    const request = { op: psa.PSA_PPK_KEYS, algorithm: prf, fields: [ascii("ppk-1"), ...keys] };
+    const { field } = await ask(element, request);
+    const expected = keys.map((key) => createHmac(hash, "quantum").update(key).update(Buffer.of(1)).digest("hex"));
+    assert.is(hex(field!), expected.join(""));
+    const unknown = await ask(element, { ...request, fields: [ascii("ppk-2"), ...keys] });
+    assert.is(unknown.status, psa.PSA_ERROR_DOES_NOT_EXIST);
+    const short = await ask(element, { ...request, fields: [ascii("ppk-1"), ...keys.slice(1)] });
+    assert.is(short.status, psa.PSA_ERROR_INVALID_ARGUMENT);
+    const cut = await ask(element, { ...request, fields: [ascii("ppk-1"), ...keys.map((key) => key.subarray(1))] });
+    assert.is(cut.status, psa.PSA_ERROR_INVALID_ARGUMENT);
+  }
+  element.close();
+});
+
 test("PSK authentication is RFC 7296 section 2.15, for every PRF that is an HMAC", async () => {
   const element = new SecureElement();
   element.loadSecrets([{ identities: [fqdn("a"), fqdn("b")], secret: ascii("secret") }]);

@@ -522,4 +522,31 @@ test("every example is right, without a warning", () => {
   }
 });
 
+const ppkSecret = "secrets { ppk-1 { id = ppk-1 \n secret = 0x0011 } }";
+
+test("ppk_id and ppk_required: PPKs are secrets of their own", () => {
+  const configuration = loaded({ connection: "ppk_id = ppk-1\n ppk_required = yes", rest: ppkSecret });
+  assert.equal(
+    configuration.secrets.map(({ ppk, secret }) => [ppk === true, secret.length]),
+    [
+      [false, 6],
+      [true, 2],
+    ],
+  );
+  assert.equal(Buffer.from(valuesOf(configuration, abi.CONNECTION_PPK_ID)[0]!).toString(), "ppk-1");
+  assert.is(valuesOf(configuration, abi.CONNECTION_PPK)[0]![0], abi.PPK_POLICY_REQUIRED);
+  const optional = loaded({ rest: ppkSecret });
+  assert.is(valuesOf(optional, abi.CONNECTION_PPK)[0]![0], abi.PPK_POLICY_OPTIONAL);
+  assert.equal(valuesOf(optional, abi.CONNECTION_PPK_ID), []);
+  assert.equal(valuesOf(loaded({}), abi.CONNECTION_PPK), []);
+});
+
+test("a PPK that is asked for has to be there", () => {
+  assert.equal(messages({ connection: "ppk_id = ppk-2", rest: ppkSecret }), ["ok: ppk_id: no ppk secret has this id"]);
+  assert.equal(messages({ connection: "ppk_id = ppk-2\n ppk_required = yes", rest: ppkSecret }), [
+    "ppk_id: no ppk secret has this id",
+  ]);
+  assert.equal(messages({ connection: "ppk_required = yes" }), ["ppk_required: no ppk secret is configured"]);
+});
+
 test.run();

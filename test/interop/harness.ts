@@ -104,6 +104,7 @@ const SCENARIOS: readonly Scenario[] = [
   { name: "cert-rsa3072", roles: BOTH },
   { name: "frag-cert", roles: BOTH },
   { name: "multi-child", roles: BOTH },
+  { name: "ppk", roles: BOTH, except: { responder: "log-b" } },
   { name: "childless", roles: BOTH, except: { responder: "log-b" } },
 ];
 

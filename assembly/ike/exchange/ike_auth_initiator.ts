@@ -101,6 +101,7 @@ import {
   firstNonces,
   firstWanted,
 } from "./ike_auth_child";
+import { ppkAnswered, ppkStart, ppkWrite } from "./ike_auth_ppk";
 
 /** Takes our identity of this round from the connection; our address when none is configured. */
 export function identify(sa: IkeSa): void {
@@ -121,10 +122,11 @@ export function authStart(sa: IkeSa): void {
   memory.copy(ikePeerId(sa), roundId(round), round.idLength);
   // A pattern is nobody's identity: whose it is, the peer will tell.
   sa.peerIdLength = identityWildcard(roundId(round), round.idLength) ? 0 : round.idLength;
-  nextRound(sa);
+  ppkStart(sa);
 }
 
-function nextRound(sa: IkeSa): void {
+/** Has our AUTH of this round computed. */
+export function nextRound(sa: IkeSa): void {
   identify(sa);
   sa.outStep = OUT_AUTH_SIGN;
   if (!authSign(sa, true, OUT_AUTH_SIGN)) ikeFail(sa, 0, text("the secure element is not available"));
@@ -165,6 +167,7 @@ export function authRequest(sa: IkeSa, auth: usize, length: u32): void {
     selectorsWrite(w, child);
   }
   if (first) notifyWrite(w, NOTIFY_MULTIPLE_AUTH_SUPPORTED, 0, 0);
+  ppkWrite(w, sa);
   sa.localRounds += 1;
   if (sa.localRounds < connectionLocalAuth(connectionAt(<u32>sa.connection)).count)
     notifyWrite(w, NOTIFY_ANOTHER_AUTH_FOLLOWS, 0, 0);
@@ -202,6 +205,8 @@ export function authResponse(sa: IkeSa, frame: Frame): void {
     return abandon(sa, text("the peer does not authenticate in the way that is configured"));
   if (identityFits(roundId(round), round.idLength, ikePeerId(sa), sa.peerIdLength) == FITS_NOT)
     return abandon(sa, text("the peer has another identity than configured"));
+  const refusal = ppkAnswered(sa);
+  if (refusal != 0) return abandon(sa, refusal);
   sa.outStep = OUT_AUTH_VERIFY;
   deadlineSet(timerSa(sa.index, TIMER_EXPIRE), now() + HALF_OPEN_TIME);
   if (!authVerify(sa, true, OUT_AUTH_VERIFY)) abandon(sa, text("the secure element is not available"));
@@ -223,7 +228,7 @@ function abandon(sa: IkeSa, literal: usize): void {
 /** The secure element has looked at the peer's AUTH. */
 export function authFinish(sa: IkeSa, value: usize, length: u32): void {
   heldWalk(changetype<Frame>(sa.held));
-  const fault = authVerdict(value, length);
+  const fault = authVerdict(sa, value, length);
   if (fault != 0) return abandon(sa, fault);
   sa.peerRounds += 1;
   roundDone(sa);

@@ -8,7 +8,13 @@
  * Refuses what it cannot verify with AUTHENTICATION_FAILED and no word more; the operator is told why. A CHILD_SA that cannot be
  * leaves the IKE_SA up (2.21.2).
  */
-import { AUTH_SHARED_KEY, EVENT_CHILD_UPDOWN, EVENT_IKE_UPDOWN, IKE_STATE_DELETING } from "../../abi/management";
+import {
+  AUTH_SHARED_KEY,
+  EVENT_CHILD_UPDOWN,
+  EVENT_IKE_UPDOWN,
+  IKE_STATE_DELETING,
+  PPK_POLICY_REQUIRED,
+} from "../../abi/management";
 import { PSA_FIELDS } from "../../abi/psa";
 import { Frame, frameAddress } from "../../bus/frame";
 import { EXCHANGE_IKE_AUTH, PAYLOAD_IDI, PAYLOAD_IDR, PAYLOAD_SA, Writer } from "../../wire/ike_message";
@@ -76,10 +82,12 @@ import {
   sole,
   soleLength,
 } from "../negotiation";
+import { PPK_USED } from "../ppk";
 import { reportAlert, reportSa, text } from "../report";
 import { responseBegin, responseSend } from "../window";
 import { firstNonces } from "./ike_auth_child";
 import { identify } from "./ike_auth_initiator";
+import { ppkReceive, ppkWrite } from "./ike_auth_ppk";
 
 /** Connections whose trust a peer may be tried with. */
 const CHOICES_MAX: u32 = 4;
@@ -116,6 +124,11 @@ function firstReceive(sa: IkeSa): void {
   if (notifyFind(NOTIFY_MULTIPLE_AUTH_SUPPORTED) != 0) sa.peerMultiple = 1;
   sa.certAsked = certRequested() ? 1 : 0;
   if (authWay() == WAY_UNKNOWN) return refuse(sa, text("the peer does not authenticate in a way that is known here"));
+  ppkReceive(sa);
+}
+
+/** It is known whether the peer uses a PPK: now for whom it means. The request is in hand. */
+export function firstChoose(sa: IkeSa): void {
   if (!choose(sa, false)) refuse(sa, text("no connection for these identities and this way of authentication"));
 }
 
@@ -144,6 +157,8 @@ function otherwise(sa: IkeSa, literal: usize): void {
 }
 
 function verify(sa: IkeSa): void {
+  if (connectionAt(<u32>sa.connection).ppk == PPK_POLICY_REQUIRED && sa.ppk != PPK_USED)
+    return otherwise(sa, text("the peer uses no PPK that is known here, and ppk_required asks for one"));
   if (!authWayFits(peerRound(sa), authWay()))
     return refuse(sa, text("the peer does not authenticate in the way that is configured"));
   identify(sa);
@@ -161,14 +176,14 @@ function fail(sa: IkeSa, notify: u32, literal: usize): void {
   ikeDown(sa, CAUSE_LOCAL, true);
 }
 
-function refuse(sa: IkeSa, literal: usize): void {
+export function refuse(sa: IkeSa, literal: usize): void {
   fail(sa, NOTIFY_AUTHENTICATION_FAILED, literal);
 }
 
 /** The secure element has looked at the peer's AUTH. */
 export function authCompare(sa: IkeSa, value: usize, length: u32): void {
   heldWalk(changetype<Frame>(sa.held));
-  const fault = authVerdict(value, length);
+  const fault = authVerdict(sa, value, length);
   // A shared key is found by the identities, whatever the connection.
   if (fault != 0) return authWay() == AUTH_SHARED_KEY ? refuse(sa, fault) : otherwise(sa, fault);
   const another = notifyFind(NOTIFY_ANOTHER_AUTH_FOLLOWS) != 0;
@@ -227,6 +242,7 @@ function signedWrite(w: Writer, sa: IkeSa): void {
   idWrite(w, PAYLOAD_IDR, ikeLocalId(sa), sa.localIdLength);
   authProofWrite(w, sa, answer + 2, length);
   authPayloadWrite(w, sa, answer + 2, length);
+  ppkWrite(w, sa);
   signedFree(sa);
   sa.localRounds += 1;
 }

@@ -93,6 +93,7 @@ import {
   proposalsWrite,
   suiteWrite,
 } from "../proposal";
+import { ppkAccept, ppkAgree, ppkOffer } from "../ppk";
 import { mismatchTell } from "../proposal_mismatch";
 import { text } from "../report";
 import { HALF_OPEN_TIME, portIke, portNatt } from "../settings";
@@ -145,6 +146,7 @@ function buildRequest(sa: IkeSa): void {
   natWrite(w, sa.spiI, sa.spiR, sa.local, sa.localPort, sa.remote, sa.remotePort, c.encap != 0);
   signatureHashesWrite(w);
   if (c.fragmentation != FRAGMENTATION_NO) notifyWrite(w, NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED, 0, 0);
+  ppkOffer(w, c);
   requestSend(sa, w, OUT_INIT);
   memory.copy(ikeInitSent(sa), ikeRequest(sa), sa.outLength);
   sa.initSentLength = sa.outLength;
@@ -227,6 +229,7 @@ export function initRequest(frame: Frame): void {
   // The request's hashes were made with a responder's SPI of zero.
   sa.nat = natDetect(spiI, 0, sa.local, sa.localPort, sa.remote, sa.remotePort);
   sa.fragments = fragmentation(c);
+  ppkAgree(sa, c);
   ikeHalfOpen(sa, true);
   ikeHash(sa);
   ikeLink(sa, found);
@@ -303,6 +306,7 @@ function buildResponse(sa: IkeSa): void {
   notifyWrite(w, NOTIFY_MULTIPLE_AUTH_SUPPORTED, 0, 0);
   if (c.childless != CHILDLESS_NEVER) notifyWrite(w, NOTIFY_CHILDLESS_IKEV2_SUPPORTED, 0, 0);
   if (sa.fragments != FRAGMENTS_NONE) notifyWrite(w, NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED, 0, 0);
+  ppkAccept(w, sa);
   responseSend(sa, w);
   memory.copy(ikeInitSent(sa), ikeResponse(sa), sa.inLength);
   sa.initSentLength = sa.inLength;
@@ -406,6 +410,7 @@ export function initResponse(sa: IkeSa, frame: Frame): void {
   sa.peerChildless = notifyFind(NOTIFY_CHILDLESS_IKEV2_SUPPORTED) != 0 ? 1 : 0;
   sa.peerMultiple = notifyFind(NOTIFY_MULTIPLE_AUTH_SUPPORTED) != 0 ? 1 : 0;
   sa.fragments = fragmentation(c);
+  ppkAgree(sa, c);
   sa.nat = natDetect(sa.spiI, sa.spiR, sa.local, sa.localPort, sa.remote, sa.remotePort);
   requestDone(sa);
   sa.outStep = OUT_INIT_AGREE;

@@ -94,6 +94,7 @@ function embryo(old: IkeSa, initiator: bool): IkeSa | null {
   sa.remotePort = old.remotePort;
   sa.nat = old.nat;
   sa.fragments = old.fragments;
+  sa.ppk = old.ppk; // SK_d comes from it still
   memory.copy(ikeLocalId(sa), ikeLocalId(old), old.localIdLength);
   sa.localIdLength = old.localIdLength;
   memory.copy(ikePeerId(sa), ikePeerId(old), old.peerIdLength);

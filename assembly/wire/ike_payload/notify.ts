@@ -40,6 +40,9 @@ export const NOTIFY_ANOTHER_AUTH_FOLLOWS: u32 = 16405;
 export const NOTIFY_CHILDLESS_IKEV2_SUPPORTED: u32 = 16418; // RFC 6023
 export const NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED: u32 = 16430; // RFC 7383
 export const NOTIFY_SIGNATURE_HASH_ALGORITHMS: u32 = 16431;
+export const NOTIFY_USE_PPK: u32 = 16435; // RFC 8784
+export const NOTIFY_PPK_IDENTITY: u32 = 16436;
+export const NOTIFY_NO_PPK_AUTH: u32 = 16437;
 
 export function notifyCheck(body: usize, length: u32): bool {
   return length >= NOTIFY_HEADER && <u32>load<u8>(body, 1) <= length - NOTIFY_HEADER;

@@ -19,7 +19,8 @@ import { CredentialFiles, type Passphrase } from "./credential_files.ts";
 import { parseIdentity } from "./identity.ts";
 import type { ConfigurationError, Place } from "./parser.ts";
 import { parseProposals } from "./proposal.ts";
-import type { Values } from "./schema.ts";
+import { Ppks } from "./ppk.ts";
+import { PPK_SECRETS, type Values } from "./schema.ts";
 import { parseSelector } from "./selector.ts";
 import { UnsupportedError } from "./value.ts";
 
@@ -68,12 +69,19 @@ class Compiler {
   readonly localAddresses = new Set<string>();
   readonly remoteAddresses = new Set<string>();
   readonly routes = new Set<string>();
+  /** What the secrets section has. */
+  readonly secrets: readonly IkeSecret[];
+  readonly ppks: Ppks;
 
   constructor(root: Values, directory: string | undefined) {
     const files = new CredentialFiles(directory, this.passphrases(root), (file, message) =>
       this.errors.push({ file, line: 1, word: file, message, warning: true }),
     );
     this.authentication = new Authentication(root, files, this.errors);
+    this.secrets = [...(root.sections.get("secrets")?.sections.values() ?? [])]
+      .filter(({ name }) => !KEY_SECRETS.test(name))
+      .map((section) => this.secret(section));
+    this.ppks = new Ppks(this.secrets, this.errors);
   }
 
   /** What opens encrypted private keys. */
@@ -136,6 +144,7 @@ class Compiler {
     add(abi.CONNECTION_RAND_TIME, (v["rand_time"] as number | undefined) ?? over);
     add(abi.CONNECTION_DPD_DELAY, (v["dpd_delay"] as number | undefined) ?? 0);
     add(abi.CONNECTION_ENCAP, v["encap"] ? 1 : 0);
+    this.ppks.connection(section, add);
     if (v["childless"] !== undefined) add(abi.CONNECTION_CHILDLESS, v["childless"]);
     if (v["fragmentation"] !== undefined) add(abi.CONNECTION_FRAGMENTATION, v["fragmentation"]);
     const children = [...(section.sections.get("children")?.sections.values() ?? [])];
@@ -282,7 +291,8 @@ class Compiler {
         this.error(this.place(section, name), value as string, error.message);
       }
     }
-    return { identities, secret: this.octets(section) };
+    const ppk = PPK_SECRETS.test(section.name) ? { ppk: true } : {};
+    return { identities, secret: this.octets(section), ...ppk };
   }
 
   /** The value of a secret. */
@@ -379,16 +389,13 @@ export function compile(
   const connections = [...(root.sections.get("connections")?.sections.values() ?? [])].map((section) =>
     compiler.connection(section),
   );
-  const secrets = [...(root.sections.get("secrets")?.sections.values() ?? [])]
-    .filter(({ name }) => !KEY_SECRETS.test(name))
-    .map((section) => compiler.secret(section));
   const chassis = compiler.chassis(root.sections.get("chassis"), root.file);
   if (connections.length === 0) compiler.error(root, "connections", "no connections are configured");
   compiler.tables(root);
   return {
     configuration: {
       connections,
-      secrets,
+      secrets: [...compiler.secrets],
       credentials: compiler.authentication.credentials,
       chassis,
       localAddresses: [...compiler.localAddresses],

@@ -105,6 +105,8 @@ const CONNECTION: SectionSchema = {
     over_time: time,
     rand_time: time,
     aggressive: fixed(["no"], "IKEv1 is deprecated (RFC 9395)"),
+    ppk_id: text,
+    ppk_required: boolean,
     pull: fixed(["yes"], "IKEv1 is deprecated (RFC 9395)"),
   },
   sectionPatterns: [
@@ -112,10 +114,11 @@ const CONNECTION: SectionSchema = {
     { pattern: /^remote/, example: "remote", schema: REMOTE },
   ],
   sections: { children: { settings: {}, each: CHILD } },
-  unsupported: "dscp vips pools ppk_id ppk_required if_id_in if_id_out mediation mediated_by mediation_peer ocsp".split(
-    " ",
-  ),
+  unsupported: "dscp vips pools if_id_in if_id_out mediation mediated_by mediation_peer ocsp".split(" "),
 };
+
+/** secrets.ppk*: postquantum preshared keys. */
+export const PPK_SECRETS = /^ppk/;
 
 const IKE_SECRET: SectionSchema = {
   settings: { secret: text },
@@ -151,7 +154,11 @@ export const ROOT: SectionSchema = {
     connections: { settings: {}, each: CONNECTION },
     secrets: {
       settings: {},
-      sectionPatterns: [{ pattern: /^ike/, example: "ike-peer", schema: IKE_SECRET }, KEY_SECRET_SECTION],
+      sectionPatterns: [
+        { pattern: /^ike/, example: "ike-peer", schema: IKE_SECRET },
+        { pattern: PPK_SECRETS, example: "ppk-1", schema: IKE_SECRET },
+        KEY_SECRET_SECTION,
+      ],
       unsupported: [],
     },
     authorities: AUTHORITIES,
@@ -162,7 +169,7 @@ export const ROOT: SectionSchema = {
 /** Section names that swanctl knows, by the section that holds them. */
 const UNSUPPORTED_SECTIONS: Record<string, RegExp> = {
   "": /^pools$/,
-  secrets: /^(eap|xauth|ntlm|ppk|pkcs12|token)/,
+  secrets: /^(eap|xauth|ntlm|pkcs12|token)/,
 };
 
 /** A section whose settings have been read. */
