@@ -116,7 +116,7 @@ export const START_TRAP: u32 = 1;
 export const START_START: u32 = 2;
 
 /** A transform of a proposal, TRANSFORM_OCTETS each. */
-export const TRANSFORM_TYPE: u32 = 0; // u8: 1 ENCR, 2 PRF, 3 INTEG, 4 KE, 5 ESN
+export const TRANSFORM_TYPE: u32 = 0; // u8: 1 ENCR, 2 PRF, 3 INTEG, 4 KE, 5 ESN, 6-12 ADDKE1-7 (RFC 9370)
 export const TRANSFORM_ID: u32 = 2; // u16
 export const TRANSFORM_KEY_BITS: u32 = 4; // u16, 0 none
 export const TRANSFORM_OCTETS: u32 = 8;

@@ -48,6 +48,13 @@ export const PSA_VERIFY_AUTH: u32 = 7;
  */
 export const PSA_PPK_KEYS: u32 = 16;
 
+/**
+ * Makes a share and agrees at once, as the side that has the other's public value already: ALGORITHM: IANA key exchange method;
+ * field: the peer's public value, of a KEM its encapsulation key. Answer: field LENGTH u16 and our public value, of a KEM the
+ * ciphertext, then the shared secret.
+ */
+export const PSA_RESPOND_KEY: u32 = 17;
+
 export const SIGN_REASON: u32 = 0;
 export const SIGN_METHOD: u32 = 1;
 export const SIGN_LENGTH: u32 = 2;
@@ -92,3 +99,6 @@ export const KE_ECP384: u32 = 20;
 export const KE_ECP521: u32 = 21;
 export const KE_X25519: u32 = 31;
 export const KE_X448: u32 = 32;
+export const KE_MLKEM512: u32 = 35;
+export const KE_MLKEM768: u32 = 36;
+export const KE_MLKEM1024: u32 = 37;

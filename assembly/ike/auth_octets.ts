@@ -1,7 +1,7 @@
 /**
  * The octets that an AUTH payload authenticates (RFC 7296 section 2.15):
  *
- *   own IKE_SA_INIT message | the other side's nonce | prf(SK_p, own ID payload's body)
+ *   own IKE_SA_INIT message | the other side's nonce | prf(SK_p, own ID payload's body) | IntAuth (int_auth.ts)
  *
  * A further round (RFC 4739) has the same with its own identity.
  */
@@ -22,13 +22,16 @@ import {
   ikePeerNonce,
   ikeSuite,
 } from "./ike_sa";
+import { intAuthOctets, intAuthWrite } from "./int_auth";
 
 const body: usize = memory.data(IDENTITY_MAX + 8, 8);
 
 /** How many they are. */
 export function authOctetsLength(sa: IkeSa, ours: bool): u32 {
   const digest = prfOctets(ikeSuite(sa).prf);
-  return digest + (ours ? sa.initSentLength + sa.peerNonceLength : sa.initReceivedLength + NONCE_OCTETS);
+  return (
+    digest + intAuthOctets(sa) + (ours ? sa.initSentLength + sa.peerNonceLength : sa.initReceivedLength + NONCE_OCTETS)
+  );
 }
 
 /** Appends those of our AUTH, or the peer's, to a request to the secure element, as a field. */
@@ -47,6 +50,8 @@ export function authOctets(frame: Frame, sa: IkeSa, ours: bool): void {
   at += nonce;
   prf(id, key, prfOctets(id), body, identityBody(identity, identityLength, body), at);
   at += prfOctets(id);
+  intAuthWrite(sa, at);
+  at += intAuthOctets(sa);
   store<u16>(field, <u16>(at - field - 2));
   frame.length += <u32>(at - field);
 }

@@ -52,6 +52,7 @@ import { trace } from "../rt/trace";
 import {
   EXCHANGE_CREATE_CHILD_SA,
   EXCHANGE_IKE_AUTH,
+  EXCHANGE_IKE_INTERMEDIATE,
   EXCHANGE_IKE_SA_INIT,
   EXCHANGE_INFORMATIONAL,
   IKE_FLAG_INITIATOR,
@@ -110,6 +111,14 @@ import { authFinish, authRequest, authResponse } from "./exchange/ike_auth_initi
 import { ppkFound, ppkKeys, ppkWithoutSigned } from "./exchange/ike_auth_ppk";
 import { authChild, authCompare, authReceive } from "./exchange/ike_auth_responder";
 import {
+  intermediateDue,
+  intermediateReceive,
+  intermediateRespond,
+  intermediateResponse,
+  intermediateSecret,
+  intermediateShare,
+} from "./exchange/ike_intermediate";
+import {
   initRequest,
   initResponderSecret,
   initResponderShare,
@@ -133,6 +142,7 @@ import {
   IN_CHILD_KEY,
   IN_INIT_AGREE,
   IN_INIT_KEY,
+  IN_INTERMEDIATE,
   IN_NONE,
   IN_PPK,
   IN_REKEY_AGREE,
@@ -146,6 +156,8 @@ import {
   OUT_INIT,
   OUT_INIT_AGREE,
   OUT_INIT_KEY,
+  OUT_INTERMEDIATE_AGREE,
+  OUT_INTERMEDIATE_KEY,
   OUT_NONE,
   OUT_PPK,
   OUT_PPK_AUTH,
@@ -383,13 +395,14 @@ function request(sa: IkeSa, frame: Frame): void {
   if (id != sa.inId || exchange == EXCHANGE_IKE_SA_INIT) return drop(frame, DROP_IKE_MESSAGE_ID);
   if (sa.inStep == IN_INIT_AGREE && sa.state == IKE_STATE_CONNECTING) {
     // The keys are not there yet: wait for them with the message.
-    if (exchange != EXCHANGE_IKE_AUTH) return consume(frame);
+    if (exchange != due(sa)) return consume(frame);
     return holdEarly(sa, frame);
   }
   if (sa.inStep != IN_NONE) return consume(frame);
-  if (sa.state == IKE_STATE_CONNECTING && (sa.initiator != 0 || exchange != EXCHANGE_IKE_AUTH))
+  if (sa.state == IKE_STATE_CONNECTING && (sa.initiator != 0 || exchange != due(sa)))
     return drop(frame, DROP_IKE_STATE);
-  if (sa.state != IKE_STATE_CONNECTING && exchange == EXCHANGE_IKE_AUTH) return drop(frame, DROP_IKE_STATE);
+  if (sa.state != IKE_STATE_CONNECTING && (exchange == EXCHANGE_IKE_AUTH || exchange == EXCHANGE_IKE_INTERMEDIATE))
+    return drop(frame, DROP_IKE_STATE);
   const all = open(sa, frame);
   if (!all) return;
   frame = all;
@@ -405,12 +418,18 @@ function request(sa: IkeSa, frame: Frame): void {
     return;
   }
   if (exchange == EXCHANGE_IKE_AUTH) authReceive(sa, frame);
+  else if (exchange == EXCHANGE_IKE_INTERMEDIATE) intermediateReceive(sa, frame);
   else if (exchange == EXCHANGE_INFORMATIONAL) informationalReceive(sa, frame);
   else if (exchange == EXCHANGE_CREATE_CHILD_SA) {
     successionAdopt(sa);
     if (namesIkeSa()) rekeyReceive(sa, frame);
     else createChildReceive(sa, frame);
   } else drop(frame, DROP_IKE_STATE);
+}
+
+/** The exchange that a responder that is not authenticated yet waits for. */
+function due(sa: IkeSa): u32 {
+  return intermediateDue(sa) ? EXCHANGE_IKE_INTERMEDIATE : EXCHANGE_IKE_AUTH;
 }
 
 /** True when the SA payload in hand proposes an IKE_SA. */
@@ -444,6 +463,7 @@ function response(sa: IkeSa, frame: Frame): void {
     return;
   }
   if (exchange == EXCHANGE_IKE_AUTH) authResponse(sa, frame);
+  else if (exchange == EXCHANGE_IKE_INTERMEDIATE) intermediateResponse(sa, frame);
   else if (exchange == EXCHANGE_INFORMATIONAL) informationalResponse(sa, frame);
   else if (exchange == EXCHANGE_CREATE_CHILD_SA) {
     if (sa.outStep == OUT_REKEY) rekeyResponse(sa, frame);
@@ -520,6 +540,10 @@ function dispatchOut(sa: IkeSa, step: u32, key: u32, value: usize, length: u32):
       return authRequest(sa, value, length);
     case OUT_AUTH_VERIFY:
       return authFinish(sa, value, length);
+    case OUT_INTERMEDIATE_KEY:
+      return intermediateShare(sa, key, value, length);
+    case OUT_INTERMEDIATE_AGREE:
+      return intermediateSecret(sa, value, length);
     case OUT_PPK_AUTH:
       return ppkWithoutSigned(sa, value, length);
     case OUT_PPK:
@@ -547,6 +571,8 @@ function dispatchIn(sa: IkeSa, step: u32, key: u32, value: usize, length: u32): 
       return resume(sa);
     case IN_AUTH_VERIFY:
       return authCompare(sa, value, length);
+    case IN_INTERMEDIATE:
+      return intermediateRespond(sa, value, length);
     case IN_PPK:
       return ppkFound(sa, value, length);
     case IN_AUTH_SIGN:
@@ -603,6 +629,7 @@ function resume(sa: IkeSa): void {
     sa.remote = <u32>from;
     sa.localPort = <u32>(from >> 32);
     if (openResult != WALK_OK) drop(all, DROP_IKE_MALFORMED);
+    else if (ikeExchange(all.start) == EXCHANGE_IKE_INTERMEDIATE) intermediateReceive(sa, all);
     else authReceive(sa, all);
   }
 }
@@ -632,7 +659,7 @@ export function handleTimeout(): void {
   jobsFlush();
   const time = now();
   jobsExpire(time);
-  for (let id = deadlineTake(time); id >= 0; id = deadlineTake(time)) due(<u32>id);
+  for (let id = deadlineTake(time); id >= 0; id = deadlineTake(time)) timerDue(<u32>id);
   managementSettle();
 }
 
@@ -646,9 +673,9 @@ export function ikePollEvent(): usize {
   return eventNext();
 }
 
-function due(id: u32): void {
+function timerDue(id: u32): void {
   const sas = ikeSaCapacity * TIMERS_PER_SA;
-  if (id < sas) return dueSa(ikeSaAt(id / TIMERS_PER_SA), id % TIMERS_PER_SA);
+  if (id < sas) return timerDueSa(ikeSaAt(id / TIMERS_PER_SA), id % TIMERS_PER_SA);
   if (id < sas + childSaCapacity * 2) {
     const child = childSaAt((id - sas) >> 1);
     if (child.lingers != 0) childLingered(child);
@@ -661,7 +688,7 @@ function due(id: u32): void {
   initiateChild(childConfigAt(id - sas - childSaCapacity * 2));
 }
 
-function dueSa(sa: IkeSa, kind: u32): void {
+function timerDueSa(sa: IkeSa, kind: u32): void {
   const c = sa.connection >= 0 ? connectionAt(<u32>sa.connection) : null;
   if (kind == TIMER_RETRANSMIT) {
     if (sa.outStep == OUT_NONE || requestRepeat(sa)) return;

@@ -37,6 +37,9 @@ export const OUT_DELETE_CHILD: u32 = 14;
 export const OUT_DELETE_IKE: u32 = 15;
 export const OUT_PPK_AUTH: u32 = 16;
 export const OUT_PPK: u32 = 17;
+export const OUT_INTERMEDIATE_KEY: u32 = 18;
+export const OUT_INTERMEDIATE: u32 = 19;
+export const OUT_INTERMEDIATE_AGREE: u32 = 20;
 
 /** What the exchange that the peer initiated waits for. */
 export const IN_NONE: u32 = 0;
@@ -51,6 +54,7 @@ export const IN_CHILD_INSTALL: u32 = 8;
 export const IN_REKEY_KEY: u32 = 9;
 export const IN_REKEY_AGREE: u32 = 10;
 export const IN_PPK: u32 = 11;
+export const IN_INTERMEDIATE: u32 = 12;
 
 /** What is to be done when the window allows it. */
 export const WANT_LIVENESS: u32 = 1;
@@ -130,6 +134,10 @@ export class IkeSa {
   firstChild: i32;
   /** FRAGMENTS_*. */
   fragments: u32;
+  /** Place of the additional key exchange that is next (RFC 9370), and IKE_INTERMEDIATE exchanges that are sent and received. */
+  additionalNext: u32;
+  intermediateSent: u32;
+  intermediateReceived: u32;
   /** PPK_* of ppk.ts. */
   ppk: u32;
   /** 1: the peer takes IKE_AUTH without a CHILD_SA (RFC 6023). */
@@ -201,7 +209,9 @@ const KEYS: u32 = 10;
 
 const AT_SUITE: usize = (offsetof<IkeSa>() + 7) & ~7;
 const AT_KEYS: usize = AT_SUITE + SUITE_OCTETS;
-const AT_NONCE: usize = AT_KEYS + KEYS * SK_KEY_MAX;
+/** IntAuth of what we sent, and of what the peer did (int_auth.ts). */
+const AT_INT_AUTH: usize = AT_KEYS + KEYS * SK_KEY_MAX;
+const AT_NONCE: usize = AT_INT_AUTH + 2 * SK_KEY_MAX;
 const AT_PEER_NONCE: usize = AT_NONCE + NONCE_OCTETS;
 const AT_LOCAL_ID: usize = AT_PEER_NONCE + 256;
 const AT_PEER_ID: usize = AT_LOCAL_ID + 256;
@@ -265,6 +275,9 @@ export function ikeSuite(sa: IkeSa): Suite {
 }
 export function ikeKey(sa: IkeSa, key: u32): usize {
   return changetype<usize>(sa) + AT_KEYS + <usize>(key * SK_KEY_MAX);
+}
+export function ikeIntAuth(sa: IkeSa, ours: bool): usize {
+  return changetype<usize>(sa) + AT_INT_AUTH + (ours ? 0 : SK_KEY_MAX);
 }
 export function ikeNonce(sa: IkeSa): usize {
   return changetype<usize>(sa) + AT_NONCE;

@@ -14,6 +14,7 @@ import {
   PSA_KEY,
   PSA_OP,
   PSA_RAW_KEY_AGREEMENT,
+  PSA_RESPOND_KEY,
   PSA_TRANSACTION,
 } from "../abi/psa";
 import { PORT_SECURE_ELEMENT } from "../abi/ring";
@@ -159,6 +160,32 @@ export function jobAgree(sa: IkeSa, out: bool, step: u32, key: u32, method: u32,
   jobField(frame, value, length);
   jobPost(frame);
   return true;
+}
+
+/** Asks for a share and, with the peer's public value, the shared secret at once. */
+export function jobRespond(sa: IkeSa, step: u32, method: u32, value: usize, length: u32): bool {
+  const frame = jobBegin(sa, false, step, PSA_RESPOND_KEY, 0, method);
+  if (!frame) return false;
+  jobField(frame, value, length);
+  jobPost(frame);
+  return true;
+}
+
+/** Public value and secret of the answer to jobRespond, which are set by jobResponded. */
+export let respondedValue: usize = 0;
+export let respondedLength: u32 = 0;
+export let respondedSecret: usize = 0;
+export let respondedSecretLength: u32 = 0;
+
+/** Takes the answer to jobRespond apart; false when the element could not, or gave more than `longest` octets of either. */
+export function jobResponded(value: usize, length: u32, longest: u32): bool {
+  if (length < 2) return false;
+  respondedLength = <u32>load<u16>(value);
+  if (respondedLength == 0 || respondedLength > longest || respondedLength + 2 >= length) return false;
+  respondedValue = value + 2;
+  respondedSecret = respondedValue + respondedLength;
+  respondedSecretLength = length - 2 - respondedLength;
+  return respondedSecretLength <= longest;
 }
 
 /** The answer in hand: who wants it beyond the call that brings it, keeps it. */

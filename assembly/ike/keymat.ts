@@ -69,6 +69,12 @@ export function ikeKeysOf(sa: IkeSa, n: usize, niLength: u32, nLength: u32, secr
   spread(sa, n, nLength, prfOctets(id));
 }
 
+/** Keys of a first IKE_SA after one more key exchange (RFC 9370 section 2.2.2): SKEYSEED(n) = prf(SK_d(n - 1), SK(n) | Ni | Nr). */
+export function ikeKeysAdded(sa: IkeSa, secret: usize, secretLength: u32): void {
+  const length = nonces(sa.initiator != 0, ikeNonce(sa), ikePeerNonce(sa), sa.peerNonceLength);
+  ikeKeysRekeyedOf(sa, sa, pair, length, secret, secretLength);
+}
+
 /** Keys of an IKE_SA that replaces `old`. */
 export function ikeKeysRekeyed(sa: IkeSa, old: IkeSa, secret: usize, secretLength: u32): void {
   const length = nonces(sa.initiator != 0, ikeNonce(sa), ikePeerNonce(sa), sa.peerNonceLength);

@@ -17,10 +17,12 @@ import { prfOctets } from "../crypto/prf";
 import { ENCR_NULL, ENCR_NULL_AUTH_AES_GMAC, INTEG_NONE, transformFind } from "../crypto/transform";
 import { Writer } from "../wire/ike_message";
 import {
+  ADDKE_MAX,
   PROPOSAL_NUMBER,
   PROPOSAL_PROTOCOL,
   PROTOCOL_ID_ESP,
   PROTOCOL_ID_IKE,
+  TRANSFORM_ADDKE,
   TRANSFORM_ENCR,
   TRANSFORM_ESN,
   TRANSFORM_INTEG,
@@ -55,9 +57,35 @@ export class Suite {
   integrity: u32;
   ke: u32;
   esn: u32;
+  /** Bit n: ADDKE n + 1 (RFC 9370) was agreed to be none. */
+  noAdditional: u32;
+  /** Methods of ADDKE1 to ADDKE7, u16 each; 0 none. */
+  additional: u64;
+  additionalMore: u64;
 }
 
 export const SUITE_OCTETS: usize = offsetof<Suite>();
+
+/** Key exchanges of a proposal: left out, one, one with additional ones (RFC 9370). */
+export const EXCHANGES_NONE: u32 = 0;
+export const EXCHANGES_ONE: u32 = 1;
+export const EXCHANGES_ALL: u32 = 2;
+
+/** The method of ADDKE `n` + 1, 0 none. */
+export function suiteAdditional(suite: Suite, n: u32): u32 {
+  return <u32>load<u16>(changetype<usize>(suite) + offsetof<Suite>("additional") + ((<usize>n) << 1));
+}
+
+function suiteAdd(suite: Suite, n: u32, method: u32): void {
+  store<u16>(changetype<usize>(suite) + offsetof<Suite>("additional") + ((<usize>n) << 1), <u16>method);
+}
+
+/** The first additional key exchange at or behind place `from`, ADDKE_MAX when there is none left. */
+export function suiteNextAdditional(suite: Suite, from: u32): u32 {
+  let n = from;
+  while (n < ADDKE_MAX && suiteAdditional(suite, n) == 0) n += 1;
+  return n;
+}
 
 /** Address of the peer's SPI in the proposal that proposalSelect chose. */
 export let selectedSpi: usize = 0;
@@ -78,6 +106,7 @@ const RANK_INTEG: u32 = 3;
 const RANK_PRF: u32 = 4;
 const RANK_ESN: u32 = 5;
 const RANK_KE: u32 = 6;
+const RANK_ADDKE: u32 = 7; // and those behind it
 
 function differ(rank: u32, type: u32, number: u32, wire: usize): bool {
   if (rank > mismatchRank) {
@@ -187,20 +216,45 @@ function pickPrf(own: usize, count: u32, number: u32, wire: usize, only: u32): u
   return 0;
 }
 
+/** ADDKE `n` + 1: a method that is not used in this suite yet (RFC 9370 section 2.2.1), or none where both may do without. */
+function pickAdditional(own: usize, count: u32, number: u32, wire: usize, n: u32, exchanges: u32, suite: Suite): bool {
+  const type = TRANSFORM_ADDKE + n;
+  const offered = wireHasType(wire, type);
+  if (exchanges == EXCHANGES_ALL && suite.ke != 0) {
+    let i = common(own, count, number, wire, type, 0);
+    for (; i >= 0; i = common(own, count, number, wire, type, <u32>i + 1)) {
+      const method = ownId(own, <u32>i);
+      if (method != 0 && (method == suite.ke || holdsAdditional(suite, method))) continue;
+      suiteAdd(suite, n, method);
+      if (method == 0) suite.noAdditional |= 1 << n;
+      return true;
+    }
+    if (!ownMayLack(own, count, number, type)) return false;
+  }
+  if (!wireMayLack(wire, type)) return false;
+  if (offered) suite.noAdditional |= 1 << n;
+  return true;
+}
+
+function holdsAdditional(suite: Suite, method: u32): bool {
+  for (let n: u32 = 0; n < ADDKE_MAX; n++) if (suiteAdditional(suite, n) == method) return true;
+  return false;
+}
+
 function matches(
   own: usize,
   count: u32,
   number: u32,
   wire: usize,
   protocol: u32,
-  useKe: bool,
+  exchanges: u32,
   suite: Suite,
   prf: u32,
 ): bool {
   for (let t = transformFirst(wire); t != 0; t = transformNext(t)) {
     const type = transformType(t);
     // RFC 7296 3.3.6: a proposal with a transform type that we do not understand is refused as a whole.
-    if (type == 0 || type > TRANSFORM_ESN) return differ(RANK_UNKNOWN, type, number, wire);
+    if (type == 0 || type >= TRANSFORM_ADDKE + ADDKE_MAX) return differ(RANK_UNKNOWN, type, number, wire);
     if (type == TRANSFORM_PRF && protocol != PROTOCOL_ID_IKE) return differ(RANK_UNKNOWN, type, number, wire);
   }
   if (!pickCipher(own, count, number, wire, protocol, suite)) {
@@ -210,6 +264,9 @@ function matches(
   suite.prf = 0;
   suite.ke = 0;
   suite.esn = 0;
+  suite.noAdditional = 0;
+  suite.additional = 0;
+  suite.additionalMore = 0;
   if (protocol == PROTOCOL_ID_IKE) {
     suite.prf = pickPrf(own, count, number, wire, prf);
     if (suite.prf == 0) return differ(RANK_PRF, TRANSFORM_PRF, number, wire);
@@ -217,10 +274,15 @@ function matches(
     suite.esn = pick(own, count, number, wire, TRANSFORM_ESN);
     if (suite.esn == NEVER) return differ(RANK_ESN, TRANSFORM_ESN, number, wire);
   }
-  if (useKe) {
+  if (exchanges != EXCHANGES_NONE) {
     suite.ke = pick(own, count, number, wire, TRANSFORM_KE);
     if (suite.ke == NEVER || (suite.ke == 0 && protocol == PROTOCOL_ID_IKE)) {
       return differ(RANK_KE, TRANSFORM_KE, number, wire);
+    }
+    for (let n: u32 = 0; n < ADDKE_MAX; n++) {
+      if (!pickAdditional(own, count, number, wire, n, exchanges, suite)) {
+        return differ(RANK_ADDKE + n, TRANSFORM_ADDKE + n, number, wire);
+      }
     }
   }
   suite.number = <u32>load<u8>(wire, PROPOSAL_NUMBER);
@@ -229,7 +291,7 @@ function matches(
 }
 
 /**
- * Chooses from the proposals of a checked SA payload. `useKe` false leaves key exchange out, as in IKE_AUTH. True when
+ * Chooses from the proposals of a checked SA payload. `exchanges` EXCHANGES_NONE leaves key exchange out, as in IKE_AUTH. True when
  * there is a match; then `suite` and selectedSpi tell it.
  *
  * `prf` is the one of the IKE_SA that is rekeyed, 0 otherwise: it is kept where the peer offers it at all. By RFC 7296 2.18 the
@@ -242,15 +304,15 @@ export function proposalSelect(
   length: u32,
   protocol: u32,
   spiOctets: u32,
-  useKe: bool,
+  exchanges: u32,
   suite: Suite,
   prf: u32 = 0,
 ): bool {
   mismatchRank = 0;
   mismatchType = 0;
   mismatchTheirs = 0;
-  if (prf != 0 && select(own, count, body, length, protocol, spiOctets, useKe, suite, prf)) return true;
-  return select(own, count, body, length, protocol, spiOctets, useKe, suite, 0);
+  if (prf != 0 && select(own, count, body, length, protocol, spiOctets, exchanges, suite, prf)) return true;
+  return select(own, count, body, length, protocol, spiOctets, exchanges, suite, 0);
 }
 
 function select(
@@ -260,7 +322,7 @@ function select(
   length: u32,
   protocol: u32,
   spiOctets: u32,
-  useKe: bool,
+  exchanges: u32,
   suite: Suite,
   prf: u32,
 ): bool {
@@ -271,7 +333,7 @@ function select(
     number = mine;
     for (let wire = body; wire != 0; wire = proposalNext(wire, body + length)) {
       if (<u32>load<u8>(wire, PROPOSAL_PROTOCOL) != protocol || proposalSpiOctets(wire) != spiOctets) continue;
-      if (matches(own, count, number, wire, protocol, useKe, suite, prf)) {
+      if (matches(own, count, number, wire, protocol, exchanges, suite, prf)) {
         selectedSpi = proposalSpi(wire);
         return true;
       }
@@ -286,7 +348,7 @@ export function proposalIsAnswer(body: usize, length: u32): bool {
   let seen: u32 = 0;
   for (let t = transformFirst(body); t != 0; t = transformNext(t)) {
     const type = transformType(t);
-    if (type > TRANSFORM_ESN || ((seen >> type) & 1) != 0) return false;
+    if (type >= TRANSFORM_ADDKE + ADDKE_MAX || ((seen >> type) & 1) != 0) return false;
     seen |= 1 << type;
   }
   return true;
@@ -331,7 +393,7 @@ export function proposalsWrite(
   protocol: u32,
   spi: usize,
   spiOctets: u32,
-  useKe: bool,
+  exchanges: u32,
   prf: u32 = 0,
 ): void {
   const only = hasPrf(own, 0, count, prf) ? prf : 0;
@@ -346,25 +408,25 @@ export function proposalsWrite(
     if (only != 0 && !hasPrf(own, i, stop, only)) continue;
     if (open != 0) proposalEnd(w, open, written, false);
     open = proposalBegin(w, number, protocol, spi, spiOctets);
-    written = transformsWrite(w, own, i, stop, protocol, useKe, only);
+    written = transformsWrite(w, own, i, stop, protocol, exchanges, only);
   }
   if (open != 0) proposalEnd(w, open, written, true);
   saEnd(w);
 }
 
 /** Writes the transforms of one proposal of ours; returns how many. */
-function transformsWrite(w: Writer, own: usize, from: u32, stop: u32, protocol: u32, useKe: bool, prf: u32): u32 {
+function transformsWrite(w: Writer, own: usize, from: u32, stop: u32, protocol: u32, exchanges: u32, prf: u32): u32 {
   let last: u32 = from;
   let esn = protocol != PROTOCOL_ID_ESP;
   for (let i = from; i < stop; i++) {
     const t = own + <usize>i * TRANSFORM_OCTETS;
-    if (isOffered(t, useKe, prf)) last = i;
+    if (isOffered(t, exchanges, prf)) last = i;
     if (load<u8>(t, TRANSFORM_TYPE) == <u8>TRANSFORM_ESN) esn = true;
   }
   let written: u32 = 0;
   for (let i = from; i <= last; i++) {
     const t = own + <usize>i * TRANSFORM_OCTETS;
-    if (!isOffered(t, useKe, prf)) continue;
+    if (!isOffered(t, exchanges, prf)) continue;
     transformWrite(w, <u32>load<u8>(t, TRANSFORM_TYPE), ownId(own, i), ownBits(own, i), esn && i == last);
     written += 1;
   }
@@ -374,9 +436,10 @@ function transformsWrite(w: Writer, own: usize, from: u32, stop: u32, protocol: 
   return written + 1;
 }
 
-function isOffered(t: usize, useKe: bool, prf: u32): bool {
+function isOffered(t: usize, exchanges: u32, prf: u32): bool {
   const type = <u32>load<u8>(t, TRANSFORM_TYPE);
-  if (type == TRANSFORM_KE) return useKe;
+  if (type == TRANSFORM_KE) return exchanges != EXCHANGES_NONE;
+  if (type >= TRANSFORM_ADDKE) return exchanges == EXCHANGES_ALL;
   return type != TRANSFORM_PRF || prf == 0 || <u32>load<u16>(t, TRANSFORM_ID) == prf;
 }
 
@@ -389,12 +452,35 @@ export function proposalsHold(own: usize, count: u32, suite: Suite): bool {
       ownHas(own, count, number, TRANSFORM_ENCR, suite.encryption, suite.keyBits) &&
       ownHas(own, count, number, TRANSFORM_PRF, suite.prf, 0) &&
       ownHas(own, count, number, TRANSFORM_KE, suite.ke, 0) &&
+      holdsAdditionals(own, count, number, suite) &&
       (suite.integrity != 0
         ? ownHas(own, count, number, TRANSFORM_INTEG, suite.integrity, 0)
         : ownMayLack(own, count, number, TRANSFORM_INTEG))
     ) {
       return true;
     }
+  }
+  return false;
+}
+
+function holdsAdditionals(own: usize, count: u32, number: u32, suite: Suite): bool {
+  for (let n: u32 = 0; n < ADDKE_MAX; n++) {
+    const method = suiteAdditional(suite, n);
+    if (
+      method == 0
+        ? !ownMayLack(own, count, number, TRANSFORM_ADDKE + n)
+        : !ownHas(own, count, number, TRANSFORM_ADDKE + n, method, 0)
+    ) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/** True when one of a list of ours asks for additional key exchanges. */
+export function proposalsAdd(own: usize, count: u32): bool {
+  for (let i: u32 = 0; i < count; i++) {
+    if (<u32>load<u8>(own + <usize>i * TRANSFORM_OCTETS, TRANSFORM_TYPE) >= TRANSFORM_ADDKE) return true;
   }
   return false;
 }
@@ -414,24 +500,36 @@ export function suiteWrite(w: Writer, suite: Suite, spi: usize, spiOctets: u32):
   let transforms: u32 = 2;
   if (suite.integrity != 0) transforms += 1;
   if (suite.ke != 0) transforms += 1;
+  for (let n: u32 = 0; n < ADDKE_MAX; n++) if (additionalAnswered(suite, n)) transforms += 1;
   saBegin(w);
   const proposal = proposalBegin(w, suite.number, suite.protocol, spi, spiOctets);
   transformWrite(w, TRANSFORM_ENCR, suite.encryption, suite.keyBits, false);
   if (suite.integrity != 0) transformWrite(w, TRANSFORM_INTEG, suite.integrity, 0, false);
   if (suite.ke != 0) transformWrite(w, TRANSFORM_KE, suite.ke, 0, false);
+  for (let n: u32 = 0; n < ADDKE_MAX; n++) {
+    if (additionalAnswered(suite, n)) transformWrite(w, TRANSFORM_ADDKE + n, suiteAdditional(suite, n), 0, false);
+  }
   if (ike) transformWrite(w, TRANSFORM_PRF, suite.prf, 0, true);
   else transformWrite(w, TRANSFORM_ESN, suite.esn, 0, true);
   proposalEnd(w, proposal, transforms, true);
   saEnd(w);
 }
 
-/** Writes the suite as transforms of abi/management.ts; returns the octets. Room for 5 transforms. */
+/** Of each type of transform that was offered there is one in the answer (RFC 7296 3.3.6). */
+function additionalAnswered(suite: Suite, n: u32): bool {
+  return suiteAdditional(suite, n) != 0 || ((suite.noAdditional >> n) & 1) != 0;
+}
+
+/** Writes the suite as transforms of abi/management.ts; returns the octets. Room for 12 transforms. */
 export function suiteTransforms(suite: Suite, to: usize): u32 {
   let at = transformPut(to, TRANSFORM_ENCR, suite.encryption, suite.keyBits);
   if (suite.integrity != 0) at = transformPut(at, TRANSFORM_INTEG, suite.integrity, 0);
   if (suite.protocol == PROTOCOL_ID_IKE) at = transformPut(at, TRANSFORM_PRF, suite.prf, 0);
   else at = transformPut(at, TRANSFORM_ESN, suite.esn, 0);
   if (suite.ke != 0) at = transformPut(at, TRANSFORM_KE, suite.ke, 0);
+  for (let n: u32 = 0; n < ADDKE_MAX; n++) {
+    if (suiteAdditional(suite, n) != 0) at = transformPut(at, TRANSFORM_ADDKE + n, suiteAdditional(suite, n), 0);
+  }
   return <u32>(at - to);
 }
 

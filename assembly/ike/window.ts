@@ -7,16 +7,20 @@
 import { now } from "../rt/registers";
 import { deadlineClear, deadlineSet } from "../rt/deadlines";
 import {
+  EXCHANGE_IKE_INTERMEDIATE,
   EXCHANGE_IKE_SA_INIT,
   IKE_FLAG_INITIATOR,
   IKE_FLAG_RESPONSE,
+  PAYLOAD_HEADER,
   Writer,
+  ikeExchange,
   messageBegin,
   messageEnd,
 } from "../wire/ike_message";
 import { encryptedBegin } from "../wire/ike_payload/encrypted";
 import { Transform } from "../crypto/transform";
 import { FRAGMENTS_SENT, IN_NONE, IkeSa, OUT_NONE, RETAINED_MAX, ikeRequest, ikeResponse } from "./ike_sa";
+import { intAuthAdd } from "./int_auth";
 import { PATH_OVERHEAD, pathSendAll } from "./path";
 import { fragmentSize, retransmitTime, retransmitTries } from "./settings";
 import { skSeal, skSealFragments, skTransform } from "./sk";
@@ -35,6 +39,10 @@ function begin(sa: IkeSa, at: usize, exchange: u32, id: u32, response: u32): Wri
 
 function end(sa: IkeSa, w: Writer): u32 {
   if (sk == 0) return messageEnd(w);
+  if (ikeExchange(w.start) == EXCHANGE_IKE_INTERMEDIATE && w.overflow == 0) {
+    const content = sk + PAYLOAD_HEADER + changetype<Transform>(skTransform(sa)).ivOctets;
+    intAuthAdd(sa, true, w.start, <u32>load<u8>(sk), content, <u32>(w.at - content));
+  }
   if (sa.fragments != FRAGMENTS_SENT) return skSeal(sa, w, sk);
   return skSealFragments(sa, w, sk, fragmentSize - PATH_OVERHEAD);
 }

@@ -19,7 +19,7 @@ import {
 } from "../../assembly/abi/message.ts";
 import { type ConfigItem, decodeItems, encodeItems } from "../chassis/config.ts";
 import { addressText, identityText, printable, selectorText } from "./identity.ts";
-import { decodeTransforms, suiteKeys, transformName, type TransformValue } from "./transform_name.ts";
+import { decodeTransforms, suiteKeys, TRANSFORM_ADDKE, transformName, type TransformValue } from "./transform_name.ts";
 
 /** Text as an item's value. */
 export const textValue = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -274,7 +274,8 @@ function mismatchText(
     transforms
       .map(({ id, keyBits }) => `${id === 0 ? "NONE" : transformName(type, id)}${keyBits > 0 ? `-${keyBits}` : ""}`)
       .join(" ") || "none";
-  const what = TYPES[type] ?? `transform type ${type}`;
+  const additional = type >= TRANSFORM_ADDKE ? `additional key exchange ${type - TRANSFORM_ADDKE + 1}` : undefined;
+  const what = TYPES[type] ?? additional;
   return `no ${what} in common: our proposal ${ours} has ${names(own)}, the peer's proposal ${theirs} has ${names(peers)}`;
 }
 

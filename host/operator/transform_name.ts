@@ -2,7 +2,7 @@
 import { TRANSFORM_ID, TRANSFORM_KEY_BITS, TRANSFORM_OCTETS, TRANSFORM_TYPE } from "../../assembly/abi/management.ts";
 
 export interface TransformValue {
-  /** RFC 7296 section 3.3.2: 1 ENCR, 2 PRF, 3 INTEG, 4 KE, 5 ESN. */
+  /** RFC 7296 section 3.3.2: 1 ENCR, 2 PRF, 3 INTEG, 4 KE, 5 ESN; RFC 9370: 6 to 12, ADDKE1 to ADDKE7. */
   type: number;
   id: number;
   /** 0: no key length attribute. */
@@ -14,6 +14,8 @@ export const TRANSFORM_PRF = 2;
 export const TRANSFORM_INTEG = 3;
 export const TRANSFORM_KE = 4;
 export const TRANSFORM_ESN = 5;
+export const TRANSFORM_ADDKE = 6;
+export const ADDKE_MAX = 7;
 
 const NAMES: Record<number, Record<number, string>> = {
   [TRANSFORM_ENCR]: {
@@ -56,11 +58,15 @@ const NAMES: Record<number, Record<number, string>> = {
     21: "ECP_521",
     31: "CURVE_25519",
     32: "CURVE_448",
+    35: "ML_KEM_512",
+    36: "ML_KEM_768",
+    37: "ML_KEM_1024",
   },
 };
 
 /** `AES_GCM_16`, `PRF_HMAC_SHA2_256`, ...; a number where there is no name. */
-export const transformName = (type: number, id: number): string => NAMES[type]?.[id] ?? `${type}:${id}`;
+export const transformName = (type: number, id: number): string =>
+  NAMES[type >= TRANSFORM_ADDKE ? TRANSFORM_KE : type]?.[id] ?? `${type}:${id}`;
 
 /** Reads TRANSFORM_* records; throws RangeError when the octets are not whole records. */
 export function decodeTransforms(octets: Uint8Array): TransformValue[] {
@@ -96,6 +102,7 @@ export function suiteKeys(transforms: readonly TransformValue[]): Record<string,
     else if (type === TRANSFORM_PRF) keys["prf-alg"] = transformName(type, id);
     else if (type === TRANSFORM_KE && id > 0) keys["dh-group"] = transformName(type, id);
     else if (type === TRANSFORM_ESN && id > 0) keys["esn"] = "1";
+    else if (type >= TRANSFORM_ADDKE && id > 0) keys[`ke${type - TRANSFORM_ADDKE + 1}-alg`] = transformName(type, id);
   }
   return keys;
 }
@@ -105,5 +112,11 @@ export function suiteText(keys: Record<string, string | undefined>): string {
   const encryption =
     keys["encr-alg"] && keys["encr-keysize"] ? `${keys["encr-alg"]}-${keys["encr-keysize"]}` : keys["encr-alg"];
   const esn = keys["esn"] === "1" ? "ESN" : undefined;
-  return [encryption, keys["integ-alg"], keys["prf-alg"], keys["dh-group"], esn].filter(Boolean).join("/");
+  const additional = Array.from({ length: ADDKE_MAX }, (_, i) => {
+    const name = keys[`ke${i + 1}-alg`];
+    return name && `KE${i + 1}_${name}`;
+  });
+  return [encryption, keys["integ-alg"], keys["prf-alg"], keys["dh-group"], ...additional, esn]
+    .filter(Boolean)
+    .join("/");
 }

@@ -35,6 +35,7 @@ import {
   KE_X25519,
   KE_X448,
 } from "../../assembly/abi/psa.ts";
+import { encapsulate, isKem, kemShare } from "./ml_kem.ts";
 
 /** A private key that stays here. */
 export interface PrivateShare {
@@ -206,11 +207,21 @@ const METHODS = new Map<number, Method>([
   [KE_X448, montgomery("X448", 56)],
 ]);
 
-export const isSupported = (method: number): boolean => METHODS.has(method);
+export const isSupported = (method: number): boolean => METHODS.has(method) || isKem(method);
 
 /** A fresh share for an IANA key exchange method. */
-export const generateShare = (method: number): PrivateShare | undefined => METHODS.get(method)?.generate();
+export const generateShare = (method: number): PrivateShare | undefined =>
+  METHODS.get(method)?.generate() ?? kemShare(method);
 
-/** The share of a given private key (little-endian for X25519 and X448, big-endian otherwise): for test vectors. */
+/** Answers a peer's public value; undefined when that is unacceptable. */
+export function respond(method: number, peer: Uint8Array): { publicValue: Uint8Array; secret: Uint8Array } | undefined {
+  if (isKem(method)) return encapsulate(method, peer);
+  const share = METHODS.get(method)?.generate();
+  const secret = share?.agree(peer);
+  share?.destroy();
+  return share && secret ? { publicValue: share.publicValue, secret } : undefined;
+}
+
+/** The share of a given private key (of a KEM its seed; little-endian for X25519 and X448, big-endian otherwise): for test vectors. */
 export const importShare = (method: number, privateKey: Uint8Array): PrivateShare | undefined =>
-  METHODS.get(method)?.import(privateKey);
+  METHODS.get(method)?.import(privateKey) ?? kemShare(method, privateKey);

@@ -22,6 +22,7 @@ import {
   PSA_PPK_KEYS,
   PSA_PSK_AUTH,
   PSA_RAW_KEY_AGREEMENT,
+  PSA_RESPOND_KEY,
   PSA_SIGN_AUTH,
   PSA_STATUS,
   PSA_SUCCESS,
@@ -29,7 +30,7 @@ import {
   PSA_VERIFY_AUTH,
 } from "../../assembly/abi/psa.ts";
 import { type Credentials, CredentialStore } from "./credential_store.ts";
-import { generateShare, isSupported, type PrivateShare } from "./key_agreement.ts";
+import { generateShare, isSupported, respond, type PrivateShare } from "./key_agreement.ts";
 import { PpkStore } from "./ppk_store.ts";
 import { isPrf, prf } from "./prf.ts";
 import { type IkeSecret, PskStore } from "./psk_store.ts";
@@ -120,6 +121,10 @@ export class SecureElement {
       case PSA_RAW_KEY_AGREEMENT:
         return fields.length === 1
           ? this.#agree(key, algorithm, fields[0] as Uint8Array)
+          : { status: PSA_ERROR_INVALID_ARGUMENT };
+      case PSA_RESPOND_KEY:
+        return fields.length === 1
+          ? respondKey(algorithm, fields[0] as Uint8Array)
           : { status: PSA_ERROR_INVALID_ARGUMENT };
       case PSA_DESTROY_KEY:
         if (fields.length > 0) return { status: PSA_ERROR_INVALID_ARGUMENT };
@@ -214,6 +219,19 @@ export class SecureElement {
     inner.fill(0);
     return { status: PSA_SUCCESS, field };
   }
+}
+
+function respondKey(method: number, peer: Uint8Array): Answer {
+  if (!isSupported(method)) return { status: PSA_ERROR_NOT_SUPPORTED };
+  const made = respond(method, peer);
+  if (!made) return { status: PSA_ERROR_INVALID_ARGUMENT };
+  const { publicValue, secret } = made;
+  const field = new Uint8Array(2 + publicValue.length + secret.length);
+  new DataView(field.buffer).setUint16(0, publicValue.length, true);
+  field.set(publicValue, 2);
+  field.set(secret, 2 + publicValue.length);
+  secret.fill(0);
+  return { status: PSA_SUCCESS, field };
 }
 
 /** The fields of a request; undefined when they do not add up to its length. */

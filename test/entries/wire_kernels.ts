@@ -9,3 +9,10 @@ export { LLC_SNAP_HEADER, llcSnapCheck, llcSnapEmit, llcSnapPid } from "../../as
 export function kernelHeap(): usize {
   return (__heap_base + 63) & ~63;
 }
+export { PAYLOAD_SKF } from "../../assembly/wire/ike_message";
+export {
+  NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED,
+  NOTIFY_NO_PPK_AUTH,
+  NOTIFY_PPK_IDENTITY,
+  NOTIFY_USE_PPK,
+} from "../../assembly/wire/ike_payload/notify";

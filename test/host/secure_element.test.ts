@@ -240,6 +240,59 @@ test("peers' values that must be refused: the share is spent, the secret is not 
   }
 });
 
+/** Values that RFC 6989 section 2 and FIPS 203 section 7 have refused, for every method; `good` is an acceptable one. */
+function unacceptable(method: number, good: Uint8Array): [string, Uint8Array][] {
+  const lengths: [string, Uint8Array][] = [
+    ["empty", new Uint8Array(0)],
+    ["too short", good.subarray(1)],
+    ["too long", Uint8Array.from([...good, 0])],
+  ];
+  const group = { 14: "modp14", 15: "modp15", 16: "modp16", 17: "modp17", 18: "modp18" }[method];
+  if (group !== undefined) {
+    const p = BigInt(`0x${createDiffieHellmanGroup(group).getPrime("hex")}`);
+    const number = (value: bigint): Uint8Array => octets(value.toString(16).padStart(good.length * 2, "0"));
+    const values: [string, Uint8Array][] = [0n, 1n, p - 1n, p, p + 1n, 2n ** BigInt(good.length * 8) - 1n].map(
+      (value) => [`${value - p} from p`, number(value)],
+    );
+    return [...lengths, ...values];
+  }
+  if (method >= 35) {
+    // The first coefficient, 12 bits: the modulus itself, and the largest that there is.
+    const with12 = (value: number): Uint8Array =>
+      Uint8Array.from([value & 0xff, (good[1]! & 0xf0) | (value >> 8), ...good.subarray(2)]);
+    return [...lengths, ["a coefficient of q", with12(3329)], ["a coefficient of 4095", with12(4095)]];
+  }
+  const other = good.slice();
+  other[other.length - 1]! ^= 1;
+  return method < 31
+    ? [...lengths, ["not on the curve", other], ["zeros", new Uint8Array(good.length)]]
+    : [...lengths, ["zeros", new Uint8Array(good.length)]];
+}
+
+test("every method: a peer's value is answered at once, and what has to be refused is refused", async () => {
+  const element = new SecureElement();
+  for (const method of [14, 15, 16, 17, 18, 19, 20, 21, 31, 32, 35, 36, 37]) {
+    const generate = { op: psa.PSA_GENERATE_KEY, algorithm: method };
+    const own = await ask(element, generate);
+    const respond = { op: psa.PSA_RESPOND_KEY, algorithm: method };
+    const { status, field } = await ask(element, { ...respond, fields: [own.field!] });
+    assert.is(status, psa.PSA_SUCCESS, `method ${method}`);
+    const length = field![0]! | (field![1]! << 8);
+    const agree = { op: psa.PSA_RAW_KEY_AGREEMENT, algorithm: method };
+    const secret = await ask(element, { ...agree, key: own.key, fields: [field!.slice(2, 2 + length)] });
+    assert.is(hex(secret.field!), hex(field!.slice(2 + length)), `method ${method}`);
+    for (const [what, value] of unacceptable(method, own.field!)) {
+      await refused(element, { ...respond, fields: [value] }, ARGUMENT, `method ${method}, ${what}`);
+      if (method >= 35 && value.length === own.field!.length) continue; // no ciphertext is out of range
+      const { key } = await ask(element, generate);
+      await refused(element, { ...agree, key, fields: [value] }, ARGUMENT, `method ${method}, ${what}`);
+    }
+    assert.is(element.keysHeld, 0);
+  }
+  await refused(element, { op: psa.PSA_RESPOND_KEY, algorithm: 5, fields: [new Uint8Array(192)] }, UNSUPPORTED, "weak");
+  await refused(element, { op: psa.PSA_RESPOND_KEY, algorithm: 31 }, ARGUMENT, "no value");
+});
+
 test("requests that do not add up", async () => {
   const element = new SecureElement();
   const { key } = await ask(element, { op: psa.PSA_GENERATE_KEY, algorithm: 31 });

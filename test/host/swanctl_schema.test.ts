@@ -381,7 +381,15 @@ test("proposals that are wrong, and those that are only not done here", () => {
   assert.equal(ike("aes128-sha1_160-modp2048"), [known("sha1_160")]);
   assert.equal(ike("aes128gcm16-sha256_96-x25519"), [known("sha256_96")]);
   assert.equal(esp("aes128gcm16-ecp256bp"), [known("ecp256bp")]);
-  assert.equal(esp("aes128gcm16-x25519-ke1_mlkem768"), [known("ke1_mlkem768")]);
+  assert.equal(esp("aes128gcm16-x25519-ke1_mlkem768"), [
+    "additional key exchange 'ke1_mlkem768' is not supported in ESP proposals by this gateway",
+  ]);
+  // Additional exchanges: any method, ML-KEM with them alone.
+  assert.equal(ike("aes128gcm16-prfsha256-x25519-ke1_mlkem768-ke2_ecp384-ke2_none"), []);
+  assert.equal(ike("aes128gcm16-prfsha256-mlkem768"), [known("mlkem768")]);
+  assert.equal(ike("aes128gcm16-prfsha256-ke1_mlkem768"), [
+    "proposal 'aes128gcm16-prfsha256-ke1_mlkem768' wants a key exchange method, such as x25519",
+  ]);
   // What is too weak is told apart.
   const weak = (word: string): string => `algorithm '${word}' is refused by this gateway: it is too weak`;
   assert.equal(esp("3des-sha1"), [weak("3des")]);

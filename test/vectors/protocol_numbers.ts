@@ -1,4 +1,4 @@
-/** Numbers of RFC 2003, 3948 and 4303 against the firmware's wire formats. */
+/** Numbers of RFC 2003, 3948, 4303, 7383 and 8784 against the firmware's wire formats. */
 import type { Kernels } from "./kernels.ts";
 import { hex, type Suite } from "./suite.ts";
 
@@ -30,7 +30,17 @@ export const protocolNumbers: Suite = {
       if (emitted.length !== PADDING_OCTETS) return `${emitted.length} octets of padding`;
       return emitted.every((octet, i) => octet === i + 1) && emitted.subarray(0, 3).equals(pattern);
     });
-    report.outside("post-quantum preshared keys (RFC 8784) are not offered");
-    report.outside("IKE fragmentation (RFC 7383) is not offered");
+    await report.check("notifies of RFC 8784", () =>
+      ["USE_PPK", "PPK_IDENTITY", "NO_PPK_AUTH"].every(
+        (name) => kernels.constant(`NOTIFY_${name}`) === content.rfc8784_ppk[`notify_${name}`],
+      ),
+    );
+    await report.check("notify and payload of RFC 7383", () => {
+      const { notify_IKEV2_FRAGMENTATION_SUPPORTED: notify, payload_SKF: payload } = content.rfc7383;
+      return (
+        kernels.constant("NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED") === notify &&
+        kernels.constant("PAYLOAD_SKF") === payload
+      );
+    });
   },
 };

@@ -20,6 +20,7 @@ import {
 } from "./key_exchange.ts";
 import { acvpKdf, androidExchange, cavpKdf, rfc5869, wycheproofHkdf } from "./keying.ts";
 import { acvpHmac, cavpSha, hmacLists, rfcBlockCipherMac, wycheproofMac } from "./mac.ts";
+import { acvpMlKem, wycheproofMlKem } from "./ml_kem.ts";
 import { odpEsp } from "./odp.ts";
 import { protocolNumbers } from "./protocol_numbers.ts";
 import { acvpEcdsa, acvpEddsa, acvpRsa, rfc7427, rfc8032, wycheproofSignature } from "./signature.ts";
@@ -54,6 +55,8 @@ export const SUITES: readonly Suite[] = [
   wycheproofHkdf,
   wycheproofMontgomery,
   wycheproofPrime,
+  wycheproofMlKem,
+  acvpMlKem,
   rfc3526,
   modpSecrets,
   acvpSafePrimes,
@@ -80,7 +83,7 @@ export const SUITES: readonly Suite[] = [
   strongswanCorpus,
 ];
 
-const REASONS: readonly [RegExp, string][] = [[/mlkem/, "ML-KEM is not offered"]];
+const REASONS: readonly [RegExp, string][] = [];
 
 /** Why the product is not about a file that no suite takes; undefined: nobody knows. */
 export function outsideReason(path: string): string | undefined {

@@ -36,6 +36,7 @@ import {
   NOTIFY_INVALID_KE_PAYLOAD,
   NOTIFY_CHILDLESS_IKEV2_SUPPORTED,
   NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED,
+  NOTIFY_INTERMEDIATE_EXCHANGE_SUPPORTED,
   NOTIFY_MULTIPLE_AUTH_SUPPORTED,
   NOTIFY_NO_PROPOSAL_CHOSEN,
   notifyData,
@@ -43,7 +44,7 @@ import {
   notifyType,
   notifyWrite,
 } from "../../wire/ike_payload/notify";
-import { PROTOCOL_ID_IKE, saCheck } from "../../wire/ike_payload/sa";
+import { ADDKE_MAX, PROTOCOL_ID_IKE, saCheck } from "../../wire/ike_payload/sa";
 import { certRequested, certRequestsWrite } from "../cert_request";
 import { Connection, connectionAt, connectionFind, connectionTransforms } from "../connection";
 import { COOKIE_OCTETS, cookieCheck, cookieMake } from "../cookie";
@@ -85,22 +86,26 @@ import { natDetect, natWrite } from "../nat";
 import { notifyFind, sole, soleLength } from "../negotiation";
 import { pathLocal, pathLocalPort, pathRemote, pathRemotePort, pathSend } from "../path";
 import {
+  EXCHANGES_ALL,
+  SUITE_OCTETS,
   Suite,
   proposalFirstKe,
   proposalHasKe,
   proposalIsAnswer,
   proposalSelect,
+  proposalsAdd,
   proposalsWrite,
+  suiteNextAdditional,
   suiteWrite,
 } from "../proposal";
 import { ppkAccept, ppkAgree, ppkOffer } from "../ppk";
 import { mismatchTell } from "../proposal_mismatch";
-import { text } from "../report";
+import { reportAlert, text } from "../report";
 import { HALF_OPEN_TIME, portIke, portNatt } from "../settings";
 import { signatureHashesRead, signatureHashesWrite } from "../signature_hash";
 import { TIMER_EXPIRE, timerSa } from "../timer";
 import { requestAnswered, requestBegin, requestDone, requestSend, responseBegin, responseSend } from "../window";
-import { authStart } from "./ike_auth_initiator";
+import { intermediateDue, intermediateStart } from "./ike_intermediate";
 
 const RETRIES_MAX: u32 = 4;
 const small: usize = memory.data(128, 8);
@@ -140,12 +145,14 @@ function buildRequest(sa: IkeSa): void {
   const w = requestBegin(sa, EXCHANGE_IKE_SA_INIT);
   // RFC 7296 2.6: the cookie comes first.
   if (sa.cookieLength != 0) notifyWrite(w, NOTIFY_COOKIE, ikeCookie(sa), sa.cookieLength);
-  proposalsWrite(w, connectionTransforms(c), c.transformCount, PROTOCOL_ID_IKE, 0, 0, true);
+  proposalsWrite(w, connectionTransforms(c), c.transformCount, PROTOCOL_ID_IKE, 0, 0, EXCHANGES_ALL);
   keWrite(w, sa.method, ikeKeOwn(sa), sa.keOwnLength);
   nonceWrite(w, ikeNonce(sa), NONCE_OCTETS);
   natWrite(w, sa.spiI, sa.spiR, sa.local, sa.localPort, sa.remote, sa.remotePort, c.encap != 0);
   signatureHashesWrite(w);
   if (c.fragmentation != FRAGMENTATION_NO) notifyWrite(w, NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED, 0, 0);
+  if (proposalsAdd(connectionTransforms(c), c.transformCount))
+    notifyWrite(w, NOTIFY_INTERMEDIATE_EXCHANGE_SUPPORTED, 0, 0);
   ppkOffer(w, c);
   requestSend(sa, w, OUT_INIT);
   memory.copy(ikeInitSent(sa), ikeRequest(sa), sa.outLength);
@@ -197,8 +204,29 @@ export function initRequest(frame: Frame): void {
     return;
   }
   const suite = changetype<Suite>(suiteTried);
-  if (!proposalSelect(connectionTransforms(c), c.transformCount, body, soleLength, PROTOCOL_ID_IKE, 0, true, suite)) {
+  if (
+    !proposalSelect(
+      connectionTransforms(c),
+      c.transformCount,
+      body,
+      soleLength,
+      PROTOCOL_ID_IKE,
+      0,
+      EXCHANGES_ALL,
+      suite,
+    )
+  ) {
     mismatchTell(found, null, connectionTransforms(c), c.transformCount);
+    refuse(frame, NOTIFY_NO_PROPOSAL_CHOSEN, 0);
+    return;
+  }
+  if (suiteNextAdditional(suite, 0) < ADDKE_MAX && notifyFind(NOTIFY_INTERMEDIATE_EXCHANGE_SUPPORTED) == 0) {
+    reportAlert(
+      found,
+      null,
+      NOTIFY_NO_PROPOSAL_CHOSEN,
+      text("the peer offers additional key exchanges, but no IKE_INTERMEDIATE"),
+    );
     refuse(frame, NOTIFY_NO_PROPOSAL_CHOSEN, 0);
     return;
   }
@@ -217,7 +245,7 @@ export function initRequest(frame: Frame): void {
   sa.localPort = pathLocalPort;
   sa.remote = pathRemote;
   sa.remotePort = pathRemotePort;
-  memory.copy(changetype<usize>(ikeSuite(sa)), suiteTried, 32);
+  memory.copy(changetype<usize>(ikeSuite(sa)), suiteTried, SUITE_OCTETS);
   memory.copy(ikePeerNonce(sa), nonce, nonceLength);
   sa.peerNonceLength = nonceLength;
   memory.copy(ikeKePeer(sa), ke + KE_HEADER, keLength - KE_HEADER);
@@ -306,6 +334,7 @@ function buildResponse(sa: IkeSa): void {
   notifyWrite(w, NOTIFY_MULTIPLE_AUTH_SUPPORTED, 0, 0);
   if (c.childless != CHILDLESS_NEVER) notifyWrite(w, NOTIFY_CHILDLESS_IKEV2_SUPPORTED, 0, 0);
   if (sa.fragments != FRAGMENTS_NONE) notifyWrite(w, NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED, 0, 0);
+  if (intermediateDue(sa)) notifyWrite(w, NOTIFY_INTERMEDIATE_EXCHANGE_SUPPORTED, 0, 0);
   ppkAccept(w, sa);
   responseSend(sa, w);
   memory.copy(ikeInitSent(sa), ikeResponse(sa), sa.inLength);
@@ -391,13 +420,18 @@ export function initResponse(sa: IkeSa, frame: Frame): void {
       soleLength,
       PROTOCOL_ID_IKE,
       0,
-      true,
+      EXCHANGES_ALL,
       ikeSuite(sa),
     ) ||
     ikeSuite(sa).ke != sa.method
   ) {
     consume(frame);
     ikeFail(sa, NOTIFY_NO_PROPOSAL_CHOSEN, text("the peer chose an IKE proposal that was not offered"));
+    return;
+  }
+  if (intermediateDue(sa) && notifyFind(NOTIFY_INTERMEDIATE_EXCHANGE_SUPPORTED) == 0) {
+    consume(frame);
+    ikeFail(sa, NOTIFY_NO_PROPOSAL_CHOSEN, text("the peer chose additional key exchanges, but no IKE_INTERMEDIATE"));
     return;
   }
   sa.spiR = spiR;
@@ -429,5 +463,5 @@ export function initSecret(sa: IkeSa, secret: usize, length: u32): void {
     sa.localPort = portNatt;
     if (sa.remotePort == portIke) sa.remotePort = portNatt;
   }
-  authStart(sa);
+  intermediateStart(sa);
 }

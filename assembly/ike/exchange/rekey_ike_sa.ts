@@ -65,6 +65,7 @@ import { ikeKeysRekeyed } from "../keymat";
 import { CAUSE_DEAD, embryoFree, ikeDown, ikeTemporary, proceed } from "../life";
 import { notifyFind, sole, soleLength } from "../negotiation";
 import {
+  SUITE_OCTETS,
   Suite,
   proposalFirstKe,
   proposalHasKe,
@@ -209,7 +210,7 @@ export function rekeyReceive(old: IkeSa, frame: Frame): void {
     return refuse(old, NOTIFY_NO_ADDITIONAL_SAS, 0);
   }
   sa.spiI = peerSpi;
-  memory.copy(changetype<usize>(ikeSuite(sa)), suiteTried, 32);
+  memory.copy(changetype<usize>(ikeSuite(sa)), suiteTried, SUITE_OCTETS);
   memory.copy(ikePeerNonce(sa), nonce, nonceLength);
   sa.peerNonceLength = nonceLength;
   memory.copy(ikeKePeer(old), ke + KE_HEADER, keLength - KE_HEADER);

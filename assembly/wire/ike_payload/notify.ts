@@ -43,6 +43,7 @@ export const NOTIFY_SIGNATURE_HASH_ALGORITHMS: u32 = 16431;
 export const NOTIFY_USE_PPK: u32 = 16435; // RFC 8784
 export const NOTIFY_PPK_IDENTITY: u32 = 16436;
 export const NOTIFY_NO_PPK_AUTH: u32 = 16437;
+export const NOTIFY_INTERMEDIATE_EXCHANGE_SUPPORTED: u32 = 16438; // RFC 9242
 
 export function notifyCheck(body: usize, length: u32): bool {
   return length >= NOTIFY_HEADER && <u32>load<u8>(body, 1) <= length - NOTIFY_HEADER;

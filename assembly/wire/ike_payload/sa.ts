@@ -21,6 +21,9 @@ export const TRANSFORM_PRF: u32 = 2;
 export const TRANSFORM_INTEG: u32 = 3;
 export const TRANSFORM_KE: u32 = 4;
 export const TRANSFORM_ESN: u32 = 5;
+/** The first of the additional key exchanges, and how many there may be (RFC 9370). */
+export const TRANSFORM_ADDKE: u32 = 6;
+export const ADDKE_MAX: u32 = 7;
 
 export const PROPOSAL_LENGTH: u32 = 2;
 export const PROPOSAL_NUMBER: u32 = 4;

@@ -16,6 +16,7 @@
  */
 import { nearest } from "./nearest.ts";
 import {
+  TRANSFORM_ADDKE,
   TRANSFORM_ENCR,
   TRANSFORM_ESN,
   TRANSFORM_INTEG,
@@ -105,6 +106,18 @@ const SUPPORTED: Record<string, TransformValue> = {
   esn: t(TRANSFORM_ESN, 1),
   noesn: t(TRANSFORM_ESN, 0),
 };
+
+/** What is done as an additional key exchange alone: `ke1_mlkem768`. */
+const ADDITIONAL: Record<string, number> = { mlkem512: 35, mlkem768: 36, mlkem1024: 37, none: 0 };
+
+/** The method of `ke1_ecp384` and the like. */
+function additional(word: string): TransformValue | undefined {
+  const [, number, name] = /^ke([1-7])_(.+)$/.exec(word) ?? [];
+  if (number === undefined || name === undefined) return undefined;
+  const sole = Object.hasOwn(SUPPORTED, name) ? SUPPORTED[name] : undefined;
+  const id = Object.hasOwn(ADDITIONAL, name) ? ADDITIONAL[name] : sole?.type === TRANSFORM_KE ? sole.id : undefined;
+  return id === undefined ? undefined : t(TRANSFORM_ADDKE + Number(number) - 1, id);
+}
 
 /** The PRF that goes with an integrity transform. */
 const PRF_OF_INTEGRITY: Record<number, number> = { 2: 2, 5: 4, 8: 8, 12: 5, 13: 6, 14: 7 };
@@ -226,7 +239,13 @@ class Proposal {
 
   #algorithm(raw: string): void {
     const word = raw.toLowerCase();
-    const transform = Object.hasOwn(SUPPORTED, word) ? SUPPORTED[word] : undefined;
+    const transform = Object.hasOwn(SUPPORTED, word) ? SUPPORTED[word] : additional(word);
+    if (transform && transform.type >= TRANSFORM_ADDKE && this.#kind === "esp") {
+      this.#asked.add(-1);
+      const message = `additional key exchange '${raw}' is not supported in ESP proposals by this gateway`;
+      this.unsupported.push({ word: raw, message, unsupported: true });
+      return;
+    }
     if (transform) {
       this.#add(transform);
       if (this.#kind === "ike" && transform.type === TRANSFORM_ENCR && CLEAR.has(transform.id)) {
