@@ -52,6 +52,7 @@ import { trace } from "../rt/trace";
 import {
   EXCHANGE_CREATE_CHILD_SA,
   EXCHANGE_IKE_AUTH,
+  EXCHANGE_IKE_FOLLOWUP_KE,
   EXCHANGE_IKE_INTERMEDIATE,
   EXCHANGE_IKE_SA_INIT,
   EXCHANGE_INFORMATIONAL,
@@ -95,7 +96,7 @@ import {
   fragmentTotal,
 } from "../wire/ike_payload/encrypted_fragment";
 import { PROPOSAL_PROTOCOL, PROTOCOL_ID_IKE, saCheck } from "../wire/ike_payload/sa";
-import { CHILD_WANT_REKEY, childSaAt, childSasReset } from "./child_sa";
+import { CHILD_WANT_REKEY, ChildSa, childSaAt, childSasReset } from "./child_sa";
 import { CHILD_CONFIGS_MAX, childConfigAt, connectionAt, connectionsReset } from "./connection";
 import { cookiesReset } from "./cookie";
 import { eventNext, eventsReset } from "./event";
@@ -110,6 +111,13 @@ import {
 import { authFinish, authRequest, authResponse } from "./exchange/ike_auth_initiator";
 import { ppkFound, ppkKeys, ppkWithoutSigned } from "./exchange/ike_auth_ppk";
 import { authChild, authCompare, authReceive } from "./exchange/ike_auth_responder";
+import {
+  followupReceive,
+  followupRespond,
+  followupResponse,
+  followupSecret,
+  followupShare,
+} from "./exchange/ike_followup_ke";
 import {
   intermediateDue,
   intermediateReceive,
@@ -133,6 +141,7 @@ import {
   rekeyResponderShare,
   rekeyResponse,
   rekeySecret,
+  rekeyable,
   rekeyShare,
 } from "./exchange/rekey_ike_sa";
 import {
@@ -142,6 +151,7 @@ import {
   IN_CHILD_KEY,
   IN_INIT_AGREE,
   IN_INIT_KEY,
+  IN_FOLLOWUP,
   IN_INTERMEDIATE,
   IN_NONE,
   IN_PPK,
@@ -156,6 +166,8 @@ import {
   OUT_INIT,
   OUT_INIT_AGREE,
   OUT_INIT_KEY,
+  OUT_FOLLOWUP_AGREE,
+  OUT_FOLLOWUP_KEY,
   OUT_INTERMEDIATE_AGREE,
   OUT_INTERMEDIATE_KEY,
   OUT_NONE,
@@ -192,6 +204,7 @@ import {
   CAUSE_LOCAL,
   LIFE_REPLACED,
   childDelete,
+  childDown,
   childLingered,
   childRekey,
   ikeDown,
@@ -214,9 +227,10 @@ import {
 import { placementSettled } from "./placement";
 import { fragmentEarly, fragmentEarlyDone, reassemblyReset, reassemblyTake } from "./reassembly";
 import { reportAlert, text } from "./report";
+import { secretsReset } from "./secrets";
 import { KEEPALIVE_TIME, SECOND, childSaCapacity, ikeSaCapacity, settingsReset } from "./settings";
 import { skContent, skContentLength, skOpen, skOpenFragment } from "./sk";
-import { successionAdopt, successionForced } from "./succession";
+import { successionAdopt, successionForced, successionSettle } from "./succession";
 import {
   TIMERS_PER_SA,
   TIMER_CHILD_REKEY,
@@ -246,6 +260,7 @@ export function ikeReset(): bool {
     childSasReset() &&
     jobsReset() &&
     reassemblyReset() &&
+    secretsReset() &&
     deadlinesReset(timerCount())
   );
 }
@@ -424,7 +439,8 @@ function request(sa: IkeSa, frame: Frame): void {
     successionAdopt(sa);
     if (namesIkeSa()) rekeyReceive(sa, frame);
     else createChildReceive(sa, frame);
-  } else drop(frame, DROP_IKE_STATE);
+  } else if (exchange == EXCHANGE_IKE_FOLLOWUP_KE) followupReceive(sa, frame);
+  else drop(frame, DROP_IKE_STATE);
 }
 
 /** The exchange that a responder that is not authenticated yet waits for. */
@@ -468,7 +484,8 @@ function response(sa: IkeSa, frame: Frame): void {
   else if (exchange == EXCHANGE_CREATE_CHILD_SA) {
     if (sa.outStep == OUT_REKEY) rekeyResponse(sa, frame);
     else createChildResponse(sa, frame);
-  } else drop(frame, DROP_IKE_STATE);
+  } else if (exchange == EXCHANGE_IKE_FOLLOWUP_KE) followupResponse(sa, frame);
+  else drop(frame, DROP_IKE_STATE);
 }
 
 /** An answer of the secure element. Takes the frame; secrets in it are wiped. */
@@ -544,6 +561,10 @@ function dispatchOut(sa: IkeSa, step: u32, key: u32, value: usize, length: u32):
       return intermediateShare(sa, key, value, length);
     case OUT_INTERMEDIATE_AGREE:
       return intermediateSecret(sa, value, length);
+    case OUT_FOLLOWUP_KEY:
+      return followupShare(sa, key, value, length);
+    case OUT_FOLLOWUP_AGREE:
+      return followupSecret(sa, value, length);
     case OUT_PPK_AUTH:
       return ppkWithoutSigned(sa, value, length);
     case OUT_PPK:
@@ -573,6 +594,8 @@ function dispatchIn(sa: IkeSa, step: u32, key: u32, value: usize, length: u32): 
       return authCompare(sa, value, length);
     case IN_INTERMEDIATE:
       return intermediateRespond(sa, value, length);
+    case IN_FOLLOWUP:
+      return followupRespond(sa, value, length);
     case IN_PPK:
       return ppkFound(sa, value, length);
     case IN_AUTH_SIGN:
@@ -682,10 +705,26 @@ function timerDue(id: u32): void {
     if (child.state == CHILD_STATE_FREE || child.sa < 0) return;
     if (((id - sas) & 1) == TIMER_CHILD_REKEY) childRekey(child);
     else if (child.state == CHILD_STATE_INSTALLING) placementSettled(child, true);
+    else if (ikeSaAt(<u32>child.sa).followChild == <i32>child.link) childForgotten(child);
     else childDelete(child);
     return;
   }
   initiateChild(childConfigAt(id - sas - childSaCapacity * 2));
+}
+
+/** The peer has not come back for a CHILD_SA in its additional key exchanges. */
+function childForgotten(child: ChildSa): void {
+  const sa = ikeSaAt(<u32>child.sa);
+  childDown(child, CAUSE_LOCAL);
+  proceed(sa);
+}
+
+/** The same for a new IKE_SA. */
+function ikeForgotten(sa: IkeSa): void {
+  const old = ikeSaAt(sa.parent - 1);
+  ikeDown(sa, CAUSE_LOCAL, false);
+  if (rekeyable(old)) successionSettle(old);
+  proceed(old);
 }
 
 function timerDueSa(sa: IkeSa, kind: u32): void {
@@ -697,6 +736,7 @@ function timerDueSa(sa: IkeSa, kind: u32): void {
     reportAlert(sa.connection, null, 0, text("the peer does not answer"));
     ikeDown(sa, sa.state == IKE_STATE_CONNECTING ? CAUSE_FAILED : CAUSE_DEAD, false);
   } else if (kind == TIMER_EXPIRE) {
+    if (sa.state == IKE_STATE_CONNECTING && sa.parent != 0) return ikeForgotten(sa);
     if (sa.state == IKE_STATE_CONNECTING && sa.initiator != 0) return ikeFail(sa, 0, text("the attempt took too long"));
     if (sa.state == IKE_STATE_CONNECTING || sa.state == IKE_STATE_DELETING) ikeDown(sa, CAUSE_LOCAL, false);
     else if (sa.state == IKE_STATE_REKEYED) {

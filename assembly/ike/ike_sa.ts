@@ -40,6 +40,9 @@ export const OUT_PPK: u32 = 17;
 export const OUT_INTERMEDIATE_KEY: u32 = 18;
 export const OUT_INTERMEDIATE: u32 = 19;
 export const OUT_INTERMEDIATE_AGREE: u32 = 20;
+export const OUT_FOLLOWUP_KEY: u32 = 21;
+export const OUT_FOLLOWUP: u32 = 22;
+export const OUT_FOLLOWUP_AGREE: u32 = 23;
 
 /** What the exchange that the peer initiated waits for. */
 export const IN_NONE: u32 = 0;
@@ -55,6 +58,7 @@ export const IN_REKEY_KEY: u32 = 9;
 export const IN_REKEY_AGREE: u32 = 10;
 export const IN_PPK: u32 = 11;
 export const IN_INTERMEDIATE: u32 = 12;
+export const IN_FOLLOWUP: u32 = 13;
 
 /** What is to be done when the window allows it. */
 export const WANT_LIVENESS: u32 = 1;
@@ -134,6 +138,17 @@ export class IkeSa {
   firstChild: i32;
   /** FRAGMENTS_*. */
   fragments: u32;
+  /**
+   * Rekeys in steps (followup.ts): the secrets of ours and of the peer's (secrets.ts); of the peer's the CHILD_SA or the IKE_SA that is
+   * to be, -1 none, the place of the key exchange that is next, and what names it; of a new IKE_SA the old one, and 1, 0 none.
+   */
+  secretsOut: u32;
+  secretsIn: u32;
+  followChild: i32;
+  followSa: i32;
+  followNext: u32;
+  followLink: u64;
+  parent: u32;
   /** Place of the additional key exchange that is next (RFC 9370), and IKE_INTERMEDIATE exchanges that are sent and received. */
   additionalNext: u32;
   intermediateSent: u32;
@@ -348,6 +363,8 @@ export function ikeSaTake(initiator: bool): IkeSa | null {
   sa.outSa = -1;
   sa.inSa = -1;
   sa.older = -1;
+  sa.followChild = -1;
+  sa.followSa = -1;
   sa.newOut = -1;
   sa.newIn = -1;
   sa.firstChild = -1;

@@ -6,6 +6,9 @@
  *   {SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr} = prf+(SKEYSEED, Ni | Nr | SPIi | SPIr)
  *   KEYMAT = prf+(SK_d, [g^ir (new)] | Ni | Nr)           of a CHILD_SA: initiator's direction first
  *
+ * Additional key exchanges (RFC 9370): of a first IKE_SA, SKEYSEED(n) = prf(SK_d(n - 1), SK(n) | Ni | Nr) and all keys anew, for each of
+ * them; of a rekeyed one and of a CHILD_SA their secrets stand behind Ni | Nr.
+ *
  * The AES PRFs take keys of any length by RFC 4434 and 4615, but section 2.14 fixes their first key to 16 octets: the first 8
  * of Ni and the first 8 of Nr. Only there: prf+ and the rekeying get whole nonces, and all their keys are 16 octets long.
  *
@@ -16,6 +19,7 @@ import { prfPlus } from "../crypto/prf_plus";
 import { Transform, transformFind } from "../crypto/transform";
 import { zeroize } from "../rt/bytes";
 import { ChildSa, childKeymat, childNonce, childPeerNonce, childSuite } from "./child_sa";
+import { SECRETS_MAX } from "./secrets";
 import {
   IkeSa,
   KEY_AI,
@@ -25,7 +29,6 @@ import {
   KEY_ER,
   KEY_PI,
   KEY_PR,
-  KE_VALUE_MAX,
   NONCE_OCTETS,
   ikeKey,
   ikeNonce,
@@ -33,7 +36,7 @@ import {
   ikeSuite,
 } from "./ike_sa";
 
-const SEED_MAX: u32 = KE_VALUE_MAX + 2 * 256 + 16;
+const SEED_MAX: u32 = SECRETS_MAX + 2 * 256 + 16;
 const seed: usize = memory.data(SEED_MAX, 8);
 const skeyseed: usize = memory.data(64, 8);
 const stream: usize = memory.data(7 * 64, 8);
@@ -75,10 +78,10 @@ export function ikeKeysAdded(sa: IkeSa, secret: usize, secretLength: u32): void 
   ikeKeysRekeyedOf(sa, sa, pair, length, secret, secretLength);
 }
 
-/** Keys of an IKE_SA that replaces `old`. */
-export function ikeKeysRekeyed(sa: IkeSa, old: IkeSa, secret: usize, secretLength: u32): void {
+/** Keys of an IKE_SA that replaces `old`; `moreLength` octets of secrets of additional key exchanges stand behind the first. */
+export function ikeKeysRekeyed(sa: IkeSa, old: IkeSa, secret: usize, secretLength: u32, moreLength: u32 = 0): void {
   const length = nonces(sa.initiator != 0, ikeNonce(sa), ikePeerNonce(sa), sa.peerNonceLength);
-  ikeKeysRekeyedOf(sa, old, pair, length, secret, secretLength);
+  ikeKeysRekeyedOf(sa, old, pair, length, secret, secretLength, moreLength);
 }
 
 /** The same from Ni | Nr at `n`. */
@@ -89,12 +92,20 @@ export function ikeKeysRekeyedOf(
   nLength: u32,
   secret: usize,
   secretLength: u32,
+  moreLength: u32 = 0,
 ): void {
+  const length = gather(secret, secretLength, moreLength, n, nLength);
+  const id = ikeSuite(old).prf;
+  prf(id, ikeKey(old, KEY_D), prfOctets(id), seed, length, skeyseed);
+  spread(sa, n, nLength, prfOctets(id));
+}
+
+/** Puts SK(0) | Ni | Nr | SK(1) | .. into `seed`; returns the octets. */
+function gather(secret: usize, secretLength: u32, moreLength: u32, n: usize, nLength: u32): u32 {
   memory.copy(seed, secret, secretLength);
   memory.copy(seed + secretLength, n, nLength);
-  const id = ikeSuite(old).prf;
-  prf(id, ikeKey(old, KEY_D), prfOctets(id), seed, secretLength + nLength, skeyseed);
-  spread(sa, n, nLength, prfOctets(id));
+  memory.copy(seed + secretLength + nLength, secret + secretLength, moreLength);
+  return secretLength + nLength + moreLength;
 }
 
 function spread(sa: IkeSa, n: usize, length: u32, skeyseedLength: u32): void {
@@ -126,21 +137,28 @@ function take(sa: IkeSa, key: u32, at: usize, length: u32): usize {
 }
 
 /** Keys of a CHILD_SA; `secret` only with a key exchange of its own. The first one of an IKE_SA uses the IKE_SA's nonces. */
-export function childKeys(child: ChildSa, sa: IkeSa, secret: usize, secretLength: u32): void {
+export function childKeys(child: ChildSa, sa: IkeSa, secret: usize, secretLength: u32, moreLength: u32 = 0): void {
   const length = nonces(child.initiator != 0, childNonce(child), childPeerNonce(child), child.peerNonceLength);
-  childKeysOf(child, sa, pair, length, secret, secretLength);
+  childKeysOf(child, sa, pair, length, secret, secretLength, moreLength);
 }
 
 /** The same from Ni | Nr at `n`. */
-export function childKeysOf(child: ChildSa, sa: IkeSa, n: usize, nLength: u32, secret: usize, secretLength: u32): void {
+export function childKeysOf(
+  child: ChildSa,
+  sa: IkeSa,
+  n: usize,
+  nLength: u32,
+  secret: usize,
+  secretLength: u32,
+  moreLength: u32 = 0,
+): void {
   const suite = childSuite(child);
   const row = changetype<Transform>(transformFind(suite.encryption, suite.keyBits, suite.integrity));
   const one = row.keyOctets + row.saltOctets + row.integrityKeyOctets;
   const ours = child.initiator != 0;
-  memory.copy(seed, secret, secretLength);
-  memory.copy(seed + secretLength, n, nLength);
+  const length = gather(secret, secretLength, moreLength, n, nLength);
   const id = ikeSuite(sa).prf;
-  prfPlus(id, ikeKey(sa, KEY_D), prfOctets(id), seed, secretLength + nLength, stream, 2 * one);
+  prfPlus(id, ikeKey(sa, KEY_D), prfOctets(id), seed, length, stream, 2 * one);
   memory.copy(childKeymat(child, ours), stream, one);
   memory.copy(childKeymat(child, !ours), stream + one, one);
   zeroize(seed, SEED_MAX);

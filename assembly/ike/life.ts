@@ -48,6 +48,7 @@ import { createChildStart, rekeyChildStart } from "./exchange/create_child_sa";
 import { initStart } from "./exchange/ike_sa_init";
 import { deleteChildStart, deleteIkeStart, livenessStart } from "./exchange/informational";
 import { rekeyIkeStart } from "./exchange/rekey_ike_sa";
+import { followsIn, followupInForget, followupOutForget } from "./followup";
 import {
   IN_NONE,
   IkeSa,
@@ -192,7 +193,7 @@ export function proceed(sa: IkeSa): void {
   if (state == IKE_STATE_REKEYED || sa.older >= 0) return;
   if (pick(sa, CHILD_WANT_DELETE) || pick(sa, CHILD_WANT_CREATE) || pick(sa, CHILD_WANT_REKEY)) return;
   // What the peer is asking for belongs to this IKE_SA: its answer comes first (RFC 7296 2.25.2).
-  if ((sa.want & WANT_REKEY) != 0 && sa.inStep == IN_NONE) {
+  if ((sa.want & WANT_REKEY) != 0 && sa.inStep == IN_NONE && !followsIn(sa)) {
     sa.want &= ~WANT_REKEY;
     rekeyIkeStart(sa);
   } else if ((sa.want & WANT_LIVENESS) != 0) {
@@ -206,10 +207,11 @@ function pick(sa: IkeSa, want: u32): bool {
     const child = childSaAt(<u32>i);
     if ((child.want & want) == 0 || child.state == CHILD_STATE_INSTALLING) continue;
     // The peer asked for it and has no answer yet.
-    if (sa.inChild == <i32>child.link) continue;
+    if (sa.inChild == <i32>child.link || sa.followChild == <i32>child.link) continue;
     if (want == CHILD_WANT_REKEY) {
       // The peer is replacing it at this moment: its answer comes first.
-      if (sa.inChild >= 0 && childSaAt(<u32>sa.inChild).rekeys == <i32>child.link) continue;
+      const theirs = sa.inChild >= 0 ? sa.inChild : sa.followChild;
+      if (theirs >= 0 && childSaAt(<u32>theirs).rekeys == <i32>child.link) continue;
       // The peer may not have our answer yet and would not know what is meant.
       if (child.outbound == OUTBOUND_HELD) continue;
     }
@@ -286,6 +288,7 @@ export function childDown(child: ChildSa, cause: u32): void {
   deadlineClear(timerChild(child.link, TIMER_CHILD_LIFE));
   if (sa.outChild == <i32>child.link) sa.outChild = -1;
   if (sa.inChild == <i32>child.link) sa.inChild = -1;
+  if (sa.followChild == <i32>child.link) followupInForget(sa);
   for (let i = sa.firstChild; i >= 0; i = childSaAt(<u32>i).next) {
     const other = childSaAt(<u32>i);
     if (other.rekeys == <i32>child.link) other.rekeys = -1;
@@ -369,8 +372,14 @@ export function ikeDown(sa: IkeSa, cause: u32, linger: bool): void {
   sa.inKey = 0;
   if (sa.outSa >= 0) embryoFree(<u32>sa.outSa);
   if (sa.inSa >= 0) embryoFree(<u32>sa.inSa);
+  if (sa.followSa >= 0) embryoFree(<u32>sa.followSa);
+  followupOutForget(sa);
+  followupInForget(sa);
   sa.outSa = -1;
   sa.inSa = -1;
+  const parent = sa.parent;
+  sa.parent = 0;
+  if (parent != 0 && ikeSaAt(parent - 1).followSa == <i32>sa.index) followupInForget(ikeSaAt(parent - 1));
   sa.outStep = OUT_NONE;
   sa.inStep = 0;
   successionGone(sa);

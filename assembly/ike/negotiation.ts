@@ -43,6 +43,8 @@ import {
 } from "./connection";
 import { IkeSa } from "./ike_sa";
 import {
+  EXCHANGES_ALL,
+  EXCHANGES_NONE,
   SUITE_OCTETS,
   Suite,
   proposalIsAnswer,
@@ -121,7 +123,15 @@ function tsBothWrite(w: Writer, child: ChildSa): void {
 export function offerSaWrite(w: Writer, child: ChildSa, useKe: bool): void {
   const config = childConfig(child);
   storeBE32(spi, child.spiIn);
-  proposalsWrite(w, childTransforms(config), config.transformCount, PROTOCOL_ID_ESP, spi, 4, useKe);
+  proposalsWrite(
+    w,
+    childTransforms(config),
+    config.transformCount,
+    PROTOCOL_ID_ESP,
+    spi,
+    4,
+    useKe ? EXCHANGES_ALL : EXCHANGES_NONE,
+  );
 }
 
 /** Writes TSi and TSr, offered or granted. */
@@ -162,7 +172,7 @@ export function answerAccept(child: ChildSa, useKe: bool): u32 {
       soleLength,
       PROTOCOL_ID_ESP,
       4,
-      useKe,
+      useKe ? EXCHANGES_ALL : EXCHANGES_NONE,
       childSuite(child),
     )
   ) {
@@ -224,7 +234,7 @@ export function offerChoose(sa: IkeSa, config: i32, useKe: bool): ChildSa | null
         length,
         PROTOCOL_ID_ESP,
         4,
-        useKe,
+        useKe ? EXCHANGES_ALL : EXCHANGES_NONE,
         changetype<Suite>(chosen),
       )
     ) {

@@ -23,6 +23,8 @@ export const HALF_OPEN_TIME: u64 = 30 * SECOND;
 /** An answer of the secure element's, and one of the boards', that takes longer does not come. */
 export const JOB_TIME: u64 = 10 * SECOND;
 export const INSTALL_TIME: u64 = 10 * SECOND;
+/** A peer that rekeys in steps comes back for the next one within this. */
+export const FOLLOWUP_TIME: u64 = 30 * SECOND;
 /** What a rekey replaced is deleted by the peer; by us when that takes longer. */
 export const REPLACED_TIME: u64 = 30 * SECOND;
 /** How long the boards keep what a rekey replaced once it is deleted: packets are still on their way. */

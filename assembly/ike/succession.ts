@@ -15,10 +15,13 @@ import { deadlineClear, deadlineSet } from "../rt/deadlines";
 import { now } from "../rt/registers";
 import { childAttach, childDetach, childSaAt } from "./child_sa";
 import { ikeIsRedundant } from "./collision";
+import { followsOut, followupOutForget } from "./followup";
 import {
+  IN_FOLLOWUP,
   IN_REKEY_AGREE,
   IN_REKEY_KEY,
   IkeSa,
+  OUT_FOLLOWUP_KEY,
   OUT_REKEY,
   OUT_REKEY_AGREE,
   OUT_REKEY_KEY,
@@ -27,7 +30,7 @@ import {
   ikeSaAt,
 } from "./ike_sa";
 import { jobDestroy } from "./job";
-import { LIFE_REPLACED, embryoFree, ikeUp, proceed } from "./life";
+import { CAUSE_LOCAL, LIFE_REPLACED, childDown, embryoFree, ikeUp, proceed } from "./life";
 import { reportSa } from "./report";
 import { REPLACED_TIME } from "./settings";
 import { TIMER_EXPIRE, TIMER_KEEPALIVE, TIMER_LIFE, timerSa } from "./timer";
@@ -36,12 +39,21 @@ import { requestDone } from "./window";
 /** True while our own request to rekey `old` is under way. */
 function asking(old: IkeSa): bool {
   const step = old.outStep;
+  if (followsOut(old)) return old.outSa >= 0;
   return step == OUT_REKEY_KEY || step == OUT_REKEY || step == OUT_REKEY_AGREE;
 }
 
 /** True while the peer's request to rekey `old` is being answered. */
 function answering(old: IkeSa): bool {
-  return old.inSa >= 0 && (old.inStep == IN_REKEY_KEY || old.inStep == IN_REKEY_AGREE);
+  const step = old.inStep;
+  return (
+    old.followSa >= 0 || (old.inSa >= 0 && (step == IN_REKEY_KEY || step == IN_REKEY_AGREE || step == IN_FOLLOWUP))
+  );
+}
+
+/** The IKE_SA that is to come of it. */
+function answered(old: IkeSa): IkeSa {
+  return ikeSaAt(<u32>(old.followSa >= 0 ? old.followSa : old.inSa));
 }
 
 /** The new IKE_SA is there: by our request, or the peer's. Who inherits is decided as soon as it can be. */
@@ -60,7 +72,7 @@ export function successionSettle(old: IkeSa): bool {
   if (asking(old)) return false;
   const ours = alive(old.newOut);
   const theirs = alive(old.newIn);
-  if (ours && answering(old) && ikeIsRedundant(ours, ikeSaAt(<u32>old.inSa))) return false;
+  if (ours && answering(old) && ikeIsRedundant(ours, answered(old))) return false;
   if (ours && theirs) {
     const redundant = ikeIsRedundant(ours, theirs) ? ours : theirs;
     inherit(old, redundant == ours ? theirs : ours);
@@ -80,6 +92,7 @@ function alive(index: i32): IkeSa | null {
 /** `sa` has the CHILD_SAs from now on. Who asked for it deletes the old one; the other one does when that does not happen. */
 function inherit(old: IkeSa, sa: IkeSa): void {
   detach(old, sa);
+  if (old.followChild >= 0) childDown(childSaAt(<u32>old.followChild), CAUSE_LOCAL);
   while (old.firstChild >= 0) {
     const child = childSaAt(<u32>old.firstChild);
     childDetach(child);
@@ -126,8 +139,9 @@ function forget(old: IkeSa): void {
   if (!asking(old)) return;
   jobDestroy(old.outKey);
   old.outKey = 0;
+  followupOutForget(old);
   if (old.outSa >= 0) embryoFree(<u32>old.outSa);
-  const sent = old.outStep != OUT_REKEY_KEY;
+  const sent = old.outStep != OUT_REKEY_KEY && old.outStep != OUT_FOLLOWUP_KEY;
   requestDone(old);
   if (!sent) old.outId -= 1;
 }

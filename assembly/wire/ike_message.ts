@@ -40,6 +40,7 @@ export const EXCHANGE_IKE_AUTH: u32 = 35;
 export const EXCHANGE_CREATE_CHILD_SA: u32 = 36;
 export const EXCHANGE_INFORMATIONAL: u32 = 37;
 export const EXCHANGE_IKE_INTERMEDIATE: u32 = 43; // RFC 9242
+export const EXCHANGE_IKE_FOLLOWUP_KE: u32 = 44; // RFC 9370
 
 export const IKE_FLAG_INITIATOR: u32 = 0x08;
 export const IKE_FLAG_VERSION: u32 = 0x10;

@@ -381,8 +381,9 @@ test("proposals that are wrong, and those that are only not done here", () => {
   assert.equal(ike("aes128-sha1_160-modp2048"), [known("sha1_160")]);
   assert.equal(ike("aes128gcm16-sha256_96-x25519"), [known("sha256_96")]);
   assert.equal(esp("aes128gcm16-ecp256bp"), [known("ecp256bp")]);
-  assert.equal(esp("aes128gcm16-x25519-ke1_mlkem768"), [
-    "additional key exchange 'ke1_mlkem768' is not supported in ESP proposals by this gateway",
+  assert.equal(esp("aes128gcm16-x25519-ke1_mlkem768"), []);
+  assert.equal(esp("aes128gcm16-ke1_mlkem768"), [
+    "proposal 'aes128gcm16-ke1_mlkem768' wants a key exchange method, such as x25519",
   ]);
   // Additional exchanges: any method, ML-KEM with them alone.
   assert.equal(ike("aes128gcm16-prfsha256-x25519-ke1_mlkem768-ke2_ecp384-ke2_none"), []);

@@ -95,19 +95,127 @@ test("with fragments agreed to be none, messages are whole", () =>
     connection: { moon: "fragmentation = no" },
   }));
 
-test("the IKE_SA and its CHILD_SAs are rekeyed, and the keys go on from those of all exchanges", () =>
-  told(`${SUITE}-ke1_mlkem768`, async (story) => {
-    await comesUp(story, { "ke1-alg": "ML_KEM_768" });
-    for (const site of [story.moon, story.sun]) {
-      await site.gateway.rekey(site === story.moon ? "moon-sun" : "sun-moon");
-      await story.pair.drive.run(1000);
-      await story.flows();
-      await site.gateway.rekey("net-1");
-      await story.pair.drive.run(1000);
+/** Both gateways rekey the IKE_SA, and a CHILD_SA; traffic flows after each. */
+async function rekeys(story: Story): Promise<void> {
+  for (const site of [story.moon, story.sun]) {
+    for (const name of [site === story.moon ? "moon-sun" : "sun-moon", "net-1"]) {
+      const before = await rekeyed(story);
+      await site.gateway.rekey(name);
+      await story.pair.drive.run(3000);
+      assert.is.not(await rekeyed(story), before, `${site.name} rekeys ${name}`);
+      await story.mirrored();
       await story.flows();
     }
-    await story.mirrored();
-  }));
+  }
+}
+
+/** What names the SAs that there are. */
+async function rekeyed(story: Story): Promise<string> {
+  const [sa] = await story.moon.gateway.sas();
+  return [sa?.["initiator-spi"], ...(sa?.["child-sas"] ?? []).map((child) => child["spi-in"]).sort()].join(" ");
+}
+
+const IKE_FOLLOWUP_KE = 44;
+
+// A child that IKE_AUTH did not bring comes in steps as well.
+for (const [what, ike, esp, follow, names] of [
+  ["of the IKE_SA alone", "-ke1_mlkem768", "", 2 * 2, "ML_KEM_768"],
+  ["of the IKE_SA and its CHILD_SAs", "-ke1_mlkem768", "-x25519-ke1_mlkem1024", 2 * (2 + 3), "ML_KEM_768"],
+  ["of CHILD_SAs alone, three each", "", "-ecp256-ke2_mlkem512-ke4_x25519-ke5_ecp384", 2 * 3 * 3, undefined],
+] as const) {
+  test(`rekeying with additional key exchanges ${what}`, () =>
+    told(
+      SUITE + ike,
+      async (story) => {
+        await comesUp(story, names === undefined ? {} : { "ke1-alg": names });
+        await rekeys(story);
+        const messages = story.seen.filter(({ kind, packet }) => kind === "ike" && packet[28 + 18] === IKE_FOLLOWUP_KE);
+        const ids = new Set(messages.map(({ packet }) => packet.subarray(28, 28 + 24).toString()));
+        assert.is(ids.size, follow);
+      },
+      { esp: `aes256gcm16${esp}` },
+    ));
+}
+
+test("new keys of a hybrid IKE_SA are listed with their exchanges", () =>
+  told(
+    `${SUITE}-ke1_mlkem768`,
+    async (story) => {
+      await story.establish();
+      await story.moon.gateway.rekey("net-1");
+      await story.pair.drive.run(1000);
+      const [child] = await story.children(story.moon);
+      assert.is(child?.suite["dh-group"], "ECP_256");
+      assert.is(child?.suite["ke3-alg"], "ML_KEM_512");
+    },
+    { esp: "aes256gcm16-ecp256-ke3_mlkem512" },
+  ));
+
+test("both gateways rekey at the same time, in steps", () =>
+  told(
+    `${SUITE}-ke1_mlkem768`,
+    async (story) => {
+      await story.establish();
+      for (const names of [
+        ["net-1", "net-1"],
+        ["moon-sun", "sun-moon"],
+        ["net-2", "net-1"],
+        ["moon-sun", "net-1"],
+      ] as const) {
+        await Promise.all([story.moon.gateway.rekey(names[0]), story.sun.gateway.rekey(names[1])]);
+        await story.pair.drive.run(40_000);
+        await story.mirrored();
+        await story.flows();
+      }
+    },
+    { esp: "aes256gcm16-x25519-ke1_ecp256", cable: { latencyMs: 5 } },
+  ));
+
+for (const [which, name] of [
+  ["the IKE_SA", "moon-sun"],
+  ["a CHILD_SA", "net-1"],
+] as const) {
+  for (let n = 0; n < 8; n++) {
+    test(`rekeying ${which} in steps: packet ${n + 1} is lost`, () =>
+      told(
+        `${SUITE}-ke1_ecp256-ke2_x448`,
+        async (story) => {
+          await story.establish();
+          const before = await rekeyed(story);
+          let left = n;
+          story.pass = ({ kind }) => kind !== "ike" || left-- !== 0;
+          await story.moon.gateway.rekey(name);
+          await story.pair.drive.run(10_000);
+          assert.is.not(await rekeyed(story), before);
+          await story.mirrored();
+          await story.flows();
+        },
+        { esp: "aes256gcm16-x25519-ke1_ecp256-ke2_x448" },
+      ));
+  }
+
+  test(`rekeying ${which}: the steps never come, and what waits for them is forgotten`, () =>
+    told(
+      `${SUITE}-ke1_ecp256`,
+      async (story) => {
+        await story.establish();
+        story.pass = ({ kind, packet, from }) => kind !== "ike" || from === "b" || packet[28 + 18] !== IKE_FOLLOWUP_KE;
+        const rekeying = story.moon.gateway.rekey(name);
+        await story.pair.drive.run(20_000);
+        story.pass = ({ kind, packet }) => kind !== "ike" || packet[28 + 18] !== IKE_FOLLOWUP_KE;
+        await rekeying;
+        await story.pair.drive.run(200_000);
+        story.pass = () => true;
+        await story.establish(120_000);
+        await story.mirrored();
+        await story.flows();
+      },
+      {
+        esp: "aes256gcm16-x25519-ke1_ecp256",
+        child: { moon: "start_action = start\n dpd_action = restart\n close_action = start" },
+      },
+    ));
+}
 
 test("with a PPK as well", () =>
   told(`${SUITE}-ke1_mlkem768`, (story) => comesUp(story, { "ke1-alg": "ML_KEM_768" }), {
@@ -136,6 +244,20 @@ for (const seed of [1, 2, 3, 4]) {
       cable: { lose: 0.15, duplicate: 0.3, reorder: 0.3 },
       child: { moon: "start_action = start" },
     }));
+
+  test(`rekeying in steps: packets are doubled and late (${seed})`, () =>
+    told(
+      `${SUITE}-ke1_mlkem768-ke2_ecp256`,
+      async (story) => {
+        await story.establish();
+        for (const name of ["moon-sun", "net-1", "net-2"]) {
+          await story.moon.gateway.rekey(name);
+          await story.pair.drive.run(60_000);
+        }
+        await story.mirrored();
+      },
+      { seed, cable: { lose: 0.1, duplicate: 0.4, reorder: 0.4 }, esp: "aes256gcm16-x25519-ke1_mlkem768-ke2_ecp256" },
+    ));
 }
 
 test.run();

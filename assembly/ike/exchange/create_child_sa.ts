@@ -21,7 +21,13 @@ import { Frame } from "../../bus/frame";
 import { consume, drop } from "../../bus/port";
 import { drbgGenerate } from "../../crypto/drbg";
 import { loadBE16, loadBE32, storeBE16, storeBE32 } from "../../rt/bytes";
-import { EXCHANGE_CREATE_CHILD_SA, PAYLOAD_KE, PAYLOAD_NONCE } from "../../wire/ike_message";
+import {
+  EXCHANGE_CREATE_CHILD_SA,
+  EXCHANGE_IKE_FOLLOWUP_KE,
+  PAYLOAD_KE,
+  PAYLOAD_NONCE,
+  Writer,
+} from "../../wire/ike_message";
 import { KE_HEADER, keCheck, keMethod, keWrite } from "../../wire/ike_payload/ke";
 import { nonceCheck, nonceWrite } from "../../wire/ike_payload/nonce";
 import {
@@ -54,6 +60,7 @@ import {
   childTake,
 } from "../child_sa";
 import { childTransforms } from "../connection";
+import { followsIn, followsOut, suiteAdds } from "../followup";
 import {
   IN_CHILD_AGREE,
   IN_CHILD_INSTALL,
@@ -87,6 +94,7 @@ import { proposalFirstKe, proposalHasKe } from "../proposal";
 import { childReplaced, rekeyLater, replacementAnswered, replacementOf, replacementRefused } from "../replacement";
 import { reportAlert, text } from "../report";
 import { requestAnswered, requestBegin, requestDone, requestSend, responseBegin, responseSend } from "../window";
+import { followupAwait, followupChildRespond, followupKeep, followupLinkTake, followupStart } from "./ike_followup_ke";
 
 const scratch: usize = memory.data(8, 8);
 
@@ -105,7 +113,7 @@ function share(sa: IkeSa, child: ChildSa): void {
   sa.outStep = OUT_CHILD_KEY;
   if (!jobGenerate(sa, true, OUT_CHILD_KEY, sa.method)) {
     sa.outStep = 0;
-    giveUp(sa, child, 0, text("the secure element is not available"));
+    createChildGiveUp(sa, child, 0, text("the secure element is not available"));
   }
 }
 
@@ -133,7 +141,7 @@ export function createChildShare(sa: IkeSa, key: u32, value: usize, length: u32)
   const child = childSaAt(<u32>sa.outChild);
   if (length == 0 || length > KE_VALUE_MAX) {
     sa.outStep = 0;
-    return giveUp(sa, child, 0, text("the secure element gave no usable key share"));
+    return createChildGiveUp(sa, child, 0, text("the secure element gave no usable key share"));
   }
   sa.outKey = key;
   buildRequest(sa, child, value, length);
@@ -155,7 +163,7 @@ function buildRequest(sa: IkeSa, child: ChildSa, ke: usize, keLength: u32): void
 }
 
 /** The CHILD_SA that we asked for will not be. */
-function giveUp(sa: IkeSa, child: ChildSa, notify: u32, literal: usize): void {
+export function createChildGiveUp(sa: IkeSa, child: ChildSa, notify: u32, literal: usize): void {
   const old = child.rekeys >= 0 ? childSaAt(<u32>child.rekeys) : null;
   if (notify == NOTIFY_TEMPORARY_FAILURE) ikeTemporary(sa);
   if (old && notify == NOTIFY_CHILD_SA_NOT_FOUND && child.rival < 0) {
@@ -182,8 +190,8 @@ function giveUp(sa: IkeSa, child: ChildSa, notify: u32, literal: usize): void {
 
 /** Responder: the request, decrypted. Takes the frame. */
 export function createChildReceive(sa: IkeSa, frame: Frame): void {
-  if (sa.state != IKE_STATE_ESTABLISHED) {
-    // Being rekeyed or deleted (RFC 7296 2.25.2).
+  if (sa.state != IKE_STATE_ESTABLISHED || followsIn(sa)) {
+    // Being rekeyed or deleted (RFC 7296 2.25.2), or the peer is not through with another one.
     consume(frame);
     return refuse(sa, NOTIFY_TEMPORARY_FAILURE, 0);
   }
@@ -196,7 +204,7 @@ export function createChildReceive(sa: IkeSa, frame: Frame): void {
       // Gone; or on its way out, deleted or replaced already.
       consume(frame);
       // Or not there yet: the answer that brings it may be on its way.
-      const temporary = old != null || sa.outStep == OUT_CHILD;
+      const temporary = old != null || sa.outStep == OUT_CHILD || (followsOut(sa) && sa.outChild >= 0);
       return refuse(sa, temporary ? NOTIFY_TEMPORARY_FAILURE : NOTIFY_CHILD_SA_NOT_FOUND, spi);
     }
   }
@@ -254,8 +262,8 @@ function failResponder(sa: IkeSa, child: ChildSa): void {
 }
 
 /** Answers with one notify; `spi` names the ESP SA that it is about, 0 none. */
-function refuse(sa: IkeSa, type: u32, spi: u32): void {
-  const w = responseBegin(sa, EXCHANGE_CREATE_CHILD_SA);
+function refuse(sa: IkeSa, type: u32, spi: u32, exchange: u32 = EXCHANGE_CREATE_CHILD_SA): void {
+  const w = responseBegin(sa, exchange);
   storeBE32(scratch, spi);
   if (spi != 0) notifySpiWrite(w, PROTOCOL_ID_ESP, scratch, 4, type, 0, 0);
   else notifyWrite(w, type, 0, 0);
@@ -283,7 +291,9 @@ export function createChildResponderSecret(sa: IkeSa, secret: usize, length: u32
   if (sa.inChild < 0) return refuse(sa, NOTIFY_TEMPORARY_FAILURE, 0);
   const child = childSaAt(<u32>sa.inChild);
   if (length == 0 || length > KE_VALUE_MAX) return failResponder(sa, child);
-  install(sa, child, secret, length);
+  if (!suiteAdds(childSuite(child))) return install(sa, child, secret, length);
+  if (!followupKeep(sa, secret, length)) return failResponder(sa, child);
+  followupAwait(sa, respondBegin(sa, child));
 }
 
 function install(sa: IkeSa, child: ChildSa, secret: usize, length: u32): void {
@@ -295,20 +305,26 @@ function install(sa: IkeSa, child: ChildSa, secret: usize, length: u32): void {
 
 /** Responder: the boards have it; now the peer may know. */
 export function createChildRespond(sa: IkeSa, child: ChildSa): void {
+  if (suiteAdds(childSuite(child))) return followupChildRespond(sa, child);
+  responseSend(sa, respondBegin(sa, child));
+  replacementAnswered(child);
+  proceed(sa);
+}
+
+function respondBegin(sa: IkeSa, child: ChildSa): Writer {
   const w = responseBegin(sa, EXCHANGE_CREATE_CHILD_SA);
   answerSaWrite(w, child);
   nonceWrite(w, childNonce(child), NONCE_OCTETS);
   if (childSuite(child).ke != 0) keWrite(w, childSuite(child).ke, ikeKeOwn(sa), sa.keOwnLength);
   selectorsWrite(w, child);
-  responseSend(sa, w);
-  replacementAnswered(child);
-  proceed(sa);
+  return w;
 }
 
 /** Responder: no board took it, or with `late` none has said so in time. */
 export function createChildRefused(sa: IkeSa, child: ChildSa, late: bool): void {
+  const exchange = suiteAdds(childSuite(child)) ? EXCHANGE_IKE_FOLLOWUP_KE : EXCHANGE_CREATE_CHILD_SA;
   childDown(child, CAUSE_LOCAL);
-  refuse(sa, late ? NOTIFY_TEMPORARY_FAILURE : NOTIFY_NO_ADDITIONAL_SAS, 0);
+  refuse(sa, late ? NOTIFY_TEMPORARY_FAILURE : NOTIFY_NO_ADDITIONAL_SAS, 0, exchange);
 }
 
 /** Initiator: the answer, decrypted. Takes the frame. */
@@ -346,7 +362,7 @@ export function createChildResponse(sa: IkeSa, frame: Frame): void {
       sa.method = method;
       return share(sa, child);
     }
-    return giveUp(sa, child, type, text("the peer refused the CHILD_SA"));
+    return createChildGiveUp(sa, child, type, text("the peer refused the CHILD_SA"));
   }
   const nonce = sole(PAYLOAD_NONCE);
   const nonceLength = soleLength;
@@ -358,18 +374,19 @@ export function createChildResponse(sa: IkeSa, frame: Frame): void {
   const method = childSuite(child).ke;
   if (refusal == 0 && method != 0 && (ke == 0 || keMethod(ke) != method || method != sa.method || key == 0))
     refusal = NOTIFY_INVALID_SYNTAX;
+  if (refusal == 0 && suiteAdds(childSuite(child)) && !followupLinkTake(sa)) refusal = NOTIFY_INVALID_SYNTAX;
   if (refusal != 0) {
     consume(frame);
     jobDestroy(key);
     requestDone(sa);
-    return giveUp(sa, child, refusal, text("the peer granted what was not offered"));
+    return createChildGiveUp(sa, child, refusal, text("the peer granted what was not offered"));
   }
   memory.copy(childPeerNonce(child), nonce, nonceLength);
   child.peerNonceLength = nonceLength;
   if (method == 0) {
     consume(frame);
     jobDestroy(key);
-    return finish(sa, child, 0, 0);
+    return createChildFinish(sa, child, 0, 0, 0);
   }
   sa.outStep = OUT_CHILD_AGREE;
   const posted = jobAgree(sa, true, OUT_CHILD_AGREE, key, method, ke + KE_HEADER, keLength - KE_HEADER);
@@ -386,13 +403,15 @@ export function createChildSecret(sa: IkeSa, secret: usize, length: u32): void {
   const child = childSaAt(<u32>sa.outChild);
   if (length == 0 || length > KE_VALUE_MAX) {
     requestDone(sa);
-    return giveUp(sa, child, 0, text("the key exchange of the CHILD_SA failed"));
+    return createChildGiveUp(sa, child, 0, text("the key exchange of the CHILD_SA failed"));
   }
-  finish(sa, child, secret, length);
+  if (suiteAdds(childSuite(child))) return followupStart(sa, secret, length);
+  createChildFinish(sa, child, secret, length, 0);
 }
 
-function finish(sa: IkeSa, child: ChildSa, secret: usize, length: u32): void {
-  childKeys(child, sa, secret, length);
+/** All secrets are here: `length` octets of the first, and `more` of the additional key exchanges behind it. */
+export function createChildFinish(sa: IkeSa, child: ChildSa, secret: usize, length: u32, more: u32): void {
+  childKeys(child, sa, secret, length, more);
   agreed(child);
   requestDone(sa);
   sa.temporarySince = 0;

@@ -33,6 +33,7 @@ import {
 import { NOTIFY_AUTHENTICATION_FAILED, NOTIFY_INVALID_SYNTAX, notifyWrite } from "../../wire/ike_payload/notify";
 import { PROTOCOL_ID_ESP, PROTOCOL_ID_IKE } from "../../wire/ike_payload/sa";
 import { ChildSa, childByPeerSpi, childMove, childSaAt } from "../child_sa";
+import { followsOut } from "../followup";
 import { IkeSa, OUT_CHILD, OUT_DELETE_CHILD, OUT_DELETE_IKE, OUT_LIVENESS, WANT_DELETE, ikeMove } from "../ike_sa";
 import { CAUSE_FAILED, CAUSE_LOCAL, CAUSE_PEER, childDown, ikeDown, proceed } from "../life";
 import { notifyFind } from "../negotiation";
@@ -119,7 +120,7 @@ export function informationalReceive(sa: IkeSa, frame: Frame): void {
     for (let n: u32 = 0; n < deleteCount(body); n++) {
       const child = childByPeerSpi(sa, loadBE32(deleteSpi(body, n)));
       if (child) childDown(child, CAUSE_PEER);
-      else if (sa.outStep == OUT_CHILD) sa.deletedSpi = loadBE32(deleteSpi(body, n));
+      else if (sa.outStep == OUT_CHILD || followsOut(sa)) sa.deletedSpi = loadBE32(deleteSpi(body, n));
     }
   }
   consume(frame);

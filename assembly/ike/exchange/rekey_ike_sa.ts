@@ -64,7 +64,9 @@ import { jobAgree, jobDestroy, jobGenerate } from "../job";
 import { ikeKeysRekeyed } from "../keymat";
 import { CAUSE_DEAD, embryoFree, ikeDown, ikeTemporary, proceed } from "../life";
 import { notifyFind, sole, soleLength } from "../negotiation";
+import { followsIn, followsOut, suiteAdds } from "../followup";
 import {
+  EXCHANGES_ALL,
   SUITE_OCTETS,
   Suite,
   proposalFirstKe,
@@ -81,6 +83,7 @@ import { SECOND } from "../settings";
 import { successionBorn, successionSettle } from "../succession";
 import { TIMER_LIFE, timerSa } from "../timer";
 import { requestAnswered, requestBegin, requestDone, requestSend, responseBegin, responseSend } from "../window";
+import { followupAwait, followupKeep, followupLinkTake, followupStart } from "./ike_followup_ke";
 
 const suiteTried: usize = memory.data(64, 8);
 const scratch: usize = memory.data(8, 8);
@@ -119,7 +122,7 @@ function share(old: IkeSa): void {
   old.outStep = OUT_REKEY_KEY;
   if (!jobGenerate(old, true, OUT_REKEY_KEY, old.method)) {
     old.outStep = OUT_NONE;
-    giveUp(old, 0);
+    rekeyGiveUp(old, 0);
   }
 }
 
@@ -127,7 +130,7 @@ function later(old: IkeSa): void {
   deadlineSet(timerSa(old.index, TIMER_LIFE), now() + 3 * SECOND + jitter(10));
 }
 
-function giveUp(old: IkeSa, notify: u32): void {
+export function rekeyGiveUp(old: IkeSa, notify: u32): void {
   if (old.outSa >= 0) embryoFree(<u32>old.outSa);
   old.outSa = -1;
   old.want &= ~WANT_REKEY;
@@ -145,7 +148,7 @@ export function rekeyShare(old: IkeSa, key: u32, value: usize, length: u32): voi
   if (length == 0 || length > KE_VALUE_MAX || old.outSa < 0) {
     jobDestroy(key);
     old.outStep = OUT_NONE;
-    return giveUp(old, 0);
+    return rekeyGiveUp(old, 0);
   }
   old.outKey = key;
   const sa = ikeSaAt(<u32>old.outSa);
@@ -153,7 +156,7 @@ export function rekeyShare(old: IkeSa, key: u32, value: usize, length: u32): voi
   store<u64>(scratch, sa.spiI);
   const w = requestBegin(old, EXCHANGE_CREATE_CHILD_SA);
   const prf = ikeSuite(old).prf;
-  proposalsWrite(w, connectionTransforms(c), c.transformCount, PROTOCOL_ID_IKE, scratch, 8, true, prf);
+  proposalsWrite(w, connectionTransforms(c), c.transformCount, PROTOCOL_ID_IKE, scratch, 8, EXCHANGES_ALL, prf);
   nonceWrite(w, ikeNonce(sa), NONCE_OCTETS);
   keWrite(w, old.method, value, length);
   requestSend(old, w, OUT_REKEY);
@@ -162,12 +165,13 @@ export function rekeyShare(old: IkeSa, key: u32, value: usize, length: u32): voi
 /** True while we create, rekey or delete a CHILD_SA (RFC 7296 2.25.1). */
 function busy(old: IkeSa): bool {
   const step = old.outStep;
+  if (followsOut(old) && old.outChild >= 0) return true;
   return step == OUT_CHILD_KEY || step == OUT_CHILD || step == OUT_CHILD_AGREE || step == OUT_DELETE_CHILD;
 }
 
 /** Responder: the request, decrypted. Takes the frame. */
 export function rekeyReceive(old: IkeSa, frame: Frame): void {
-  if (!rekeyable(old) || old.newIn >= 0 || busy(old)) {
+  if (!rekeyable(old) || old.newIn >= 0 || busy(old) || followsIn(old)) {
     consume(frame);
     return refuse(old, NOTIFY_TEMPORARY_FAILURE, 0);
   }
@@ -192,7 +196,7 @@ export function rekeyReceive(old: IkeSa, frame: Frame): void {
   const suite = changetype<Suite>(suiteTried);
   const prf = ikeSuite(old).prf;
   const own = connectionTransforms(c);
-  if (!proposalSelect(own, c.transformCount, body, soleLength, PROTOCOL_ID_IKE, 8, true, suite, prf)) {
+  if (!proposalSelect(own, c.transformCount, body, soleLength, PROTOCOL_ID_IKE, 8, EXCHANGES_ALL, suite, prf)) {
     mismatchTell(old.connection, null, own, c.transformCount);
     consume(frame);
     return refuse(old, NOTIFY_NO_PROPOSAL_CHOSEN, 0);
@@ -237,7 +241,7 @@ function failResponder(old: IkeSa): void {
 }
 
 /** True unless it was replaced or deleted meanwhile. */
-function rekeyable(old: IkeSa): bool {
+export function rekeyable(old: IkeSa): bool {
   return old.state == IKE_STATE_ESTABLISHED || old.state == IKE_STATE_REKEYING;
 }
 
@@ -258,12 +262,15 @@ export function rekeyResponderShare(old: IkeSa, key: u32, value: usize, length: 
 export function rekeyResponderSecret(old: IkeSa, secret: usize, length: u32): void {
   if (length == 0 || length > KE_VALUE_MAX || old.inSa < 0 || !rekeyable(old)) return failResponder(old);
   const sa = ikeSaAt(<u32>old.inSa);
-  ikeKeysRekeyed(sa, old, secret, length);
+  const adds = suiteAdds(ikeSuite(sa));
+  if (!adds) ikeKeysRekeyed(sa, old, secret, length);
+  else if (!followupKeep(old, secret, length)) return failResponder(old);
   store<u64>(scratch, sa.spiR);
   const w = responseBegin(old, EXCHANGE_CREATE_CHILD_SA);
   suiteWrite(w, ikeSuite(sa), scratch, 8);
   nonceWrite(w, ikeNonce(sa), NONCE_OCTETS);
   keWrite(w, ikeSuite(sa).ke, ikeKeOwn(old), old.keOwnLength);
+  if (adds) return followupAwait(old, w);
   responseSend(old, w);
   successionBorn(old, sa);
 }
@@ -294,7 +301,7 @@ export function rekeyResponse(old: IkeSa, frame: Frame): void {
       old.method = method;
       return share(old);
     }
-    return giveUp(old, type);
+    return rekeyGiveUp(old, type);
   }
   const nonce = sole(PAYLOAD_NONCE);
   const nonceLength = soleLength;
@@ -317,17 +324,18 @@ export function rekeyResponse(old: IkeSa, frame: Frame): void {
       soleLength,
       PROTOCOL_ID_IKE,
       8,
-      true,
+      EXCHANGES_ALL,
       ikeSuite(sa),
     ) &&
     ikeSuite(sa).ke == old.method &&
-    load<u64>(selectedSpi) != 0;
+    load<u64>(selectedSpi) != 0 &&
+    (!suiteAdds(ikeSuite(sa)) || followupLinkTake(old));
   if (!good) {
     consume(frame);
     jobDestroy(key);
     requestDone(old);
     old.outSa = <i32>sa.index;
-    return giveUp(old, NOTIFY_INVALID_SYNTAX);
+    return rekeyGiveUp(old, NOTIFY_INVALID_SYNTAX);
   }
   sa.spiR = load<u64>(selectedSpi);
   memory.copy(ikePeerNonce(sa), nonce, nonceLength);
@@ -341,6 +349,13 @@ export function rekeyResponse(old: IkeSa, frame: Frame): void {
 
 /** Initiator: the shared secret is here. */
 export function rekeySecret(old: IkeSa, secret: usize, length: u32): void {
+  const good = length != 0 && length <= KE_VALUE_MAX && old.outSa >= 0;
+  if (good && suiteAdds(ikeSuite(ikeSaAt(<u32>old.outSa)))) return followupStart(old, secret, length);
+  rekeyFinish(old, secret, length, 0);
+}
+
+/** All secrets are here: `length` octets of the first, and `more` of the additional key exchanges behind it. */
+export function rekeyFinish(old: IkeSa, secret: usize, length: u32, more: u32): void {
   const index = old.outSa;
   requestDone(old);
   old.outSa = index;
@@ -351,7 +366,7 @@ export function rekeySecret(old: IkeSa, secret: usize, length: u32): void {
     return;
   }
   const sa = ikeSaAt(<u32>index);
-  ikeKeysRekeyed(sa, old, secret, length);
+  ikeKeysRekeyed(sa, old, secret, length, more);
   old.outSa = -1;
   old.temporarySince = 0;
   successionBorn(old, sa);

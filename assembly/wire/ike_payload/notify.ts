@@ -28,6 +28,7 @@ export const NOTIFY_TS_UNACCEPTABLE: u32 = 38;
 export const NOTIFY_INVALID_SELECTORS: u32 = 39;
 export const NOTIFY_TEMPORARY_FAILURE: u32 = 43;
 export const NOTIFY_CHILD_SA_NOT_FOUND: u32 = 44;
+export const NOTIFY_STATE_NOT_FOUND: u32 = 47; // RFC 9370
 
 export const NOTIFY_INITIAL_CONTACT: u32 = 16384;
 export const NOTIFY_NAT_DETECTION_SOURCE_IP: u32 = 16388;
@@ -44,6 +45,7 @@ export const NOTIFY_USE_PPK: u32 = 16435; // RFC 8784
 export const NOTIFY_PPK_IDENTITY: u32 = 16436;
 export const NOTIFY_NO_PPK_AUTH: u32 = 16437;
 export const NOTIFY_INTERMEDIATE_EXCHANGE_SUPPORTED: u32 = 16438; // RFC 9242
+export const NOTIFY_ADDITIONAL_KEY_EXCHANGE: u32 = 16441; // RFC 9370
 
 export function notifyCheck(body: usize, length: u32): bool {
   return length >= NOTIFY_HEADER && <u32>load<u8>(body, 1) <= length - NOTIFY_HEADER;

@@ -240,12 +240,6 @@ class Proposal {
   #algorithm(raw: string): void {
     const word = raw.toLowerCase();
     const transform = Object.hasOwn(SUPPORTED, word) ? SUPPORTED[word] : additional(word);
-    if (transform && transform.type >= TRANSFORM_ADDKE && this.#kind === "esp") {
-      this.#asked.add(-1);
-      const message = `additional key exchange '${raw}' is not supported in ESP proposals by this gateway`;
-      this.unsupported.push({ word: raw, message, unsupported: true });
-      return;
-    }
     if (transform) {
       this.#add(transform);
       if (this.#kind === "ike" && transform.type === TRANSFORM_ENCR && CLEAR.has(transform.id)) {
@@ -293,6 +287,8 @@ class Proposal {
     if (this.#kind === "esp" && this.#asked.has(TRANSFORM_PRF)) return fault("names a PRF, which has no place in ESP");
     if (this.#kind === "ike" && this.#asked.has(TRANSFORM_ESN)) return fault("names ESN, which has no place in IKE");
     const ciphers = this.#of(TRANSFORM_ENCR);
+    const additional = this.transforms.some(({ type }) => type >= TRANSFORM_ADDKE);
+    if (additional && !this.#asked.has(TRANSFORM_KE)) return fault("wants a key exchange method, such as x25519");
     const classic = ciphers.filter(({ id }) => CLASSIC.has(id));
     const mixed = classic.length > 0 && classic.length < ciphers.length;
     if (mixed) return fault("mixes ciphers that authenticate with others: they want proposals of their own");
