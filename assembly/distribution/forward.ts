@@ -10,7 +10,7 @@
  *   5 S604  slot + generation                          5 S605  capsule, internal path
  *   6 S605  capsule, internal path
  *
- * Refuses to reassemble fragments: a fragment has no SPI and no ports to look up.
+ * Refuses to reassemble fragments: a fragment has no SPI and no ports to look up. Refuses IPv6 on the unprotected side.
  */
 import {
   DROP_BOARD_OFFLINE,
@@ -19,6 +19,7 @@ import {
   DROP_IP_MALFORMED,
   DROP_IP_NOT_FOR_US,
   DROP_IP_VERSION,
+  DROP_IPV6_EXTENSION,
   DROP_NO_POLICY,
   DROP_NO_SA_ACQUIRING,
   DROP_NO_SA_ENTRY_IKE_BOARD,
@@ -46,6 +47,7 @@ import {
   ipv4IsFragment,
   ipv4TotalLength,
 } from "../wire/ipv4";
+import { WALK_DONE, ipv6Check, ipv6TotalLength, ipv6Walk } from "../wire/ipv6";
 import { UDP_HEADER, udpCheck, udpDestinationPort, udpLength } from "../wire/udp";
 import { boardIsOnline } from "./board_table";
 import { DISTRIBUTION_ACQUIRE, raise } from "./event";
@@ -104,7 +106,7 @@ function inbound(frame: Frame, spi: u32): u32 {
 
 /** An arriving clear packet of the protected network. */
 export function forwardProtected(frame: Frame): void {
-  if (!checkIpv4(frame)) return;
+  if (frame.length != 0 && load<u8>(frame.start) >> 4 == 6 ? !checkIpv6(frame) : !checkIpv4(frame)) return;
   const p = frame.start;
   trace(TRACE_MASK_PACKET, STEP_S601, 0, 0, frame.length, PORT_PROTECTED);
   trace(TRACE_MASK_PACKET, STEP_S602, 0);
@@ -151,6 +153,18 @@ function checkIpv4(frame: Frame): bool {
   }
   frame.length = ipv4TotalLength(frame.start);
   return true;
+}
+
+/** The same for a clear IPv6 packet, whose extension headers have to be in order: without them it has no flow. */
+function checkIpv6(frame: Frame): bool {
+  if (!ipv6Check(frame.start, frame.length)) {
+    dropped(frame, 0, DROP_IP_MALFORMED);
+    return false;
+  }
+  frame.length = ipv6TotalLength(frame.start);
+  if (ipv6Walk(frame.start, frame.length) == WALK_DONE) return true;
+  dropped(frame, 0, DROP_IPV6_EXTENSION);
+  return false;
 }
 
 /** S606, and every other reason for which a packet ends here. */

@@ -6,9 +6,9 @@
  */
 import {
   DROP_ESP_MALFORMED,
-  DROP_ESP_NEXT_HEADER,
   DROP_ESP_PADDING,
   DROP_ICV,
+  DROP_IPV6_EXTENSION,
   DROP_LEASE_WAIT,
   DROP_REPLAY,
   DROP_SA_EXPIRED,
@@ -20,11 +20,12 @@ import { CipherJob } from "../crypto/job";
 import { FLOW_OCTETS, Flow, flowRead } from "../policy/flow";
 import { selectorsAdmit } from "../policy/selector";
 import { ESP_HEADER, espNextHeader, espSequence, espTrailerOctets } from "../wire/esp";
-import { PROTOCOL_IPV4, PROTOCOL_NONE } from "../wire/ipv4";
+import { PROTOCOL_NONE } from "../wire/ipv4";
 import { jobFill } from "./esp_job";
 import { countUse, withinLife } from "./expiry";
 import { replayCheck, replayCommit, replaySequence } from "./replay";
-import { Sa, transformOf } from "./sa";
+import { Sa, isTransport, transformOf } from "./sa";
+import { transportJoin } from "./transport";
 import { PASS, tunnelStrip } from "./tunnel";
 
 /** A dummy packet (RFC 4303 2.6): authentic, and to be forgotten. Neither PASS nor a drop reason. */
@@ -53,8 +54,9 @@ export function openPrepare(frame: Frame, sa: Sa, job: CipherJob): u32 {
 }
 
 /**
- * What follows the cipher: ICV verdict, replay again and its commitment, padding, next header, the tunnel, selectors
- * (RFC 4301 5.2). On PASS the frame is the clear packet. `outerTos` is the TOS octet of the outer header.
+ * What follows the cipher: ICV verdict, replay again and its commitment, padding, next header, the tunnel or the packet's own
+ * IP header, selectors (RFC 4301 5.2). On PASS the frame is the clear packet. `outerTos` is the TOS octet or traffic class outside;
+ * scratch2 and scratch3 are those of process.ts.
  */
 export function openFinish(frame: Frame, sa: Sa, job: CipherJob, outerTos: u32): u32 {
   if (job.done == 0) return DROP_ICV;
@@ -68,17 +70,22 @@ export function openFinish(frame: Frame, sa: Sa, job: CipherJob, outerTos: u32):
   const trailer = espTrailerOctets(end, length);
   if (trailer == 0) return DROP_ESP_PADDING;
   const nextHeader = espNextHeader(end);
+  const origin = frame.start - frame.scratch2;
   framePull(frame, <u32>(data - frame.start));
   frame.length = length - trailer;
   if (nextHeader == PROTOCOL_NONE) {
     countUse(sa, 0);
     return DUMMY;
   }
-  if (nextHeader != PROTOCOL_IPV4) return DROP_ESP_NEXT_HEADER;
-  const verdict = tunnelStrip(frame, outerTos);
+  const verdict = isTransport(sa) ? transportJoin(frame, origin, nextHeader) : tunnelStrip(frame, outerTos, nextHeader);
   if (verdict != PASS) return verdict;
+  return openedCheck(frame, sa);
+}
+
+/** An opened packet is what the SA was agreed for (RFC 4301 5.2, step 4), and counts. PASS or a drop reason. */
+export function openedCheck(frame: Frame, sa: Sa): u32 {
   const packet = changetype<Flow>(flow);
-  flowRead(frame.start, frame.length, packet);
+  if (!flowRead(frame.start, frame.length, packet)) return DROP_IPV6_EXTENSION;
   const localCount = <u32>load<u8>(sa.cold, SA_LOCAL_TS_COUNT);
   const remoteCount = <u32>load<u8>(sa.cold, SA_REMOTE_TS_COUNT);
   const local = sa.cold + SA_SELECTORS;

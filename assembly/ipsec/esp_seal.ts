@@ -11,49 +11,86 @@ import { Frame, frameHeadroom, framePush, frameTailroom } from "../bus/frame";
 import { CipherJob } from "../crypto/job";
 import { storeBE64 } from "../rt/bytes";
 import { ESP_HEADER, ESP_TRAILER, espEmit, espEmitTrailer, espPadding } from "../wire/esp";
-import { IPV4_TOS, PROTOCOL_IPV4, ipv4DontFragment } from "../wire/ipv4";
 import { jobFill } from "./esp_job";
 import { countUse, lastSequence, withinLife } from "./expiry";
-import { Sa, transformOf } from "./sa";
-import { PASS, outerOctets, tellTooBig, tunnelPush } from "./tunnel";
-
-/** frame.scratch1 between the two halves: TOS, and DF above it. */
-const DF_BIT: u32 = 0x100;
+import { Sa, isTransport, transformOf } from "./sa";
+import { tellTooBig } from "./too_big";
+import {
+  transportEncapsulate,
+  transportHeaders,
+  transportOpenUp,
+  transportProtocol,
+  transportSplit,
+} from "./transport";
+import {
+  MARK_WHOLE,
+  PASS,
+  encapsulationOctets,
+  espRoom,
+  innerMark,
+  innerProtocol,
+  outerOctets,
+  tunnelPush,
+} from "./tunnel";
 
 /**
- * The frame is a clear IPv4 packet that `sa` covers. On PASS it is an ESP packet whose payload is still clear, and the job
- * is filled. A packet without DF that is larger than the tunnel goes on: the host fragments the outer packet (RFC 4301 8.1).
+ * The frame is a clear packet that `sa` covers. On PASS it is an ESP packet whose payload is still clear, in transport mode behind
+ * its IP header, and the job is filled. An IPv4 packet without DF that is larger than the SA carries whole goes on: the host
+ * fragments the outer packet (RFC 4301 8.1).
  */
 export function sealPrepare(frame: Frame, sa: Sa, job: CipherJob): u32 {
   const t = transformOf(sa);
   const p = frame.start;
-  const df = ipv4DontFragment(p);
-  if (df && frame.length > sa.innerMtu) {
-    tellTooBig(frame, sa);
+  const mark = innerMark(p);
+  const transport = isTransport(sa);
+  let headers: u32 = 0;
+  let nextHeader = innerProtocol(mark);
+  let largest = sa.innerMtu;
+  let front = ESP_HEADER + t.ivOctets;
+  if (transport) {
+    const verdict = transportSplit(frame, sa);
+    if (verdict != PASS) return verdict;
+    headers = transportHeaders(frame);
+    nextHeader = transportProtocol(frame);
+    const encapsulation = encapsulationOctets(sa);
+    largest = headers + espRoom(sa, headers + encapsulation);
+    front += encapsulation;
+  }
+  if ((mark & MARK_WHOLE) != 0 && frame.length > largest) {
+    tellTooBig(frame, sa, largest);
     return DROP_PACKET_TOO_BIG;
   }
-  const padding = espPadding(frame.length, t.blockOctets);
-  const front = outerOctets(sa) + ESP_HEADER + t.ivOctets;
+  const payload = frame.length - headers;
+  const padding = espPadding(payload, t.blockOctets);
   const behind = padding + ESP_TRAILER + t.icvOctets;
-  if (frame.length > FABRIC_MTU || frameHeadroom(frame) < front || frameTailroom(frame) < behind) {
+  const room = transport ? front : front + outerOctets(sa);
+  if (frame.length > FABRIC_MTU || frameHeadroom(frame) < room || frameTailroom(frame) < behind) {
     return DROP_PACKET_TOO_BIG;
   }
-  if (!withinLife(sa, frame.length)) return DROP_SA_EXPIRED;
-  if (sa.sequence >= lastSequence(sa)) return DROP_SEQUENCE_CYCLED;
-  if (sa.lease != 0 && sa.sequence >= sa.lease) return DROP_LEASE_WAIT;
-  sa.sequence += 1;
+  const refused = takeNumber(sa, frame.length);
+  if (refused != PASS) return refused;
   const sequence = sa.sequence;
-  countUse(sa, frame.length);
 
-  frame.scratch1 = (<u32>load<u8>(p, IPV4_TOS)) | (df ? DF_BIT : 0);
+  frame.scratch1 = mark;
   frame.scratch4 = sequence;
-  espEmitTrailer(p + frame.length, padding, PROTOCOL_IPV4);
-  const length = frame.length + padding + ESP_TRAILER;
-  const header = framePush(frame, ESP_HEADER + t.ivOctets);
+  espEmitTrailer(p + frame.length, padding, nextHeader);
+  let header: usize;
+  if (transport) header = transportOpenUp(frame, front) + encapsulationOctets(sa);
+  else header = framePush(frame, front);
   espEmit(header, sa.spi, <u32>sequence);
   emitIv(header + ESP_HEADER, t.ivOctets, sequence);
   frame.length += behind;
-  jobFill(job, sa, sequence, header, length, true);
+  jobFill(job, sa, sequence, header, payload + padding + ESP_TRAILER, true);
+  return PASS;
+}
+
+/** Takes the next number for a packet of `octets` clear octets, sa.sequence from then on: PASS, or why there is none. */
+export function takeNumber(sa: Sa, octets: u32): u32 {
+  if (!withinLife(sa, octets)) return DROP_SA_EXPIRED;
+  if (sa.sequence >= lastSequence(sa)) return DROP_SEQUENCE_CYCLED;
+  if (sa.lease != 0 && sa.sequence >= sa.lease) return DROP_LEASE_WAIT;
+  sa.sequence += 1;
+  countUse(sa, octets);
   return PASS;
 }
 
@@ -64,7 +101,8 @@ function emitIv(iv: usize, octets: u32, sequence: u64): void {
   storeBE64(iv + octets - 8, sequence);
 }
 
-/** The packet is sealed: pushes the outer headers. */
+/** The packet is sealed: pushes the outer headers, or mends its own. */
 export function sealFinish(frame: Frame, sa: Sa): void {
-  tunnelPush(frame, sa, frame.scratch1 & 0xff, (frame.scratch1 & DF_BIT) != 0, <u32>frame.scratch4);
+  if (isTransport(sa)) transportEncapsulate(frame, sa);
+  else tunnelPush(frame, sa, frame.scratch1, <u32>frame.scratch4);
 }

@@ -6,7 +6,8 @@
  * old one's place, whose keys are wiped; under the same KEYMAT another transform is refused. A refusal names its reason and
  * leaves what there was.
  *
- * Refuses AH, transport mode, IPv6 and transforms without a kernel. The request's plaintext is wiped with the answer.
+ * In transport mode the selectors must cover the SA's own ends, or no packet could ever be its own: REFUSED_MODE otherwise.
+ * Refuses AH and transforms without a kernel. The request's plaintext is wiped with the answer.
  */
 import { DROP_CONTROL_MALFORMED } from "../abi/drop";
 import {
@@ -27,6 +28,7 @@ import {
   MESSAGE_TRANSACTION,
   MESSAGE_TYPE,
   MESSAGE_VERSION,
+  MODE_TRANSPORT,
   MODE_TUNNEL,
   REFUSED_MALFORMED,
   REFUSED_MODE,
@@ -73,17 +75,26 @@ import { Frame } from "../bus/frame";
 import { drop } from "../bus/port";
 import { suiteInit, suiteKeymatOctets, suiteWipe } from "../crypto/suite";
 import { transformFind } from "../crypto/transform";
-import { selectorFamily, selectorsValid } from "../policy/selector";
+import { addressHigh4 } from "../policy/flow";
+import {
+  addressInRange,
+  selectorEndHigh,
+  selectorEndLow,
+  selectorFamily,
+  selectorStartHigh,
+  selectorStartLow,
+  selectorsValid,
+} from "../policy/selector";
 import { selectorTableInsert, selectorTableRemove } from "../policy/selector_table";
-import { equalConstantTime, loadBE32, zeroize } from "../rt/bytes";
+import { equalConstantTime, loadBE32, loadBE64, zeroize } from "../rt/bytes";
 import { trace } from "../rt/trace";
 import { ESP_SPI_MINIMUM } from "../wire/esp";
 import { PROTOCOL_ESP } from "../wire/ipv4";
 import { answerPlain, answerShort, answerStatus } from "./control_out";
 import { findInbound, findNamed, localDatabaseRecords, removeSa, saAt, takeSa } from "./local_database";
 import { REPLAY_WINDOW_MAX, replayAdvance, replayReset } from "./replay";
-import { SA_COLD_OCTETS, Sa } from "./sa";
-import { innerMtuOf } from "./tunnel";
+import { SA_COLD_OCTETS, SHAPE_IPV6, SHAPE_TRANSPORT, Sa, isIpv6 } from "./sa";
+import { espRoom, outerOctets } from "./tunnel";
 
 /** LINK of the answer to SA_REMOVE_ALL. */
 const ALL_LINKS: u32 = 0xffffffff;
@@ -195,15 +206,16 @@ export function install(record: usize, length: u32): u32 {
   }
   sa.flags = load<u8>(record, SA_FLAGS);
   sa.lease = load<u64>(record, SA_LEASE);
-  sa.localAddress = loadBE32(record + SA_LOCAL_ADDRESS);
-  sa.remoteAddress = loadBE32(record + SA_REMOTE_ADDRESS);
+  sa.shape = <u16>shapeOf(record);
+  sa.localAddress = isIpv6(sa) ? 0 : loadBE32(record + SA_LOCAL_ADDRESS);
+  sa.remoteAddress = isIpv6(sa) ? 0 : loadBE32(record + SA_REMOTE_ADDRESS);
   sa.localPort = load<u16>(record, SA_LOCAL_PORT);
   sa.remotePort = load<u16>(record, SA_REMOTE_PORT);
   sa.softPackets = load<u64>(record, SA_SOFT_PACKETS);
   sa.softOctets = load<u64>(record, SA_SOFT_OCTETS);
   sa.hardPackets = load<u64>(record, SA_HARD_PACKETS);
   sa.hardOctets = load<u64>(record, SA_HARD_OCTETS);
-  sa.innerMtu = innerMtuOf(sa);
+  sa.innerMtu = espRoom(sa, outerOctets(sa));
   zeroize(sa.cold, SA_COLD_OCTETS);
   memory.copy(sa.cold, record, recordOctets(record));
   return ACCEPTED;
@@ -226,16 +238,59 @@ function examine(record: usize, length: u32): u32 {
     return REFUSED_MALFORMED;
   }
   if (<u32>load<u8>(record, SA_PROTOCOL) != PROTOCOL_ESP) return REFUSED_TRANSFORM;
-  if (<u32>load<u8>(record, SA_MODE) != MODE_TUNNEL || load<u8>(record, SA_FAMILY) != 4) return REFUSED_MODE;
-  for (let i: u32 = 0; i < locals + remotes; i++) {
-    if (selectorFamily(record + SA_SELECTORS + <usize>(i * SELECTOR_OCTETS)) != 4) return REFUSED_MODE;
+  const family = <u32>load<u8>(record, SA_FAMILY);
+  const mode = <u32>load<u8>(record, SA_MODE);
+  if ((family != 4 && family != 6) || (mode != MODE_TUNNEL && mode != MODE_TRANSPORT)) return REFUSED_MODE;
+  if (!addressGiven(record + SA_LOCAL_ADDRESS, family) || !addressGiven(record + SA_REMOTE_ADDRESS, family)) {
+    return REFUSED_MALFORMED;
   }
-  if (load<u32>(record, SA_LOCAL_ADDRESS) == 0 || load<u32>(record, SA_REMOTE_ADDRESS) == 0) return REFUSED_MALFORMED;
+  if (mode == MODE_TRANSPORT) {
+    const local = record + SA_SELECTORS;
+    const remote = local + <usize>(locals * SELECTOR_OCTETS);
+    if (!covers(local, locals, family, record + SA_LOCAL_ADDRESS)) return REFUSED_MODE;
+    if (!covers(remote, remotes, family, record + SA_REMOTE_ADDRESS)) return REFUSED_MODE;
+  }
   const encapsulated = ((<u32>load<u8>(record, SA_FLAGS)) & SA_FLAG_UDP_ENCAPSULATION) != 0;
   if (encapsulated && (load<u16>(record, SA_LOCAL_PORT) == 0 || load<u16>(record, SA_REMOTE_PORT) == 0)) {
     return REFUSED_MALFORMED;
   }
   return ACCEPTED;
+}
+
+/** True when an address of this family is not all zeros. */
+function addressGiven(address: usize, family: u32): bool {
+  return load<u32>(address) != 0 || (family == 6 && (load<u32>(address, 4) | load<u64>(address, 8)) != 0);
+}
+
+/** True when one of `count` selectors holds the address. */
+function covers(selectors: usize, count: u32, family: u32, address: usize): bool {
+  const high = family == 4 ? addressHigh4(address) : loadBE64(address);
+  const low: u64 = family == 4 ? 0 : loadBE64(address + 8);
+  for (let i: u32 = 0; i < count; i++) {
+    const selector = selectors + <usize>(i * SELECTOR_OCTETS);
+    if (
+      selectorFamily(selector) == family &&
+      addressInRange(
+        high,
+        low,
+        selectorStartHigh(selector),
+        selectorStartLow(selector),
+        selectorEndHigh(selector),
+        selectorEndLow(selector),
+      )
+    ) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/** SHAPE_* of a record that examine accepted. */
+function shapeOf(record: usize): u32 {
+  return (
+    (<u32>load<u8>(record, SA_MODE) == MODE_TRANSPORT ? SHAPE_TRANSPORT : 0) |
+    (load<u8>(record, SA_FAMILY) == 6 ? SHAPE_IPV6 : 0)
+  );
 }
 
 /** Octets of a record with as many selectors as it says. */

@@ -102,7 +102,7 @@ export function findInbound(spi: u32): Sa | null {
   return number == SPI_INDEX_NONE ? null : saAt(number);
 }
 
-/** S703 for a clear packet that ipv4Check accepted: the outbound SA whose selectors cover it, or null. */
+/** S703 for a clear packet that ipv4Check or ipv6Check accepted: the outbound SA whose selectors cover it, or null. */
 export function findOutbound(packet: usize, length: u32): Sa | null {
   const number = selectorTableLookupPacket(packet, length);
   return number == SELECTOR_TABLE_NONE ? null : saAt(number);

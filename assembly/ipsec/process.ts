@@ -7,12 +7,12 @@
  *   4 finish      S705       inbound: replay again and its commitment, padding, tunnel, selectors; outbound: outer headers
  *   5 emit        S706       opened packets to the protected side, sealed ones to the unprotected side, never back
  *
- * The order of packets is kept. Every frame given in ends here: sent, consumed or dropped. Refuses AH and IPv6.
+ * The order of packets is kept. Every frame given in ends here: sent, consumed or dropped. Refuses AH.
  */
 import { POLL_BATCH } from "../abi/board";
-import { CONFIG_LOCAL_ADDRESS, CONFIG_PORT_NATT } from "../abi/config";
 import {
   DROP_ESP_MALFORMED,
+  DROP_IPV6_EXTENSION,
   DROP_IP_FRAGMENT,
   DROP_IP_MALFORMED,
   DROP_NO_SA_ENTRY_IPSEC_BOARD,
@@ -25,12 +25,10 @@ import { PORT_PROTECTED, PORT_UNPROTECTED } from "../abi/ring";
 import { STEP_S703, STEP_S704, STEP_S705, STEP_S706, STEP_S707, TRACE_MASK_PACKET } from "../abi/trace";
 import { Frame, framePull } from "../bus/frame";
 import { consume, drop, transmit } from "../bus/port";
-import { loadBE32 } from "../rt/bytes";
-import { itemFirst, itemLength, itemNext, itemType, itemU32, itemValue } from "../rt/items";
-import { configAddress, configLength } from "../rt/registers";
 import { trace } from "../rt/trace";
 import { ESP_HEADER, ESP_KEEPALIVE, espSpi } from "../wire/esp";
 import {
+  IPV4_PROTOCOL,
   IPV4_TOS,
   PROTOCOL_AH,
   PROTOCOL_ESP,
@@ -42,41 +40,30 @@ import {
   ipv4Protocol,
   ipv4TotalLength,
 } from "../wire/ipv4";
+import {
+  IPV6_DESTINATION,
+  WALK_DONE,
+  ipv6Check,
+  ipv6SameAddress,
+  ipv6TotalLength,
+  ipv6TrafficClass,
+  ipv6Walk,
+  ipv6WalkFragmented,
+  ipv6WalkNextHeaderAt,
+  ipv6WalkOctets,
+  ipv6WalkProtocol,
+} from "../wire/ipv6";
 import { UDP_HEADER, udpCheck, udpDestinationPort, udpLength } from "../wire/udp";
 import { jobAt, jobsBegin, jobsRun } from "./esp_job";
 import { DUMMY, openFinish, openPrepare } from "./esp_open";
 import { sealFinish, sealPrepare } from "./esp_seal";
+import { isLocal, isLocal6, nattPort } from "./local_address";
 import { findInbound, findOutbound } from "./local_database";
-import { Sa } from "./sa";
+import { SHAPE_AH, SHAPE_IPV6, Sa, localAddress6 } from "./sa";
 import { PASS } from "./tunnel";
 
-/** Unprotected local addresses that CONFIG may name. */
-const LOCAL_MAX: u32 = 64;
-const NATT_PORT: u32 = 4500;
-
-const locals: usize = memory.data(LOCAL_MAX * 4, 16);
-let localCount: u32 = 0;
-let nattPort: u32 = 0;
-
-/** Reads the local addresses and the NAT traversal port; false when there are more addresses than there is room for. */
-export function processReset(): bool {
-  localCount = 0;
-  nattPort = NATT_PORT;
-  const start = configAddress();
-  const end = start + configLength();
-  for (let item = itemFirst(start, end); item != 0; item = itemNext(item, end)) {
-    if (itemType(item) == CONFIG_PORT_NATT) nattPort = itemU32(item);
-    // IPv6 addresses name no packet that this board opens.
-    if (itemType(item) != CONFIG_LOCAL_ADDRESS || itemLength(item) != 4) continue;
-    if (localCount == LOCAL_MAX) return false;
-    store<u32>(locals + ((<usize>localCount) << 2), loadBE32(itemValue(item)));
-    localCount += 1;
-  }
-  return true;
-}
-
 /**
- * Processes `count` (at most POLL_BATCH) frames whose addresses stand from `frames` on; each holds an IPv4 packet as the IKE
+ * Processes `count` (at most POLL_BATCH) frames whose addresses stand from `frames` on; each holds an IP packet as the IKE
  * board forwarded it, its capsule taken off. All frames have ended on return.
  */
 export function process(frames: usize, count: u32): void {
@@ -94,11 +81,14 @@ export function process(frames: usize, count: u32): void {
 }
 
 /**
- * Phase 1. True: frame.scratch0 is the SA; an inbound frame starts with its ESP header and frame.scratch1 is the outer TOS.
+ * Phase 1. True: frame.scratch0 is the SA; an inbound frame starts with its ESP header, frame.scratch1 is the outer TOS or
+ * traffic class, frame.scratch2 the octets in front of the ESP header, frame.scratch3 those of them that are IP headers, with the
+ * offset of the octet that names the next layer above it (<< 16).
  * Nothing on the link tells the direction: inbound is what is addressed to us and is ESP, by itself or in UDP.
  */
 function lookUp(frame: Frame): bool {
   const p = frame.start;
+  if (frame.length != 0 && (<u32>load<u8>(p)) >> 4 == 6) return lookUp6(frame);
   if (!ipv4Check(p, frame.length)) return fail(frame, DROP_IP_MALFORMED);
   frame.length = ipv4TotalLength(p);
   const protocol = ipv4Protocol(p);
@@ -107,11 +97,39 @@ function lookUp(frame: Frame): bool {
     isLocal(ipv4Destination(p))
   ) {
     const header = ipv4HeaderOctets(p);
+    frame.scratch1 = <u32>load<u8>(p, IPV4_TOS);
+    frame.scratch3 = header | (IPV4_PROTOCOL << 16);
     if (protocol == PROTOCOL_AH) return fail(frame, DROP_PROTOCOL_UNKNOWN);
     if (ipv4IsFragment(p)) return fail(frame, DROP_IP_FRAGMENT);
     if (protocol == PROTOCOL_ESP) return lookUpInbound(frame, header);
     if (!udpCheck(p + header, frame.length - header)) return fail(frame, DROP_UDP_MALFORMED);
-    if (udpDestinationPort(p + header) == nattPort) {
+    if (udpDestinationPort(p + header) == nattPort()) {
+      frame.length = header + udpLength(p + header);
+      return lookUpInbound(frame, header + UDP_HEADER);
+    }
+  }
+  return lookUpOutbound(frame);
+}
+
+/** The same for IPv6. */
+function lookUp6(frame: Frame): bool {
+  const p = frame.start;
+  if (!ipv6Check(p, frame.length)) return fail(frame, DROP_IP_MALFORMED);
+  frame.length = ipv6TotalLength(p);
+  if (ipv6Walk(p, frame.length) != WALK_DONE) return fail(frame, DROP_IPV6_EXTENSION);
+  const protocol = ipv6WalkProtocol();
+  if (
+    (protocol == PROTOCOL_ESP || protocol == PROTOCOL_UDP || protocol == PROTOCOL_AH) &&
+    isLocal6(p + IPV6_DESTINATION)
+  ) {
+    const header = ipv6WalkOctets();
+    frame.scratch1 = ipv6TrafficClass(p);
+    frame.scratch3 = header | (ipv6WalkNextHeaderAt() << 16);
+    if (protocol == PROTOCOL_AH) return fail(frame, DROP_PROTOCOL_UNKNOWN);
+    if (ipv6WalkFragmented()) return fail(frame, DROP_IP_FRAGMENT);
+    if (protocol == PROTOCOL_ESP) return lookUpInbound(frame, header);
+    if (!udpCheck(p + header, frame.length - header)) return fail(frame, DROP_UDP_MALFORMED);
+    if (udpDestinationPort(p + header) == nattPort()) {
       frame.length = header + udpLength(p + header);
       return lookUpInbound(frame, header + UDP_HEADER);
     }
@@ -121,8 +139,8 @@ function lookUp(frame: Frame): bool {
 
 /** `outer`: octets in front of the ESP header. A peer may change between plain ESP and UDP at any time (RFC 7296 2.23). */
 function lookUpInbound(frame: Frame, outer: u32): bool {
-  const destination = ipv4Destination(frame.start);
-  frame.scratch1 = <u32>load<u8>(frame.start, IPV4_TOS);
+  const packet = frame.start;
+  frame.scratch2 = outer;
   framePull(frame, outer);
   if (frame.length == 1 && load<u8>(frame.start) == ESP_KEEPALIVE) {
     consume(frame);
@@ -131,9 +149,21 @@ function lookUpInbound(frame: Frame, outer: u32): bool {
   if (frame.length < ESP_HEADER) return fail(frame, DROP_ESP_MALFORMED);
   const spi = espSpi(frame.start);
   if (spi == 0) return fail(frame, DROP_UDP_PORT);
+  return inboundSa(frame, spi, packet, 0);
+}
+
+/** S703 for a sealed packet: the SA of this SPI, protocol (SHAPE_AH or 0) and destination. */
+function inboundSa(frame: Frame, spi: u32, packet: usize, shape: u32): bool {
   trace(TRACE_MASK_PACKET, STEP_S703, spi);
   const sa = findInbound(spi);
-  if (!sa || sa.localAddress != destination) return noEntry(frame, spi);
+  if (!sa) return noEntry(frame, spi);
+  if ((<u32>load<u8>(packet)) >> 4 == 6) shape |= SHAPE_IPV6;
+  if (((<u32>sa.shape) & (SHAPE_AH | SHAPE_IPV6)) != shape) return noEntry(frame, spi);
+  if ((shape & SHAPE_IPV6) != 0) {
+    if (!ipv6SameAddress(localAddress6(sa), packet + IPV6_DESTINATION)) return noEntry(frame, spi);
+  } else if (sa.localAddress != ipv4Destination(packet)) {
+    return noEntry(frame, spi);
+  }
   return found(frame, sa);
 }
 
@@ -199,12 +229,5 @@ function failOf(frame: Frame, sa: Sa, reason: u32): bool {
 
 function fail(frame: Frame, reason: u32): bool {
   drop(frame, reason);
-  return false;
-}
-
-function isLocal(address: u32): bool {
-  for (let i: u32 = 0; i < localCount; i++) {
-    if (load<u32>(locals + ((<usize>i) << 2)) == address) return true;
-  }
   return false;
 }

@@ -11,7 +11,7 @@
  * The cold half is the SA record as it was installed (abi/message.ts): selectors for RFC 4301 5.2, KEYMAT to tell a
  * repeated installation from a new one. It is wiped with the SA.
  */
-import { SA_RECORD_MAX } from "../abi/message";
+import { SA_LOCAL_ADDRESS, SA_RECORD_MAX, SA_REMOTE_ADDRESS } from "../abi/message";
 import { Transform } from "../crypto/transform";
 
 
@@ -23,7 +23,8 @@ export class Sa {
   direction: u8;
   /** SA_FLAG_* */
   flags: u8;
-  reserved0: u16;
+  /** SHAPE_* of mode, protocol and outer header; 0: ESP in tunnel mode with an IPv4 header outside. */
+  shape: u16;
   /** Row of crypto/transform.ts. */
   transform: usize;
   /** Keys and salt, as crypto/job.ts has them. */
@@ -32,7 +33,7 @@ export class Sa {
   window: u32;
   bitmap: usize;
   bitmapMask: u32;
-  /** Tunnel end points as numbers; ours is local. */
+  /** The SA's ends as numbers; ours is local. IPv6 ones stand in the cold half, and these are 0. */
   localAddress: u32;
   /** Outbound: last number used. Inbound: right edge of the window. */
   sequence: u64;
@@ -64,6 +65,11 @@ export class Sa {
   cold: usize;
 }
 
+export const SHAPE_TRANSPORT: u32 = 1;
+export const SHAPE_AH: u32 = 2;
+/** The outer header, of transport mode the packet's own, is IPv6. */
+export const SHAPE_IPV6: u32 = 4;
+
 /** From one SA to the next. */
 export const SA_OCTETS: u32 = 192;
 /** The same in the cold table. */
@@ -71,6 +77,37 @@ export const SA_COLD_OCTETS: u32 = SA_RECORD_MAX;
 
 if (offsetof<Sa>() > SA_OCTETS) ERROR("an SA outgrew its record");
 if (offsetof<Sa>("packets") > 80) ERROR("the per-packet fields of an SA outgrew their place");
+
+// @ts-ignore: decorator
+@inline
+export function isTransport(sa: Sa): bool {
+  return ((<u32>sa.shape) & SHAPE_TRANSPORT) != 0;
+}
+
+// @ts-ignore: decorator
+@inline
+export function isAh(sa: Sa): bool {
+  return ((<u32>sa.shape) & SHAPE_AH) != 0;
+}
+
+// @ts-ignore: decorator
+@inline
+export function isIpv6(sa: Sa): bool {
+  return ((<u32>sa.shape) & SHAPE_IPV6) != 0;
+}
+
+/** Addresses of the ends of an IPv6 SA, 16 octets in network order. */
+// @ts-ignore: decorator
+@inline
+export function localAddress6(sa: Sa): usize {
+  return sa.cold + SA_LOCAL_ADDRESS;
+}
+
+// @ts-ignore: decorator
+@inline
+export function remoteAddress6(sa: Sa): usize {
+  return sa.cold + SA_REMOTE_ADDRESS;
+}
 
 // @ts-ignore: decorator
 @inline

@@ -10,10 +10,11 @@
  *   +-------------------------------+-------------------------------+
  *
  * Accessors are safe on any range that udpCheck accepted. The checksum is not verified: everything that we take from
- * UDP carries an ICV of its own, and RFC 3948 2.1 has ESP in UDP send none.
+ * UDP carries an ICV of its own, and RFC 3948 2.1 has ESP in UDP over IPv4 send none.
  */
 import { loadBE16, storeBE16, storeBE32 } from "../rt/bytes";
 import { PROTOCOL_UDP, checksumAdd, checksumFinish } from "./ipv4";
+import { ipv6PseudoSum } from "./ipv6";
 
 export const UDP_SOURCE_PORT: u32 = 0;
 export const UDP_DESTINATION_PORT: u32 = 2;
@@ -68,5 +69,13 @@ export function udpEmitChecksum(p: usize, source: u32, destination: u32): void {
   storeBE32(pseudo + 8, (PROTOCOL_UDP << 16) | length);
   store<u16>(p, 0, UDP_CHECKSUM);
   const sum = checksumFinish(checksumAdd(checksumAdd(0, pseudo, 12), p, length));
+  storeBE16(p + UDP_CHECKSUM, sum == 0 ? 0xffff : sum);
+}
+
+/** The same under the IPv6 header at `ip`, where a checksum is not optional (RFC 8200 8.1). */
+export function udpEmitChecksum6(ip: usize, p: usize): void {
+  const length = udpLength(p);
+  store<u16>(p, 0, UDP_CHECKSUM);
+  const sum = checksumFinish(checksumAdd(ipv6PseudoSum(ip, length, PROTOCOL_UDP), p, length));
   storeBE16(p + UDP_CHECKSUM, sum == 0 ? 0xffff : sum);
 }

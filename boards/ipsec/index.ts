@@ -19,7 +19,7 @@ import {
   STATE_SELF_TEST,
 } from "../../assembly/abi/board";
 import { CONFIG_CONTROL_KEY, CONFIG_SA_CAPACITY } from "../../assembly/abi/config";
-import { DROP_IP_NOT_FOR_US, DROP_IP_VERSION } from "../../assembly/abi/drop";
+import { DROP_IP_NOT_FOR_US } from "../../assembly/abi/drop";
 import {
   PORT_CHANNEL,
   PORT_COUNT_IPSEC,
@@ -59,8 +59,9 @@ import { CONTROL_KEY_OCTETS, controlKey, controlOpen } from "../../assembly/chan
 import { linkIkeSlot, linkIsIkeBoard } from "../../assembly/channel/link";
 import { handleControl } from "../../assembly/ipsec/install";
 import { handleManagement, listingBusy, listingContinue, listingReset } from "../../assembly/ipsec/listing";
+import { localAddressReset } from "../../assembly/ipsec/local_address";
 import { SA_CAPACITY_MAX, localDatabaseReset } from "../../assembly/ipsec/local_database";
-import { process, processReset } from "../../assembly/ipsec/process";
+import { process } from "../../assembly/ipsec/process";
 import { gcmSelfTest } from "../../assembly/crypto/gcm_self_test";
 import { chachaSelfTest } from "../../assembly/crypto/chacha_self_test";
 import { hashSelfTest } from "../../assembly/crypto/hash_self_test";
@@ -129,7 +130,7 @@ function configure(): bool {
   const capacityItem = itemFind(start, end, CONFIG_SA_CAPACITY);
   const capacity = capacityItem != 0 ? itemU32(capacityItem) : SA_CAPACITY;
   if (capacity == 0 || capacity > SA_CAPACITY_MAX) return false;
-  return processReset() && localDatabaseReset(capacity);
+  return localAddressReset() && localDatabaseReset(capacity);
 }
 
 export function boardPoll(): u32 {
@@ -170,15 +171,13 @@ function pollChannel(): void {
     if (!frame) break;
     const octets = frame.length;
     const verdict = channelPull(frame);
-    if (verdict == CHANNEL_IPV4) {
+    if (verdict == CHANNEL_IPV4 || verdict == CHANNEL_IPV6) {
       trace(TRACE_MASK_PACKET, STEP_S701, 0, 0, octets);
       trace(TRACE_MASK_PACKET, STEP_S702, 0, 0, frame.length);
       store<u32>(batch + ((<usize>packets) << 2), <u32>changetype<usize>(frame));
       packets += 1;
     } else if (verdict == CHANNEL_CONTROL) {
       if (controlOpen(frame, channelSourceSlot())) handleControl(frame);
-    } else if (verdict == CHANNEL_IPV6) {
-      drop(frame, DROP_IP_VERSION);
     }
   }
   process(batch, packets);

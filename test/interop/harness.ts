@@ -93,6 +93,8 @@ const SCENARIOS: readonly Scenario[] = [
   { name: "rekey-fast", roles: BOTH, waits: true },
   { name: "rekey-collide", roles: BOTH, waits: true, collides: true },
   { name: "ts-ports", roles: BOTH },
+  { name: "multi-ts", roles: BOTH },
+  { name: "ipv6-in-ipv4", roles: BOTH },
   { name: "nat-t", roles: BOTH, except: { responder: "log-b" } },
   { name: "cookie", roles: ["initiator"], except: { initiator: "log-a" } },
   { name: "dpd", roles: ["initiator"], waits: true },

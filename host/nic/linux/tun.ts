@@ -5,8 +5,8 @@
  * A destination whose route would swallow a peer's outer address needs that peer kept on its present path: `keep`. Those
  * host routes do not hang on the device, so they are taken away by removeRoutes().
  *
- * Configuration goes through iproute2's `ip`. IPv6 is switched off on the device, or the kernel would send router
- * solicitations into it.
+ * Configuration goes through iproute2's `ip`. The device makes no link-local address of its own, or the kernel would
+ * send router solicitations into it.
  */
 
 import { execFile } from "node:child_process";
@@ -95,6 +95,7 @@ export async function openTun(options: TunOptions): Promise<TunDevice> {
 
 /** A default route would tie with the existing one: two halves are more specific than it. */
 export function routeDestinations(destination: string): string[] {
+  if (destination === "::/0") return ["::/1", "8000::/1"];
   return destination === "0.0.0.0/0" ? ["0.0.0.0/1", "128.0.0.0/1"] : [destination];
 }
 

@@ -4,13 +4,12 @@
  */
 import * as abi from "../../../assembly/abi/management.ts";
 import { FRAME_CAPACITY } from "../../../assembly/abi/frame.ts";
-import { MODE_TUNNEL, SELECTOR_END, SELECTOR_START } from "../../../assembly/abi/message.ts";
+import { MODE_TUNNEL } from "../../../assembly/abi/message.ts";
 import { addressOctets, type ConfigItem } from "../../chassis/config.ts";
 import type { SlotPlan } from "../../chassis/chassis.ts";
 import type { IkeSecret } from "../../secure_element/psk_store.ts";
 import type { Credentials } from "../../secure_element/credential_store.ts";
 import type { ConnectionPlan } from "../gateway.ts";
-import { addressText } from "../identity.ts";
 import { encodeMessage, textValue } from "../management.ts";
 import { encodeTransforms } from "../transform_name.ts";
 import { Authentication } from "./authentication.ts";
@@ -21,7 +20,7 @@ import type { ConfigurationError, Place } from "./parser.ts";
 import { parseProposals } from "./proposal.ts";
 import { Ppks } from "./ppk.ts";
 import { PPK_SECRETS, type Values } from "./schema.ts";
-import { parseSelector } from "./selector.ts";
+import { networksOf, parseSelector } from "./selector.ts";
 import { UnsupportedError } from "./value.ts";
 
 export interface ChassisSettings {
@@ -361,23 +360,6 @@ function secretOctets(text: string): Uint8Array {
     return new Uint8Array(Buffer.from(text.slice(2), "base64"));
   }
   return new TextEncoder().encode(text);
-}
-
-/** The networks that a selector's range consists of, as `address/prefix`. */
-function networksOf(selector: Uint8Array): string[] {
-  const view = new DataView(selector.buffer, selector.byteOffset);
-  let start = view.getUint32(SELECTOR_START);
-  const end = view.getUint32(SELECTOR_END);
-  const networks: string[] = [];
-  while (start <= end) {
-    let bits = 0;
-    while (bits < 32 && start % 2 ** (bits + 1) === 0 && start + 2 ** (bits + 1) - 1 <= end) bits += 1;
-    const octets = new Uint8Array(4);
-    new DataView(octets.buffer).setUint32(0, start);
-    networks.push(`${addressText(octets)}/${32 - bits}`);
-    start += 2 ** bits;
-  }
-  return networks;
 }
 
 /** Compiles what schema.ts read. `directory`: where the file lies that it is from, with the directories of keys and certificates. */

@@ -1,8 +1,8 @@
 /**
- * Traffic selectors as swanctl.conf writes them: `10.1.0.0/16`, `10.1.0.5`, `10.1.0.5-10.1.0.9`, `dynamic`, each with
- * `[protocol/port]` behind it where narrowed. To SELECTOR_* records of abi/message.ts.
+ * Traffic selectors as swanctl.conf writes them: `10.1.0.0/16`, `10.1.0.5`, `10.1.0.5-10.1.0.9`, `fd00:a::/64`, `dynamic`, each
+ * with `[protocol/port]` behind it where narrowed. To SELECTOR_* records of abi/message.ts.
  */
-import { isIPv4 } from "node:net";
+import { isIP } from "node:net";
 import {
   SELECTOR_END,
   SELECTOR_END_PORT,
@@ -13,14 +13,11 @@ import {
   SELECTOR_START_PORT,
 } from "../../../assembly/abi/message.ts";
 import { addressOctets } from "../../chassis/config.ts";
-import { UnsupportedError } from "./value.ts";
+import { addressText } from "../identity.ts";
 
-const PROTOCOLS: Record<string, number> = { icmp: 1, tcp: 6, udp: 17, sctp: 132 };
+const PROTOCOLS: Record<string, number> = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58, sctp: 132 };
 
-/**
- * One selector. `dynamic`: the address that stands for that word. Throws RangeError with a sentence when it is none,
- * UnsupportedError when it is one of IPv6.
- */
+/** One selector. `dynamic`: the address that stands for that word. Throws RangeError with a sentence when it is none. */
 export function parseSelector(text: string, dynamic: string | undefined): Uint8Array {
   const match = /^([^[\]]+)(?:\[([^[\]]*)\])?$/.exec(text.trim());
   if (!match) throw new RangeError(`'${text}' is no traffic selector`);
@@ -28,7 +25,7 @@ export function parseSelector(text: string, dynamic: string | undefined): Uint8A
   const [protocol, firstPort, lastPort] = parsePorts(match[2]);
   const record = new Uint8Array(SELECTOR_OCTETS);
   const view = new DataView(record.buffer);
-  record[SELECTOR_FAMILY] = 4;
+  record[SELECTOR_FAMILY] = start.length === 16 ? 6 : 4;
   record[SELECTOR_PROTOCOL] = protocol;
   view.setUint16(SELECTOR_START_PORT, firstPort, true);
   view.setUint16(SELECTOR_END_PORT, lastPort, true);
@@ -42,29 +39,25 @@ function parseRange(text: string, dynamic: string | undefined): [Uint8Array, Uin
     if (dynamic === undefined) throw new RangeError("'dynamic' wants a single, known address at this end");
     return [addressOctets(dynamic), addressOctets(dynamic)];
   }
-  if (text.includes(":"))
-    throw new UnsupportedError(`'${text}': IPv6 inside the tunnel is not supported by this gateway`);
-  const range = /^([\d.]+)\s*(?:-|\.\.)\s*([\d.]+)$/.exec(text);
+  const range = /^([\da-f.:]+?)\s*(?:-|\.\.)\s*([\da-f.:]+)$/i.exec(text);
   if (range) {
-    const [start, end] = [ipv4(range[1] as string, text), ipv4(range[2] as string, text)];
+    const [start, end] = [octetsOf(range[1] as string, text), octetsOf(range[2] as string, text)];
+    if (start.length !== end.length) throw new RangeError(`'${text}' is of two families`);
     if (Buffer.compare(start, end) > 0) throw new RangeError(`'${text}': the range ends before it starts`);
     return [start, end];
   }
-  const [address, bits = "32", more] = text.split("/");
-  const prefix = Number(bits);
-  if (more !== undefined || !/^\d{1,2}$/.test(bits) || prefix > 32) throw new RangeError(`'${text}' is no network`);
-  const octets = ipv4(address as string, text);
-  const number = new DataView(octets.buffer).getUint32(0);
-  const mask = prefix === 0 ? 0 : (0xffffffff << (32 - prefix)) >>> 0;
-  const start = new Uint8Array(4);
-  const end = new Uint8Array(4);
-  new DataView(start.buffer).setUint32(0, (number & mask) >>> 0);
-  new DataView(end.buffer).setUint32(0, (number | ~mask) >>> 0);
-  return [start, end];
+  const [address, length, more] = text.split("/");
+  const octets = octetsOf(address as string, text);
+  const prefix = length === undefined ? octets.length * 8 : Number(length);
+  if (more !== undefined || (length !== undefined && !/^\d{1,3}$/.test(length)) || prefix > octets.length * 8)
+    throw new RangeError(`'${text}' is no network`);
+  // Octet by octet: how many of its bits belong to the host.
+  const host = (at: number): number => 0xff >>> Math.min(8, Math.max(0, prefix - at * 8));
+  return [octets.map((octet, at) => octet & ~host(at)), octets.map((octet, at) => octet | host(at))];
 }
 
-function ipv4(address: string, text: string): Uint8Array {
-  if (!isIPv4(address)) throw new RangeError(`'${text}' is no IPv4 address or network`);
+function octetsOf(address: string, text: string): Uint8Array {
+  if (isIP(address) === 0 || address.includes("%")) throw new RangeError(`'${text}' is no address or network`);
   return addressOctets(address);
 }
 
@@ -84,4 +77,22 @@ function parsePorts(text: string | undefined): [number, number, number] {
     throw new RangeError(`'${text}': ports want tcp, udp or sctp in front`);
   }
   return [protocol, first, last];
+}
+
+/** The networks that a selector's range consists of, as `address/prefix`. */
+export function networksOf(selector: Uint8Array): string[] {
+  const octets = selector[SELECTOR_FAMILY] === 6 ? 16 : 4;
+  const number = (at: number): bigint => BigInt(`0x${Buffer.from(selector.subarray(at, at + octets)).toString("hex")}`);
+  let start = number(SELECTOR_START);
+  const end = number(SELECTOR_END);
+  const networks: string[] = [];
+  while (start <= end) {
+    let bits = 0;
+    const whole = (size: bigint): boolean => start % size === 0n && start + size - 1n <= end;
+    while (bits < octets * 8 && whole(1n << BigInt(bits + 1))) bits += 1;
+    const address = Buffer.from(start.toString(16).padStart(octets * 2, "0"), "hex");
+    networks.push(`${addressText(address)}/${octets * 8 - bits}`);
+    start += 1n << BigInt(bits);
+  }
+  return networks;
 }

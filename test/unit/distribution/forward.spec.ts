@@ -18,6 +18,7 @@ import {
   DROP_IP_MALFORMED,
   DROP_IP_NOT_FOR_US,
   DROP_IP_VERSION,
+  DROP_IPV6_EXTENSION,
   DROP_NO_POLICY,
   DROP_NO_SA_ACQUIRING,
   DROP_NO_SA_ENTRY_IKE_BOARD,
@@ -222,6 +223,30 @@ describe("forward, unprotected side (S601 to S606)", () => {
     forwardUnprotected(six);
     expect(drops(DROP_IP_VERSION)).toBe(1);
     expect(load<u64>(map + REG_DROPPED)).toBe(12);
+    expect(sent()).toBe(0);
+  });
+
+  test("clear IPv6 packets are looked up when they are whole", () => {
+    const six = packet(17, 60);
+    memory.fill(six.start, 0, six.length);
+    store<u8>(six.start, 0x60);
+    storeBE16(six.start + 4, six.length - 40);
+    store<u8>(six.start + 6, 59);
+    forwardProtected(six);
+    expect(drops(DROP_NO_POLICY)).toBe(1);
+    const longer = packet(17, 60);
+    memory.fill(longer.start, 0, longer.length);
+    store<u8>(longer.start, 0x60);
+    storeBE16(longer.start + 4, longer.length);
+    forwardProtected(longer);
+    expect(drops(DROP_IP_MALFORMED)).toBe(1);
+    const cut = packet(17, 60);
+    memory.fill(cut.start, 0, cut.length);
+    store<u8>(cut.start, 0x60);
+    storeBE16(cut.start + 4, cut.length - 40);
+    store<u8>(cut.start + 41, 0xff);
+    forwardProtected(cut);
+    expect(drops(DROP_IPV6_EXTENSION)).toBe(1);
     expect(sent()).toBe(0);
   });
 
