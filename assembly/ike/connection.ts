@@ -3,7 +3,7 @@
  * CHILD_* items of abi/management.ts).
  *
  * A connection is replaced by loading one of the same name: IKE_SAs of the old one keep it until they end. Refuses
- * transport mode, AH, addresses other than IPv4, and whatever does not fit its fields, with a result and nothing changed.
+ * transport mode, AH, and whatever does not fit its fields, with a result and nothing changed.
  */
 import {
   CHILD_CLOSE_ACTION,
@@ -54,9 +54,10 @@ import {
 } from "../abi/management";
 import { MODE_TUNNEL, SELECTOR_OCTETS } from "../abi/message";
 import { arenaTake } from "../rt/arena";
-import { loadBE32 } from "../rt/bytes";
 import { itemFirst, itemLength, itemNext, itemType, itemU32, itemU64, itemValue, itemsValid } from "../rt/items";
 import { AUTHORITY_OCTETS } from "../wire/ike_payload/certreq";
+import { IpAddress, addressAt, addressRead } from "../wire/ip_address";
+import { IPV6_ADDRESS } from "../wire/ipv6";
 import { AuthRounds, ROUNDS_OCTETS, roundIdentify, roundOpen, roundsComplete } from "./auth_round";
 import { TRANSFORM_PROPOSAL } from "./proposal";
 
@@ -106,9 +107,9 @@ export class Connection {
 }
 
 const C_NAME: usize = offsetof<Connection>();
-const C_LOCAL: usize = C_NAME + NAME_MAX;
-const C_REMOTE: usize = C_LOCAL + ADDRESSES_MAX * 4;
-const C_TRANSFORMS: usize = C_REMOTE + ADDRESSES_MAX * 4;
+const C_LOCAL: usize = (C_NAME + NAME_MAX + 7) & ~7;
+const C_REMOTE: usize = C_LOCAL + ADDRESSES_MAX * IPV6_ADDRESS;
+const C_TRANSFORMS: usize = C_REMOTE + ADDRESSES_MAX * IPV6_ADDRESS;
 const C_LOCAL_AUTH: usize = (C_TRANSFORMS + TRANSFORMS_MAX * TRANSFORM_OCTETS + 7) & ~7;
 const C_REMOTE_AUTH: usize = C_LOCAL_AUTH + ROUNDS_OCTETS;
 const C_AUTHORITIES: usize = C_REMOTE_AUTH + ROUNDS_OCTETS;
@@ -195,12 +196,12 @@ export function connectionAuthorities(c: Connection): usize {
 export function connectionPpkId(c: Connection): usize {
   return changetype<usize>(c) + C_PPK_ID;
 }
-/** Address `i` of ours, of the peer's, as a number. */
-export function connectionLocal(c: Connection, i: u32): u32 {
-  return load<u32>(changetype<usize>(c) + C_LOCAL + <usize>(i << 2));
+/** Address `i` of ours, of the peer's. */
+export function connectionLocal(c: Connection, i: u32): IpAddress {
+  return addressAt(changetype<usize>(c) + C_LOCAL + <usize>(i * IPV6_ADDRESS));
 }
-export function connectionRemote(c: Connection, i: u32): u32 {
-  return load<u32>(changetype<usize>(c) + C_REMOTE + <usize>(i << 2));
+export function connectionRemote(c: Connection, i: u32): IpAddress {
+  return addressAt(changetype<usize>(c) + C_REMOTE + <usize>(i * IPV6_ADDRESS));
 }
 export function childName(k: ChildConfig): usize {
   return changetype<usize>(k) + K_NAME;
@@ -220,7 +221,7 @@ export function connectionEncap(i: u32): bool {
 }
 
 /** True when the connection may be used between these two addresses. */
-export function connectionFits(c: Connection, local: u32, remote: u32): bool {
+export function connectionFits(c: Connection, local: IpAddress, remote: IpAddress): bool {
   if (c.used == 0 || c.retired != 0) return false;
   let fits = c.localCount == 0;
   for (let i: u32 = 0; i < c.localCount; i++) if (connectionLocal(c, i) == local) fits = true;
@@ -231,7 +232,7 @@ export function connectionFits(c: Connection, local: u32, remote: u32): bool {
 }
 
 /** The first connection at or behind index `from` between these addresses, or -1. Those that name the peer come first. */
-export function connectionFind(local: u32, remote: u32): i32 {
+export function connectionFind(local: IpAddress, remote: IpAddress): i32 {
   let open = -1;
   for (let i: u32 = 0; i < CONNECTIONS_MAX; i++) {
     const c = connectionAt(i);
@@ -382,12 +383,10 @@ function transformsRead(item: usize, to: usize, count: u32, number: u32): u32 {
   return RESULT_OK;
 }
 
-function addressRead(item: usize, to: usize, count: u32): u32 {
-  if (itemLength(item) == 16) return RESULT_UNSUPPORTED;
-  if (itemLength(item) != 4) return RESULT_MALFORMED;
+function addressItem(item: usize, to: usize, count: u32): u32 {
   if (count >= ADDRESSES_MAX) return RESULT_TABLE_FULL;
-  store<u32>(to + <usize>(count << 2), loadBE32(itemValue(item)));
-  return RESULT_OK;
+  const address = addressAt(to + <usize>(count * IPV6_ADDRESS));
+  return addressRead(address, itemValue(item), itemLength(item)) ? RESULT_OK : RESULT_MALFORMED;
 }
 
 function authoritiesItem(c: Connection, item: usize): u32 {
@@ -407,12 +406,12 @@ function connectionItem(c: Connection, item: usize): u32 {
       return nameRead(item, base + C_NAME);
     }
     case CONNECTION_LOCAL_ADDRESS: {
-      const result = addressRead(item, base + C_LOCAL, c.localCount);
+      const result = addressItem(item, base + C_LOCAL, c.localCount);
       c.localCount += 1;
       return result;
     }
     case CONNECTION_REMOTE_ADDRESS: {
-      const result = addressRead(item, base + C_REMOTE, c.remoteCount);
+      const result = addressItem(item, base + C_REMOTE, c.remoteCount);
       c.remoteCount += 1;
       return result;
     }

@@ -9,18 +9,21 @@
 import { drbgGenerate } from "../crypto/drbg";
 import { HASH_SHA256 } from "../crypto/hash";
 import { HMAC_CONTEXT_OCTETS, hmacFinal, hmacInit, hmacUpdate } from "../crypto/hmac";
-import { equalConstantTime, storeBE16, storeBE32, zeroize } from "../rt/bytes";
+import { equalConstantTime, storeBE16, zeroize } from "../rt/bytes";
 import { now } from "../rt/registers";
+import { IpAddress, addressAt, addressCopy } from "../wire/ip_address";
 import { SECOND } from "./settings";
 
 export const COOKIE_OCTETS: u32 = 33;
 const SECRET_OCTETS: u32 = 32;
+/** Version, port, SPIi and address as they are hashed. */
+const HEAD_OCTETS: u32 = 32;
 const SECRET_TIME: u64 = 60 * SECOND;
 
 const secret: usize = memory.data(32, 8);
 /** Keyed contexts of the present and the previous secret. */
 const keyed: usize = memory.data(2 * HMAC_CONTEXT_OCTETS, 16);
-const head: usize = memory.data(16, 8);
+const head: usize = memory.data(HEAD_OCTETS, 8);
 const expected: usize = memory.data(40, 8);
 
 let version: u32 = 0;
@@ -50,21 +53,22 @@ function refresh(): void {
   zeroize(secret, SECRET_OCTETS);
 }
 
-function make(v: u32, source: u32, port: u32, spiI: u64, nonce: usize, nonceLength: u32, out: usize): void {
+function make(v: u32, source: IpAddress, port: u32, spiI: u64, nonce: usize, nonceLength: u32, out: usize): void {
   const context = contextOf(v);
   store<u8>(out, <u8>v);
   store<u8>(head, <u8>v);
   store<u8>(head, 0, 1);
   storeBE16(head + 2, port);
-  storeBE32(head + 4, source);
+  store<u32>(head, 0, 4);
   store<u64>(head, spiI, 8);
-  hmacUpdate(context, head, 16);
+  addressCopy(addressAt(head + 16), source);
+  hmacUpdate(context, head, HEAD_OCTETS);
   hmacUpdate(context, nonce, nonceLength);
   hmacFinal(context, out + 1);
 }
 
 /** Writes the cookie, COOKIE_OCTETS, that a first message from there has to bring back. */
-export function cookieMake(source: u32, port: u32, spiI: u64, nonce: usize, nonceLength: u32, out: usize): void {
+export function cookieMake(source: IpAddress, port: u32, spiI: u64, nonce: usize, nonceLength: u32, out: usize): void {
   refresh();
   make(version, source, port, spiI, nonce, nonceLength, out);
 }
@@ -73,7 +77,7 @@ export function cookieMake(source: u32, port: u32, spiI: u64, nonce: usize, nonc
 export function cookieCheck(
   cookie: usize,
   length: u32,
-  source: u32,
+  source: IpAddress,
   port: u32,
   spiI: u64,
   nonce: usize,

@@ -96,6 +96,7 @@ import {
   fragmentTotal,
 } from "../wire/ike_payload/encrypted_fragment";
 import { PROPOSAL_PROTOCOL, PROTOCOL_ID_IKE, saCheck } from "../wire/ike_payload/sa";
+import { addressCopy } from "../wire/ip_address";
 import { CHILD_WANT_REKEY, ChildSa, childSaAt, childSasReset } from "./child_sa";
 import { CHILD_CONFIGS_MAX, childConfigAt, connectionAt, connectionsReset } from "./connection";
 import { cookiesReset } from "./cookie";
@@ -382,7 +383,7 @@ function follow(sa: IkeSa): void {
   const floats = sa.state == IKE_STATE_CONNECTING && sa.initiator == 0;
   if (!floats && (sa.nat & NAT_REMOTE) == 0) return;
   if (sa.local != pathLocal) return;
-  sa.remote = pathRemote;
+  addressCopy(sa.remote, pathRemote);
   sa.remotePort = pathRemotePort;
   sa.localPort = pathLocalPort;
   // The boards still send to where the peer was, and the keys that could tell them anew are gone from here: new
@@ -623,8 +624,9 @@ function holdEarly(sa: IkeSa, frame: Frame): void {
     last = at;
   }
   if (last != 0 && (count >= FRAGMENTS_MAX || !fragmentEarly())) return drop(frame, DROP_IKE_FRAGMENT);
-  frame.scratch3 = pathRemotePort;
-  frame.scratch4 = (<u64>pathRemote) | ((<u64>pathLocalPort) << 32);
+  frame.scratch3 = pathRemotePort | (pathLocalPort << 16);
+  frame.scratch4 = pathRemote.high;
+  frame.scratch5 = pathRemote.low;
   frame.next = 0;
   if (last == 0) sa.held = frameAddress(frame);
   else changetype<Frame>(last).next = frameAddress(frame);
@@ -644,13 +646,15 @@ function resume(sa: IkeSa): void {
       consume(frame);
       continue;
     }
-    const remotePort = frame.scratch3;
-    const from = frame.scratch4;
+    const ports = frame.scratch3;
+    const high = frame.scratch4;
+    const low = frame.scratch5;
     const all = open(sa, frame);
     if (!all) continue;
-    sa.remotePort = remotePort;
-    sa.remote = <u32>from;
-    sa.localPort = <u32>(from >> 32);
+    sa.remote.high = high;
+    sa.remote.low = low;
+    sa.remotePort = ports & 0xffff;
+    sa.localPort = ports >> 16;
     if (openResult != WALK_OK) drop(all, DROP_IKE_MALFORMED);
     else if (ikeExchange(all.start) == EXCHANGE_IKE_INTERMEDIATE) intermediateReceive(sa, all);
     else authReceive(sa, all);

@@ -43,7 +43,8 @@ import {
   SELECTOR_OCTETS,
 } from "../abi/message";
 import { Transform, transformFind } from "../crypto/transform";
-import { storeBE32, zeroize } from "../rt/bytes";
+import { zeroize } from "../rt/bytes";
+import { addressFamily, addressOctets, addressOnWire } from "../wire/ip_address";
 import {
   CHILD_EVENT_INSTALL_IN,
   CHILD_EVENT_INSTALL_OUT,
@@ -217,15 +218,15 @@ function recordFill(child: ChildSa, outbound: bool): void {
   store<u16>(record, <u16>suite.keyBits, SA_KEY_BITS);
   store<u16>(record, <u16>suite.integrity, SA_INTEGRITY);
   store<u16>(record, <u16>config.replayWindow, SA_REPLAY_WINDOW);
-  store<u8>(record, 4, SA_FAMILY);
+  store<u8>(record, <u8>addressFamily(sa.remote), SA_FAMILY);
   store<u8>(record, <u8>child.localCount, SA_LOCAL_TS_COUNT);
   store<u8>(record, <u8>child.remoteCount, SA_REMOTE_TS_COUNT);
   const keymat = row.keyOctets + row.saltOctets + row.integrityKeyOctets;
   store<u16>(record, <u16>keymat, SA_KEYMAT_LENGTH);
   store<u16>(record, <u16>sa.localPort, SA_LOCAL_PORT);
   store<u16>(record, <u16>sa.remotePort, SA_REMOTE_PORT);
-  storeBE32(record + SA_LOCAL_ADDRESS, sa.local);
-  storeBE32(record + SA_REMOTE_ADDRESS, sa.remote);
+  memory.copy(record + SA_LOCAL_ADDRESS, addressOnWire(sa.local), addressOctets(sa.local));
+  memory.copy(record + SA_REMOTE_ADDRESS, addressOnWire(sa.remote), addressOctets(sa.remote));
   store<u64>(record, config.rekeyPackets, SA_SOFT_PACKETS);
   store<u64>(record, config.rekeyBytes, SA_SOFT_OCTETS);
   store<u64>(record, 0, SA_HARD_OCTETS);

@@ -1,13 +1,13 @@
 /**
- * Half-open responders (RFC 7296 section 2.6): how many there are, in all and for each source address, and from when on a
+ * Half-open responders (RFC 7296 section 2.6): how many there are, in all and for each source, and from when on a
  * cookie is asked for.
  *
  *   SHARE      of the table of IKE_SAs; beyond it first messages are dropped, so that those that are established have room
- *   SOURCE     of that share for one address, which it can only take with cookies, so from where it says it is
+ *   SOURCE     of that share for one source, an address or a /64 of IPv6 (addressSource), which it can only take with cookies, so from where it says it is
  *   CALM_TIME  cookies go on being asked for so long after the last one was needed
  *
- * Sources are counted in slots found by a hash of the address under a secret of this board, so that nobody can choose whose
- * slot to share. Two addresses may share one by chance: they then have less, never more.
+ * Sources are counted in slots found by a hash of it under a secret of this board, so that nobody can choose whose
+ * slot to share. Two may share one by chance: they then have less, never more.
  */
 import { drbgU32 } from "../crypto/drbg";
 import { arenaTake } from "../rt/arena";
@@ -22,7 +22,7 @@ const SOURCE_LEAST: u32 = 3;
 
 let counts: usize = 0;
 let mask: u32 = 0;
-let key: u32 = 0;
+let key: u64 = 0;
 let total: u32 = 0;
 let share: u32 = 0;
 let calmAt: u64 = 0;
@@ -33,21 +33,21 @@ export function halfOpenReset(): bool {
   while (slots < ikeSaCapacity * 4) slots <<= 1;
   counts = arenaTake((<usize>slots) << 1);
   mask = slots - 1;
-  key = drbgU32();
+  key = ((<u64>drbgU32()) << 32) | (<u64>drbgU32());
   total = 0;
   share = max<u32>(1, ikeSaCapacity >> 2);
   calmAt = 0;
   return counts != 0;
 }
 
-function slotOf(source: u32): usize {
-  let h = (<u64>(source ^ key) + 1) * 0x9e3779b97f4a7c15;
-  h = (h ^ ((<u64>key) << 17) ^ (h >> 29)) * 0xbf58476d1ce4e5b9;
+function slotOf(source: u64): usize {
+  let h = (source ^ key) * 0x9e3779b97f4a7c15;
+  h = (h ^ rotl<u64>(key, 17) ^ (h >> 29)) * 0xbf58476d1ce4e5b9;
   return counts + ((<usize>((<u32>(h >> 32)) & mask)) << 1);
 }
 
 /** Counts one more, or one less, of `source`. */
-export function halfOpenCount(source: u32, on: bool): void {
+export function halfOpenCount(source: u64, on: bool): void {
   const slot = slotOf(source);
   const count = <u32>load<u16>(slot);
   assert(on || (count != 0 && total != 0), "a half-open IKE_SA that was never counted");
@@ -56,12 +56,12 @@ export function halfOpenCount(source: u32, on: bool): void {
 }
 
 /** True when another one of `source` may be taken. */
-export function halfOpenRoom(source: u32): bool {
+export function halfOpenRoom(source: u64): bool {
   return total < share && <u32>load<u16>(slotOf(source)) < max<u32>(SOURCE_LEAST, share >> 2);
 }
 
 /** True when `source` must show by a cookie that it is where it says. */
-export function halfOpenSuspicious(source: u32): bool {
+export function halfOpenSuspicious(source: u64): bool {
   if (total >= max<u32>(1, min<u32>(COOKIE_ALL, share >> 1))) calmAt = now() + CALM_TIME;
   return now() < calmAt || <u32>load<u16>(slotOf(source)) >= COOKIE_SOURCE;
 }

@@ -11,6 +11,7 @@ import { drbgGenerate, drbgU32 } from "../crypto/drbg";
 import { arenaTake } from "../rt/arena";
 import { zeroize } from "../rt/bytes";
 import { trace } from "../rt/trace";
+import { IpAddress, addressAt, addressSource } from "../wire/ip_address";
 import { connectionAt, connectionRelease } from "./connection";
 import { halfOpenCount, halfOpenReset } from "./half_open";
 import { identityIndexAdd, identityIndexRemove, identityIndexReset } from "./identity_index";
@@ -98,8 +99,10 @@ export class IkeSa {
   spiI: u64;
   spiR: u64;
 
-  local: u32;
-  remote: u32;
+  private localHigh: u64;
+  private localLow: u64;
+  private remoteHigh: u64;
+  private remoteLow: u64;
   localPort: u32;
   remotePort: u32;
   nat: u32;
@@ -131,8 +134,8 @@ export class IkeSa {
   /** 1: the operator ended it; nothing restarts. */
   terminated: u32;
   halfOpen: u32;
-  /** The address that it is counted under while it is half-open. */
-  source: u32;
+  /** The source (addressSource) that it is counted under while it is half-open. */
+  source: u64;
   retries: u32;
 
   firstChild: i32;
@@ -217,6 +220,19 @@ export class IkeSa {
   older: i32;
   newOut: i32;
   newIn: i32;
+
+  /** Our address and the peer's, in place: addressCopy changes them. */
+  // @ts-ignore: decorator
+  @inline
+  get local(): IpAddress {
+    return addressAt(changetype<usize>(this) + offsetof<IkeSa>("localHigh"));
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  get remote(): IpAddress {
+    return addressAt(changetype<usize>(this) + offsetof<IkeSa>("remoteHigh"));
+  }
 }
 
 /** SK_* keys, and those that a PPK has replaced for the time being. */
@@ -386,7 +402,7 @@ export function ikeHalfOpen(sa: IkeSa, on: bool): void {
   const value: u32 = on ? 1 : 0;
   if (sa.halfOpen == value) return;
   sa.halfOpen = value;
-  if (on) sa.source = sa.remote;
+  if (on) sa.source = addressSource(sa.remote);
   halfOpenCount(sa.source, on);
 }
 
@@ -425,8 +441,8 @@ export function ikeFind(spi: u64): IkeSa | null {
   return sa.state != IKE_STATE_FREE && ikeOwnSpi(sa) == spi ? sa : null;
 }
 
-function bucketOf(spi: u64, remote: u32): usize {
-  let h = spi ^ (<u64>remote * 0x9e3779b97f4a7c15);
+function bucketOf(spi: u64, remote: IpAddress): usize {
+  let h = spi ^ ((remote.high ^ (remote.low >> 29) ^ remote.low) * 0x9e3779b97f4a7c15);
   h = (h ^ (h >> 29)) * 0xbf58476d1ce4e5b9;
   return buckets + (((<usize>(h >> 32)) & (<usize>bucketMask)) << 2);
 }
@@ -451,7 +467,7 @@ function ikeUnhash(sa: IkeSa): void {
 }
 
 /** The responder that the peer's first message belongs to, or null. */
-export function ikeFindInit(spiI: u64, remote: u32): IkeSa | null {
+export function ikeFindInit(spiI: u64, remote: IpAddress): IkeSa | null {
   let i = load<i32>(bucketOf(spiI, remote));
   // The chain is short while the table is: addresses that collide on purpose are bounded by the half-open share.
   while (i >= 0) {

@@ -24,6 +24,7 @@ import { consume } from "../bus/port";
 import { zeroize } from "../rt/bytes";
 import { deadlineClear, deadlineSet } from "../rt/deadlines";
 import { now } from "../rt/registers";
+import { addressAt, addressCopy, addressFamily } from "../wire/ip_address";
 import {
   CHILD_EVENT_INSTALL_IN,
   CHILD_EVENT_INSTALL_OUT,
@@ -163,17 +164,34 @@ export function initiateIke(c: Connection): bool {
   return true;
 }
 
+const attemptLocal: usize = memory.data(16, 8);
+
+/** The first address of the peer's for which we have one of its family, in attemptLocal then; -1 none. */
+function attemptPair(c: Connection): i32 {
+  const local = addressAt(attemptLocal);
+  for (let i: u32 = 0; i < c.remoteCount; i++) {
+    const family = addressFamily(connectionRemote(c, i));
+    if (c.localCount == 0 && localAddress(family, local)) return <i32>i;
+    for (let k: u32 = 0; k < c.localCount; k++) {
+      if (addressFamily(connectionLocal(c, k)) != family) continue;
+      addressCopy(local, connectionLocal(c, k));
+      return <i32>i;
+    }
+  }
+  return -1;
+}
+
 /** An IKE_SA to initiate with; null when there are no addresses, or the table is full. */
 function attempt(c: Connection, config: ChildConfig | null): IkeSa | null {
-  const local = c.localCount != 0 ? connectionLocal(c, 0) : localAddress;
-  if (c.remoteCount == 0 || local == 0) {
+  const remote = attemptPair(c);
+  if (remote < 0) {
     reportAlert(<i32>c.index, config, 0, text("no address to initiate from or to"));
     return null;
   }
   const sa = ikeSaTake(true);
   if (!sa) return null;
-  sa.local = local;
-  sa.remote = connectionRemote(c, 0);
+  addressCopy(sa.local, addressAt(attemptLocal));
+  addressCopy(sa.remote, connectionRemote(c, <u32>remote));
   sa.remotePort = c.remotePort != 0 ? c.remotePort : portIke;
   // A peer that is not on the IKE port is spoken to from the NAT port, with the marker, as everybody does.
   sa.localPort = sa.remotePort == portIke ? portIke : portNatt;

@@ -4,7 +4,7 @@
  */
 import { HASH_CONTEXT_OCTETS, HASH_SHA1, hashFinal, hashInit, hashUpdate } from "../crypto/hash";
 import { drbgGenerate } from "../crypto/drbg";
-import { storeBE16, storeBE32 } from "../rt/bytes";
+import { storeBE16 } from "../rt/bytes";
 import { PAYLOAD_NOTIFY, Writer, payloadBody, payloadFind, payloadLength } from "../wire/ike_message";
 import {
   NOTIFY_NAT_DETECTION_DESTINATION_IP,
@@ -15,20 +15,23 @@ import {
   notifyType,
   notifyWrite,
 } from "../wire/ike_payload/notify";
+import { IpAddress, addressOctets, addressOnWire } from "../wire/ip_address";
 import { NAT_LOCAL, NAT_REMOTE } from "./ike_sa";
 
 export const NAT_HASH: u32 = 20;
 const context: usize = memory.data(HASH_CONTEXT_OCTETS, 16);
-const input: usize = memory.data(24, 8);
+const spis: usize = memory.data(16, 8);
+const ports: usize = memory.data(2, 2);
 const digest: usize = memory.data(NAT_HASH, 8);
 
-function natHash(spiI: u64, spiR: u64, address: u32, port: u32): void {
-  store<u64>(input, spiI);
-  store<u64>(input, spiR, 8);
-  storeBE32(input + 16, address);
-  storeBE16(input + 20, port);
+function natHash(spiI: u64, spiR: u64, address: IpAddress, port: u32): void {
+  store<u64>(spis, spiI);
+  store<u64>(spis, spiR, 8);
+  storeBE16(ports, port);
   hashInit(context, HASH_SHA1);
-  hashUpdate(context, input, 22);
+  hashUpdate(context, spis, 16);
+  hashUpdate(context, addressOnWire(address), addressOctets(address));
+  hashUpdate(context, ports, 2);
   hashFinal(context, digest);
 }
 
@@ -37,9 +40,9 @@ export function natWrite(
   w: Writer,
   spiI: u64,
   spiR: u64,
-  local: u32,
+  local: IpAddress,
   localPort: u32,
-  remote: u32,
+  remote: IpAddress,
   remotePort: u32,
   force: bool,
 ): void {
@@ -51,7 +54,14 @@ export function natWrite(
 }
 
 /** NAT_* from the notifies of the message in hand; 0 also when it has none. */
-export function natDetect(spiI: u64, spiR: u64, local: u32, localPort: u32, remote: u32, remotePort: u32): u32 {
+export function natDetect(
+  spiI: u64,
+  spiR: u64,
+  local: IpAddress,
+  localPort: u32,
+  remote: IpAddress,
+  remotePort: u32,
+): u32 {
   let nat: u32 = 0;
   natHash(spiI, spiR, remote, remotePort);
   if (mismatch(NOTIFY_NAT_DETECTION_SOURCE_IP)) nat |= NAT_REMOTE;

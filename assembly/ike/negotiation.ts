@@ -31,6 +31,7 @@ import {
 } from "../wire/ike_payload/notify";
 import { PROTOCOL_ID_ESP, saCheck } from "../wire/ike_payload/sa";
 import { TS_COUNT_MAX, tsCheck, tsRead, tsWrite } from "../wire/ike_payload/traffic_selector";
+import { IpAddress, addressFamily, addressOctets, addressOnWire } from "../wire/ip_address";
 import { ChildSa, childConfig, childSelectors, childSuite, childTake } from "./child_sa";
 import {
   CHILD_CONFIGS_MAX,
@@ -90,12 +91,12 @@ export function heldWalk(frame: Frame): void {
 }
 
 /** The one address that stands for a traffic selector that is not configured ("dynamic"). */
-function hostSelector(address: u32): usize {
+function hostSelector(address: IpAddress): usize {
   memory.fill(dynamic, 0, SELECTOR_OCTETS);
-  store<u8>(dynamic, 4);
+  store<u8>(dynamic, <u8>addressFamily(address));
   store<u16>(dynamic, 65535, SELECTOR_END_PORT);
-  storeBE32(dynamic + SELECTOR_START, address);
-  storeBE32(dynamic + SELECTOR_END, address);
+  memory.copy(dynamic + SELECTOR_START, addressOnWire(address), addressOctets(address));
+  memory.copy(dynamic + SELECTOR_END, addressOnWire(address), addressOctets(address));
   return dynamic;
 }
 

@@ -21,6 +21,7 @@ import { consume, drop, originate, transmit } from "../bus/port";
 import { trace } from "../rt/trace";
 import { loadBE32 } from "../rt/bytes";
 import { IKE_LENGTH, ikeExchange, ikeFlags, ikeMessageId } from "../wire/ike_message";
+import { IpAddress, addressIpv4, addressSetIpv4 } from "../wire/ip_address";
 import {
   IPV4_HEADER,
   PROTOCOL_UDP,
@@ -50,8 +51,8 @@ export const PATH_OVERHEAD: u32 = IPV4_HEADER + UDP_HEADER + NON_ESP_MARKER;
 const TTL: u32 = 64;
 
 /** Of the datagram that pathPull took last. */
-export let pathLocal: u32 = 0;
-export let pathRemote: u32 = 0;
+export const pathLocal: IpAddress = changetype<IpAddress>(memory.data(16, 8));
+export const pathRemote: IpAddress = changetype<IpAddress>(memory.data(16, 8));
 export let pathLocalPort: u32 = 0;
 export let pathRemotePort: u32 = 0;
 
@@ -63,8 +64,8 @@ export function pathPull(frame: Frame): bool {
   if (!ipv4Check(frame.start, frame.length)) return refuse(frame, DROP_IP_MALFORMED);
   if (ipv4IsFragment(frame.start)) return refuse(frame, DROP_IP_FRAGMENT);
   if (ipv4Protocol(frame.start) != PROTOCOL_UDP) return refuse(frame, DROP_PROTOCOL_UNKNOWN);
-  pathLocal = ipv4Destination(frame.start);
-  pathRemote = ipv4Source(frame.start);
+  addressSetIpv4(pathLocal, ipv4Destination(frame.start));
+  addressSetIpv4(pathRemote, ipv4Source(frame.start));
   if (!isLocalAddress(pathLocal)) return refuse(frame, DROP_IP_NOT_FOR_US);
   frame.length = ipv4TotalLength(frame.start);
   framePull(frame, ipv4HeaderOctets(frame.start));
@@ -91,7 +92,14 @@ function refuse(frame: Frame, reason: u32): bool {
 }
 
 /** Sends a copy of `length` octets of IKE message. A pool that is empty loses it as the network might. */
-export function pathSend(message: usize, length: u32, local: u32, localPort: u32, remote: u32, remotePort: u32): void {
+export function pathSend(
+  message: usize,
+  length: u32,
+  local: IpAddress,
+  localPort: u32,
+  remote: IpAddress,
+  remotePort: u32,
+): void {
   if (length == 0) return;
   const frame = originate();
   if (!frame) return;
@@ -106,9 +114,9 @@ export function pathSend(message: usize, length: u32, local: u32, localPort: u32
 export function pathSendAll(
   messages: usize,
   length: u32,
-  local: u32,
+  local: IpAddress,
   localPort: u32,
-  remote: u32,
+  remote: IpAddress,
   remotePort: u32,
 ): void {
   for (let at: u32 = 0; at < length; ) {
@@ -119,18 +127,18 @@ export function pathSendAll(
 }
 
 /** Puts UDP and IP in front of a payload and lets it go. */
-function wrap(frame: Frame, local: u32, localPort: u32, remote: u32, remotePort: u32): void {
+function wrap(frame: Frame, local: IpAddress, localPort: u32, remote: IpAddress, remotePort: u32): void {
   const udp = framePush(frame, UDP_HEADER);
   udpEmit(udp, localPort, remotePort, frame.length);
-  udpEmitChecksum(udp, local, remote);
+  udpEmitChecksum(udp, addressIpv4(local), addressIpv4(remote));
   const ip = framePush(frame, IPV4_HEADER);
   identification = (identification + 1) & 0xffff;
-  ipv4Emit(ip, frame.length, PROTOCOL_UDP, local, remote, TTL, 0, false, identification);
+  ipv4Emit(ip, frame.length, PROTOCOL_UDP, addressIpv4(local), addressIpv4(remote), TTL, 0, false, identification);
   transmit(PORT_UNPROTECTED, frame);
 }
 
 /** Sends a NAT keepalive: one octet ff (RFC 3948 section 2.3). */
-export function pathSendKeepalive(local: u32, localPort: u32, remote: u32, remotePort: u32): void {
+export function pathSendKeepalive(local: IpAddress, localPort: u32, remote: IpAddress, remotePort: u32): void {
   const frame = originate();
   if (!frame) return;
   store<u8>(frame.start, 0xff);

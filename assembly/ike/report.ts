@@ -56,7 +56,6 @@ import { MODE_TUNNEL, SELECTOR_OCTETS } from "../abi/message";
 import { PORT_MANAGEMENT } from "../abi/ring";
 import { Frame } from "../bus/frame";
 import { originate, transmit } from "../bus/port";
-import { storeBE32 } from "../rt/bytes";
 import { itemWrite, itemWriteU32, itemWriteU64 } from "../rt/items";
 import { ChildSa, childConfig, childSelectors, childSuite } from "./child_sa";
 import {
@@ -71,6 +70,7 @@ import {
 import { childFlags } from "./event";
 import { IkeSa, ikeLocalId, ikePeerId, ikeSaAt, ikeSuite } from "./ike_sa";
 import { NOTIFY_NO_PROPOSAL_CHOSEN } from "../wire/ike_payload/notify";
+import { IpAddress, addressOctets, addressOnWire } from "../wire/ip_address";
 import { PPK_USED } from "./ppk";
 import { suiteTransforms } from "./proposal";
 
@@ -112,9 +112,8 @@ function putOctets(type: u32, p: usize, length: u32): void {
   at = itemWrite(at, type, p, length);
 }
 
-function putAddress(type: u32, address: u32): void {
-  storeBE32(scratch, address);
-  putOctets(type, scratch, 4);
+function putAddress(type: u32, address: IpAddress): void {
+  putOctets(type, addressOnWire(address), addressOctets(address));
 }
 
 function putText(type: u32, literal: usize): void {

@@ -12,9 +12,9 @@ import {
   CONFIG_SA_CAPACITY,
 } from "../abi/config";
 import { LINK_MAX } from "../abi/message";
-import { loadBE32 } from "../rt/bytes";
 import { itemFind, itemFirst, itemLength, itemNext, itemType, itemU32, itemValue, itemsValid } from "../rt/items";
 import { configAddress, configLength } from "../rt/registers";
+import { IpAddress, addressAt, addressCopy, addressFamily, addressRead } from "../wire/ip_address";
 
 export const SECOND: u64 = 1000000000;
 export const MILLISECOND: u64 = 1000000;
@@ -45,6 +45,8 @@ const FRAGMENT_SIZE_MIN: u32 = 576;
 const FRAGMENT_SIZE_MAX: u32 = 9000;
 const IKE_SA_CAPACITY_MAX: u32 = 16384;
 
+const local: usize = memory.data(16, 8);
+
 export let ikeSaCapacity: u32 = 256;
 export let childSaCapacity: u32 = 1024;
 export let retransmitTime: u64 = 0; // ns; set at reset
@@ -53,8 +55,6 @@ export let retransmitTries: u32 = 6;
 export let fragmentSize: u32 = 1280;
 export let portIke: u32 = 500;
 export let portNatt: u32 = 4500;
-/** The first unprotected local address, as a number; 0 when CONFIG names none. */
-export let localAddress: u32 = 0;
 
 /** Reads CONFIG; false when it is malformed or asks for what the tables cannot be. */
 export function settingsReset(): bool {
@@ -69,25 +69,37 @@ export function settingsReset(): bool {
   if (fragmentSize < FRAGMENT_SIZE_MIN || fragmentSize > FRAGMENT_SIZE_MAX) return false;
   portIke = number(CONFIG_PORT_IKE, 500);
   portNatt = number(CONFIG_PORT_NATT, 4500);
-  localAddress = 0;
-  const item = itemFind(start, end, CONFIG_LOCAL_ADDRESS);
-  if (item != 0 && itemLength(item) == 4) localAddress = loadBE32(itemValue(item));
   if (ikeSaCapacity == 0 || ikeSaCapacity > IKE_SA_CAPACITY_MAX) return false;
   if (childSaCapacity == 0 || childSaCapacity > LINK_MAX) return false;
   return retransmitTime != 0 && retransmitTries != 0 && portIke < 65536 && portNatt < 65536 && portIke != portNatt;
 }
 
-/** True when a packet to this IPv4 address is for us: one of CONFIG, or any when CONFIG names none. */
-export function isLocalAddress(address: u32): bool {
+/** True when a packet to this address is for us: one of CONFIG, or any when CONFIG names none. */
+export function isLocalAddress(address: IpAddress): bool {
   const start = configAddress();
   const end = start + configLength();
+  const candidate = addressAt(local);
   let named = false;
   for (let item = itemFirst(start, end); item != 0; item = itemNext(item, end)) {
-    if (itemType(item) != CONFIG_LOCAL_ADDRESS || itemLength(item) != 4) continue;
-    if (loadBE32(itemValue(item)) == address) return true;
+    if (itemType(item) != CONFIG_LOCAL_ADDRESS || !addressRead(candidate, itemValue(item), itemLength(item))) continue;
+    if (candidate == address) return true;
     named = true;
   }
   return !named;
+}
+
+/** Writes the first local address of that family; false when CONFIG names none. */
+export function localAddress(family: u32, to: IpAddress): bool {
+  const start = configAddress();
+  const end = start + configLength();
+  const candidate = addressAt(local);
+  for (let item = itemFirst(start, end); item != 0; item = itemNext(item, end)) {
+    if (itemType(item) != CONFIG_LOCAL_ADDRESS || !addressRead(candidate, itemValue(item), itemLength(item))) continue;
+    if (addressFamily(candidate) != family) continue;
+    addressCopy(to, candidate);
+    return true;
+  }
+  return false;
 }
 
 function number(type: u32, otherwise: u32): u32 {

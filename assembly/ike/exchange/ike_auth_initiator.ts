@@ -17,7 +17,6 @@ import { DROP_IKE_STATE } from "../../abi/drop";
 import { EVENT_IKE_UPDOWN, IKE_STATE_DELETING, IKE_STATE_ESTABLISHED } from "../../abi/management";
 import { Frame, frameAddress } from "../../bus/frame";
 import { drop } from "../../bus/port";
-import { storeBE32 } from "../../rt/bytes";
 import { deadlineSet } from "../../rt/deadlines";
 import { now } from "../../rt/registers";
 import {
@@ -28,7 +27,14 @@ import {
   PAYLOAD_IDR,
   PAYLOAD_SA,
 } from "../../wire/ike_message";
-import { ID_IPV4_ADDR, idCheck, idWrite, identityOctets, identityRead } from "../../wire/ike_payload/identification";
+import {
+  ID_IPV4_ADDR,
+  ID_IPV6_ADDR,
+  idCheck,
+  idWrite,
+  identityOctets,
+  identityRead,
+} from "../../wire/ike_payload/identification";
 import {
   NOTIFY_ANOTHER_AUTH_FOLLOWS,
   NOTIFY_AUTHENTICATION_FAILED,
@@ -37,6 +43,7 @@ import {
   notifyType,
   notifyWrite,
 } from "../../wire/ike_payload/notify";
+import { IPV4_ADDRESS, addressOctets, addressOnWire } from "../../wire/ip_address";
 import {
   authPayloadWrite,
   authProofWrite,
@@ -111,9 +118,10 @@ export function identify(sa: IkeSa): void {
     memory.copy(ikeLocalId(sa), roundId(round), round.idLength);
     return;
   }
-  store<u8>(ikeLocalId(sa), <u8>ID_IPV4_ADDR);
-  storeBE32(ikeLocalId(sa) + 1, sa.local);
-  sa.localIdLength = 5;
+  const octets = addressOctets(sa.local);
+  store<u8>(ikeLocalId(sa), <u8>(octets == IPV4_ADDRESS ? ID_IPV4_ADDR : ID_IPV6_ADDR));
+  memory.copy(ikeLocalId(sa) + 1, addressOnWire(sa.local), octets);
+  sa.localIdLength = 1 + octets;
 }
 
 /** The keys are there; have our AUTH computed. */

@@ -45,6 +45,7 @@ import {
   notifyWrite,
 } from "../../wire/ike_payload/notify";
 import { ADDKE_MAX, PROTOCOL_ID_IKE, saCheck } from "../../wire/ike_payload/sa";
+import { addressCopy, addressSource } from "../../wire/ip_address";
 import { certRequested, certRequestsWrite } from "../cert_request";
 import { Connection, connectionAt, connectionFind, connectionTransforms } from "../connection";
 import { COOKIE_OCTETS, cookieCheck, cookieMake } from "../cookie";
@@ -184,7 +185,7 @@ export function initRequest(frame: Frame): void {
   const nonce = sole(PAYLOAD_NONCE);
   const nonceLength = soleLength;
   if (nonce == 0 || !nonceCheck(nonce, nonceLength)) return drop(frame, DROP_IKE_MALFORMED);
-  if (halfOpenSuspicious(pathRemote) && !cookieBrought(spiI, nonce, nonceLength)) {
+  if (halfOpenSuspicious(addressSource(pathRemote)) && !cookieBrought(spiI, nonce, nonceLength)) {
     cookieMake(pathRemote, pathRemotePort, spiI, nonce, nonceLength, cookieGiven);
     answer(frame, NOTIFY_COOKIE, cookieGiven, COOKIE_OCTETS);
     return;
@@ -235,15 +236,15 @@ export function initRequest(frame: Frame): void {
     refuse(frame, NOTIFY_INVALID_KE_PAYLOAD, 2);
     return;
   }
-  const sa = halfOpenRoom(pathRemote) ? ikeSaTake(false) : null;
+  const sa = halfOpenRoom(addressSource(pathRemote)) ? ikeSaTake(false) : null;
   if (!sa) {
     drop(frame, DROP_IKE_TABLE_FULL);
     return;
   }
   sa.spiI = spiI;
-  sa.local = pathLocal;
+  addressCopy(sa.local, pathLocal);
   sa.localPort = pathLocalPort;
-  sa.remote = pathRemote;
+  addressCopy(sa.remote, pathRemote);
   sa.remotePort = pathRemotePort;
   memory.copy(changetype<usize>(ikeSuite(sa)), suiteTried, SUITE_OCTETS);
   memory.copy(ikePeerNonce(sa), nonce, nonceLength);

@@ -31,6 +31,7 @@ import {
   notifyWrite,
 } from "../../wire/ike_payload/notify";
 import { PROTOCOL_ID_IKE, saCheck } from "../../wire/ike_payload/sa";
+import { addressCopy } from "../../wire/ip_address";
 import { connectionAt, connectionTransforms } from "../connection";
 import {
   IN_REKEY_AGREE,
@@ -92,8 +93,8 @@ const scratch: usize = memory.data(8, 8);
 function embryo(old: IkeSa, initiator: bool): IkeSa | null {
   const sa = ikeSaTake(initiator);
   if (!sa) return null;
-  sa.local = old.local;
-  sa.remote = old.remote;
+  addressCopy(sa.local, old.local);
+  addressCopy(sa.remote, old.remote);
   sa.localPort = old.localPort;
   sa.remotePort = old.remotePort;
   sa.nat = old.nat;
