@@ -384,7 +384,7 @@ function hasPrf(own: usize, from: u32, stop: u32, prf: u32): bool {
 
 /**
  * Writes an SA payload with all our proposals. `prf`, if not 0, is the one of the IKE_SA that is rekeyed: then, if we have it
- * at all, no other is offered (see proposalSelect).
+ * at all, no other is offered (see proposalSelect). What is left is numbered from 1, without gaps (RFC 7296 3.3.1).
  */
 export function proposalsWrite(
   w: Writer,
@@ -400,6 +400,7 @@ export function proposalsWrite(
   saBegin(w);
   let open: usize = 0;
   let written: u32 = 0;
+  let offered: u32 = 0;
   let stop: u32 = 0;
   for (let i: u32 = 0; i < count; i = stop) {
     const number = <u32>load<u8>(own + <usize>i * TRANSFORM_OCTETS, TRANSFORM_PROPOSAL);
@@ -407,7 +408,8 @@ export function proposalsWrite(
     while (stop < count && <u32>load<u8>(own + <usize>stop * TRANSFORM_OCTETS, TRANSFORM_PROPOSAL) == number) stop += 1;
     if (only != 0 && !hasPrf(own, i, stop, only)) continue;
     if (open != 0) proposalEnd(w, open, written, false);
-    open = proposalBegin(w, number, protocol, spi, spiOctets);
+    offered += 1;
+    open = proposalBegin(w, offered, protocol, spi, spiOctets);
     written = transformsWrite(w, own, i, stop, protocol, exchanges, only);
   }
   if (open != 0) proposalEnd(w, open, written, true);

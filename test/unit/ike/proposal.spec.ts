@@ -1,6 +1,6 @@
 import { Suite, proposalIsAnswer, proposalSelect, proposalsHold, proposalsWrite } from "../../../assembly/ike/proposal";
 import { messageBegin, messageEnd } from "../../../assembly/wire/ike_message";
-import { saCheck } from "../../../assembly/wire/ike_payload/sa";
+import { PROPOSAL_NUMBER, saCheck } from "../../../assembly/wire/ike_payload/sa";
 
 const ours: usize = memory.data(128, 8);
 const theirs: usize = memory.data(128, 8);
@@ -186,6 +186,8 @@ describe("proposals", () => {
       const length = messageEnd(w) - 32;
       expect(saCheck(buffer + 32, length)).toBe(true);
       expect(proposalIsAnswer(buffer + 32, length)).toBe(true);
+      // The second of ours, too, is the first of the offer (RFC 7296 3.3.1).
+      expect(load<u8>(buffer + 32, PROPOSAL_NUMBER)).toBe(1);
       expect(select(7, length, 1)).toBe(true);
       expect(s.prf).toBe(prf);
       expect(s.keyBits).toBe(prf == 6 ? 256 : 128);
