@@ -54,6 +54,8 @@ function buildGateway(configuration: Configuration, addresses: readonly string[]
       ? {}
       : { saCapacity: chassis.saCapacity, childSaCapacity: Math.min(131072, chassis.saCapacity * ipsecBoards) }),
     ...(chassis.fragmentSize === undefined ? {} : { fragmentSize: chassis.fragmentSize }),
+    ...(chassis.retransmitMs === undefined ? {} : { retransmitMs: chassis.retransmitMs }),
+    ...(chassis.retransmitTries === undefined ? {} : { retransmitTries: chassis.retransmitTries }),
     ...(chassis.ikeSaCapacity === undefined ? {} : { ikeSaCapacity: chassis.ikeSaCapacity }),
     connections,
     secrets,

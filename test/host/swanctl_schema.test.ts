@@ -154,6 +154,7 @@ test("values of the wrong kind", () => {
       { rest: "chassis { slots { 0 = ike\n64 = ipsec\n} }" },
       "unknown setting '64' in section 'chassis.slots' (did you mean '1'?)",
     ],
+    [{ rest: "chassis { retransmit_timeout = 2m\n}" }, "retransmit_timeout is 1 s to 60 s"],
     [{ rest: 'chassis { protected { tun = "a b"\n} }' }, "'a b' is no name of a network device"],
     [{ secret: "id = a.example" }, "secret 'ike-x' has no value"],
     [{ secret: "secret = 0x123" }, "the secret is neither text, hexadecimal (0x) nor base64 (0s)"],
@@ -486,6 +487,8 @@ test("secrets: text, hexadecimal, base64; their identities", () => {
   };
   assert.equal(secret('secret = "two words # not a comment"'), ["two words # not a comment", []]);
   assert.equal(secret("secret = 0x4142ff"), ["AB\xff", []]);
+  assert.equal(secret("secret = 0X4142FF"), ["AB\xff", []]);
+  assert.equal(secret("secret = 0SQUJD"), ["ABC", []]);
   assert.equal(secret("secret = 0sQUJD\nid-1 = a.example\nid-b = 192.0.2.1"), ["ABC", ["a.example", "192.0.2.1"]]);
   const { secrets } = loaded({ secret: "secret = x\nid = %any" });
   assert.equal(secrets[0]!.identities, [Uint8Array.of(0)], "%any is an identity that everybody matches");
@@ -502,6 +505,7 @@ test("the chassis section, and what it stands for when it is not there", () => {
   const said = loaded({
     rest:
       "chassis { name = moon\nlinks = atm\nplacement = round-robin\ndrive = lockstep\nbuild = base\nsa_capacity = 64\n" +
+      "retransmit_timeout = 4s\nretransmit_tries = 5\n" +
       "slots { 3 = ike\n7 = ipsec\n}\nprotected { tun = ipsec0\nmtu = 1380\n}\nunprotected { port_ike = 1500\n} }",
   }).chassis;
   assert.equal(said, {
@@ -515,6 +519,8 @@ test("the chassis section, and what it stands for when it is not there", () => {
     drive: "lockstep",
     build: "base",
     saCapacity: 64,
+    retransmitMs: 4000,
+    retransmitTries: 6,
     tun: { name: "ipsec0", mtu: 1380 },
     portIke: 1500,
     portNatt: 4500,

@@ -32,6 +32,9 @@ export interface ChassisSettings {
   build?: "simd" | "base" | "relaxed";
   saCapacity?: number;
   fragmentSize?: number;
+  retransmitMs?: number;
+  /** Transmissions of a request, the first among them. */
+  retransmitTries?: number;
   ikeSaCapacity?: number;
   /** The TUN device of the protected side. */
   tun: { name: string; mtu: number };
@@ -307,6 +310,21 @@ class Compiler {
     }
   }
 
+  /** strongswan.conf's retransmit_timeout and retransmit_tries: its tries are those behind the first transmission. */
+  retransmission(section: Values | undefined): Pick<ChassisSettings, "retransmitMs" | "retransmitTries"> {
+    const { retransmit_timeout: seconds, retransmit_tries: tries } = (section?.values ?? {}) as Record<string, number>;
+    if (seconds !== undefined && (seconds < 1 || seconds > 60))
+      this.error(
+        this.place(section as Values, "retransmit_timeout"),
+        `${seconds}`,
+        "retransmit_timeout is 1 s to 60 s",
+      );
+    return {
+      ...(seconds === undefined ? {} : { retransmitMs: seconds * 1000 }),
+      ...(tries === undefined ? {} : { retransmitTries: tries + 1 }),
+    };
+  }
+
   chassis(section: Values | undefined, file: string): ChassisSettings {
     const v = (section?.values ?? {}) as Record<string, never>;
     const fitted = Object.entries(section?.sections.get("slots")?.values ?? {}) as [string, "ike" | "ipsec"][];
@@ -335,6 +353,7 @@ class Compiler {
       ...(v["build"] === undefined ? {} : { build: v["build"] }),
       ...(v["sa_capacity"] === undefined ? {} : { saCapacity: v["sa_capacity"] }),
       ...(v["fragment_size"] === undefined ? {} : { fragmentSize: v["fragment_size"] }),
+      ...this.retransmission(section),
       ...(v["ike_sa_capacity"] === undefined ? {} : { ikeSaCapacity: v["ike_sa_capacity"] }),
       tun: { name: tun, mtu: guarded?.["mtu"] ?? DEFAULT_TUN.mtu },
       portIke: open?.["port_ike"] ?? 500,
@@ -349,14 +368,15 @@ function u64(value: bigint): Uint8Array {
   return octets;
 }
 
-/** swanctl's spellings of a secret: text, 0x hexadecimal, 0s base64. */
+/** swanctl's spellings of a secret: text, 0x hexadecimal, 0s base64; X and S may be capitals. */
 function secretOctets(text: string): Uint8Array {
-  if (text.startsWith("0x")) {
-    if (!/^0x([0-9a-fA-F]{2})+$/.test(text)) throw new RangeError("hexadecimal");
+  const form = text.slice(0, 2).toLowerCase();
+  if (form === "0x") {
+    if (!/^0x([0-9a-f]{2})+$/i.test(text)) throw new RangeError("hexadecimal");
     return new Uint8Array(Buffer.from(text.slice(2), "hex"));
   }
-  if (text.startsWith("0s")) {
-    if (!/^0s[A-Za-z0-9+/]+={0,2}$/.test(text)) throw new RangeError("base64");
+  if (form === "0s") {
+    if (!/^0s[A-Z0-9+/]+={0,2}$/i.test(text)) throw new RangeError("base64");
     return new Uint8Array(Buffer.from(text.slice(2), "base64"));
   }
   return new TextEncoder().encode(text);

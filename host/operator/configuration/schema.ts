@@ -140,6 +140,8 @@ const CHASSIS: SectionSchema = {
     sa_capacity: integer(1, 131072),
     ike_sa_capacity: integer(1, 16384),
     fragment_size: integer(576, 9000),
+    retransmit_timeout: time,
+    retransmit_tries: integer(1, 20),
   },
   sections: {
     slots: SLOTS,
