@@ -39,13 +39,14 @@ export function frameAddress(frame: Frame): usize {
   return changetype<usize>(frame);
 }
 
-/** Puts the frame's start back behind the headroom, with nothing in it. */
+/** Puts the frame's start back behind the headroom, with nothing in it, and in no queue. */
 // @ts-ignore: decorator
 @inline
 export function frameClear(frame: Frame): void {
   frame.start = changetype<usize>(frame) + FRAME_RECORD + FRAME_HEADROOM;
   frame.length = 0;
   frame.link = 0;
+  frame.next = 0;
 }
 
 /** Octets free in front of the packet. */

@@ -122,6 +122,16 @@ describe("pool", () => {
     expect(load<u32>(map + REG_FREE)).toBe(FRAME_COUNT);
   });
 
+  test("hands out a frame that was in a queue as one that is in none", () => {
+    arenaResetAt(block, block + ROOM);
+    expect(poolReset()).toBe(true);
+    const frame = poolTake()!;
+    frame.next = changetype<usize>(poolTake()!);
+    poolGive(frame);
+    expect(changetype<usize>(poolTake()!)).toBe(changetype<usize>(frame));
+    expect(frame.next).toBe(0);
+  });
+
   test("refuses RAM that is too small", () => {
     arenaResetAt(block, block + FRAME_STRIDE);
     expect(poolReset()).toBe(false);
