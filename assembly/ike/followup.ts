@@ -38,7 +38,6 @@ export function followupAwaitChild(sa: IkeSa, child: ChildSa): void {
 /** The peer is to come back for its IKE_SA. */
 export function followupAwaitIke(old: IkeSa, sa: IkeSa): void {
   old.followSa = <i32>sa.index;
-  sa.parent = old.index + 1;
   deadlineSet(timerSa(sa.index, TIMER_EXPIRE), now() + FOLLOWUP_TIME);
 }
 

@@ -143,7 +143,7 @@ export class IkeSa {
   fragments: u32;
   /**
    * Rekeys in steps (followup.ts): the secrets of ours and of the peer's (secrets.ts); of the peer's the CHILD_SA or the IKE_SA that is
-   * to be, -1 none, the place of the key exchange that is next, and what names it; of a new IKE_SA the old one, and 1, 0 none.
+   * to be, -1 none, the place of the key exchange that is next, and what names it.
    */
   secretsOut: u32;
   secretsIn: u32;
@@ -151,6 +151,7 @@ export class IkeSa {
   followSa: i32;
   followNext: u32;
   followLink: u64;
+  /** Of one that a rekey has begun and that is not there yet: the one to be replaced, and 1; 0 none. */
   parent: u32;
   /** Place of the additional key exchange that is next (RFC 9370), and IKE_INTERMEDIATE exchanges that are sent and received. */
   additionalNext: u32;

@@ -105,7 +105,7 @@ export const CAUSE_FAILED: u32 = 3;
 /** True when an IKE_SA can take further CHILD_SAs, now or soon. */
 export function ikeUsable(sa: IkeSa): bool {
   const state = sa.state;
-  if (sa.terminated != 0 || (sa.want & WANT_DELETE) != 0 || sa.older >= 0) return false;
+  if (sa.terminated != 0 || (sa.want & WANT_DELETE) != 0 || sa.older >= 0 || sa.parent != 0) return false;
   return state == IKE_STATE_CONNECTING || state == IKE_STATE_ESTABLISHED || state == IKE_STATE_REKEYING;
 }
 

@@ -174,6 +174,8 @@ function initiate(start: usize, end: usize): u32 {
 /** Ends an IKE_SA: at once if the peer cannot know of it yet, else by a Delete. */
 function terminateSa(sa: IkeSa): void {
   if (sa.state == IKE_STATE_FREE || sa.state == IKE_STATE_DELETING) return;
+  // What a rekey has begun ends with the one that it is to replace, which is on the list, too.
+  if (sa.parent != 0) return;
   sa.terminated = 1;
   if (sa.state == IKE_STATE_CONNECTING) return ikeDown(sa, CAUSE_LOCAL, false);
   sa.want |= WANT_DELETE;

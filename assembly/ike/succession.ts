@@ -59,6 +59,7 @@ function answered(old: IkeSa): IkeSa {
 /** The new IKE_SA is there: by our request, or the peer's. Who inherits is decided as soon as it can be. */
 export function successionBorn(old: IkeSa, sa: IkeSa): void {
   ikeMove(sa, IKE_STATE_ESTABLISHED);
+  sa.parent = 0;
   sa.lastHeard = now();
   sa.older = <i32>old.index;
   if (sa.initiator != 0) old.newOut = <i32>sa.index;

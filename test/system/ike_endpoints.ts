@@ -19,8 +19,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as B from "../../assembly/abi/board.ts";
 import * as C from "../../assembly/abi/config.ts";
+import * as F from "../../assembly/abi/frame.ts";
 import * as M from "../../assembly/abi/management.ts";
-import { PSA_PSK_AUTH } from "../../assembly/abi/psa.ts";
+import { PSA_PSK_AUTH, PSA_RESPOND_KEY } from "../../assembly/abi/psa.ts";
 import * as R from "../../assembly/abi/ring.ts";
 
 export type Item = [number, Uint8Array | number];
@@ -66,7 +67,7 @@ function withGlobals(wasm: Uint8Array): Uint8Array<ArrayBuffer> {
   return out;
 }
 
-/** The secure element: X25519, P-256, PSK AUTH. */
+/** The secure element: X25519, P-256, the latter as an additional key exchange, too, and PSK AUTH. */
 function element(psk: string, keys: Map<number, KeyObject | ReturnType<typeof createECDH>>, req: Buffer): Buffer {
   const op = req.readUInt16LE(0);
   const alg = req.readUInt32LE(12);
@@ -79,7 +80,12 @@ function element(psk: string, keys: Map<number, KeyObject | ReturnType<typeof cr
   }
   const status = 0;
   let field = Buffer.alloc(0);
-  if (op === 1) {
+  if (op === PSA_RESPOND_KEY) {
+    const ecdh = createECDH("prime256v1");
+    const value = Buffer.from(ecdh.generateKeys()).subarray(1);
+    const secret = ecdh.computeSecret(Buffer.concat([Buffer.from([4]), fields[0]]));
+    field = Buffer.concat([Buffer.from([value.length, 0]), value, secret]);
+  } else if (op === 1) {
     key = keys.size + 1;
     if (alg === 31) {
       const pair = generateKeyPairSync("x25519");
@@ -128,6 +134,8 @@ export class Endpoint {
   view = new DataView(this.memory.buffer);
   wasm: Record<string, (value?: number) => number>;
   map: number;
+  /** Where the pool of frames begins. */
+  frames: number;
   keys = new Map<number, KeyObject>();
   messages: Buffer[] = [];
   sent: Buffer[] = [];
@@ -137,6 +145,9 @@ export class Endpoint {
   auths = 0;
   /** Operations of the secure element that it does not answer. */
   deaf = new Set<number>();
+  /** Those that it takes its time for, and requests for them that wait. */
+  slow = new Set<number>();
+  waiting: Buffer[] = [];
 
   /** `entropy`, 64 octets, makes all that the core draws repeat itself; `more` is CONFIG. */
   constructor(address: number[], psk: string, entropy: Uint8Array = randomBytes(64), more: Item[] = []) {
@@ -157,13 +168,34 @@ export class Endpoint {
     new Uint8Array(this.memory.buffer).set(entropy, this.map + B.REG_ENTROPY);
     this.wasm.boardReset();
     if (this.u32(this.map + B.REG_STATE) !== B.STATE_ONLINE) throw new Error("board refused");
+    // The first frame of the pool is the first that was posted.
+    this.frames = this.u32(this.ring(R.PORT_UNPROTECTED, R.PORT_RX) + R.RING_DESCRIPTORS + R.DESCRIPTOR_COOKIE);
+  }
+
+  /** Nothing of what frames hold matters: none is held, and none waits to be taken. */
+  private idle(): boolean {
+    const ports = this.u32(this.map + B.MAP_PORT_COUNT);
+    const rings = Array.from({ length: ports }, (_, port) => this.ring(port, R.PORT_RX));
+    const taken = rings.every((ring) => this.u32(ring + R.RING_DONE) === this.u32(ring + R.RING_TAKEN));
+    return taken && this.u32(this.map + B.REG_HELD) === 0;
   }
 
   /** Remembers all of it; what is returned puts it back. */
   snapshot(): () => void {
     const used = this.wasm.memoryUsed();
     const octets = new Uint8Array(this.memory.buffer);
-    const memory = octets.slice(0, used);
+    const frames = this.frames + F.FRAME_COUNT * F.FRAME_STRIDE;
+    const ranges: [number, number][] = this.idle()
+      ? [
+          [0, this.frames],
+          ...Array.from({ length: F.FRAME_COUNT }, (_, i): [number, number] => {
+            const at = this.frames + i * F.FRAME_STRIDE;
+            return [at, at + F.FRAME_RECORD];
+          }),
+          [frames, used],
+        ]
+      : [[0, used]];
+    const memory = ranges.map(([from, to]) => octets.slice(from, to));
     const globals = Object.values(this.wasm as unknown as Record<string, unknown>).filter(
       (value): value is WebAssembly.Global => value instanceof WebAssembly.Global,
     );
@@ -171,10 +203,11 @@ export class Endpoint {
     const keys = new Map(this.keys);
     const auths = this.auths;
     return () => {
-      octets.set(memory);
+      memory.forEach((part, i) => octets.set(part, ranges[i][0]));
       globals.forEach((g, i) => (g.value = values[i]));
       this.keys = new Map(keys);
       this.auths = auths;
+      this.waiting = [];
       this.messages = [];
       this.sent = [];
     };
@@ -229,10 +262,21 @@ export class Endpoint {
     for (const req of this.pull(R.PORT_SECURE_ELEMENT)) {
       const op = req.readUInt16LE(0);
       if (this.deaf.has(op)) continue;
-      const psk = op === PSA_PSK_AUTH ? this.pskOf(this.auths++) : this.psk;
-      this.push(R.PORT_SECURE_ELEMENT, element(psk, this.keys, req));
+      if (this.slow.has(op)) this.waiting.push(req);
+      else this.perform(req);
     }
     this.sent.push(...this.pull(R.PORT_UNPROTECTED));
+  }
+
+  /** The secure element answers a request. */
+  perform(req: Buffer): void {
+    const psk = req.readUInt16LE(0) === PSA_PSK_AUTH ? this.pskOf(this.auths++) : this.psk;
+    this.push(R.PORT_SECURE_ELEMENT, element(psk, this.keys, req));
+  }
+
+  /** It answers all that waits, the last first. */
+  performAll(): void {
+    for (let req = this.waiting.pop(); req; req = this.waiting.pop()) this.perform(req);
   }
 
   events(): BoardEvent[] {
@@ -406,22 +450,31 @@ export interface Options {
   idTail?: string;
   fragmentation?: number;
   childless?: number;
+  /** An additional key exchange (RFC 9370), of the IKE_SA and of its child. */
+  additional?: number;
+  /** Rounds of authentication (RFC 4739). */
+  rounds?: number;
 }
 
 /** The connection "gw" with the child "net", as `mine` (1 or 2) sees it. */
 export function connection(mine: number, o: Options = {}): Item[] {
   const peer = 3 - mine;
   const id = (n: number): Buffer => Buffer.concat([Buffer.from([2]), Buffer.from(`gw${n}.example${o.idTail ?? ""}`)]);
+  const additional = o.additional ? [transform(6, o.additional)] : [];
   const net = (n: number): Buffer => selector([10, n, 0, 0], [10, n, 255, 255]);
   return [
     [M.CONNECTION_NAME, Buffer.from("gw")],
     [M.CONNECTION_REMOTE_ADDRESS, Buffer.from([192, 0, 2, peer])],
     [
       M.CONNECTION_PROPOSAL,
-      Buffer.concat([transform(1, 20, 256), transform(2, 6), ...(o.ke ?? [31]).map((k) => transform(4, k))]),
+      Buffer.concat([transform(1, 20, 256), transform(2, 6), ...(o.ke ?? [31]).map((k) => transform(4, k)), ...additional]),
     ],
-    [M.CONNECTION_LOCAL_ID, id(mine)],
-    [M.CONNECTION_REMOTE_ID, id(peer)],
+    ...Array.from({ length: o.rounds ?? 1 }, (): Item[] => [
+      [M.CONNECTION_LOCAL_AUTH, Buffer.from(Uint32Array.of(M.AUTH_SHARED_KEY, 0).buffer)],
+      [M.CONNECTION_LOCAL_ID, id(mine)],
+      [M.CONNECTION_REMOTE_AUTH, Buffer.from(Uint32Array.of(M.AUTH_SHARED_KEY, 0).buffer)],
+      [M.CONNECTION_REMOTE_ID, id(peer)],
+    ]).flat(),
     [M.CONNECTION_ENCAP, o.encap ? 1 : 0],
     [M.CONNECTION_CHILDLESS, o.childless ?? M.CHILDLESS_ALLOW],
     [M.CONNECTION_FRAGMENTATION, o.fragmentation ?? M.FRAGMENTATION_YES],
@@ -431,7 +484,7 @@ export function connection(mine: number, o: Options = {}): Item[] {
     [M.CHILD_NAME, Buffer.from("net")],
     [
       M.CHILD_PROPOSAL,
-      Buffer.concat([transform(1, 20, o.keyBits ?? 128), ...(o.childKe ? [transform(4, o.childKe)] : [])]),
+      Buffer.concat([transform(1, 20, o.keyBits ?? 128), ...(o.childKe ? [transform(4, o.childKe), ...additional] : [])]),
     ],
     ...(o.localTs ?? [net(mine)]).map((t): Item => [M.CHILD_LOCAL_TS, t]),
     ...(o.remoteTs ?? [net(peer)]).map((t): Item => [M.CHILD_REMOTE_TS, t]),

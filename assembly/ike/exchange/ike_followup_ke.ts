@@ -296,7 +296,6 @@ export function followupRespond(sa: IkeSa, value: usize, length: u32): void {
   const to = ikeSaAt(<u32>sa.inSa);
   ikeKeysRekeyed(to, sa, secret, secretsFirst(record), secretsMore(record));
   followupInForget(sa);
-  to.parent = 0;
   answer(sa, method);
   successionBorn(sa, to);
 }

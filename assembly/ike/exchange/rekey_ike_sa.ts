@@ -93,6 +93,7 @@ const scratch: usize = memory.data(8, 8);
 function embryo(old: IkeSa, initiator: bool): IkeSa | null {
   const sa = ikeSaTake(initiator);
   if (!sa) return null;
+  sa.parent = old.index + 1;
   addressCopy(sa.local, old.local);
   addressCopy(sa.remote, old.remote);
   sa.localPort = old.localPort;
