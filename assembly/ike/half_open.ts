@@ -65,3 +65,8 @@ export function halfOpenSuspicious(source: u64): bool {
   if (total >= max<u32>(1, min<u32>(COOKIE_ALL, share >> 1))) calmAt = now() + CALM_TIME;
   return now() < calmAt || <u32>load<u16>(slotOf(source)) >= COOKIE_SOURCE;
 }
+
+/** Half-open responders, of all sources. */
+export function halfOpenTotal(): u32 {
+  return total;
+}

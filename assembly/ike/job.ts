@@ -249,3 +249,8 @@ export function jobEnd(job: Job): void {
   store<u32>(stack + ((<usize>free) << 2), <u32>((changetype<usize>(job) - table) / JOB_OCTETS));
   free += 1;
 }
+
+/** Jobs that are free. */
+export function jobsFreeCount(): u32 {
+  return free;
+}

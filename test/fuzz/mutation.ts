@@ -17,7 +17,7 @@ const INTERESTING = [0, 1, 2, 0x7f, 0x80, 0xfe, 0xff];
 const WIDE = [0, 1, 4, 7, 8, 28, 0x7fff, 0x8000, 0xfffe, 0xffff];
 const LENGTH_MAX = 9984;
 
-function randomOctets(random: SeededRandom, length: number): Uint8Array {
+export function randomOctets(random: SeededRandom, length: number): Uint8Array {
   const octets = new Uint8Array(length);
   for (let i = 0; i < length; i++) octets[i] = random.below(256);
   return octets;
@@ -30,12 +30,12 @@ function randomLength(random: SeededRandom): number {
   return random.below(kind < 8 ? 64 : 512);
 }
 
-type Mutation = (octets: Uint8Array, random: SeededRandom, other: () => Uint8Array) => Uint8Array;
+export type Mutation = (octets: Uint8Array, random: SeededRandom, other: () => Uint8Array) => Uint8Array;
 
 const splice = (octets: Uint8Array, at: number, remove: number, insert: Uint8Array): Uint8Array =>
   Uint8Array.from([...octets.subarray(0, at), ...insert, ...octets.subarray(at + remove)]).subarray(0, LENGTH_MAX);
 
-const MUTATIONS: Mutation[] = [
+export const MUTATIONS: Mutation[] = [
   function flipBits(octets, random) {
     for (let n = 1 + random.below(8); n > 0; n--) octets[random.below(octets.length)]! ^= 1 << random.below(8);
     return octets;
