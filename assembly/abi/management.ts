@@ -185,3 +185,33 @@ export const EVENT_CHILD_REKEY: u32 = 4;
 export const EVENT_ALERT: u32 = 5; // an attempt failed: EVENT_TEXT says why
 export const EVENT_SA_PLACED: u32 = 6;
 export const EVENT_SA_REFUSED: u32 = 7;
+
+/** Configuration payload (RFC 7296 3.15). Chassis -> IKE board: a pool; none of that name with other contents may be there. */
+export const MANAGEMENT_POOL_LOAD: u32 = 10; // POOL_NAME, POOL_RANGE, POOL_ATTRIBUTE..
+export const MANAGEMENT_LIST_POOLS: u32 = 11; // yields POOL and LEASE messages
+/** Board -> chassis. */
+export const MANAGEMENT_POOL: u32 = 134; // POOL_NAME, POOL_RANGE, POOL_SIZE, POOL_ONLINE, POOL_OFFLINE
+export const MANAGEMENT_LEASE: u32 = 135; // POOL_NAME, LEASE_*
+
+/** Items of a connection: an address to ask for, 4 or 16 octets, all 0 any; at most one a family. Name of a loaded pool, repeated. */
+export const CONNECTION_VIP: u32 = 295;
+export const CONNECTION_POOL: u32 = 296;
+export const POOL_NAME: u32 = 300;
+export const POOL_RANGE: u32 = 301; // first and last address, 4 or 16 octets each
+export const POOL_ATTRIBUTE: u32 = 302; // type u16 (RFC 7296 3.15.1), value as it goes out; repeated
+export const POOL_SIZE: u32 = 303;
+export const POOL_ONLINE: u32 = 304;
+export const POOL_OFFLINE: u32 = 305; // given once, free now; kept for the same identity while another one is free
+export const LEASE_ADDRESS: u32 = 306;
+export const LEASE_IDENTITY: u32 = 307; // ID type u8, data
+export const LEASE_ONLINE: u32 = 308; // 1: an IKE_SA holds it
+
+/** Family of a traffic selector of a child that stands for this end's address (`dynamic`): its virtual IPs, if it has some. */
+export const TS_DYNAMIC: u32 = 0;
+
+/** Items of IKE_SA and EVENT messages: virtual IPs, 4 or 16 octets, repeated; name servers that came with ours. */
+export const IKE_SA_LOCAL_VIP: u32 = 430;
+export const IKE_SA_REMOTE_VIP: u32 = 431;
+export const EVENT_DNS: u32 = 432;
+/** Value of EVENT_KIND: our virtual IPs are there, or gone. */
+export const EVENT_VIRTUAL_IP: u32 = 430;

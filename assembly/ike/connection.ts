@@ -41,24 +41,39 @@ import {
   CONNECTION_REMOTE_AUTH,
   CONNECTION_REMOTE_ID,
   CONNECTION_REMOTE_PORT,
+  CONNECTION_POOL,
   CONNECTION_SEND_CERT,
+  CONNECTION_VIP,
   PPK_POLICY_REQUIRED,
   RESULT_MALFORMED,
+  RESULT_NOT_FOUND,
   RESULT_OK,
   RESULT_TABLE_FULL,
   RESULT_UNSUPPORTED,
   SEND_CERT_NEVER,
   START_START,
   TRANSFORM_OCTETS,
+  TS_DYNAMIC,
   FRAGMENTATION_NO,
 } from "../abi/management";
 import { MODE_TUNNEL, SELECTOR_OCTETS } from "../abi/message";
 import { arenaTake } from "../rt/arena";
-import { itemFirst, itemLength, itemNext, itemType, itemU32, itemU64, itemValue, itemsValid } from "../rt/items";
+import {
+  itemFirst,
+  itemLength,
+  itemNext,
+  itemType,
+  itemU32,
+  itemU64,
+  itemValue,
+  itemsDigest,
+  itemsValid,
+} from "../rt/items";
 import { AUTHORITY_OCTETS } from "../wire/ike_payload/certreq";
 import { IpAddress, addressAt, addressRead } from "../wire/ip_address";
 import { IPV6_ADDRESS } from "../wire/ipv6";
 import { AuthRounds, ROUNDS_OCTETS, roundIdentify, roundOpen, roundsComplete } from "./auth_round";
+import { Pool, poolAt, poolByName } from "./pool";
 import { TRANSFORM_PROPOSAL } from "./proposal";
 
 export const CONNECTIONS_MAX: u32 = 128;
@@ -71,6 +86,10 @@ export const TS_MAX: u32 = 16;
 export const AUTHORITIES_MAX: u32 = 32;
 /** Octets of a PPK_ID. */
 export const PPK_ID_MAX: u32 = 255;
+export const CONNECTION_POOLS_MAX: u32 = 8;
+/** Families of virtual IPs, as bits. */
+export const VIRTUAL_IP4: u32 = 1;
+export const VIRTUAL_IP6: u32 = 2;
 
 
 @unmanaged
@@ -104,6 +123,10 @@ export class Connection {
   failure: usize;
   firstSa: i32;
   saCount: u32;
+  /** Virtual IPs to ask for: octets of each family at C_VIP4 and C_VIP6, all 0 any; VIRTUAL_IP4 and VIRTUAL_IP6. */
+  vips: u32;
+  /** Pools that peers get theirs from. */
+  poolCount: u32;
 }
 
 const C_NAME: usize = offsetof<Connection>();
@@ -114,7 +137,10 @@ const C_LOCAL_AUTH: usize = (C_TRANSFORMS + TRANSFORMS_MAX * TRANSFORM_OCTETS + 
 const C_REMOTE_AUTH: usize = C_LOCAL_AUTH + ROUNDS_OCTETS;
 const C_AUTHORITIES: usize = C_REMOTE_AUTH + ROUNDS_OCTETS;
 const C_PPK_ID: usize = C_AUTHORITIES + AUTHORITIES_MAX * AUTHORITY_OCTETS;
-const C_OCTETS: usize = (C_PPK_ID + PPK_ID_MAX + 7) & ~7;
+const C_POOLS: usize = (C_PPK_ID + PPK_ID_MAX + 3) & ~3;
+const C_VIP4: usize = C_POOLS + CONNECTION_POOLS_MAX * 4;
+const C_VIP6: usize = C_VIP4 + 4;
+const C_OCTETS: usize = (C_VIP6 + 16 + 7) & ~7;
 
 
 @unmanaged
@@ -196,6 +222,13 @@ export function connectionAuthorities(c: Connection): usize {
 export function connectionPpkId(c: Connection): usize {
   return changetype<usize>(c) + C_PPK_ID;
 }
+export function connectionPool(c: Connection, i: u32): Pool {
+  return poolAt(load<u32>(changetype<usize>(c) + C_POOLS + <usize>(i << 2)));
+}
+/** The virtual IP of a family that is asked for, 4 or 16 octets; all 0 any. */
+export function connectionVip(c: Connection, family: u32): usize {
+  return changetype<usize>(c) + (family == VIRTUAL_IP4 ? C_VIP4 : C_VIP6);
+}
 /** Address `i` of ours, of the peer's. */
 export function connectionLocal(c: Connection, i: u32): IpAddress {
   return addressAt(changetype<usize>(c) + C_LOCAL + <usize>(i * IPV6_ADDRESS));
@@ -267,13 +300,6 @@ export function childByName(name: usize, length: u32): i32 {
   return -1;
 }
 
-/** FNV-1a of the items: the same connection loaded again changes nothing. */
-function digestOf(p: usize, end: usize): u64 {
-  let h: u64 = 0xcbf29ce484222325;
-  for (; p < end; p++) h = (h ^ (<u64>load<u8>(p))) * 0x100000001b3;
-  return h;
-}
-
 /** Index of the connection that connectionLoad filled or found. */
 export let loadedConnection: u32 = 0;
 /** True when connectionLoad found the very same connection loaded already. */
@@ -290,7 +316,8 @@ export function connectionLoad(start: usize, end: usize): u32 {
   memory.fill(changetype<usize>(c), 0, C_OCTETS);
   c.index = index;
   c.firstSa = -1;
-  c.digest = digestOf(start, end);
+  // The same connection loaded again changes nothing.
+  c.digest = itemsDigest(start, end);
   c.remotePort = 0;
   const result = itemsRead(c, start, end);
   if (result == RESULT_OK) {
@@ -467,6 +494,10 @@ function connectionItem(c: Connection, item: usize): u32 {
       c.childless = itemU32(item);
       return c.childless <= CHILDLESS_NEVER ? RESULT_OK : RESULT_MALFORMED;
     }
+    case CONNECTION_VIP:
+      return vipItem(c, item);
+    case CONNECTION_POOL:
+      return poolItem(c, item);
     case CONNECTION_FRAGMENTATION: {
       c.fragmentation = itemU32(item);
       return c.fragmentation <= FRAGMENTATION_NO ? RESULT_OK : RESULT_MALFORMED;
@@ -476,11 +507,30 @@ function connectionItem(c: Connection, item: usize): u32 {
   }
 }
 
+function vipItem(c: Connection, item: usize): u32 {
+  const length = itemLength(item);
+  if (length != 4 && length != 16) return RESULT_MALFORMED;
+  const family = length == 4 ? VIRTUAL_IP4 : VIRTUAL_IP6;
+  if ((c.vips & family) != 0) return RESULT_TABLE_FULL;
+  c.vips |= family;
+  memory.copy(connectionVip(c, family), itemValue(item), length);
+  return RESULT_OK;
+}
+
+function poolItem(c: Connection, item: usize): u32 {
+  if (c.poolCount >= CONNECTION_POOLS_MAX) return RESULT_TABLE_FULL;
+  const pool = poolByName(itemValue(item), itemLength(item));
+  if (pool < 0) return RESULT_NOT_FOUND;
+  store<u32>(changetype<usize>(c) + C_POOLS + <usize>(c.poolCount << 2), <u32>pool);
+  c.poolCount += 1;
+  return RESULT_OK;
+}
+
 function selectorItem(item: usize, to: usize, count: u32): u32 {
   if (itemLength(item) != SELECTOR_OCTETS) return RESULT_MALFORMED;
   if (count >= TS_MAX) return RESULT_TABLE_FULL;
   const family = load<u8>(itemValue(item));
-  if (family != 4 && family != 6) return RESULT_MALFORMED;
+  if (family != 4 && family != 6 && family != TS_DYNAMIC) return RESULT_MALFORMED;
   memory.copy(to + <usize>count * SELECTOR_OCTETS, itemValue(item), SELECTOR_OCTETS);
   return RESULT_OK;
 }

@@ -227,6 +227,7 @@ import {
 } from "./path";
 import { placementSettled } from "./placement";
 import { fragmentEarly, fragmentEarlyDone, reassemblyReset, reassemblyTake } from "./reassembly";
+import { poolsReset } from "./pool";
 import { reportAlert, text } from "./report";
 import { secretsReset } from "./secrets";
 import { KEEPALIVE_TIME, SECOND, childSaCapacity, ikeSaCapacity, settingsReset } from "./settings";
@@ -256,6 +257,7 @@ export function ikeReset(): bool {
   managementReset();
   cookiesReset();
   return (
+    poolsReset() &&
     connectionsReset() &&
     ikeSasReset() &&
     childSasReset() &&

@@ -63,12 +63,11 @@ import {
   ChildConfig,
   TS_MAX,
   childConfigAt,
-  childLocalTs,
-  childRemoteTs,
   connectionAt,
   connectionEncap,
   connectionRelease,
 } from "./connection";
+import { trapTs } from "./dynamic_ts";
 import { ikeSaAt } from "./ike_sa";
 
 export const EVENT_INSTALL: u32 = 1;
@@ -170,20 +169,16 @@ function trapNext(): usize {
     if (config.used == 0 || config.trapEvent == 0) continue;
     config.trapEvent = 0;
     trapsWaiting -= 1;
-    memory.copy(traps, childLocalTs(config), config.localCount * SELECTOR_OCTETS);
-    memory.copy(
-      traps + config.localCount * SELECTOR_OCTETS,
-      childRemoteTs(config),
-      config.remoteCount * SELECTOR_OCTETS,
-    );
+    const localCount = trapTs(config, true, traps);
+    const remoteCount = trapTs(config, false, traps + localCount * SELECTOR_OCTETS);
     store<u32>(event + EVENT_KIND, EVENT_TRAP);
     store<u32>(event + EVENT_LINK, i);
     store<u32>(event + EVENT_SPI, 0);
     store<u32>(event + EVENT_DIRECTION, DIRECTION_OUTBOUND);
     store<u32>(event + EVENT_RECORD, <u32>traps);
     store<u32>(event + EVENT_UP, config.trapped);
-    store<u32>(event + EVENT_LOCAL, config.localCount);
-    store<u32>(event + EVENT_REMOTE, config.remoteCount);
+    store<u32>(event + EVENT_LOCAL, localCount);
+    store<u32>(event + EVENT_REMOTE, remoteCount);
     connectionRelease(connectionAt(config.connection));
     return event;
   }

@@ -25,7 +25,8 @@ export function identityIndexReset(capacity: u32): bool {
   return true;
 }
 
-function mix(hash: u32, p: usize, length: u32): u32 {
+/** One step of a keyed hash of octets that a peer chooses. */
+export function mix(hash: u32, p: usize, length: u32): u32 {
   for (let i: u32 = 0; i < length; i++) hash = (hash ^ (<u32>load<u8>(p + i))) * 0x01000193;
   return (hash ^ length) * 0x01000193;
 }

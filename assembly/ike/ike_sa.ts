@@ -221,6 +221,18 @@ export class IkeSa {
   older: i32;
   newOut: i32;
   newIn: i32;
+  /**
+   * Virtual IPs (virtual_ip.ts): VIRTUAL_IP4 and VIRTUAL_IP6 of those asked for and not answered, and of those there are; 1: they are
+   * ours, 0: the peer's; of the peer's the leases; the addresses as they stand on the wire.
+   */
+  virtualAsked: u32;
+  virtualHeld: u32;
+  virtualOurs: u32;
+  virtualLease4: u32;
+  virtualLease6: u32;
+  virtual4: u32;
+  virtual6High: u64;
+  virtual6Low: u64;
 
   /** Our address and the peer's, in place: addressCopy changes them. */
   // @ts-ignore: decorator

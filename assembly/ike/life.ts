@@ -95,6 +95,7 @@ import {
   timerConfig,
   timerSa,
 } from "./timer";
+import { virtualForget } from "./virtual_ip";
 
 /** Why something ended. */
 export const CAUSE_LOCAL: u32 = 0;
@@ -379,6 +380,7 @@ export function ikeDown(sa: IkeSa, cause: u32, linger: bool): void {
   while (sa.firstChild >= 0) childDown(childSaAt(<u32>sa.firstChild), cause);
   const up = sa.established != 0 && sa.state != IKE_STATE_REKEYED && sa.lifeStage != LIFE_REPLACED;
   if (up) reportSa(EVENT_IKE_UPDOWN, false, sa, null);
+  virtualForget(sa);
   for (let kind: u32 = 0; kind < TIMERS_PER_SA; kind++) deadlineClear(timerSa(sa.index, kind));
   heldFree(sa);
   reassemblyForget(sa);

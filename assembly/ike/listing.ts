@@ -1,15 +1,23 @@
 /**
- * LIST_SAS and LIST_CONNECTIONS (abi/management.ts): one message per entry, then REPLY. A listing goes on over as many polls as
+ * LIST_SAS, LIST_CONNECTIONS and LIST_POOLS (abi/management.ts): one message per entry, then REPLY. A listing goes on over as many polls as
  * it takes, so that a full table fits through a small ring and events still find room; a few may wait their turn. An entry
  * that comes or goes meanwhile may or may not be listed.
  */
-import { IKE_STATE_DELETING, IKE_STATE_FREE, MANAGEMENT_LIST_CONNECTIONS, RESULT_OK } from "../abi/management";
+import {
+  IKE_STATE_DELETING,
+  IKE_STATE_FREE,
+  MANAGEMENT_LIST_CONNECTIONS,
+  MANAGEMENT_LIST_POOLS,
+  RESULT_OK,
+} from "../abi/management";
 import { PORT_MANAGEMENT } from "../abi/ring";
 import { transmitRoom } from "../bus/port";
 import { childByLink } from "./child_sa";
 import { CONNECTIONS_MAX, connectionAt } from "./connection";
 import { IkeSa, OUT_NONE, ikeSaAt } from "./ike_sa";
-import { reply, reportChildSa, reportConnection, reportIkeSa } from "./report";
+import { leaseIdentityLength, leasesClaimed } from "./lease";
+import { POOLS_MAX, poolAt } from "./pool";
+import { reply, reportChildSa, reportConnection, reportIkeSa, reportLease, reportPool } from "./report";
 import { childSaCapacity, ikeSaCapacity } from "./settings";
 
 /** Places of the management ring that are left to events and replies. */
@@ -21,7 +29,7 @@ const BUDGET: u32 = 4096;
 const WAITING_MAX: u32 = 8;
 const waiting: usize = memory.data(WAITING_MAX * 8, 8);
 let count: u32 = 0;
-/** Where the first of them stands: IKE_SAs, then CHILD_SAs; or connections. */
+/** Where the first of them stands: IKE_SAs, then CHILD_SAs; or connections; or pools, then their leases. */
 let cursor: u32 = 0;
 
 export function listingReset(): void {
@@ -53,10 +61,11 @@ export function listingContinue(): void {
   if (count == 0) return;
   const type = load<u32>(waiting);
   const transaction = load<u32>(waiting, 4);
-  const end = type == MANAGEMENT_LIST_CONNECTIONS ? CONNECTIONS_MAX : ikeSaCapacity + childSaCapacity;
+  const end = endOf(type);
   for (let budget = BUDGET; budget > 0 && cursor < end; budget--) {
     if (transmitRoom(PORT_MANAGEMENT) <= RESERVE) return;
     if (type == MANAGEMENT_LIST_CONNECTIONS) listConnection(transaction, cursor);
+    else if (type == MANAGEMENT_LIST_POOLS) listPool(transaction, cursor);
     else if (cursor < ikeSaCapacity) listIkeSa(transaction, cursor);
     else listChildSa(transaction, cursor - ikeSaCapacity);
     cursor += 1;
@@ -66,6 +75,17 @@ export function listingContinue(): void {
   cursor = 0;
   count -= 1;
   memory.copy(waiting, waiting + 8, count << 3);
+}
+
+function endOf(type: u32): u32 {
+  if (type == MANAGEMENT_LIST_CONNECTIONS) return CONNECTIONS_MAX;
+  return type == MANAGEMENT_LIST_POOLS ? POOLS_MAX + leasesClaimed() : ikeSaCapacity + childSaCapacity;
+}
+
+function listPool(transaction: u32, index: u32): void {
+  if (index >= POOLS_MAX) {
+    if (leaseIdentityLength(index - POOLS_MAX) != 0) reportLease(transaction, index - POOLS_MAX);
+  } else if (poolAt(index).nameLength != 0) reportPool(transaction, poolAt(index));
 }
 
 function listConnection(transaction: u32, index: u32): void {

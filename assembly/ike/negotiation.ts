@@ -3,7 +3,7 @@
  * share.
  */
 import { CHILD_STATE_FREE } from "../abi/management";
-import { SA_SELECTORS_MAX, SELECTOR_END, SELECTOR_END_PORT, SELECTOR_OCTETS, SELECTOR_START } from "../abi/message";
+import { SA_SELECTORS_MAX, SELECTOR_OCTETS } from "../abi/message";
 import { STEP_S401, TRACE_MASK_ESTABLISH } from "../abi/trace";
 import { Frame } from "../bus/frame";
 import { loadBE32, storeBE32 } from "../rt/bytes";
@@ -31,18 +31,10 @@ import {
 } from "../wire/ike_payload/notify";
 import { PROTOCOL_ID_ESP, saCheck } from "../wire/ike_payload/sa";
 import { TS_COUNT_MAX, tsCheck, tsRead, tsWrite } from "../wire/ike_payload/traffic_selector";
-import { IpAddress, addressFamily, addressOctets, addressOnWire } from "../wire/ip_address";
 import { ChildSa, childConfig, childSelectors, childSuite, childTake } from "./child_sa";
-import {
-  CHILD_CONFIGS_MAX,
-  ChildConfig,
-  TS_MAX,
-  childConfigAt,
-  childLocalTs,
-  childRemoteTs,
-  childTransforms,
-} from "./connection";
-import { IkeSa } from "./ike_sa";
+import { CHILD_CONFIGS_MAX, ChildConfig, TS_MAX, childConfigAt, childTransforms } from "./connection";
+import { childTs } from "./dynamic_ts";
+import { IkeSa, ikeSaAt } from "./ike_sa";
 import {
   EXCHANGES_ALL,
   EXCHANGES_NONE,
@@ -60,7 +52,7 @@ import { tsNarrow, tsWithin } from "./ts";
 const spi: usize = memory.data(4, 4);
 const offerLocal: usize = memory.data(TS_COUNT_MAX * SELECTOR_OCTETS, 8);
 const offerRemote: usize = memory.data(TS_COUNT_MAX * SELECTOR_OCTETS, 8);
-const dynamic: usize = memory.data(SELECTOR_OCTETS, 8);
+const own: usize = memory.data(TS_MAX * SELECTOR_OCTETS, 8);
 const chosen: usize = memory.data(64, 8);
 
 /** The body of the sole payload of a type in the message in hand, or 0; its length in soleLength. */
@@ -90,26 +82,11 @@ export function heldWalk(frame: Frame): void {
   payloadsWalk(frame.scratch0, <usize>frame.scratch1, <usize>(frame.scratch1 + frame.scratch2));
 }
 
-/** The one address that stands for a traffic selector that is not configured ("dynamic"). */
-function hostSelector(address: IpAddress): usize {
-  memory.fill(dynamic, 0, SELECTOR_OCTETS);
-  store<u8>(dynamic, <u8>addressFamily(address));
-  store<u16>(dynamic, 65535, SELECTOR_END_PORT);
-  memory.copy(dynamic + SELECTOR_START, addressOnWire(address), addressOctets(address));
-  memory.copy(dynamic + SELECTOR_END, addressOnWire(address), addressOctets(address));
-  return dynamic;
-}
-
 /** Takes the selectors of its configuration into a CHILD_SA that we are about to ask for. */
 export function childDefaults(child: ChildSa, sa: IkeSa): void {
-  const config = childConfig(child);
   const to = childSelectors(child);
-  child.localCount = max<u32>(1, config.localCount);
-  child.remoteCount = max<u32>(1, config.remoteCount);
-  const local = config.localCount != 0 ? childLocalTs(config) : hostSelector(sa.local);
-  memory.copy(to, local, child.localCount * SELECTOR_OCTETS);
-  const remote = config.remoteCount != 0 ? childRemoteTs(config) : hostSelector(sa.remote);
-  memory.copy(to + child.localCount * SELECTOR_OCTETS, remote, child.remoteCount * SELECTOR_OCTETS);
+  child.localCount = childTs(childConfig(child), sa, true, to);
+  child.remoteCount = childTs(childConfig(child), sa, false, to + child.localCount * SELECTOR_OCTETS);
 }
 
 function tsBothWrite(w: Writer, child: ChildSa): void {
@@ -182,17 +159,20 @@ export function answerAccept(child: ChildSa, useKe: bool): u32 {
   child.spiOut = loadBE32(selectedSpi);
   if (child.spiOut < 256) return NOTIFY_INVALID_SYNTAX;
   if (!offerRead(true)) return NOTIFY_INVALID_SYNTAX;
-  const own = childSelectors(child);
-  const ownRemote = own + child.localCount * SELECTOR_OCTETS;
+  const asked = childSelectors(child);
+  const askedRemote = asked + child.localCount * SELECTOR_OCTETS;
   if (
     offerLocalCount > TS_MAX ||
     offerRemoteCount > TS_MAX ||
-    !tsWithin(offerLocal, offerLocalCount, own, child.localCount) ||
-    !tsWithin(offerRemote, offerRemoteCount, ownRemote, child.remoteCount)
+    !tsWithin(offerLocal, offerLocalCount, asked, child.localCount) ||
+    !tsWithin(offerRemote, offerRemoteCount, askedRemote, child.remoteCount)
   ) {
     return NOTIFY_TS_UNACCEPTABLE;
   }
-  selectorsTake(child, offerLocal, offerLocalCount, offerRemote, offerRemoteCount);
+  // Virtual IPs that came with the answer are not all that was offered for them (2.19).
+  const localCount = narrow(config, ikeSaAt(<u32>child.sa), true);
+  if (localCount == 0) return NOTIFY_TS_UNACCEPTABLE;
+  selectorsTake(child, narrowLocal, localCount, offerRemote, offerRemoteCount);
   return 0;
 }
 
@@ -263,11 +243,9 @@ export function offerChoose(sa: IkeSa, config: i32, useKe: bool): ChildSa | null
 }
 
 function narrow(k: ChildConfig, sa: IkeSa, local: bool): u32 {
-  const count = local ? k.localCount : k.remoteCount;
-  const own = local ? childLocalTs(k) : childRemoteTs(k);
   return tsNarrow(
-    count != 0 ? own : hostSelector(local ? sa.local : sa.remote),
-    max<u32>(1, count),
+    own,
+    childTs(k, sa, local, own),
     local ? offerLocal : offerRemote,
     local ? offerLocalCount : offerRemoteCount,
     local ? narrowLocal : narrowRemote,

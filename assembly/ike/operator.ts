@@ -19,7 +19,9 @@ import {
   MANAGEMENT_INITIATE,
   MANAGEMENT_LENGTH,
   MANAGEMENT_LIST_CONNECTIONS,
+  MANAGEMENT_LIST_POOLS,
   MANAGEMENT_LIST_SAS,
+  MANAGEMENT_POOL_LOAD,
   MANAGEMENT_REKEY,
   MANAGEMENT_TERMINATE,
   MANAGEMENT_TRANSACTION,
@@ -55,6 +57,7 @@ import {
 import { eventTrap } from "./event";
 import { IkeSa, WANT_DELETE, WANT_REKEY, ikeSaAt } from "./ike_sa";
 import { lingers, listingContinue, listingReset, listingStart } from "./listing";
+import { poolLoad } from "./pool";
 import { reply } from "./report";
 import { ikeSaCapacity } from "./settings";
 import { timerConfig } from "./timer";
@@ -106,6 +109,8 @@ function command(type: u32, transaction: u32, start: usize, end: usize): u32 {
       retire(connectionAt(<u32>named));
       return RESULT_OK;
     }
+    case MANAGEMENT_POOL_LOAD:
+      return poolLoad(start, end);
     case MANAGEMENT_INITIATE:
       return initiate(start, end);
     case MANAGEMENT_TERMINATE:
@@ -113,6 +118,7 @@ function command(type: u32, transaction: u32, start: usize, end: usize): u32 {
     case MANAGEMENT_REKEY:
       return rekey(start, end);
     case MANAGEMENT_LIST_SAS:
+    case MANAGEMENT_LIST_POOLS:
     case MANAGEMENT_LIST_CONNECTIONS:
       return listingStart(type, transaction) ? LATER : RESULT_TABLE_FULL;
     default:

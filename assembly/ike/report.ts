@@ -20,6 +20,7 @@ import {
   CONNECTION_FAILURE,
   CONNECTION_NAME,
   EVENT_ALERT,
+  EVENT_DNS,
   EVENT_KIND,
   EVENT_MISMATCH,
   EVENT_NOTIFY,
@@ -27,30 +28,43 @@ import {
   EVENT_TRANSFORMS_OURS,
   EVENT_TRANSFORMS_THEIRS,
   EVENT_UP,
+  EVENT_VIRTUAL_IP,
   IKE_SA_ESTABLISHED,
   IKE_SA_INITIATOR,
   IKE_SA_LOCAL,
   IKE_SA_LOCAL_ID,
   IKE_SA_LOCAL_PORT,
+  IKE_SA_LOCAL_VIP,
   IKE_SA_NAT,
   IKE_SA_PPK,
   IKE_SA_PROPOSAL,
   IKE_SA_REMOTE,
   IKE_SA_REMOTE_ID,
   IKE_SA_REMOTE_PORT,
+  IKE_SA_REMOTE_VIP,
   IKE_SA_SPI_I,
   IKE_SA_SPI_R,
   IKE_SA_STATE,
   IKE_SA_UNIQUE_ID,
+  LEASE_ADDRESS,
+  LEASE_IDENTITY,
+  LEASE_ONLINE,
   MANAGEMENT_CHILD_SA,
   MANAGEMENT_CONNECTION,
   MANAGEMENT_EVENT,
   MANAGEMENT_HEADER,
   MANAGEMENT_IKE_SA,
+  MANAGEMENT_LEASE,
   MANAGEMENT_LENGTH,
+  MANAGEMENT_POOL,
   MANAGEMENT_REPLY,
   MANAGEMENT_TRANSACTION,
   MANAGEMENT_TYPE,
+  POOL_NAME,
+  POOL_OFFLINE,
+  POOL_ONLINE,
+  POOL_RANGE,
+  POOL_SIZE,
 } from "../abi/management";
 import { MODE_TUNNEL, SELECTOR_OCTETS } from "../abi/message";
 import { PORT_MANAGEMENT } from "../abi/ring";
@@ -62,6 +76,8 @@ import {
   CHILD_CONFIGS_MAX,
   ChildConfig,
   Connection,
+  VIRTUAL_IP4,
+  VIRTUAL_IP6,
   childConfigAt,
   childName,
   connectionAt,
@@ -69,11 +85,25 @@ import {
 } from "./connection";
 import { childFlags } from "./event";
 import { IkeSa, ikeLocalId, ikePeerId, ikeSaAt, ikeSuite } from "./ike_sa";
+import {
+  INTERNAL_IP4_DNS,
+  INTERNAL_IP6_DNS,
+  attributeFirst,
+  attributeLength,
+  attributeNext,
+  attributeType,
+  attributeValue,
+} from "../wire/ike_payload/configuration";
 import { NOTIFY_NO_PROPOSAL_CHOSEN } from "../wire/ike_payload/notify";
 import { IpAddress, addressOctets, addressOnWire } from "../wire/ip_address";
+import { leaseIdentity, leaseIdentityLength, leaseOnline } from "./lease";
+import { Pool, poolAddress, poolAddressOctets, poolEnd, poolName, poolOf, poolStart } from "./pool";
 import { PPK_USED } from "./ppk";
 import { suiteTransforms } from "./proposal";
+import { virtualAddress, virtualOctets } from "./virtual_ip";
 
+/** Name servers that one event tells of. */
+const SERVERS_MAX: u32 = 8;
 const scratch: usize = memory.data(256, 8);
 let frame: Frame | null = null;
 let at: usize = 0;
@@ -211,6 +241,55 @@ export function reportIkeSa(transaction: u32, sa: IkeSa): void {
   at = itemWriteU64(at, IKE_SA_ESTABLISHED, sa.established);
   put(IKE_SA_NAT, sa.nat);
   put(IKE_SA_PPK, sa.ppk == PPK_USED ? 1 : 0);
+  putVirtualIps(sa);
+  end();
+}
+
+function putVirtualIps(sa: IkeSa): void {
+  const type = sa.virtualOurs != 0 ? IKE_SA_LOCAL_VIP : IKE_SA_REMOTE_VIP;
+  for (let family = VIRTUAL_IP4; family <= VIRTUAL_IP6; family <<= 1)
+    if ((sa.virtualHeld & family) != 0) putOctets(type, virtualAddress(sa, family), virtualOctets(family));
+}
+
+/** Tells that our virtual IPs are there, with the name servers of the configuration payload at `body` up to `last`, or gone. */
+export function reportVirtualIp(sa: IkeSa, up: bool, body: usize, last: usize): void {
+  if (!begin(MANAGEMENT_EVENT, 0)) return;
+  put(EVENT_KIND, EVENT_VIRTUAL_IP);
+  put(EVENT_UP, up ? 1 : 0);
+  if (sa.connection >= 0) putConnection(connectionAt(<u32>sa.connection));
+  putVirtualIps(sa);
+  let servers: u32 = 0;
+  for (let a = up ? attributeFirst(body, last) : 0; a != 0 && servers < SERVERS_MAX; a = attributeNext(a, last)) {
+    const type = attributeType(a);
+    const octets = attributeLength(a);
+    if (!(type == INTERNAL_IP4_DNS && octets == 4) && !(type == INTERNAL_IP6_DNS && octets == 16)) continue;
+    putOctets(EVENT_DNS, attributeValue(a), octets);
+    servers += 1;
+  }
+  end();
+}
+
+export function reportPool(transaction: u32, pool: Pool): void {
+  if (!begin(MANAGEMENT_POOL, transaction)) return;
+  const octets = poolAddressOctets(pool);
+  putOctets(POOL_NAME, poolName(pool), pool.nameLength);
+  memory.copy(scratch, poolStart(pool), octets);
+  memory.copy(scratch + octets, poolEnd(pool), octets);
+  putOctets(POOL_RANGE, scratch, 2 * octets);
+  put(POOL_SIZE, pool.size);
+  put(POOL_ONLINE, pool.online);
+  put(POOL_OFFLINE, pool.given - pool.online);
+  end();
+}
+
+export function reportLease(transaction: u32, lease: u32): void {
+  if (!begin(MANAGEMENT_LEASE, transaction)) return;
+  const pool = poolOf(lease);
+  putOctets(POOL_NAME, poolName(pool), pool.nameLength);
+  poolAddress(pool, lease, scratch);
+  putOctets(LEASE_ADDRESS, scratch, poolAddressOctets(pool));
+  putOctets(LEASE_IDENTITY, leaseIdentity(lease), leaseIdentityLength(lease));
+  put(LEASE_ONLINE, leaseOnline(lease) ? 1 : 0);
   end();
 }
 

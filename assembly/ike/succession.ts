@@ -34,6 +34,7 @@ import { CAUSE_LOCAL, LIFE_REPLACED, childDown, embryoFree, ikeUp, proceed } fro
 import { reportSa } from "./report";
 import { REPLACED_TIME } from "./settings";
 import { TIMER_EXPIRE, TIMER_KEEPALIVE, TIMER_LIFE, timerSa } from "./timer";
+import { virtualInherit } from "./virtual_ip";
 import { requestDone } from "./window";
 
 /** True while our own request to rekey `old` is under way. */
@@ -99,6 +100,7 @@ function inherit(old: IkeSa, sa: IkeSa): void {
     childDetach(child);
     childAttach(child, sa);
   }
+  virtualInherit(sa, old);
   // What the operator asked of the old one was meant for whoever carries on.
   if (old.terminated != 0) {
     sa.terminated = 1;

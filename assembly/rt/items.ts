@@ -89,3 +89,10 @@ export function itemWriteU64(to: usize, type: u32, value: u64): usize {
   store<u64>(to, value, CONFIG_ITEM_VALUE);
   return to + CONFIG_ITEM_VALUE + 8;
 }
+
+/** FNV-1a of a sequence: tells the same from another one. */
+export function itemsDigest(p: usize, end: usize): u64 {
+  let h: u64 = 0xcbf29ce484222325;
+  for (; p < end; p++) h = (h ^ (<u64>load<u8>(p))) * 0x100000001b3;
+  return h;
+}

@@ -11,6 +11,7 @@ import { renderError } from "../operator/configuration/configuration.ts";
 import { follow, RefusedError, request, UnreachableError } from "../operator/control_client.ts";
 import type { GatewayEvent } from "../operator/gateway.ts";
 import type { ConnectionStatus } from "../operator/management.ts";
+import { type PoolStatus, renderPools } from "../operator/pools.ts";
 import { type ConnectionSas, renderSas } from "../operator/sas.ts";
 import { readConfiguration, tellProblems } from "./configuration_file.ts";
 import { EXIT_FAILED, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE } from "./exit.ts";
@@ -143,6 +144,7 @@ Exit codes:
   status<ChassisStatus>("boards", "slots, boards, their state and counters", renderBoards);
   status<DropsStatus>("drops", "dropped packets by slot and reason", renderDrops);
   status<ConnectionStatus[]>("connections", "configured connections and their last failure", renderConnections);
+  status<PoolStatus[]>("pools", "pools of virtual IPs and their leases", renderPools);
   operation(
     "initiate",
     "negotiate a child, or all of a connection",

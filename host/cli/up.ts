@@ -17,6 +17,7 @@ import { CommandError, Gateway } from "../operator/gateway.ts";
 import { readConfiguration, tellProblems } from "./configuration_file.ts";
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./exit.ts";
 import { renderEvent } from "./render.ts";
+import { VirtualIps } from "./virtual_ips.ts";
 
 function log(text: string): void {
   process.stdout.write(`${new Date().toISOString()} ${text}\n`);
@@ -58,6 +59,7 @@ function buildGateway(configuration: Configuration, addresses: readonly string[]
     ...(chassis.retransmitTries === undefined ? {} : { retransmitTries: chassis.retransmitTries }),
     ...(chassis.ikeSaCapacity === undefined ? {} : { ikeSaCapacity: chassis.ikeSaCapacity }),
     connections,
+    pools: configuration.pools,
     secrets,
     credentials,
   });
@@ -93,7 +95,11 @@ export async function up(file: string, socket: string): Promise<number> {
     log(`unprotected ${addresses.join(", ")}   protected ${nics.tunName} ${configuration.routes.join(", ")}`);
     gateway.attach(nics.unprotected);
     gateway.attach(nics.protected);
-    gateway.onEvent((event) => log(renderEvent(event)));
+    const virtualIps = new VirtualIps(nics, configuration, (problem) => log(problem));
+    gateway.onEvent((event) => {
+      log(renderEvent(event));
+      virtualIps.take(event);
+    });
     await gateway.start();
     control = await ControlServer.listen(socket, gateway);
     log(`ready: ${configuration.connections.map(({ name }) => name).join(", ")}   control socket ${socket}`);

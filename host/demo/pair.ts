@@ -35,6 +35,12 @@ export interface PairOptions {
   secret?: Partial<Record<SiteName, string>>;
   /** Further sections of secrets. */
   secrets?: Partial<Record<SiteName, string>>;
+  /** Further connections, as text. */
+  connections?: Partial<Record<SiteName, string>>;
+  /** Further sections at top level, such as pools. */
+  sections?: Partial<Record<SiteName, string>>;
+  /** Local and remote selectors of every child, by site, in place of its networks. */
+  selectors?: Partial<Record<SiteName, string>>;
   /** Children, by the third octet of their networks. Default 1 and 2. */
   nets?: readonly number[] | Record<SiteName, readonly number[]>;
   chassis?: Partial<ChassisOptions>;
@@ -80,6 +86,7 @@ export function siteConfiguration(name: SiteName, options: PairOptions): string 
   });
   const slots = Array.from({ length: options.boards ?? 2 }, (_, i) => `${i + 1} = ipsec`).join("\n    ");
   return `connections {${connections.join("")}
+  ${options.connections?.[name] ?? ""}
 }
 secrets {
   ike-pair {
@@ -88,6 +95,7 @@ secrets {
   }
   ${options.secrets?.[name] ?? ""}
 }
+${options.sections?.[name] ?? ""}
 chassis {
   name = ${name}
   links = ${options.links?.[name] ?? (name === "moon" ? "ethernet" : "atm")}
@@ -104,8 +112,7 @@ function connectionText(name: SiteName, suffix: string, nets: readonly number[],
   const children = nets.map(
     (net) => `
       net-${net} {
-        local_ts = 10.${NET[name]}.${net}.0/24
-        remote_ts = 10.${NET[peer]}.${net}.0/24
+        ${options.selectors?.[name] ?? `local_ts = 10.${NET[name]}.${net}.0/24\n        remote_ts = 10.${NET[peer]}.${net}.0/24`}
         esp_proposals = ${ownOf(name, options.esp, "aes256gcm16")}
         ${options.child?.[name] ?? ""}
       }`,
@@ -181,7 +188,7 @@ export class Pair {
     const text = siteConfiguration(name, options);
     const loaded = loadConfigurationText(text, `${name}.conf`, options.directory?.[name]);
     if ("errors" in loaded) throw new Error(loaded.errors.map(renderError).join("\n"));
-    const { chassis, connections, secrets, credentials, localAddresses } = loaded.configuration;
+    const { chassis, connections, pools, secrets, credentials, localAddresses } = loaded.configuration;
     const gateway = new Gateway({
       name,
       drive: this.drive,
@@ -190,6 +197,7 @@ export class Pair {
       ikeSlot: chassis.ikeSlot,
       localAddresses,
       connections,
+      pools,
       secrets,
       credentials,
       ...options.chassis,

@@ -10,6 +10,7 @@ import {
   INITIATE_IKE,
   MANAGEMENT_INITIATE,
   MANAGEMENT_LIST_CONNECTIONS,
+  MANAGEMENT_LIST_POOLS,
   MANAGEMENT_LIST_SAS,
   MANAGEMENT_REKEY,
   MANAGEMENT_TERMINATE,
@@ -37,6 +38,7 @@ import {
   textValue,
   withTransaction,
 } from "./management.ts";
+import { mergePools, type PoolStatus } from "./pools.ts";
 import { type ConnectionSas, mergeSas } from "./sas.ts";
 
 export interface ConnectionPlan {
@@ -45,8 +47,16 @@ export interface ConnectionPlan {
   load: Uint8Array;
 }
 
+/** A pool of virtual IPs. */
+export interface PoolPlan {
+  name: string;
+  /** A whole MANAGEMENT_POOL_LOAD message. */
+  load: Uint8Array;
+}
+
 export interface GatewayOptions extends Omit<ChassisOptions, "secureElement"> {
   connections: readonly ConnectionPlan[];
+  pools?: readonly PoolPlan[];
   secrets: readonly IkeSecret[];
   /** Private keys, certificates and whom to trust. None: shared keys alone. */
   credentials?: Credentials;
@@ -88,6 +98,7 @@ interface Pending {
 export class Gateway {
   readonly chassis: Chassis;
   readonly #connections: readonly ConnectionPlan[];
+  readonly #pools: readonly PoolPlan[];
   readonly #secureElement: SecureElement | ThreadedElement;
   readonly #events = new Set<(event: GatewayEvent) => void>();
   /** By slot and transaction. */
@@ -98,8 +109,9 @@ export class Gateway {
   malformed = 0;
 
   constructor(options: GatewayOptions) {
-    const { connections, secrets, credentials, ...chassis } = options;
+    const { connections, pools = [], secrets, credentials, ...chassis } = options;
     this.#connections = connections;
+    this.#pools = pools;
     // In lockstep one thread does everything, so that a story is the same every time.
     this.#secureElement = options.drive.kind === "threaded" ? new ThreadedElement() : new SecureElement();
     this.#secureElement.loadSecrets(secrets);
@@ -156,6 +168,12 @@ export class Gateway {
     return messages.flatMap((message) => (message.kind === "connection" ? [message.connection] : []));
   }
 
+  /** The pools of virtual IPs and who has an address of them. */
+  async pools(): Promise<PoolStatus[]> {
+    const messages = await this.#list(this.chassis.ikeSlot, MANAGEMENT_LIST_POOLS);
+    return mergePools(messages);
+  }
+
   /** Starts negotiating a child, or all children of a connection. The outcome is told by events. */
   initiate(name: string): Promise<void> {
     return this.#named(MANAGEMENT_INITIATE, name);
@@ -201,6 +219,10 @@ export class Gateway {
   }
 
   async #loadConnections(): Promise<void> {
+    for (const { name, load } of this.#pools) {
+      const result = await this.#send(this.chassis.ikeSlot, load, COMMAND_PATIENCE);
+      if (result.result !== RESULT_OK) throw this.#error(`pool '${name}' is not accepted`, result.result);
+    }
     for (const { name, load } of this.#connections) {
       const result = await this.#send(this.chassis.ikeSlot, load, COMMAND_PATIENCE);
       if (result.result !== RESULT_OK) throw this.#error(`connection '${name}' is not accepted`, result.result);
@@ -296,7 +318,7 @@ export class Gateway {
     this.#tell({ kind: "board-updown", slot, generation, up: event.kind === "up", ...reason });
     // A new generation of the IKE board knows no connections.
     if (event.kind === "up" && slot === this.chassis.ikeSlot && this.#loaded) {
-      for (const { load } of this.#connections) this.chassis.management(slot).send(load);
+      for (const { load } of [...this.#pools, ...this.#connections]) this.chassis.management(slot).send(load);
     }
   }
 

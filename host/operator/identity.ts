@@ -2,6 +2,7 @@
  * Identities, addresses and selectors as text. What a peer says of itself is hostile until escaped: text leaves here with
  * every control character and non-ASCII octet written as \xNN, so that no terminal or log acts on it.
  */
+import { TS_DYNAMIC } from "../../assembly/abi/management.ts";
 import {
   SELECTOR_END,
   SELECTOR_END_PORT,
@@ -75,7 +76,7 @@ function prefixOf(start: Uint8Array, end: Uint8Array): number | undefined {
   return bits;
 }
 
-/** A SELECTOR_* record: `10.1.0.0/16`, `10.1.0.5..10.1.0.9`, with `[tcp/80]` where narrowed. Throws RangeError if cut off. */
+/** A SELECTOR_* record: `10.1.0.0/16`, `10.1.0.5..10.1.0.9`, `dynamic`, with `[tcp/80]` where narrowed. Throws RangeError if cut off. */
 export function selectorText(octets: Uint8Array): string {
   if (octets.length !== SELECTOR_OCTETS) throw new RangeError("a selector is cut off");
   const view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
@@ -83,7 +84,12 @@ export function selectorText(octets: Uint8Array): string {
   const start = octets.subarray(SELECTOR_START, SELECTOR_START + size);
   const end = octets.subarray(SELECTOR_END, SELECTOR_END + size);
   const prefix = prefixOf(start, end);
-  const range = prefix === undefined ? `${addressText(start)}..${addressText(end)}` : `${addressText(start)}/${prefix}`;
+  const range =
+    octets[SELECTOR_FAMILY] === TS_DYNAMIC
+      ? "dynamic"
+      : prefix === undefined
+        ? `${addressText(start)}..${addressText(end)}`
+        : `${addressText(start)}/${prefix}`;
   const protocol = octets[SELECTOR_PROTOCOL] as number;
   const first = view.getUint16(SELECTOR_START_PORT, true);
   const last = view.getUint16(SELECTOR_END_PORT, true);

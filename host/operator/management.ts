@@ -60,6 +60,9 @@ export interface IkeSaStatus {
   "responder-spi": string;
   /** Its keys come from a postquantum preshared key, too. */
   ppk?: string;
+  /** Virtual IPs: ours, the peer's. */
+  "local-vips"?: string[];
+  "remote-vips"?: string[];
   "nat-local": boolean;
   "nat-remote": boolean;
   /** Nanoseconds on the board's NOW scale. */
@@ -120,6 +123,25 @@ export interface ManagementEvent {
   link?: number;
   slot?: number;
   generation?: number;
+  "virtual-ips"?: string[];
+  dns?: string[];
+}
+
+/** A pool as the board counts it. */
+export interface PoolCounts {
+  name: string;
+  first: string;
+  last: string;
+  size: number;
+  online: number;
+  offline: number;
+}
+
+export interface LeaseStatus {
+  pool: string;
+  address: string;
+  identity: string;
+  online: boolean;
 }
 
 export type ManagementMessage = { transaction: number } & (
@@ -128,6 +150,8 @@ export type ManagementMessage = { transaction: number } & (
   | { kind: "child-sa"; childSa: ChildSaStatus }
   | { kind: "sa"; sa: SaStatus }
   | { kind: "connection"; connection: ConnectionStatus }
+  | { kind: "pool"; pool: PoolCounts }
+  | { kind: "lease"; lease: LeaseStatus }
   | { kind: "event"; event: ManagementEvent }
 );
 
@@ -147,6 +171,7 @@ const EVENT_KINDS = new Map([
   [abi.EVENT_ALERT, "alert"],
   [abi.EVENT_SA_PLACED, "sa-placed"],
   [abi.EVENT_SA_REFUSED, "sa-refused"],
+  [abi.EVENT_VIRTUAL_IP, "virtual-ip"],
 ]);
 
 /** Items of one message, by type, with typed access. */
@@ -191,6 +216,31 @@ export const spiText = (spi: number): string => spi.toString(16).padStart(8, "0"
 const optional = <T>(items: Items, type: number, read: () => T): T | undefined =>
   items.has(type) ? read() : undefined;
 
+/** A list of addresses under `key`; nothing when there are none. */
+const addresses = <K extends string>(items: Items, key: K, type: number): { [P in K]?: string[] } =>
+  (items.has(type) ? { [key]: items.all(type).map(addressText) } : {}) as { [P in K]?: string[] };
+
+function poolOf(items: Items): PoolCounts {
+  const range = items.octets(abi.POOL_RANGE);
+  return {
+    name: items.text(abi.POOL_NAME),
+    first: addressText(range.subarray(0, range.length / 2)),
+    last: addressText(range.subarray(range.length / 2)),
+    size: items.u32(abi.POOL_SIZE),
+    online: items.u32(abi.POOL_ONLINE),
+    offline: items.u32(abi.POOL_OFFLINE),
+  };
+}
+
+function leaseOf(items: Items): LeaseStatus {
+  return {
+    pool: items.text(abi.POOL_NAME),
+    address: addressText(items.octets(abi.LEASE_ADDRESS)),
+    identity: identityText(items.octets(abi.LEASE_IDENTITY)),
+    online: items.u32(abi.LEASE_ONLINE) === 1,
+  };
+}
+
 function ikeSaOf(items: Items): IkeSaStatus {
   const nat = items.u32(abi.IKE_SA_NAT);
   const hex = (type: number) => Buffer.from(items.octets(type)).toString("hex");
@@ -209,6 +259,8 @@ function ikeSaOf(items: Items): IkeSaStatus {
     "initiator-spi": hex(abi.IKE_SA_SPI_I),
     "responder-spi": hex(abi.IKE_SA_SPI_R),
     ...(items.u32(abi.IKE_SA_PPK) === 1 ? { ppk: "yes" } : {}),
+    ...addresses(items, "local-vips", abi.IKE_SA_LOCAL_VIP),
+    ...addresses(items, "remote-vips", abi.IKE_SA_REMOTE_VIP),
     "nat-local": (nat & 1) !== 0,
     "nat-remote": (nat & 2) !== 0,
     establishedAt: items.u64(abi.IKE_SA_ESTABLISHED),
@@ -257,6 +309,7 @@ function eventOf(items: Items): ManagementEvent {
   if (items.has(abi.CHILD_SA_SPI_IN)) event["spi-in"] = spiText(items.u32(abi.CHILD_SA_SPI_IN));
   if (items.has(abi.CHILD_SA_LINK)) event.link = items.u32(abi.CHILD_SA_LINK);
   if (items.has(abi.CHILD_SA_SLOT)) event.slot = items.u32(abi.CHILD_SA_SLOT);
+  Object.assign(event, addresses(items, "virtual-ips", abi.IKE_SA_LOCAL_VIP), addresses(items, "dns", abi.EVENT_DNS));
   if (items.has(abi.CHILD_SA_GENERATION)) event.generation = items.u32(abi.CHILD_SA_GENERATION);
   return event;
 }
@@ -325,6 +378,10 @@ export function decodeMessage(message: Uint8Array): ManagementMessage {
         },
       };
     }
+    case abi.MANAGEMENT_POOL:
+      return { transaction, kind: "pool", pool: poolOf(new Items(body)) };
+    case abi.MANAGEMENT_LEASE:
+      return { transaction, kind: "lease", lease: leaseOf(new Items(body)) };
     case abi.MANAGEMENT_EVENT:
       return { transaction, kind: "event", event: eventOf(new Items(body)) };
     default:

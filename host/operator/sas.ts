@@ -53,6 +53,9 @@ export interface ConnectionSas {
   suite?: Record<string, string>;
   /** Its keys come from a postquantum preshared key, too (RFC 8784). */
   ppk?: string;
+  /** Virtual IPs: ours, the peer's. */
+  "local-vips"?: string[];
+  "remote-vips"?: string[];
   /** Seconds since it was established. */
   established?: number;
   "child-sas": ChildSas[];
@@ -114,9 +117,10 @@ export function renderSas(sas: readonly ConnectionSas[], link: string): string {
     }
     const spis = `${ike["initiator-spi"]}_i${ike.initiator ? "*" : ""} ${ike["responder-spi"]}_r${ike.initiator ? "" : "*"}`;
     lines.push(`${ike.name}: #${ike.uniqueid}, ${ike.state}, IKEv${ike.version}, ${spis}`);
+    const vips = (addresses: readonly string[] | undefined): string => (addresses ? ` [${addresses.join(" ")}]` : "");
     lines.push(
-      `  local  '${ike["local-id"]}' @ ${ike["local-host"]}[${ike["local-port"]}]` +
-        `   remote '${ike["remote-id"]}' @ ${ike["remote-host"]}[${ike["remote-port"]}]`,
+      `  local  '${ike["local-id"]}' @ ${ike["local-host"]}[${ike["local-port"]}]${vips(ike["local-vips"])}` +
+        `   remote '${ike["remote-id"]}' @ ${ike["remote-host"]}[${ike["remote-port"]}]${vips(ike["remote-vips"])}`,
     );
     if (ike.suite) lines.push(`  ${suiteText(ike.suite)}${ike.ppk === "yes" ? "/PPK" : ""}`);
     for (const child of ike["child-sas"]) {

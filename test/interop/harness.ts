@@ -108,6 +108,7 @@ const SCENARIOS: readonly Scenario[] = [
   { name: "multi-child", roles: BOTH },
   { name: "ppk", roles: BOTH, except: { responder: "log-b" } },
   { name: "childless", roles: BOTH, except: { responder: "log-b" } },
+  { name: "vip-pool", roles: BOTH },
 ];
 
 /** Octets of the checked TCP transfer through a suite; small enough for a peer that is a script. */
@@ -204,6 +205,12 @@ async function collideRekeys(at: Run, gateway: Cardcage): Promise<void> {
   await pause(4000);
 }
 
+/** The virtual IP that gwA has been given, as its devices have it. */
+async function virtualIp(at: Run, ipv6: boolean): Promise<string | undefined> {
+  const addresses = await must("ip", "-n", `${at.prefix}-gwA`, ipv6 ? "-6" : "-4", "-o", "address");
+  return (ipv6 ? /fd00:c:[0-9a-f:]+/ : /10\.3\.0\.\d+/).exec(addresses)?.[0];
+}
+
 async function check(at: Run, gateway: Cardcage, line: string): Promise<void> {
   const [verb, ...words] = line.trim().split(/\s+/);
   const pings = async (source: string, target: string): Promise<number> => {
@@ -218,7 +225,32 @@ async function check(at: Run, gateway: Cardcage, line: string): Promise<void> {
       expect(matches(output.replaceAll("\n", " "), words.join(" ")), `[${line}] not in:\n${output}`);
       return;
     }
+    case "vip":
+      expect((await virtualIp(at, false)) !== undefined, `[${line}] gwA has none`);
+      return;
     case "ping":
+      if (words[0] === "vip") {
+        const source = await virtualIp(at, words[1].includes(":"));
+        expect(source !== undefined, `[${line}] gwA has no virtual IP of that family`);
+        const ping = [
+          "netns",
+          "exec",
+          `${at.prefix}-gwA`,
+          "ping",
+          "-q",
+          "-c",
+          "3",
+          "-i",
+          "0.2",
+          "-W",
+          "1",
+          "-I",
+          source!,
+        ];
+        const { sent, received } = readPing((await run("ip", [...ping, words[1]], { seconds: 20 })).output);
+        expect(sent === 3 && received === 3, `[${line}] ${received} of ${sent} answered from ${source}`);
+        return;
+      }
       expect((await pings(words[0], words[1])) === 1, `[${line}] not all answered`);
       return;
     case "pingfor": {

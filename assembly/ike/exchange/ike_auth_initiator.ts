@@ -1,8 +1,8 @@
 /**
  * IKE_AUTH as initiator (RFC 7296 section 1.2, 2.15), and the first CHILD_SA.
  *
- *   HDR, SK { IDi, [CERT..], [N(INITIAL_CONTACT)], [CERTREQ], [IDr], AUTH, SAi2, TSi, TSr }  -->
- *                                        <--  HDR, SK { IDr, [CERT..], AUTH, SAr2, TSi, TSr | N(error) }
+ *   HDR, SK { IDi, [CERT..], [N(INITIAL_CONTACT)], [CERTREQ], [IDr], AUTH, [CP], SAi2, TSi, TSr }  -->
+ *                                        <--  HDR, SK { IDr, [CERT..], AUTH, [CP], SAr2, TSi, TSr | N(error) }
  *
  * With several rounds of authentication (RFC 4739) the CHILD_SA is asked for in the first request and granted in the last answer:
  *
@@ -99,6 +99,7 @@ import { reportAlert, reportSa, text } from "../report";
 import { DELETE_TRIES, HALF_OPEN_TIME } from "../settings";
 import { TIMER_EXPIRE, timerSa } from "../timer";
 import { requestAnswered, requestBegin, requestDone, requestSend } from "../window";
+import { configurationAnswered, configurationAsk } from "./configuration";
 import {
   CHILDLESS_NO,
   CHILDLESS_REFUSED,
@@ -169,6 +170,7 @@ export function authRequest(sa: IkeSa, auth: usize, length: u32): void {
     if (sa.peerIdLength != 0) idWrite(w, PAYLOAD_IDR, ikePeerId(sa), sa.peerIdLength);
   }
   authPayloadWrite(w, sa, auth, length);
+  if (first) configurationAsk(w, sa);
   if (child) {
     childDefaults(child, sa);
     offerSaWrite(w, child, false);
@@ -266,6 +268,7 @@ function roundDone(sa: IkeSa): void {
 function complete(sa: IkeSa, link: i32): void {
   ikeUp(sa);
   reportSa(EVENT_IKE_UPDOWN, true, sa, null);
+  configurationAnswered(sa);
   if (link >= 0) {
     const child = childSaAt(<u32>link);
     const error = sole(PAYLOAD_SA) == 0 ? notifyFind(0) : 0;

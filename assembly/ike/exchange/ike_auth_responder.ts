@@ -85,6 +85,7 @@ import {
 import { PPK_USED } from "../ppk";
 import { reportAlert, reportSa, text } from "../report";
 import { responseBegin, responseSend } from "../window";
+import { configurationGrant, configurationReplyWrite } from "./configuration";
 import { firstNonces } from "./ike_auth_child";
 import { identify } from "./ike_auth_initiator";
 import { ppkReceive, ppkWrite } from "./ike_auth_ppk";
@@ -264,6 +265,11 @@ function forgetOthers(sa: IkeSa): void {
 
 /** Chooses the CHILD_SA that the first request asked for, and has it installed before we answer. */
 function grant(sa: IkeSa): void {
+  const failed = configurationGrant(sa);
+  if (failed != 0) {
+    offerFree(sa);
+    return authRespond(sa, null, failed);
+  }
   if (sole(PAYLOAD_SA) == 0) {
     offerFree(sa);
     return authRespond(sa, null, 0);
@@ -283,6 +289,7 @@ function grant(sa: IkeSa): void {
 export function authRespond(sa: IkeSa, child: ChildSa | null, notify: u32): void {
   const w = responseBegin(sa, EXCHANGE_IKE_AUTH);
   signedWrite(w, sa);
+  configurationReplyWrite(w, sa);
   if (child) {
     answerSaWrite(w, child);
     selectorsWrite(w, child);

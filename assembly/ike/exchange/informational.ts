@@ -1,8 +1,8 @@
 /**
- * INFORMATIONAL (RFC 7296 section 1.4): liveness, and Delete of CHILD_SAs and of the IKE_SA by either side.
+ * INFORMATIONAL (RFC 7296 section 1.4): liveness, Delete of CHILD_SAs and of the IKE_SA by either side, configuration payloads.
  *
- *   HDR, SK { [D], [N] }  -->
- *                         <--  HDR, SK { [D] }
+ *   HDR, SK { [D], [N], [CP] }  -->
+ *                               <--  HDR, SK { [D], [CP] }
  *
  * Refuses nothing that is well-formed: notifies that mean nothing to us are answered and ignored.
  */
@@ -42,6 +42,7 @@ import { reportAlert, text } from "../report";
 import { DELETE_TRIES } from "../settings";
 import { successionAdopt, successionForced } from "../succession";
 import { requestBegin, requestDone, requestSend, responseBegin, responseSend } from "../window";
+import { configurationInform } from "./configuration";
 
 /** Asks whether the peer is alive. */
 export function livenessStart(sa: IkeSa): void {
@@ -92,6 +93,7 @@ export function informationalReceive(sa: IkeSa, frame: Frame): void {
   for (let i = payloadFind(PAYLOAD_DELETE); i >= 0; i = payloadFind(PAYLOAD_DELETE, <u32>i + 1)) {
     if (deleteProtocol(payloadBody(<u32>i)) == PROTOCOL_ID_ESP) spis += answered(sa, payloadBody(<u32>i), null);
   }
+  if (!all) configurationInform(w, sa);
   // An IKE_SA's Delete takes its CHILD_SAs with it and is answered empty.
   if (!all && spis != 0) {
     deleteEspBegin(w, spis);

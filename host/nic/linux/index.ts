@@ -11,7 +11,7 @@ import { PacketRing, packetRingOctets } from "./packet_ring.ts";
 import { NicError, kernelDrops, openOuterSockets } from "./sockets.ts";
 import { RING_CAPACITY, STATE_OCTETS, STATE_SLEEPING, STATE_STOP, STATE_TOLD } from "./shared_state.ts";
 import type { NicWorkerData, NicWorkerMessage } from "./shared_state.ts";
-import { TunRoutes, openTun } from "./tun.ts";
+import { TunAddresses, TunRoutes, openTun } from "./tun.ts";
 import type { ProtectedRoute, TunOptions } from "./tun.ts";
 import type { Nic } from "../nic.ts";
 
@@ -42,6 +42,8 @@ export interface LinuxNics {
   counters(): Record<string, number>;
   /** Replaces the routes into the TUN device. */
   setRoutes(routes: readonly ProtectedRoute[], keep?: readonly string[]): Promise<void>;
+  /** Replaces the addresses of the TUN device. */
+  setAddresses(addresses: readonly string[]): Promise<void>;
   /** Sends what is queued, then closes both NICs; device and routes are gone when it resolves. */
   close(): Promise<void>;
 }
@@ -119,6 +121,7 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
     const tun = await openTun(options.tun);
     descriptors.push(tun.fd);
     routes = new TunRoutes(tun.name);
+    const addresses = new TunAddresses(tun.name);
     await routes.replace(options.routes ?? [], options.keep ?? []);
     const wakeFd = libc.eventfd(0, libc.O_NONBLOCK | libc.O_CLOEXEC);
     if (wakeFd < 0) throw new NicError(`eventfd: errno ${libc.errno()}`, libc.errno());
@@ -177,6 +180,7 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
       tunName: tun.name,
       counters: () => ({ ...counters.read(), kernel_rx_dropped: stopped ? 0 : kernelDrops(sockets) }),
       setRoutes: (wanted, keep) => routes!.replace(wanted, keep ?? []),
+      setAddresses: (wanted) => addresses.replace(wanted),
       close,
     };
   } catch (error) {

@@ -99,6 +99,36 @@ export function routeDestinations(destination: string): string[] {
   return destination === "0.0.0.0/0" ? ["0.0.0.0/1", "128.0.0.0/1"] : [destination];
 }
 
+/** The addresses of one device: those that peers have given us. */
+export class TunAddresses {
+  private present = new Set<string>();
+
+  constructor(private readonly device: string) {}
+
+  async replace(addresses: readonly string[]): Promise<void> {
+    for (const address of this.present) {
+      if (addresses.includes(address)) continue;
+      this.present.delete(address);
+      await ip("address", "del", prefixed(address), "dev", this.device);
+    }
+    for (const address of addresses) {
+      if (this.present.has(address)) continue;
+      // Nobody else is on the link who could have it, so duplicates are not looked for.
+      await ip(
+        "address",
+        "replace",
+        prefixed(address),
+        "dev",
+        this.device,
+        ...(address.includes(":") ? ["nodad"] : []),
+      );
+      this.present.add(address);
+    }
+  }
+}
+
+const prefixed = (address: string): string => `${address}/${address.includes(":") ? 128 : 32}`;
+
 /** The routes of one device, which can be replaced while it runs. */
 export class TunRoutes {
   private present = new Map<string, ProtectedRoute>();
@@ -121,6 +151,8 @@ export class TunRoutes {
       this.present.delete(destination);
     }
     for (const [destination, route] of wanted) {
+      const before = this.present.get(destination);
+      if (before && before.source === route.source) continue;
       await ip("route", "replace", destination, "dev", this.device, ...(route.source ? ["src", route.source] : []));
       this.present.set(destination, route);
     }

@@ -4,12 +4,12 @@
  */
 import * as abi from "../../../assembly/abi/management.ts";
 import { FRAME_CAPACITY } from "../../../assembly/abi/frame.ts";
-import { MODE_TUNNEL } from "../../../assembly/abi/message.ts";
+import { MODE_TUNNEL, SELECTOR_FAMILY } from "../../../assembly/abi/message.ts";
 import { addressOctets, type ConfigItem } from "../../chassis/config.ts";
 import type { SlotPlan } from "../../chassis/chassis.ts";
 import type { IkeSecret } from "../../secure_element/psk_store.ts";
 import type { Credentials } from "../../secure_element/credential_store.ts";
-import type { ConnectionPlan } from "../gateway.ts";
+import type { ConnectionPlan, PoolPlan } from "../gateway.ts";
 import { encodeMessage, textValue } from "../management.ts";
 import { encodeTransforms } from "../transform_name.ts";
 import { Authentication } from "./authentication.ts";
@@ -17,6 +17,7 @@ import { KEY_SECRETS } from "./authentication_schema.ts";
 import { CredentialFiles, type Passphrase } from "./credential_files.ts";
 import { parseIdentity } from "./identity.ts";
 import type { ConfigurationError, Place } from "./parser.ts";
+import { Pools } from "./pool.ts";
 import { parseProposals } from "./proposal.ts";
 import { Ppks } from "./ppk.ts";
 import { PPK_SECRETS, type Values } from "./schema.ts";
@@ -44,6 +45,7 @@ export interface ChassisSettings {
 
 export interface Configuration {
   connections: ConnectionPlan[];
+  pools: PoolPlan[];
   secrets: IkeSecret[];
   credentials: Credentials;
   chassis: ChassisSettings;
@@ -53,6 +55,8 @@ export interface Configuration {
   remoteAddresses: string[];
   /** Networks behind the peers, such as `10.2.0.0/24`: what the protected side routes to us. */
   routes: string[];
+  /** Of these, those of connections that ask for virtual IPs: their packets have one as source, while there is one. */
+  virtualRoutes: ReadonlyMap<string, readonly string[]>;
 }
 
 const HOUR = 3600;
@@ -74,6 +78,9 @@ class Compiler {
   /** What the secrets section has. */
   readonly secrets: readonly IkeSecret[];
   readonly ppks: Ppks;
+  readonly pools: Pools;
+  /** By connection, of those with virtual IPs of ours. */
+  readonly virtualRoutes = new Map<string, Set<string>>();
 
   constructor(root: Values, directory: string | undefined) {
     const files = new CredentialFiles(directory, this.passphrases(root), (file, message) =>
@@ -84,6 +91,7 @@ class Compiler {
       .filter(({ name }) => !KEY_SECRETS.test(name))
       .map((section) => this.secret(section));
     this.ppks = new Ppks(this.secrets, this.errors);
+    this.pools = new Pools(root.sections.get("pools"), this.errors);
   }
 
   /** What opens encrypted private keys. */
@@ -151,7 +159,12 @@ class Compiler {
     if (v["fragmentation"] !== undefined) add(abi.CONNECTION_FRAGMENTATION, v["fragmentation"]);
     const children = [...(section.sections.get("children")?.sections.values() ?? [])];
     if (children.length === 0) this.error(section, section.name, `connection '${section.name}' has no children`);
-    items.push(...this.children(section, children, local[0], remote[0]));
+    const pooled = this.pools.connection(section, add);
+    const remotes =
+      pooled.length > 0
+        ? pooled
+        : remote.slice(0, 1).map((address) => `${address}/${address.includes(":") ? 128 : 32}`);
+    items.push(...this.children(section, children, remotes));
     const load = encodeMessage(abi.MANAGEMENT_CONNECTION_LOAD, 0, items);
     if (load.length > FRAME_CAPACITY) {
       const message = `connection '${section.name}' does not fit one message to the board (${load.length} of ${FRAME_CAPACITY} octets): split its children over connections`;
@@ -178,18 +191,23 @@ class Compiler {
     for (const proposal of proposals) add(encodeTransforms(proposal));
   }
 
-  /** The items of all children. One that asks for what is not done here is left out where the connection has another. */
-  children(
-    connection: Values,
-    sections: readonly Values[],
-    local: string | undefined,
-    remote: string | undefined,
-  ): ConfigItem[] {
+  route(connection: Values, network: string): void {
+    this.routes.add(network);
+    if (connection.values["vips"] === undefined) return;
+    const networks = this.virtualRoutes.get(connection.name) ?? new Set();
+    this.virtualRoutes.set(connection.name, networks.add(network));
+  }
+
+  /**
+   * The items of all children. One that asks for what is not done here is left out where the connection has another. `remotes`: the
+   * networks that `dynamic` stands for at the peer's end.
+   */
+  children(connection: Values, sections: readonly Values[], remotes: readonly string[]): ConfigItem[] {
     const items: ConfigItem[] = [];
     const leftOut: ConfigurationError[] = [];
     for (const section of sections) {
       const before = this.errors.length;
-      const child = this.child(section, local, remote);
+      const child = this.child(connection, section, remotes);
       const faults = this.errors.slice(before).filter(({ warning }) => !warning);
       if (faults.length === 0) items.push(...child);
       else if (faults.every(({ unsupported }) => unsupported)) leftOut.push(...faults);
@@ -202,7 +220,7 @@ class Compiler {
     return items;
   }
 
-  child(section: Values, local: string | undefined, remote: string | undefined): ConfigItem[] {
+  child(connection: Values, section: Values, remotes: readonly string[]): ConfigItem[] {
     const v = section.values as Record<string, never>;
     const items: ConfigItem[] = [];
     const routes: string[] = [];
@@ -210,10 +228,10 @@ class Compiler {
     this.name(section);
     add(abi.CHILD_NAME, textValue(section.name));
     this.proposals(section, "esp_proposals", "esp", (value) => add(abi.CHILD_PROPOSAL, value));
-    this.selectors(section, "local_ts", local, (value) => add(abi.CHILD_LOCAL_TS, value));
-    this.selectors(section, "remote_ts", remote, (value) => {
+    this.selectors(section, "local_ts", (value) => add(abi.CHILD_LOCAL_TS, value));
+    this.selectors(section, "remote_ts", (value) => {
       add(abi.CHILD_REMOTE_TS, value);
-      routes.push(...networksOf(value));
+      routes.push(...(value[SELECTOR_FAMILY] === abi.TS_DYNAMIC ? remotes : networksOf(value)));
     });
     // swanctl's rules: life_time is rekey_time and a tenth, rand_time is what lies between; without a rekey_time, an hour.
     const life = v["life_time"] as number | undefined;
@@ -232,11 +250,12 @@ class Compiler {
     add(abi.CHILD_REPLAY_WINDOW, (v["replay_window"] as number | undefined) ?? 32);
     if (v["rekey_bytes"] !== undefined) add(abi.CHILD_REKEY_BYTES, u64(v["rekey_bytes"]));
     if (v["rekey_packets"] !== undefined) add(abi.CHILD_REKEY_PACKETS, u64(v["rekey_packets"]));
-    if (items.some(({ type }) => type === abi.CHILD_PROPOSAL)) for (const network of routes) this.routes.add(network);
+    if (items.some(({ type }) => type === abi.CHILD_PROPOSAL))
+      for (const network of routes) this.route(connection, network);
     return items;
   }
 
-  selectors(section: Values, setting: string, dynamic: string | undefined, add: (value: Uint8Array) => void): void {
+  selectors(section: Values, setting: string, add: (value: Uint8Array) => void): void {
     const words = ((section.values[setting] as string | undefined) ?? "dynamic").split(",").map((word) => word.trim());
     if (words.length > 16) {
       this.error(this.place(section, setting), setting, `${setting}: more than 16 selectors`);
@@ -247,7 +266,7 @@ class Compiler {
     let usable = 0;
     for (const word of words) {
       try {
-        add(parseSelector(word, dynamic));
+        add(parseSelector(word));
         usable += 1;
       } catch (error) {
         if (!(error instanceof RangeError)) throw error;
@@ -397,12 +416,14 @@ export function compile(
   return {
     configuration: {
       connections,
+      pools: compiler.pools.plans,
       secrets: [...compiler.secrets],
       credentials: compiler.authentication.credentials,
       chassis,
       localAddresses: [...compiler.localAddresses],
       remoteAddresses: [...compiler.remoteAddresses],
       routes: [...compiler.routes],
+      virtualRoutes: new Map([...compiler.virtualRoutes].map(([name, networks]) => [name, [...networks]])),
     },
     errors: compiler.errors,
   };

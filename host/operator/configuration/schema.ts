@@ -19,8 +19,9 @@ import {
   START_TRAP,
 } from "../../../assembly/abi/management.ts";
 import { nearest } from "./nearest.ts";
+import { POOL } from "./pool.ts";
 import type { ConfigurationError, Place, Section, Setting } from "./parser.ts";
-import { address, boolean, fixed, integer, list, size, text, time, word, WordError } from "./value.ts";
+import { address, boolean, fixed, integer, list, size, text, time, virtualIp, word, WordError } from "./value.ts";
 
 export interface SectionSchema {
   /** Setting -> how its value is read. */
@@ -108,13 +109,15 @@ const CONNECTION: SectionSchema = {
     ppk_id: text,
     ppk_required: boolean,
     pull: fixed(["yes"], "IKEv1 is deprecated (RFC 9395)"),
+    vips: list(virtualIp),
+    pools: list(text),
   },
   sectionPatterns: [
     { pattern: /^local/, example: "local", schema: LOCAL },
     { pattern: /^remote/, example: "remote", schema: REMOTE },
   ],
   sections: { children: { settings: {}, each: CHILD } },
-  unsupported: "dscp vips pools if_id_in if_id_out mediation mediated_by mediation_peer ocsp".split(" "),
+  unsupported: "dscp if_id_in if_id_out mediation mediated_by mediation_peer ocsp".split(" "),
 };
 
 /** secrets.ppk*: postquantum preshared keys. */
@@ -164,13 +167,13 @@ export const ROOT: SectionSchema = {
       unsupported: [],
     },
     authorities: AUTHORITIES,
+    pools: { settings: {}, each: POOL },
     chassis: CHASSIS,
   },
 };
 
 /** Section names that swanctl knows, by the section that holds them. */
 const UNSUPPORTED_SECTIONS: Record<string, RegExp> = {
-  "": /^pools$/,
   secrets: /^(eap|xauth|ntlm|pkcs12|token)/,
 };
 

@@ -12,20 +12,22 @@ import {
   SELECTOR_START,
   SELECTOR_START_PORT,
 } from "../../../assembly/abi/message.ts";
+import { TS_DYNAMIC } from "../../../assembly/abi/management.ts";
 import { addressOctets } from "../../chassis/config.ts";
 import { addressText } from "../identity.ts";
 
 const PROTOCOLS: Record<string, number> = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58, sctp: 132 };
 
-/** One selector. `dynamic`: the address that stands for that word. Throws RangeError with a sentence when it is none. */
-export function parseSelector(text: string, dynamic: string | undefined): Uint8Array {
+/** One selector; `dynamic` is of no family, the board puts addresses there. Throws RangeError with a sentence when it is none. */
+export function parseSelector(text: string): Uint8Array {
   const match = /^([^[\]]+)(?:\[([^[\]]*)\])?$/.exec(text.trim());
   if (!match) throw new RangeError(`'${text}' is no traffic selector`);
-  const [start, end] = parseRange((match[1] as string).trim(), dynamic);
+  const word = (match[1] as string).trim();
+  const [start, end] = word === "dynamic" ? [new Uint8Array(0), new Uint8Array(0)] : parseRange(word);
   const [protocol, firstPort, lastPort] = parsePorts(match[2]);
   const record = new Uint8Array(SELECTOR_OCTETS);
   const view = new DataView(record.buffer);
-  record[SELECTOR_FAMILY] = start.length === 16 ? 6 : 4;
+  record[SELECTOR_FAMILY] = word === "dynamic" ? TS_DYNAMIC : start.length === 16 ? 6 : 4;
   record[SELECTOR_PROTOCOL] = protocol;
   view.setUint16(SELECTOR_START_PORT, firstPort, true);
   view.setUint16(SELECTOR_END_PORT, lastPort, true);
@@ -34,11 +36,8 @@ export function parseSelector(text: string, dynamic: string | undefined): Uint8A
   return record;
 }
 
-function parseRange(text: string, dynamic: string | undefined): [Uint8Array, Uint8Array] {
-  if (text === "dynamic") {
-    if (dynamic === undefined) throw new RangeError("'dynamic' wants a single, known address at this end");
-    return [addressOctets(dynamic), addressOctets(dynamic)];
-  }
+/** First and last address of a network, a range, or an address. */
+export function parseRange(text: string): [Uint8Array, Uint8Array] {
   const range = /^([\da-f.:]+?)\s*(?:-|\.\.)\s*([\da-f.:]+)$/i.exec(text);
   if (range) {
     const [start, end] = [octetsOf(range[1] as string, text), octetsOf(range[2] as string, text)];
@@ -82,9 +81,16 @@ function parsePorts(text: string | undefined): [number, number, number] {
 /** The networks that a selector's range consists of, as `address/prefix`. */
 export function networksOf(selector: Uint8Array): string[] {
   const octets = selector[SELECTOR_FAMILY] === 6 ? 16 : 4;
-  const number = (at: number): bigint => BigInt(`0x${Buffer.from(selector.subarray(at, at + octets)).toString("hex")}`);
-  let start = number(SELECTOR_START);
-  const end = number(SELECTOR_END);
+  const at = (offset: number): Uint8Array => selector.subarray(offset, offset + octets);
+  return rangeNetworks(at(SELECTOR_START), at(SELECTOR_END));
+}
+
+/** The networks that a range of addresses consists of. */
+export function rangeNetworks(first: Uint8Array, last: Uint8Array): string[] {
+  const octets = first.length;
+  const number = (address: Uint8Array): bigint => BigInt(`0x${Buffer.from(address).toString("hex")}`);
+  let start = number(first);
+  const end = number(last);
   const networks: string[] = [];
   while (start <= end) {
     let bits = 0;

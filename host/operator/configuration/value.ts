@@ -1,5 +1,6 @@
 /** Kinds of values that settings have: each turns text into a value, or throws RangeError with a sentence. */
-import { isIPv4 } from "node:net";
+import { isIP, isIPv4 } from "node:net";
+import { addressOctets } from "../../chassis/config.ts";
 import { nearest } from "./nearest.ts";
 
 /** A word out of a closed set; `hints` name the right word for classic mistakes. */
@@ -87,6 +88,14 @@ export function address(value: string): string | undefined {
     throw new RangeError(`'${value}': only single addresses and %any are supported here`);
   if (!isIPv4(value)) throw new RangeError(`'${value}' is no IPv4 address; names are not looked up by this gateway`);
   return value;
+}
+
+/** A virtual IP to ask for: octets, all 0 any. */
+export function virtualIp(value: string): Uint8Array {
+  const text = { "%any": "0.0.0.0", "%any4": "0.0.0.0", "%any6": "::" }[value] ?? value;
+  if (isIP(text) === 0 || text.includes("%"))
+    throw new RangeError(`'${value}' is no address: 0.0.0.0 and :: ask for any`);
+  return addressOctets(text);
 }
 
 /** Accepts only what the gateway does anyway: `ours` says which words those are. */
