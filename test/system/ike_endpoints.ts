@@ -2,7 +2,6 @@
  * Two IKE cores on a cable that may lose packets, with a secure element of node:crypto and a virtual clock: what the
  * stories of ike_two_endpoints.test.ts are told on.
  */
-import { execFileSync } from "node:child_process";
 import binaryen from "binaryen";
 import {
   createECDH,
@@ -14,15 +13,14 @@ import {
   randomBytes,
 } from "node:crypto";
 import type { KeyObject } from "node:crypto";
-import { mkdtempSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import * as B from "../../assembly/abi/board.ts";
 import * as C from "../../assembly/abi/config.ts";
 import * as F from "../../assembly/abi/frame.ts";
 import * as M from "../../assembly/abi/management.ts";
 import { PSA_PSK_AUTH, PSA_RESPOND_KEY } from "../../assembly/abi/psa.ts";
 import * as R from "../../assembly/abi/ring.ts";
+import { buildEntry } from "../../host/build/build.ts";
 
 export type Item = [number, Uint8Array | number];
 
@@ -39,19 +37,10 @@ export function items(list: Item[]): Buffer {
   );
 }
 
+const entry = readFileSync(await buildEntry("test/entries/ike_endpoint.ts", "base"));
 let compiled: WebAssembly.Module | undefined;
 function module(): WebAssembly.Module {
-  if (compiled) return compiled;
-  const out = join(mkdtempSync(join(tmpdir(), "ike-")), "ike.wasm");
-  execFileSync(process.execPath, [
-    "node_modules/assemblyscript/bin/asc.js",
-    "test/entries/ike_endpoint.ts",
-    "--target",
-    "base",
-    "-o",
-    out,
-  ]);
-  return (compiled = new WebAssembly.Module(withGlobals(readFileSync(out))));
+  return (compiled ??= new WebAssembly.Module(withGlobals(entry)));
 }
 
 /** Exports every global that changes, as global:N: with the memory they are all of a core's state. */
@@ -130,8 +119,8 @@ export interface BoardEvent {
 }
 
 export class Endpoint {
-  memory = new WebAssembly.Memory({ initial: 1024, maximum: 1024 });
-  view = new DataView(this.memory.buffer);
+  memory: WebAssembly.Memory;
+  view: DataView;
   wasm: Record<string, (value?: number) => number>;
   map: number;
   /** Where the pool of frames begins. */
@@ -149,19 +138,27 @@ export class Endpoint {
   slow = new Set<number>();
   waiting: Buffer[] = [];
 
-  /** `entropy`, 64 octets, makes all that the core draws repeat itself; `more` is CONFIG. */
-  constructor(address: number[], psk: string, entropy: Uint8Array = randomBytes(64), more: Item[] = []) {
+  /** `entropy`, 64 octets, makes all that the core draws repeat itself; `more` is CONFIG; `image` another build of the core. */
+  constructor(
+    address: number[],
+    psk: string,
+    entropy: Uint8Array = randomBytes(64),
+    more: Item[] = [],
+    image: { module: WebAssembly.Module; pages: number } = { module: module(), pages: 1024 },
+  ) {
     this.psk = psk;
-    this.wasm = new WebAssembly.Instance(module(), { env: { memory: this.memory } }).exports as unknown as Record<
+    this.memory = new WebAssembly.Memory({ initial: image.pages, maximum: image.pages });
+    this.view = new DataView(this.memory.buffer);
+    this.wasm = new WebAssembly.Instance(image.module, { env: { memory: this.memory } }).exports as unknown as Record<
       string,
       (value?: number) => number
     >;
     this.map = this.wasm.boardMap();
     const config = items([
       [C.CONFIG_LOCAL_ADDRESS, Uint8Array.from(address)],
+      ...more,
       [C.CONFIG_IKE_SA_CAPACITY, 16],
       [C.CONFIG_SA_CAPACITY, 64],
-      ...more,
     ]);
     new Uint8Array(this.memory.buffer).set(config, this.u32(this.map + B.MAP_CONFIG));
     this.view.setUint32(this.map + B.REG_CONFIG_LENGTH, config.length, true);
@@ -467,7 +464,12 @@ export function connection(mine: number, o: Options = {}): Item[] {
     [M.CONNECTION_REMOTE_ADDRESS, Buffer.from([192, 0, 2, peer])],
     [
       M.CONNECTION_PROPOSAL,
-      Buffer.concat([transform(1, 20, 256), transform(2, 6), ...(o.ke ?? [31]).map((k) => transform(4, k)), ...additional]),
+      Buffer.concat([
+        transform(1, 20, 256),
+        transform(2, 6),
+        ...(o.ke ?? [31]).map((k) => transform(4, k)),
+        ...additional,
+      ]),
     ],
     ...Array.from({ length: o.rounds ?? 1 }, (): Item[] => [
       [M.CONNECTION_LOCAL_AUTH, Buffer.from(Uint32Array.of(M.AUTH_SHARED_KEY, 0).buffer)],
@@ -484,7 +486,10 @@ export function connection(mine: number, o: Options = {}): Item[] {
     [M.CHILD_NAME, Buffer.from("net")],
     [
       M.CHILD_PROPOSAL,
-      Buffer.concat([transform(1, 20, o.keyBits ?? 128), ...(o.childKe ? [transform(4, o.childKe), ...additional] : [])]),
+      Buffer.concat([
+        transform(1, 20, o.keyBits ?? 128),
+        ...(o.childKe ? [transform(4, o.childKe), ...additional] : []),
+      ]),
     ],
     ...(o.localTs ?? [net(mine)]).map((t): Item => [M.CHILD_LOCAL_TS, t]),
     ...(o.remoteTs ?? [net(peer)]).map((t): Item => [M.CHILD_REMOTE_TS, t]),
