@@ -1,6 +1,6 @@
 /** Our own gateway, driven as an operator drives it: `cardcage up FILE` in the namespace, the other commands by its socket. */
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { request } from "../../host/operator/control_client.ts";
@@ -45,6 +45,11 @@ export class Cardcage implements Endpoint {
     return (await this.program?.stop("SIGTERM", 20)) ?? 0;
   }
 
+  async kill(): Promise<void> {
+    await this.program?.stop("SIGKILL");
+    rmSync(this.socket, { force: true });
+  }
+
   initiate(child: string): Promise<Finished> {
     return this.command("initiate", child);
   }
@@ -84,9 +89,14 @@ export class Cardcage implements Endpoint {
     await request(this.socket, "initiate", { name: child, timeout: 20 });
   }
 
-  /** `cardcage rekey` without its process: resolves when the new CHILD_SA is there. */
-  async renew(child: string): Promise<void> {
-    await request(this.socket, "rekey", { name: child, timeout: 20 });
+  /** `cardcage rekey` without its process: resolves when the new SA of the child or connection is there. */
+  async renew(name: string): Promise<void> {
+    await request(this.socket, "rekey", { name, timeout: 20 });
+  }
+
+  /** `cardcage terminate` without its process. */
+  async end(connection: string): Promise<void> {
+    await request(this.socket, "terminate", { name: connection, timeout: 20 });
   }
 
   /** A command of the CLI, in text. */

@@ -4,10 +4,13 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { makeKey } from "../pki/authority.ts";
+import { freshPsk } from "./connection.ts";
 import type { Connection } from "./connection.ts";
 import { AUTHENTICATION_FAILED, STRONGSWAN_AUTHENTICATION_FAILED } from "./endpoint.ts";
 import { Program, expect, must, until } from "./process.ts";
 import { countOuter } from "./capture.ts";
+import { CERTIFICATE_CASES } from "./certificate_cases.ts";
+import { RESTART_CASES } from "./restart_cases.ts";
 import { SUITE_CASES } from "./suites.ts";
 import { NETWORK, OUTER } from "./topology.ts";
 import type { Side } from "./topology.ts";
@@ -19,6 +22,8 @@ export interface Case {
   name: string;
   /** Without strongSwan: not part of a self check of the peer. */
   oursOnly?: boolean;
+  /** With another peer than strongSwan, which wants packages of its own. */
+  foreign?: boolean;
   /** Gives what is worth telling. */
   story(world: World): Promise<string>;
 }
@@ -27,7 +32,7 @@ const X25519 = { ike: "aes128gcm16-prfsha256-x25519", esp: "aes128gcm16" };
 const ECP256 = { ike: "aes256gcm16-prfsha384-ecp256", esp: "aes256gcm16" };
 
 function withPsk(suite: { ike: string; esp: string }): Connection {
-  return { ...suite, psk: randomBytes(24).toString("base64url") };
+  return { ...suite, psk: freshPsk() };
 }
 
 const ROLE: Record<Side, string> = { a: "initiator", b: "responder" };
@@ -121,7 +126,7 @@ function wrongPsk(side: Side): Case {
   return {
     name: `${ROLE[side]}: a wrong PSK is refused, no SA left`,
     async story(world) {
-      const psk = { a: randomBytes(24).toString("base64url"), b: randomBytes(24).toString("base64url") };
+      const psk = { a: freshPsk(), b: freshPsk() };
       const pair = await world.pair(side, { ...X25519, psk });
       await pair.a.initiate("net");
       await until("AUTHENTICATION_FAILED is told on both sides", 20, async () => {
@@ -171,13 +176,15 @@ function fragmented(side: Side): Case {
   };
 }
 
-/** The initiator guesses x25519, the responder takes ecp256 alone. */
+/** The initiator guesses x25519, the responder takes ecp256 alone; the shared key is octets, with capitals in front. */
 function invalidKe(side: Side): Case {
   return {
     name: `${ROLE[side]}: INVALID_KE_PAYLOAD and a second IKE_SA_INIT`,
     async story(world) {
       const ike = { a: "aes128gcm16-prfsha256-x25519-ecp256", b: "aes128gcm16-prfsha256-ecp256" };
-      const pair = await world.pair(side, { ...withPsk(X25519), ike });
+      const octets = randomBytes(24);
+      const psk = side === "a" ? `0X${octets.toString("hex")}` : `0S${octets.toString("base64")}`;
+      const pair = await world.pair(side, { esp: X25519.esp, psk, ike });
       await establish(pair);
       expect(/N\(INVAL_KE\)/.test(pair.peer.log()), "strongSwan has seen no INVALID_KE_PAYLOAD");
       await expectPing(world.topology);
@@ -282,6 +289,8 @@ export const CASES: Case[] = [
   fragmented("b"),
   invalidKe("a"),
   invalidKe("b"),
+  ...CERTIFICATE_CASES,
+  ...RESTART_CASES,
   ...SUITE_CASES,
   protocol50,
   noPeer,

@@ -3,7 +3,9 @@
  * one rendering serves both; ours gets a chassis section on top.
  */
 
+import { randomBytes } from "node:crypto";
 import type { KeyObject } from "node:crypto";
+import type { Directory } from "../pki/authority.ts";
 import { IDENTITY, NETWORK, OUTER, other } from "./topology.ts";
 import type { Side } from "./topology.ts";
 
@@ -13,7 +15,7 @@ export interface Connection {
   /** ESP proposals, by side where they differ. */
   esp: string | Record<Side, string>;
   /** Pre-shared keys, by side where they differ. */
-  psk: string | Record<Side, string>;
+  psk?: string | Record<Side, string>;
   /** Makes IKE_AUTH long: appended to both identities, and so many subnets are asked for at each end. */
   identityTail?: string;
   subnets?: number;
@@ -21,6 +23,29 @@ export interface Connection {
   fragmentSize?: number;
   /** Bare private keys: each end proves its own first (RFC 7670), then the shared one (RFC 4739). */
   keys?: Record<Side, KeyObject>;
+  /** Seconds after which each end rekeys; never when not given. */
+  rekey?: Record<Side, { ike: number; child: number }>;
+  /** A liveness check after so many seconds of silence; a peer that is gone is sought again. */
+  liveness?: number;
+  /** At both ends. */
+  retransmission?: Retransmission;
+  /** Certificates in place of the shared key. */
+  certified?: Record<Side, Certified>;
+  /** They are sent to a peer that does not ask for them, too. */
+  sendCert?: "always";
+}
+
+/** A new shared key that is text to swanctl: not one that begins with 0x or 0s, hexadecimal or base64. */
+export const freshPsk = (): string => `psk-${randomBytes(24).toString("base64url")}`;
+
+/** How one end proves itself, and what it knows: `own` of x509 and private is its certificate. */
+export interface Certified {
+  directory: Directory;
+  /** swanctl's words for how it signs, and for what it asks of the other end; "pubkey" when not given. */
+  auth?: string;
+  remoteAuth?: string;
+  /** Further lines of its remote section. */
+  remote?: readonly string[];
 }
 
 /** How our own gateway is built. */
@@ -29,6 +54,13 @@ export interface Cage {
   /** IPsec boards. */
   slots: number;
   fragmentSize?: number;
+  retransmission?: Retransmission;
+}
+
+/** Seconds until the first retransmission, and how many there are. */
+export interface Retransmission {
+  seconds: number;
+  tries: number;
 }
 
 function of(value: string | Record<Side, string>, side: Side): string {
@@ -38,6 +70,14 @@ function of(value: string | Record<Side, string>, side: Side): string {
 /** The configuration of one side. Connection `gw`, child `net`. */
 export function renderConnection(connection: Connection, side: Side): string {
   const peer = other(side);
+  const certified = connection.certified?.[side];
+  const { liveness, sendCert } = connection;
+  const settings = [
+    ...(sendCert === undefined ? [] : [`send_cert = ${sendCert}`]),
+    ...(liveness === undefined ? [] : [`dpd_delay = ${liveness}s`]),
+  ];
+  const action = liveness === undefined ? [] : ["dpd_action = restart"];
+  const rekey = connection.rekey?.[side];
   const id = (of: Side): string => `${IDENTITY[of]}${connection.identityTail ?? ""}`;
   const networks = (of: Side): string =>
     Array.from({ length: connection.subnets ?? 1 }, (_, i) => NETWORK[of].replace(".0.0/", `.${i}.0/`)).join(", ");
@@ -48,14 +88,13 @@ export function renderConnection(connection: Connection, side: Side): string {
     remote_addrs = ${OUTER[peer]}
     proposals = ${of(connection.ike, side)}
     mobike = no
-    rekey_time = 0
-${bareKeys(connection, "local", side)}    local {
-      auth = psk
+${indented("    ", [...settings, ...rekeyTime(rekey?.ike, "over_time")])}${bareKeys(connection, "local", side)}    local {
+      auth = ${certified === undefined ? "psk" : `${certified.auth ?? "pubkey"}\n      certs = own.pem`}
       id = ${id(side)}
       round = 2
     }
 ${bareKeys(connection, "remote", peer)}    remote {
-      auth = psk
+      auth = ${certified === undefined ? "psk" : [certified.remoteAuth ?? "pubkey", ...(certified.remote ?? [])].join("\n      ")}
       id = ${id(peer)}
       round = 2
     }
@@ -65,20 +104,30 @@ ${bareKeys(connection, "remote", peer)}    remote {
         remote_ts = ${networks(peer)}
         esp_proposals = ${of(connection.esp, side)}
         mode = tunnel
-        rekey_time = 0
-      }
+${indented("        ", [...action, ...rekeyTime(rekey?.child, "life_time")])}      }
     }
   }
 }
-secrets {
+${connection.psk === undefined ? "" : sharedKey(of(connection.psk, side), [id(side), id(peer)])}`;
+}
+
+/** The end of an SA comes long after the rekey. */
+const rekeyTime = (seconds: number | undefined, end: string): string[] =>
+  seconds === undefined
+    ? ["rekey_time = 0"]
+    : [`rekey_time = ${seconds}s`, "rand_time = 0", `${end} = ${seconds + 60}s`];
+
+const indented = (indent: string, lines: readonly string[]): string =>
+  lines.map((line) => `${indent}${line}\n`).join("");
+
+const sharedKey = (secret: string, [one, other]: readonly string[]): string => `secrets {
   ike-psk {
-    id-a = ${id(side)}
-    id-b = ${id(peer)}
-    secret = "${of(connection.psk, side)}"
+    id-a = ${one}
+    id-b = ${other}
+    secret = "${secret}"
   }
 }
 `;
-}
 
 /** The round of bare keys of one end. */
 const bareKeys = ({ keys }: Connection, section: string, owner: Side): string =>
@@ -95,9 +144,11 @@ const bareKeys = ({ keys }: Connection, section: string, owner: Side): string =>
 /** The chassis section: the IKE board in slot 0, IPsec boards behind it. */
 export function renderCage(cage: Cage): string {
   const boards = Array.from({ length: cage.slots }, (_, i) => `    ${i + 1} = ipsec`);
+  const { seconds, tries } = cage.retransmission ?? {};
+  const repeated = seconds === undefined ? "" : `  retransmit_timeout = ${seconds}s\n  retransmit_tries = ${tries}\n`;
   return `chassis {
   links = ${cage.links}
-${cage.fragmentSize === undefined ? "" : `  fragment_size = ${cage.fragmentSize}\n`}  slots {
+${cage.fragmentSize === undefined ? "" : `  fragment_size = ${cage.fragmentSize}\n`}${repeated}  slots {
     0 = ike
 ${boards.join("\n")}
   }

@@ -24,11 +24,13 @@ export interface SaStatus {
 }
 
 export interface Endpoint {
-  readonly kind: "cardcage" | "strongSwan";
+  readonly kind: "cardcage" | "strongSwan" | "libreswan" | "OpenIKED";
   /** Resolves when the gateway answers its control socket. */
   start(): Promise<void>;
   /** SIGTERM; the exit code. */
   stop(): Promise<number>;
+  /** SIGKILL: it ends without a word to its peers. It may be started again. */
+  kill(): Promise<void>;
   initiate(child: string): Promise<Finished>;
   rekey(child: string): Promise<Finished>;
   /** Deletes the IKE_SA of the connection. */

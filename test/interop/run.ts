@@ -1,12 +1,12 @@
 /**
- * `npm run test:interop`: our gateway against strongSwan, in network namespaces. Needs root, /dev/net/tun and Debian's
- * strongswan-swanctl, charon-systemd, libstrongswan-standard-plugins, libstrongswan-extra-plugins,
- * libcharon-extra-plugins, iproute2, iputils-ping, procps and tcpdump.
+ * `npm run test:interop`: our gateway against strongSwan, libreswan and OpenIKED, in network namespaces. Needs root, /dev/net/tun
+ * and what README.md lists; what is missing is named.
  *
  *   npm run test:interop -- [WORD...]         cases whose name holds every word
  *   npm run test:interop -- --self            strongSwan in our place too: checks the machine, not us
- *   npm run test:interop -- --harness DIR     afterwards the PSK scenarios of an interop harness in DIR (some want python3-scapy)
+ *   npm run test:interop -- --harness DIR     also libreswan and OpenIKED, and the scenarios of an interop harness in DIR
  *   npm run test:interop -- --only-harness    nothing but those; DIR may also be given as CARDCAGE_INTEROP
+ *   npm run test:interop -- --soak            nothing but fast rekeys under iperf3, six minutes (wants iperf3)
  *   npm run test:interop -- --keep            leaves the logs and says where
  *
  * Ends in `N passed, N failed`; exits non-zero when something failed, nothing ran, or something needed is missing.
@@ -17,8 +17,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { CASES } from "./cases.ts";
+import type { Case } from "./cases.ts";
+import { missingFakeKernel } from "./fake_kernel.ts";
+import { foreignCases, missingForeign } from "./foreign_cases.ts";
 import { runHarness } from "./harness.ts";
 import { run, stopAll } from "./process.ts";
+import { SOAK_CASES } from "./soak_cases.ts";
 import { missingStrongSwan } from "./strongswan.ts";
 import { Topology, removeStale } from "./topology.ts";
 import { World } from "./world.ts";
@@ -34,12 +38,23 @@ const { values: options, positionals: words } = parseArgs({
     self: { type: "boolean", default: false },
     harness: { type: "string", default: process.env.CARDCAGE_INTEROP },
     "only-harness": { type: "boolean", default: false },
+    soak: { type: "boolean", default: false },
     keep: { type: "boolean", default: false },
   },
 });
 
+/** The cases that are asked for. */
+function chosenCases(): Case[] {
+  if (options["only-harness"]) return [];
+  if (options.soak) return SOAK_CASES.filter(({ name }) => words.every((word) => name.includes(word)));
+  const foreign = options.harness === undefined ? [] : foreignCases(options.harness);
+  return [...CASES, ...foreign].filter(
+    ({ name, oursOnly }) => words.every((word) => name.includes(word)) && !(options.self && oursOnly === true),
+  );
+}
+
 /** What keeps the tests from running at all. */
-async function missing(): Promise<string[]> {
+async function missing(chosen: readonly Case[]): Promise<string[]> {
   if (process.getuid?.() !== 0) return ["root: network namespaces, raw sockets and TUN devices need it"];
   const lacks = missingStrongSwan();
   if (!existsSync("/dev/net/tun")) lacks.push("/dev/net/tun (load the tun module)");
@@ -51,14 +66,14 @@ async function missing(): Promise<string[]> {
   ] as const) {
     if ((await run(program, words)).code === -1) lacks.push(`${program} (Debian package ${name})`);
   }
+  if (options.harness !== undefined) lacks.push(...(await missingFakeKernel(options.harness)));
+  if (options.soak && (await run("iperf3", ["--version"])).code !== 0) lacks.push("iperf3 (Debian package iperf3)");
+  if (chosen.some(({ foreign }) => foreign === true)) lacks.push(...(await missingForeign()));
   return lacks;
 }
 
-async function runCases(topology: Topology, directory: string): Promise<Tally> {
+async function runCases(topology: Topology, directory: string, chosen: readonly Case[]): Promise<Tally> {
   const tally: Tally = { passed: 0, failed: 0 };
-  const chosen = CASES.filter(
-    ({ name, oursOnly }) => words.every((word) => name.includes(word)) && !(options.self && oursOnly === true),
-  );
   for (const [index, { name, story }] of chosen.entries()) {
     const began = performance.now();
     const world = new World(topology, join(directory, `case-${index + 1}`), options.self);
@@ -85,7 +100,8 @@ async function runCases(topology: Topology, directory: string): Promise<Tally> {
 }
 
 async function main(): Promise<number> {
-  const lacks = await missing();
+  const chosen = chosenCases();
+  const lacks = await missing(chosen);
   if (lacks.length > 0) {
     console.error(`the interoperability tests cannot run, missing:\n${lacks.map((line) => `  ${line}`).join("\n")}`);
     return 2;
@@ -107,12 +123,15 @@ async function main(): Promise<number> {
     process.once(signal, () => void clean().then(() => process.exit(130)));
   try {
     if (options.self) console.log("self check: strongSwan on both sides, nothing of ours is tested");
-    if (!options["only-harness"]) {
+    if (chosen.length > 0) {
       await topology.up();
-      add(await runCases(topology, directory));
+      add(await runCases(topology, directory, chosen));
     }
-    if (options.harness !== undefined) add(await runHarness(options.harness, directory, words));
-    else if (options["only-harness"]) throw new Error("--only-harness needs --harness DIR or CARDCAGE_INTEROP");
+    const harness = options.soak ? undefined : options.harness;
+    if (harness !== undefined) add(await runHarness(harness, directory, words));
+    else if (!options.soak) console.log("not run without --harness DIR: its scenarios, libreswan, OpenIKED");
+    if (harness === undefined && options["only-harness"])
+      throw new Error("--only-harness needs --harness DIR or CARDCAGE_INTEROP");
   } finally {
     await clean();
   }

@@ -4,8 +4,9 @@
  * makes its NAT detection fail on purpose, and both peers move to port 4500.
  */
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Retransmission } from "./connection.ts";
 import type { Endpoint, SaStatus } from "./endpoint.ts";
 import { Program, run, until } from "./process.ts";
 import type { Finished } from "./process.ts";
@@ -30,7 +31,7 @@ export function missingStrongSwan(): string[] {
 
 const PLUGINS =
   "random nonce openssl drbg aesni aes sha1 sha2 hmac xcbc cmac ctr ccm gcm chapoly kdf gmp curve25519 pem pkcs1 pkcs8 " +
-  "x509 pubkey constraints kernel-libipsec kernel-netlink socket-default vici updown";
+  "x509 pubkey constraints revocation kernel-libipsec kernel-netlink socket-default vici updown";
 
 /** Settings of charon's own, for a peer whose speed is measured: nothing is logged, nothing is refused for its rate. */
 const UNHINDERED = `  install_routes = no
@@ -45,13 +46,18 @@ export interface Tuning {
   unhindered?: boolean;
   /** Octets of an IP packet with a fragment of an IKE message. */
   fragmentSize?: number;
+  retransmission?: Retransmission;
 }
 
-function charonConfiguration(directory: string, { unhindered = false, fragmentSize }: Tuning): string {
+function charonConfiguration(directory: string, { unhindered = false, fragmentSize, retransmission }: Tuning): string {
+  const repeated =
+    retransmission === undefined
+      ? ""
+      : `  retransmit_timeout = ${retransmission.seconds}\n  retransmit_tries = ${retransmission.tries}\n`;
   const level = (chatty: number): number => (unhindered ? -1 : chatty);
   return `charon {
   load = ${PLUGINS}
-${fragmentSize === undefined ? "" : `  fragment_size = ${fragmentSize}\n`}${unhindered ? UNHINDERED : "  install_routes = yes\n"}  filelog {
+${repeated}${fragmentSize === undefined ? "" : `  fragment_size = ${fragmentSize}\n`}${unhindered ? UNHINDERED : "  install_routes = yes\n"}  filelog {
     log {
       path = ${directory}/charon.log
       time_format = %H:%M:%S
@@ -99,7 +105,7 @@ export class StrongSwan implements Endpoint {
       join(this.directory, "charon.out"),
       this.environment(),
     );
-    await until("charon opens its control socket", 20, () => existsSync(join(this.directory, "charon.vici")));
+    await until("charon opens its control socket", 60, () => existsSync(join(this.directory, "charon.vici")));
     await this.load(this.configuration);
   }
 
@@ -113,6 +119,11 @@ export class StrongSwan implements Endpoint {
 
   async stop(): Promise<number> {
     return (await this.program?.stop()) ?? 0;
+  }
+
+  async kill(): Promise<void> {
+    await this.program?.stop("SIGKILL");
+    rmSync(join(this.directory, "charon.vici"), { force: true });
   }
 
   initiate(child: string): Promise<Finished> {

@@ -6,10 +6,9 @@
  * AES-GMAC is missing: the ESP of kernel-libipsec has none.
  */
 
-import { randomBytes } from "node:crypto";
 import type { Cardcage } from "./cardcage.ts";
 import type { Case } from "./cases.ts";
-import { renderConnection } from "./connection.ts";
+import { freshPsk, renderConnection } from "./connection.ts";
 import type { Connection } from "./connection.ts";
 import { expect, until } from "./process.ts";
 import type { Finished } from "./process.ts";
@@ -153,7 +152,7 @@ function sweep(weInitiate: boolean): Case {
     name: `${weInitiate ? "initiator" : "responder"}: every cipher suite, PRF and key exchange`,
     oursOnly: true,
     async story(world) {
-      const psk = randomBytes(24).toString("base64url");
+      const psk = freshPsk();
       const pair = await world.pair("a", { ...EVERYTHING, psk });
       const [ours, peer] = [pair.ours as Cardcage, pair.peer as StrongSwan];
       const servers = {
@@ -193,7 +192,7 @@ const samePrf: Case = {
       a: "aes128gcm16-prfaesxcbc-prfsha512-x25519",
       b: "aes128gcm16-prfsha512-prfaesxcbc-x25519",
     };
-    const pair = await world.pair("a", { ike, esp: "aes128gcm16", psk: randomBytes(24).toString("base64url") });
+    const pair = await world.pair("a", { ike, esp: "aes128gcm16", psk: freshPsk() });
     const [ours, peer] = [pair.ours as Cardcage, pair.peer as StrongSwan];
     for (const [initiator, prf] of [
       [ours, "PRF_HMAC_SHA2_512"],

@@ -56,18 +56,22 @@ export class World {
   endpoint(side: Side, connection: Connection, cage: Cage | undefined): Endpoint {
     const directory = join(this.directory, side);
     const configuration = renderConnection(connection, side);
-    const { fragmentSize } = connection;
+    const { fragmentSize, retransmission } = connection;
+    if (connection.certified) writeDirectory(directory, connection.certified[side].directory);
     if (connection.keys) {
       writeDirectory(directory, { pubkey: connection.keys, private: { own: connection.keys[side] } });
     }
-    const tuning = fragmentSize === undefined ? {} : { fragmentSize };
+    const tuning = {
+      ...(fragmentSize === undefined ? {} : { fragmentSize }),
+      ...(retransmission === undefined ? {} : { retransmission }),
+    };
     return cage === undefined
       ? new StrongSwan(this.topology.gateway(side), directory, configuration, tuning)
       : new Cardcage(this.topology.gateway(side), directory, renderCage({ ...cage, ...tuning }) + configuration);
   }
 
   async start(endpoint: Endpoint): Promise<void> {
-    this.started.push(endpoint);
+    if (!this.started.includes(endpoint)) this.started.push(endpoint);
     await endpoint.start();
   }
 
