@@ -5,8 +5,9 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import * as M from "../../assembly/abi/management.ts";
-import { Pair, connection, from } from "./ike_endpoints.ts";
-import type { Options } from "./ike_endpoints.ts";
+import { REG_HELD } from "../../assembly/abi/board.ts";
+import { Endpoint, Pair, connection, from } from "./ike_endpoints.ts";
+import type { Item, Options } from "./ike_endpoints.ts";
 
 const CHILD: [number, Uint8Array] = [M.CHILD_NAME, Buffer.from("net")];
 const COOKIE = 16390;
@@ -109,6 +110,76 @@ test("thousands of first messages from false addresses: each is asked for a cook
   p.drive(10);
   assert.is(p.a.installed().length, 2, "established");
   assert.is(p.b.installed().length, 2);
+});
+
+/** An initiator of its own, with an address and an identity of its own, on B's cable. */
+function peer(n: number): Endpoint {
+  const end = new Endpoint([192, 0, 2, 100 + n], "secret");
+  const own = connection(1, { dpd: 3 }).map(([type, value]): Item => {
+    if (type === M.CONNECTION_LOCAL_ID) return [type, Buffer.from(`\u0002peer${n}.example`)];
+    return [type, value];
+  });
+  end.command(M.MANAGEMENT_CONNECTION_LOAD, own);
+  return end;
+}
+
+test("2,000 first messages a second from false addresses, for 30 s: who is up stays up, every genuine peer gets in, nothing grows", () => {
+  const SECOND = 1_000_000_000n;
+  const TICK = SECOND / 100n;
+  const p = pair();
+  const message = firstMessage(p);
+  p.b.command(
+    M.MANAGEMENT_CONNECTION_LOAD,
+    connection(2, { dpd: 3 }).filter(
+      ([type]) => type !== M.CONNECTION_REMOTE_ADDRESS && type !== M.CONNECTION_REMOTE_ID,
+    ),
+  );
+  const peers = [1, 2, 3, 4, 5].map(peer);
+  const byAddress = new Map(peers.map((end, i) => [0xc0000265 + i, end]));
+  let cookies = 0;
+  let time = p.time;
+  /** A hundredth of a second, in which B gets `spoof` false first messages. */
+  let serial = 1000;
+  const tick = (spoof: number): void => {
+    for (let i = 0; i < spoof; i++, serial++) p.b.push(0, spoofed(message, serial, address(serial)));
+    for (let n = 0; n < 3; n++) {
+      p.b.poll(time);
+      for (const end of peers) {
+        end.poll(time);
+        for (const packet of end.sent.splice(0)) p.b.push(0, packet);
+      }
+      for (const packet of p.b.sent.splice(0)) {
+        const to = byAddress.get(packet.readUInt32BE(16));
+        if (to) to.push(0, packet);
+        else if (cookieOf(packet)) cookies++;
+      }
+    }
+    time += TICK;
+  };
+  const run = (seconds: number, spoof: number): void => {
+    for (let n = 0; n < seconds * 100; n++) tick(spoof);
+  };
+  const start = (end: Endpoint): void => end.command(M.MANAGEMENT_INITIATE, [CHILD]);
+  start(peers[0]);
+  run(1, 0);
+  const kept = peers[0].installed();
+  assert.is(kept.length, 2, "one is up before");
+  const used = p.b.wasm.memoryUsed();
+  // HDR(A,0), SAi1, KEi, Ni -->   <-- HDR(A,0), N(COOKIE), 20 of them each hundredth of a second
+  for (const end of peers.slice(1)) {
+    run(5, 20);
+    start(end);
+  }
+  run(10, 20);
+  for (const end of peers) assert.is(end.installed().length, 2, "every genuine peer is up");
+  assert.equal(peers[0].installed(), kept, "who was up before is up still, liveness checks and all");
+  assert.is(p.b.installed().length, 2 * peers.length);
+  assert.ok(cookies > 59_900, `${cookies} of 60,000 were asked for a cookie`);
+  assert.ok(held(p) <= peers.length + 4, "half-open ones keep to their share");
+  run(45, 0);
+  assert.is(held(p), peers.length, "half-open ones are gone");
+  assert.is(p.b.wasm.memoryUsed(), used);
+  assert.is(p.b.u32(p.b.map + REG_HELD), 0, "no frame is kept");
 });
 
 test("a cookie is good for the address, port, SPI and nonce that it was given for, and for two lives of its secret at most", () => {
