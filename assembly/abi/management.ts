@@ -20,6 +20,7 @@ export const MANAGEMENT_CONNECTION_UNLOAD: u32 = 4; // CONNECTION_NAME
 export const MANAGEMENT_INITIATE: u32 = 5; // CHILD_NAME, or CONNECTION_NAME alone
 export const MANAGEMENT_TERMINATE: u32 = 6; // CONNECTION_NAME or CHILD_NAME; none: all
 export const MANAGEMENT_REKEY: u32 = 7; // CONNECTION_NAME or CHILD_NAME
+export const MANAGEMENT_ADDRESSES: u32 = 13; // CONNECTION_NAME, LOOKUP_ATTEMPT, CONNECTION_REMOTE_ADDRESS..: none: no name has any
 /** Chassis -> IKE or IPsec board: empty. */
 export const MANAGEMENT_LIST_SAS: u32 = 8;
 export const MANAGEMENT_LIST_CONNECTIONS: u32 = 9;
@@ -31,6 +32,7 @@ export const MANAGEMENT_CHILD_SA: u32 = 130; // CHILD_SA_* items
 export const MANAGEMENT_SA: u32 = 131; // from an IPsec board: an SA status as in message.ts, from its message header on
 export const MANAGEMENT_CONNECTION: u32 = 132; // CONNECTION_NAME, CHILD_NAME.., CONNECTION_FAILURE
 export const MANAGEMENT_EVENT: u32 = 133; // EVENT_KIND and the items that it concerns
+export const MANAGEMENT_LOOKUP: u32 = 137; // CONNECTION_NAME, LOOKUP_ATTEMPT: what are the addresses of remote_addrs now?
 
 export const RESULT_OK: u32 = 0;
 export const RESULT_NOT_FOUND: u32 = 1;
@@ -68,6 +70,10 @@ export const CONNECTION_FRAGMENTATION: u32 = 272; // FRAGMENTATION_*; absent: ye
 export const CONNECTION_CHILDLESS: u32 = 273; // CHILDLESS_*; absent: allow
 export const CONNECTION_PPK_ID: u32 = 275; // PPK_ID (RFC 8784) to offer as initiator; absent: none
 export const CONNECTION_PPK: u32 = 276; // PPK_POLICY_*; absent: none
+export const CONNECTION_REAUTH_TIME: u32 = 310;
+export const CONNECTION_UNIQUE: u32 = 311; // UNIQUE_*; absent: no
+export const CONNECTION_KEYING_TRIES: u32 = 312; // sequences of retransmissions of an attempt; 0: no end; absent: 1
+export const CONNECTION_NAMED: u32 = 313; // 1: the peer's addresses are to be looked up
 /** Of MANAGEMENT_INITIATE with CONNECTION_NAME: 1 for the IKE_SA alone (RFC 6023). */
 export const INITIATE_IKE: u32 = 274;
 /** CHILD_NAME opens a child; the CHILD_* items up to the next CHILD_NAME belong to it. */
@@ -85,6 +91,12 @@ export const CHILD_DPD_ACTION: u32 = 42; // START_* too: none is clear, start is
 export const CHILD_CLOSE_ACTION: u32 = 43;
 export const CHILD_REKEY_PACKETS: u32 = 44; // u64
 export const CHILD_REKEY_BYTES: u32 = 45; // u64
+
+export const CHILD_LIFE_PACKETS: u32 = 352; // u64, as are the next three; 0: no limit
+export const CHILD_LIFE_BYTES: u32 = 353;
+export const CHILD_RAND_PACKETS: u32 = 354;
+export const CHILD_RAND_BYTES: u32 = 355;
+export const CHILD_INACTIVITY: u32 = 356; // seconds without a packet in either direction
 
 export const SEND_CERT_IF_ASKED: u32 = 0;
 export const SEND_CERT_ALWAYS: u32 = 1;
@@ -111,9 +123,20 @@ export const CHILDLESS_PREFER: u32 = 1;
 export const CHILDLESS_FORCE: u32 = 2;
 export const CHILDLESS_NEVER: u32 = 3;
 
+/**
+ * Several IKE_SAs between the same identities: INITIAL_CONTACT ends the others; it is ignored; a new one ends the others of its
+ * connection; a new one is refused while there is one from another address.
+ */
+export const UNIQUE_NO: u32 = 0;
+export const UNIQUE_NEVER: u32 = 1;
+export const UNIQUE_REPLACE: u32 = 2;
+export const UNIQUE_KEEP: u32 = 3;
+
+/** Bits. */
 export const START_NONE: u32 = 0;
 export const START_TRAP: u32 = 1;
 export const START_START: u32 = 2;
+export const START_TRAP_START: u32 = 3;
 
 /** A transform of a proposal, TRANSFORM_OCTETS each. */
 export const TRANSFORM_TYPE: u32 = 0; // u8: 1 ENCR, 2 PRF, 3 INTEG, 4 KE, 5 ESN, 6-12 ADDKE1-7 (RFC 9370)
@@ -172,6 +195,8 @@ export const EVENT_NOTIFY: u32 = 130; // the notify type that the peer gave, or 
 export const EVENT_TEXT: u32 = 131;
 
 export const IKE_SA_PPK: u32 = 413; // 1: its keys come from a PPK, too (RFC 8784)
+
+export const LOOKUP_ATTEMPT: u32 = 440; // u32: which attempt waits; to be given back as it is
 
 /** Where two proposals came closest: transform type u8, number of ours u8, of the peer's u8; the transforms of that type of each. */
 export const EVENT_MISMATCH: u32 = 410;

@@ -41,7 +41,7 @@ export const MESSAGE_SA_INSTALLED: u32 = 129; // link u32, SPI u32, direction u3
 export const MESSAGE_SA_REFUSED: u32 = 130; // link u32, SPI u32, direction u32, reason u32
 export const MESSAGE_SA_REMOVED: u32 = 131; // link u32, SPI u32, direction u32
 export const MESSAGE_SA_STATUS: u32 = 132; // an SA status
-export const MESSAGE_SA_EXPIRING: u32 = 133; // link u32, SPI u32, direction u32, cause u32: rekey soon
+export const MESSAGE_SA_EXPIRING: u32 = 133; // link u32, SPI u32, direction u32, cause u32, EXPIRING_* or EXPIRED_*
 export const MESSAGE_PONG: u32 = 134;
 
 export const REFUSED_TABLE_FULL: u32 = 1;
@@ -55,6 +55,10 @@ export const REFUSED_NO_BOARD: u32 = 6;
 export const EXPIRING_SEQUENCE: u32 = 1;
 export const EXPIRING_PACKETS: u32 = 2;
 export const EXPIRING_OCTETS: u32 = 3;
+/** From here on: its life is over, packets are dropped. */
+export const EXPIRED_SEQUENCE: u32 = 4;
+export const EXPIRED_PACKETS: u32 = 5;
+export const EXPIRED_OCTETS: u32 = 6;
 
 /** Short answers: offsets behind the message header. */
 export const ANSWER_LINK: u32 = MESSAGE_HEADER;

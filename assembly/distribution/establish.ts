@@ -47,6 +47,7 @@ import {
 } from "./board_table";
 import { sendControl } from "./control_out";
 import { DISTRIBUTION_INSTALLED, DISTRIBUTION_REFUSED, raise } from "./event";
+import { heldWake } from "./held";
 import {
   LINK_INSTALLING,
   LINK_LIVE,
@@ -201,6 +202,7 @@ export function confirm(slot: u32, number: u32, spi: u32, direction: u32): void 
       return;
     }
     link.stateOut = LINK_LIVE;
+    heldWake();
   }
   recordWipe(link, direction);
   if (link.stateIn != LINK_INSTALLING && link.stateOut != LINK_INSTALLING) listRemove(link);

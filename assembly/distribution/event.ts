@@ -9,6 +9,9 @@ export const DISTRIBUTION_EXPIRING: u32 = 3;
 /** A packet met a trap policy: `spi` is the policy's value. */
 export const DISTRIBUTION_ACQUIRE: u32 = 4;
 
+/** When a packet of an SA last passed: `time`. */
+export const DISTRIBUTION_USED: u32 = 5;
+
 
 @unmanaged
 export class DistributionEvent {
@@ -16,8 +19,9 @@ export class DistributionEvent {
   link: u32;
   spi: u32;
   direction: u32;
-  /** REFUSED_* or EXPIRING_*. */
+  /** REFUSED_*, EXPIRING_* or EXPIRED_*. */
   reason: u32;
+  time: u64;
 }
 
 const CAPACITY: u32 = 1024; // more than the frames of one poll
@@ -31,7 +35,7 @@ export function eventsReset(): void {
 }
 
 /** Queues an event; the acknowledged control messages are repeated, so one lost to a full ring comes again. */
-export function raise(kind: u32, link: u32, spi: u32, direction: u32, reason: u32): void {
+export function raise(kind: u32, link: u32, spi: u32, direction: u32, reason: u32, time: u64 = 0): void {
   if (head - tail == CAPACITY) return;
   const e = changetype<DistributionEvent>(ring + <usize>(head & (CAPACITY - 1)) * offsetof<DistributionEvent>());
   e.kind = kind;
@@ -39,6 +43,7 @@ export function raise(kind: u32, link: u32, spi: u32, direction: u32, reason: u3
   e.spi = spi;
   e.direction = direction;
   e.reason = reason;
+  e.time = time;
   head += 1;
 }
 

@@ -51,6 +51,7 @@ import { WALK_DONE, ipv6Check, ipv6TotalLength, ipv6Walk } from "../wire/ipv6";
 import { UDP_HEADER, udpCheck, udpDestinationPort, udpLength } from "../wire/udp";
 import { boardIsOnline } from "./board_table";
 import { DISTRIBUTION_ACQUIRE, raise } from "./event";
+import { hold } from "./held";
 import { Link, findInbound, linkAt } from "./local_database";
 import { TRAP_POLICY } from "./policy";
 import { isLocalAddress, portIke, portNatt } from "./local_address";
@@ -117,7 +118,7 @@ export function forwardProtected(frame: Frame): void {
   }
   if (value & TRAP_POLICY) {
     raise(DISTRIBUTION_ACQUIRE, 0, value & ~TRAP_POLICY, 0, 0);
-    dropped(frame, 0, DROP_NO_SA_ACQUIRING);
+    if (!hold(frame, value & ~TRAP_POLICY)) dropped(frame, 0, DROP_NO_SA_ACQUIRING);
     return;
   }
   const link = linkAt(value);

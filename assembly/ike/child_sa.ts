@@ -25,6 +25,12 @@ export const CHILD_EVENT_INSTALL_IN: u32 = 1;
 export const CHILD_EVENT_INSTALL_OUT: u32 = 2;
 export const CHILD_EVENT_REMOVE_IN: u32 = 4;
 export const CHILD_EVENT_REMOVE_OUT: u32 = 8;
+export const CHILD_EVENT_QUERY: u32 = 16;
+
+/** Not; by a rekey, so that its end is no news; by that of a new IKE_SA, whose coming up was told. */
+export const REPLACED_NOT: u32 = 0;
+export const REPLACED_REKEY: u32 = 1;
+export const REPLACED_REAUTHENTICATION: u32 = 2;
 
 /** The outbound half of a pair: nothing is sent on it yet, the boards are told of it, it is in use. */
 export const OUTBOUND_HELD: u32 = 0;
@@ -72,12 +78,25 @@ export class ChildSa {
   outbound: u32;
   /** 1: ours would be the redundant one, should the peer's come to be; that is still open. */
   undecided: u32;
-  /** 1: another one carries its traffic or will, so that its end is no news. */
+  /** REPLACED_*: another one carries its traffic or will. */
   replaced: u32;
   /** 1: gone for IKE; the boards keep it a little while for packets that are on their way. */
   lingers: u32;
   /** 1: it went up, so that going down is worth telling. */
   announced: u32;
+
+  /** 1: its outbound half waits for one of the peer's former IKE_SA, which carries its traffic, to go (reauthentication.ts). */
+  shadow: u32;
+  /** 1: the new IKE_SA was asked for its like. */
+  covered: u32;
+  /** Limits from which on it is rekeyed, each less a random part; 0 none. */
+  softPackets: u64;
+  softOctets: u64;
+  /** When the boards last saw a packet of it, and CHILD_EVENT_INSTALL_*: whose answer to that question is here (inactivity.ts). */
+  lastUsed: u64;
+  answers: u32;
+  /** 1: its life is over before a rekey was, so another one is wanted in its place. */
+  expired: u32;
 }
 
 const AT_SUITE: usize = (offsetof<ChildSa>() + 7) & ~7;

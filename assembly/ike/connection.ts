@@ -8,12 +8,17 @@
 import {
   CHILD_CLOSE_ACTION,
   CHILD_DPD_ACTION,
+  CHILD_INACTIVITY,
   CHILD_ITEMS_MORE,
+  CHILD_LIFE_BYTES,
+  CHILD_LIFE_PACKETS,
   CHILD_LIFE_TIME,
   CHILD_LOCAL_TS,
   CHILD_MODE,
   CHILD_NAME,
   CHILD_PROPOSAL,
+  CHILD_RAND_BYTES,
+  CHILD_RAND_PACKETS,
   CHILD_RAND_TIME,
   CHILD_REKEY_BYTES,
   CHILD_REKEY_PACKETS,
@@ -27,15 +32,18 @@ import {
   CONNECTION_DPD_DELAY,
   CONNECTION_ENCAP,
   CONNECTION_FRAGMENTATION,
+  CONNECTION_KEYING_TRIES,
   CONNECTION_LOCAL_ADDRESS,
   CONNECTION_LOCAL_AUTH,
   CONNECTION_LOCAL_ID,
   CONNECTION_NAME,
+  CONNECTION_NAMED,
   CONNECTION_OVER_TIME,
   CONNECTION_PPK,
   CONNECTION_PPK_ID,
   CONNECTION_PROPOSAL,
   CONNECTION_RAND_TIME,
+  CONNECTION_REAUTH_TIME,
   CONNECTION_REKEY_TIME,
   CONNECTION_REMOTE_ADDRESS,
   CONNECTION_REMOTE_AUTH,
@@ -44,6 +52,7 @@ import {
   CONNECTION_POOL,
   CONNECTION_SEND_CERT,
   CONNECTION_VIP,
+  CONNECTION_UNIQUE,
   PPK_POLICY_REQUIRED,
   RESULT_MALFORMED,
   RESULT_NOT_FOUND,
@@ -51,9 +60,10 @@ import {
   RESULT_TABLE_FULL,
   RESULT_UNSUPPORTED,
   SEND_CERT_NEVER,
-  START_START,
+  START_TRAP_START,
   TRANSFORM_OCTETS,
   TS_DYNAMIC,
+  UNIQUE_KEEP,
   FRAGMENTATION_NO,
 } from "../abi/management";
 import { MODE_TUNNEL, SELECTOR_OCTETS } from "../abi/message";
@@ -127,6 +137,15 @@ export class Connection {
   vips: u32;
   /** Pools that peers get theirs from. */
   poolCount: u32;
+
+  /** 0: its IKE_SAs are not reauthenticated. */
+  reauthTime: u32;
+  /** UNIQUE_*. */
+  unique: u32;
+  /** Sequences of retransmissions of an attempt; 0: no end. */
+  keyingTries: u32;
+  /** 1: the peer's addresses are those of names, as far as a lookup has found any. */
+  named: u32;
 }
 
 const C_NAME: usize = offsetof<Connection>();
@@ -170,6 +189,13 @@ export class ChildConfig {
   /** Whether EVENT_TRAP told of it, and whether it waits to tell. */
   trapped: u32;
   trapEvent: u32;
+
+  lifePackets: u64;
+  lifeBytes: u64;
+  randPackets: u64;
+  randBytes: u64;
+  /** Seconds without a packet after which a CHILD_SA is deleted, 0 never. */
+  inactivity: u32;
 }
 
 const K_NAME: usize = offsetof<ChildConfig>();
@@ -259,7 +285,7 @@ export function connectionFits(c: Connection, local: IpAddress, remote: IpAddres
   let fits = c.localCount == 0;
   for (let i: u32 = 0; i < c.localCount; i++) if (connectionLocal(c, i) == local) fits = true;
   if (!fits) return false;
-  if (c.remoteCount == 0) return true;
+  if (c.remoteCount == 0) return c.named == 0;
   for (let i: u32 = 0; i < c.remoteCount; i++) if (connectionRemote(c, i) == remote) return true;
   return false;
 }
@@ -300,6 +326,31 @@ export function childByName(name: usize, length: u32): i32 {
   return -1;
 }
 
+/** The child of this name that a connection has, or -1. */
+export function childInConnection(c: Connection, name: usize, length: u32): i32 {
+  for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
+    const k = childConfigAt(i);
+    if (k.used == 0 || k.connection != c.index || k.nameLength != length) continue;
+    if (memory.compare(childName(k), name, length) == 0) return <i32>i;
+  }
+  return -1;
+}
+
+/** Takes the addresses that a lookup has found in place of those that there were; RESULT_*. None of one that is malformed. */
+export function connectionFound(c: Connection, start: usize, end: usize): u32 {
+  c.remoteCount = 0;
+  for (let item = itemFirst(start, end); item != 0; item = itemNext(item, end)) {
+    if (itemType(item) != CONNECTION_REMOTE_ADDRESS) continue;
+    const result = addressItem(item, changetype<usize>(c) + C_REMOTE, c.remoteCount);
+    if (result != RESULT_OK) {
+      c.remoteCount = 0;
+      return result;
+    }
+    c.remoteCount += 1;
+  }
+  return RESULT_OK;
+}
+
 /** Index of the connection that connectionLoad filled or found. */
 export let loadedConnection: u32 = 0;
 /** True when connectionLoad found the very same connection loaded already. */
@@ -319,6 +370,7 @@ export function connectionLoad(start: usize, end: usize): u32 {
   // The same connection loaded again changes nothing.
   c.digest = itemsDigest(start, end);
   c.remotePort = 0;
+  c.keyingTries = 1;
   const result = itemsRead(c, start, end);
   if (result == RESULT_OK) {
     const before = connectionByName(connectionName(c), c.nameLength);
@@ -498,6 +550,22 @@ function connectionItem(c: Connection, item: usize): u32 {
       return vipItem(c, item);
     case CONNECTION_POOL:
       return poolItem(c, item);
+    case CONNECTION_REAUTH_TIME: {
+      c.reauthTime = itemU32(item);
+      return RESULT_OK;
+    }
+    case CONNECTION_KEYING_TRIES: {
+      c.keyingTries = itemU32(item);
+      return RESULT_OK;
+    }
+    case CONNECTION_NAMED: {
+      c.named = itemU32(item);
+      return c.named <= 1 ? RESULT_OK : RESULT_MALFORMED;
+    }
+    case CONNECTION_UNIQUE: {
+      c.unique = itemU32(item);
+      return c.unique <= UNIQUE_KEEP ? RESULT_OK : RESULT_MALFORMED;
+    }
     case CONNECTION_FRAGMENTATION: {
       c.fragmentation = itemU32(item);
       return c.fragmentation <= FRAGMENTATION_NO ? RESULT_OK : RESULT_MALFORMED;
@@ -553,15 +621,15 @@ function childItem(k: ChildConfig, item: usize): u32 {
       return value == MODE_TUNNEL ? RESULT_OK : RESULT_UNSUPPORTED;
     case CHILD_START_ACTION: {
       k.startAction = value;
-      return value <= START_START ? RESULT_OK : RESULT_MALFORMED;
+      return value <= START_TRAP_START ? RESULT_OK : RESULT_MALFORMED;
     }
     case CHILD_DPD_ACTION: {
       k.dpdAction = value;
-      return value <= START_START ? RESULT_OK : RESULT_MALFORMED;
+      return value <= START_TRAP_START ? RESULT_OK : RESULT_MALFORMED;
     }
     case CHILD_CLOSE_ACTION: {
       k.closeAction = value;
-      return value <= START_START ? RESULT_OK : RESULT_MALFORMED;
+      return value <= START_TRAP_START ? RESULT_OK : RESULT_MALFORMED;
     }
     case CHILD_REKEY_TIME: {
       k.rekeyTime = value;
@@ -581,6 +649,26 @@ function childItem(k: ChildConfig, item: usize): u32 {
     }
     case CHILD_REKEY_PACKETS: {
       k.rekeyPackets = itemU64(item);
+      return RESULT_OK;
+    }
+    case CHILD_LIFE_PACKETS: {
+      k.lifePackets = itemU64(item);
+      return RESULT_OK;
+    }
+    case CHILD_LIFE_BYTES: {
+      k.lifeBytes = itemU64(item);
+      return RESULT_OK;
+    }
+    case CHILD_RAND_PACKETS: {
+      k.randPackets = itemU64(item);
+      return RESULT_OK;
+    }
+    case CHILD_RAND_BYTES: {
+      k.randBytes = itemU64(item);
+      return RESULT_OK;
+    }
+    case CHILD_INACTIVITY: {
+      k.inactivity = value;
       return RESULT_OK;
     }
     case CHILD_REKEY_BYTES: {

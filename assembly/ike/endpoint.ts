@@ -171,6 +171,7 @@ import {
   OUT_FOLLOWUP_KEY,
   OUT_INTERMEDIATE_AGREE,
   OUT_INTERMEDIATE_KEY,
+  OUT_LOOKUP,
   OUT_NONE,
   OUT_PPK,
   OUT_PPK_AUTH,
@@ -186,6 +187,7 @@ import {
   ikeSaAt,
   ikeSasReset,
 } from "./ike_sa";
+import { inactivityDue } from "./inactivity";
 import {
   Job,
   jobAnswerBegin,
@@ -204,7 +206,8 @@ import {
   CAUSE_FAILED,
   CAUSE_LOCAL,
   LIFE_REPLACED,
-  childDelete,
+  attemptAgain,
+  childExpired,
   childDown,
   childLingered,
   childRekey,
@@ -228,24 +231,30 @@ import {
 import { placementSettled } from "./placement";
 import { fragmentEarly, fragmentEarlyDone, reassemblyReset, reassemblyTake } from "./reassembly";
 import { poolsReset } from "./pool";
+import { reauthDue } from "./reauthentication";
 import { reportAlert, text } from "./report";
 import { secretsReset } from "./secrets";
 import { KEEPALIVE_TIME, SECOND, childSaCapacity, ikeSaCapacity, settingsReset } from "./settings";
 import { skContent, skContentLength, skOpen, skOpenFragment } from "./sk";
 import { successionAdopt, successionForced, successionSettle } from "./succession";
 import {
+  TIMERS_PER_CHILD,
   TIMERS_PER_SA,
+  TIMER_CHILD_INACTIVITY,
   TIMER_CHILD_REKEY,
   TIMER_EXPIRE,
   TIMER_KEEPALIVE,
   TIMER_LIFE,
   TIMER_LIVENESS,
+  TIMER_REAUTH,
   TIMER_RETRANSMIT,
   timerCount,
   timerSa,
 } from "./timer";
+import { duplicateDelete } from "./uniqueness";
 import { requestRepeat, responseBegin, responseRepeat, responseSend } from "./window";
 
+export { handleUsed } from "./inactivity";
 export { handleExpiring, handleInstalled, handleSaLost, setChildPlacement } from "./placement";
 
 const small: usize = memory.data(64, 8);
@@ -705,17 +714,19 @@ export function ikePollEvent(): usize {
 function timerDue(id: u32): void {
   const sas = ikeSaCapacity * TIMERS_PER_SA;
   if (id < sas) return timerDueSa(ikeSaAt(id / TIMERS_PER_SA), id % TIMERS_PER_SA);
-  if (id < sas + childSaCapacity * 2) {
-    const child = childSaAt((id - sas) >> 1);
+  if (id < sas + childSaCapacity * TIMERS_PER_CHILD) {
+    const child = childSaAt((id - sas) / TIMERS_PER_CHILD);
+    const kind = (id - sas) % TIMERS_PER_CHILD;
     if (child.lingers != 0) childLingered(child);
     if (child.state == CHILD_STATE_FREE || child.sa < 0) return;
-    if (((id - sas) & 1) == TIMER_CHILD_REKEY) childRekey(child);
+    if (kind == TIMER_CHILD_REKEY) childRekey(child);
+    else if (kind == TIMER_CHILD_INACTIVITY) inactivityDue(child);
     else if (child.state == CHILD_STATE_INSTALLING) placementSettled(child, true);
     else if (ikeSaAt(<u32>child.sa).followChild == <i32>child.link) childForgotten(child);
-    else childDelete(child);
+    else childExpired(child);
     return;
   }
-  initiateChild(childConfigAt(id - sas - childSaCapacity * 2));
+  initiateChild(childConfigAt(id - sas - childSaCapacity * TIMERS_PER_CHILD));
 }
 
 /** The peer has not come back for a CHILD_SA in its additional key exchanges. */
@@ -738,13 +749,16 @@ function timerDueSa(sa: IkeSa, kind: u32): void {
   if (kind == TIMER_RETRANSMIT) {
     if (sa.outStep == OUT_NONE || requestRepeat(sa)) return;
     if (sa.state == IKE_STATE_DELETING) return ikeDown(sa, sa.endCause, false);
+    if (sa.state == IKE_STATE_CONNECTING && attemptAgain(sa)) return;
     if (successionForced(sa)) return ikeDown(sa, CAUSE_LOCAL, false);
     reportAlert(sa.connection, null, 0, text("the peer does not answer"));
     ikeDown(sa, sa.state == IKE_STATE_CONNECTING ? CAUSE_FAILED : CAUSE_DEAD, false);
   } else if (kind == TIMER_EXPIRE) {
     if (sa.state == IKE_STATE_CONNECTING && sa.parent != 0) return ikeForgotten(sa);
+    if (sa.outStep == OUT_LOOKUP) return ikeFail(sa, 0, text("the peer's name was not looked up in time"));
     if (sa.state == IKE_STATE_CONNECTING && sa.initiator != 0) return ikeFail(sa, 0, text("the attempt took too long"));
     if (sa.state == IKE_STATE_CONNECTING || sa.state == IKE_STATE_DELETING) ikeDown(sa, CAUSE_LOCAL, false);
+    else if (sa.duplicate != 0) duplicateDelete(sa);
     else if (sa.state == IKE_STATE_REKEYED) {
       sa.want |= WANT_DELETE;
       proceed(sa);
@@ -763,6 +777,8 @@ function timerDueSa(sa: IkeSa, kind: u32): void {
     } else {
       deadlineSet(timerSa(sa.index, TIMER_LIVENESS), sa.lastHeard + delay);
     }
+  } else if (kind == TIMER_REAUTH) {
+    reauthDue(sa);
   } else if (kind == TIMER_LIFE) {
     if (!c || sa.lifeStage == LIFE_REPLACED || sa.state == IKE_STATE_DELETING) return;
     // First the rekey; over_time later, if that did not happen, the end.
@@ -770,8 +786,10 @@ function timerDueSa(sa: IkeSa, kind: u32): void {
       sa.lifeStage = 1;
       if (c.overTime != 0) sa.lifeEnd = now() + <u64>c.overTime * SECOND;
     }
-    if (sa.lifeEnd != 0 && now() >= sa.lifeEnd) sa.want |= WANT_DELETE;
-    else {
+    if (sa.lifeEnd != 0 && now() >= sa.lifeEnd) {
+      sa.want |= WANT_DELETE;
+      sa.endCause = CAUSE_FAILED;
+    } else {
       sa.want |= WANT_REKEY;
       if (sa.lifeEnd != 0) deadlineSet(timerSa(sa.index, TIMER_LIFE), sa.lifeEnd);
     }

@@ -7,6 +7,7 @@
  *
  *   EVENT_INSTALL   LINK, SPI, DIRECTION, RECORD: an SA record of abi/message.ts
  *   EVENT_REMOVE    LINK, SPI, DIRECTION
+ *   EVENT_QUERY     LINK: when its SAs were last used
  *   EVENT_TRAP      LINK: index of the child's configuration, UP; RECORD: selectors, LOCAL and REMOTE: how many
  */
 import {
@@ -20,6 +21,7 @@ import {
   SA_FLAG_ESN,
   SA_FLAG_UDP_ENCAPSULATION,
   SA_HARD_OCTETS,
+  SA_HARD_PACKETS,
   SA_INTEGRITY,
   SA_KEYMAT,
   SA_KEYMAT_LENGTH,
@@ -48,6 +50,7 @@ import { addressFamily, addressOctets, addressOnWire } from "../wire/ip_address"
 import {
   CHILD_EVENT_INSTALL_IN,
   CHILD_EVENT_INSTALL_OUT,
+  CHILD_EVENT_QUERY,
   CHILD_EVENT_REMOVE_OUT,
   ChildSa,
   childConfig,
@@ -73,6 +76,7 @@ import { ikeSaAt } from "./ike_sa";
 export const EVENT_INSTALL: u32 = 1;
 export const EVENT_REMOVE: u32 = 2;
 export const EVENT_TRAP: u32 = 3;
+export const EVENT_QUERY: u32 = 4;
 
 /** The record that ikePollEvent returns. */
 export const EVENT_KIND: u32 = 0;
@@ -149,6 +153,7 @@ export function eventNext(): usize {
       if (child.there == (CHILD_EVENT_INSTALL_IN | CHILD_EVENT_INSTALL_OUT)) childWipe(child);
       return tell(EVENT_INSTALL, child, outbound);
     }
+    if (bit == CHILD_EVENT_QUERY) return tell(EVENT_QUERY, child, false);
     return tell(EVENT_REMOVE, child, bit == CHILD_EVENT_REMOVE_OUT);
   }
   return 0;
@@ -222,9 +227,10 @@ function recordFill(child: ChildSa, outbound: bool): void {
   store<u16>(record, <u16>sa.remotePort, SA_REMOTE_PORT);
   memory.copy(record + SA_LOCAL_ADDRESS, addressOnWire(sa.local), addressOctets(sa.local));
   memory.copy(record + SA_REMOTE_ADDRESS, addressOnWire(sa.remote), addressOctets(sa.remote));
-  store<u64>(record, config.rekeyPackets, SA_SOFT_PACKETS);
-  store<u64>(record, config.rekeyBytes, SA_SOFT_OCTETS);
-  store<u64>(record, 0, SA_HARD_OCTETS);
+  store<u64>(record, child.softPackets, SA_SOFT_PACKETS);
+  store<u64>(record, child.softOctets, SA_SOFT_OCTETS);
+  store<u64>(record, config.lifePackets, SA_HARD_PACKETS);
+  store<u64>(record, config.lifeBytes, SA_HARD_OCTETS);
   memory.copy(record + SA_KEYMAT, childKeymat(child, outbound), keymat);
   memory.copy(record + SA_SELECTORS, childSelectors(child), (child.localCount + child.remoteCount) * SELECTOR_OCTETS);
 }

@@ -44,6 +44,7 @@ export const OUT_INTERMEDIATE_AGREE: u32 = 20;
 export const OUT_FOLLOWUP_KEY: u32 = 21;
 export const OUT_FOLLOWUP: u32 = 22;
 export const OUT_FOLLOWUP_AGREE: u32 = 23;
+export const OUT_LOOKUP: u32 = 40;
 
 /** What the exchange that the peer initiated waits for. */
 export const IN_NONE: u32 = 0;
@@ -234,6 +235,22 @@ export class IkeSa {
   virtual6High: u64;
   virtual6Low: u64;
 
+  /** 1: we made the first IKE_SA of this line of rekeys: to reauthenticate is our business. */
+  originator: u32;
+  /** 1: another one of the peer's has its place, and this one is to go in a while (uniqueness.ts). */
+  duplicate: u32;
+  /** When it is to be reauthenticated, 0 never; a rekey does not move it. */
+  reauthAt: u64;
+  /** Reauthentication (reauthentication.ts): of the new one, the old one; of the old one, the new one; -1 none. */
+  reauthOld: i32;
+  reauthNew: i32;
+  /** Attempts in a row that failed. */
+  reauthFailures: u32;
+  /** 1: made to follow one whose original initiator is the peer; it goes if the peer had the same in mind. */
+  reauthYields: u32;
+  /** Sequences of retransmissions before this one (keyingtries). */
+  sequences: u32;
+
   /** Our address and the peer's, in place: addressCopy changes them. */
   // @ts-ignore: decorator
   @inline
@@ -396,11 +413,14 @@ export function ikeSaTake(initiator: bool): IkeSa | null {
   sa.followSa = -1;
   sa.newOut = -1;
   sa.newIn = -1;
+  sa.reauthOld = -1;
+  sa.reauthNew = -1;
   sa.firstChild = -1;
   sa.connectionNext = -1;
   sa.connectionPrevious = -1;
   sa.hashNext = -1;
   sa.initiator = initiator ? 1 : 0;
+  sa.originator = sa.initiator;
   const spi = spiDraw(index);
   if (initiator) sa.spiI = spi;
   else sa.spiR = spi;
@@ -518,4 +538,12 @@ function ikeUnlink(sa: IkeSa): void {
 export function jitter(seconds: u32): u64 {
   if (seconds == 0) return 0;
   return ((<u64>drbgU32() * <u64>seconds) >> 32) * 1000000000 + <u64>(drbgU32() % 1000000000);
+}
+
+/** A limit less a random part of up to `random`, 0 none. */
+export function lessRandom(limit: u64, random: u64): u64 {
+  if (limit == 0 || random == 0) return limit;
+  const drawn = ((<u64>drbgU32()) << 32) | (<u64>drbgU32());
+  const less = random == u64.MAX_VALUE ? drawn : drawn % (random + 1);
+  return limit > less ? limit - less : limit;
 }

@@ -15,7 +15,6 @@ import {
   IKE_STATE_ESTABLISHED,
   IKE_STATE_REKEYED,
   IKE_STATE_REKEYING,
-  START_NONE,
   START_START,
   START_TRAP,
 } from "../abi/management";
@@ -35,7 +34,10 @@ import {
   OUTBOUND_HELD,
   OUTBOUND_LIVE,
   OUTBOUND_RAISED,
+  REPLACED_NOT,
+  REPLACED_REAUTHENTICATION,
   childConfig,
+  childAttach,
   childDetach,
   childIsLive,
   childMove,
@@ -46,7 +48,6 @@ import {
 import { ChildConfig, Connection, childConfigAt, connectionAt, connectionLocal, connectionRemote } from "./connection";
 import { eventRaise, eventRemove, eventTrap } from "./event";
 import { createChildStart, rekeyChildStart } from "./exchange/create_child_sa";
-import { initStart } from "./exchange/ike_sa_init";
 import { deleteChildStart, deleteIkeStart, livenessStart } from "./exchange/informational";
 import { rekeyIkeStart } from "./exchange/rekey_ike_sa";
 import { followsIn, followupInForget, followupOutForget } from "./followup";
@@ -64,8 +65,12 @@ import {
   ikeSaFree,
   ikeSaTake,
   jitter,
+  lessRandom,
 } from "./ike_sa";
+import { inactivityStart } from "./inactivity";
 import { jobDestroy } from "./job";
+import { attemptStart } from "./name_lookup";
+import { reauthGone, reauthHolds, reauthSchedule, reauthSettle } from "./reauthentication";
 import { replacementGone, replacementTakesOver } from "./replacement";
 import { fragmentEarlyDone, reassemblyForget } from "./reassembly";
 import { reportAlert, reportSa, text } from "./report";
@@ -85,6 +90,7 @@ import {
 import { successionGone } from "./succession";
 import {
   TIMERS_PER_SA,
+  TIMER_CHILD_INACTIVITY,
   TIMER_CHILD_LIFE,
   TIMER_CHILD_REKEY,
   TIMER_EXPIRE,
@@ -106,7 +112,9 @@ export const CAUSE_FAILED: u32 = 3;
 /** True when an IKE_SA can take further CHILD_SAs, now or soon. */
 export function ikeUsable(sa: IkeSa): bool {
   const state = sa.state;
-  if (sa.terminated != 0 || (sa.want & WANT_DELETE) != 0 || sa.older >= 0 || sa.parent != 0) return false;
+  if (sa.terminated != 0 || (sa.want & WANT_DELETE) != 0) return false;
+  // What a rekey or a reauthentication is about to replace, and what a rekey has begun, is not for others.
+  if (sa.older >= 0 || sa.parent != 0 || sa.reauthNew >= 0) return false;
   return state == IKE_STATE_CONNECTING || state == IKE_STATE_ESTABLISHED || state == IKE_STATE_REKEYING;
 }
 
@@ -146,8 +154,7 @@ export function initiateChild(config: ChildConfig): bool {
     return false;
   }
   child.want = CHILD_WANT_CREATE;
-  ikeLink(sa, <i32>c.index);
-  initStart(sa);
+  attemptStart(sa);
   return true;
 }
 
@@ -160,8 +167,7 @@ export function initiateIke(c: Connection): bool {
   const sa = c.retired == 0 ? attempt(c, null) : null;
   if (!sa) return false;
   sa.bare = 1;
-  ikeLink(sa, <i32>c.index);
-  initStart(sa);
+  attemptStart(sa);
   return true;
 }
 
@@ -182,21 +188,53 @@ function attemptPair(c: Connection): i32 {
   return -1;
 }
 
-/** An IKE_SA to initiate with; null when there are no addresses, or the table is full. */
+/** An IKE_SA to initiate with; null when there are no addresses and no names, or the table is full. */
 function attempt(c: Connection, config: ChildConfig | null): IkeSa | null {
-  const remote = attemptPair(c);
-  if (remote < 0) {
-    reportAlert(<i32>c.index, config, 0, text("no address to initiate from or to"));
+  const sa = c.named != 0 || attemptPair(c) >= 0 ? ikeSaTake(true) : null;
+  if (!sa) {
+    reportAlert(<i32>c.index, config, 0, text("no address to initiate from or to, or no room for an IKE_SA"));
     return null;
   }
-  const sa = ikeSaTake(true);
-  if (!sa) return null;
+  ikeLink(sa, <i32>c.index);
+  if (c.named == 0) attemptAddress(sa);
+  return sa;
+}
+
+/** Where from and where to; false when nobody knows. */
+export function attemptAddress(sa: IkeSa): bool {
+  const c = connectionAt(<u32>sa.connection);
+  const remote = attemptPair(c);
+  if (remote < 0) return false;
   addressCopy(sa.local, addressAt(attemptLocal));
   addressCopy(sa.remote, connectionRemote(c, <u32>remote));
   sa.remotePort = c.remotePort != 0 ? c.remotePort : portIke;
   // A peer that is not on the IKE port is spoken to from the NAT port, with the marker, as everybody does.
   sa.localPort = sa.remotePort == portIke ? portIke : portNatt;
-  return sa;
+  return true;
+}
+
+/**
+ * keyingtries: nobody has answered our attempt, and another sequence of retransmissions begins, on a new IKE_SA. False: it was tried
+ * often enough.
+ */
+export function attemptAgain(sa: IkeSa): bool {
+  const c = connectionAt(<u32>sa.connection);
+  if (sa.initiator == 0 || sa.reauthOld >= 0 || c.retired != 0) return false;
+  if (c.keyingTries != 0 && sa.sequences + 1 >= c.keyingTries) return false;
+  const fresh = attempt(c, null);
+  if (!fresh) return false;
+  fresh.sequences = sa.sequences + 1;
+  fresh.bare = sa.bare;
+  while (sa.firstChild >= 0) {
+    const child = childSaAt(<u32>sa.firstChild);
+    childDetach(child);
+    childAttach(child, fresh);
+    if ((child.want & CHILD_WANT_DELETE) == 0) child.want = CHILD_WANT_CREATE;
+  }
+  reportAlert(sa.connection, null, 0, text("the peer does not answer: another try"));
+  ikeDown(sa, CAUSE_LOCAL, false);
+  attemptStart(fresh);
+  return true;
 }
 
 /** Starts what is next, if the window is free. */
@@ -218,6 +256,8 @@ export function proceed(sa: IkeSa): void {
   } else if ((sa.want & WANT_LIVENESS) != 0) {
     sa.want &= ~WANT_LIVENESS;
     livenessStart(sa);
+  } else {
+    reauthSettle(sa);
   }
 }
 
@@ -260,13 +300,20 @@ export function ikeUp(sa: IkeSa): void {
   // Only who is behind a NAT has a mapping to keep (RFC 3948 section 4).
   if ((sa.nat & NAT_LOCAL) != 0 && sa.localPort == portNatt)
     deadlineSet(timerSa(sa.index, TIMER_KEEPALIVE), now() + KEEPALIVE_TIME);
+  reauthSchedule(sa);
 }
 
-/** The SA records of a CHILD_SA may go to a board: both, or the inbound one alone when it replaces another (replacement.ts). */
+/**
+ * The SA records of a CHILD_SA may go to a board: both, or the inbound one alone when it replaces another (replacement.ts,
+ * reauthentication.ts).
+ */
 export function childInstall(child: ChildSa): void {
-  const held = child.rekeys >= 0 || child.rival >= 0;
+  const held = child.rekeys >= 0 || child.rival >= 0 || reauthHolds(child);
   const bits = held ? CHILD_EVENT_INSTALL_IN : CHILD_EVENT_INSTALL_IN | CHILD_EVENT_INSTALL_OUT;
   childMove(child, CHILD_STATE_INSTALLING);
+  const config = childConfig(child);
+  child.softPackets = lessRandom(config.rekeyPackets, config.randPackets);
+  child.softOctets = lessRandom(config.rekeyBytes, config.randBytes);
   child.outbound = held ? OUTBOUND_HELD : OUTBOUND_RAISED;
   child.waiting = bits;
   deadlineSet(timerChild(child.link, TIMER_CHILD_LIFE), now() + INSTALL_TIME);
@@ -291,20 +338,23 @@ export function childUp(child: ChildSa): void {
   }
   if (config.lifeTime != 0)
     deadlineSet(timerChild(child.link, TIMER_CHILD_LIFE), now() + <u64>config.lifeTime * SECOND);
+  inactivityStart(child);
 }
 
 /** Ends a CHILD_SA here; what the peer is told is the caller's. */
 export function childDown(child: ChildSa, cause: u32): void {
   const sa = ikeSaAt(<u32>child.sa);
   const config = childConfig(child);
-  const replaced = replacementTakesOver(child) || child.replaced != 0;
+  const replaced = replacementTakesOver(child) || child.replaced != REPLACED_NOT;
   const live = childIsLive(child) || child.state == CHILD_STATE_DELETING;
   const rekeying = child.replaces != 0;
   const old = child.rekeys >= 0 ? childSaAt(<u32>child.rekeys) : null;
   let rival: ChildSa | null = null;
-  if (child.announced != 0 && live && !replaced) reportSa(EVENT_CHILD_UPDOWN, false, sa, child);
+  const news = !replaced || child.replaced == REPLACED_REAUTHENTICATION;
+  if (child.announced != 0 && live && news) reportSa(EVENT_CHILD_UPDOWN, false, sa, child);
   deadlineClear(timerChild(child.link, TIMER_CHILD_REKEY));
   deadlineClear(timerChild(child.link, TIMER_CHILD_LIFE));
+  deadlineClear(timerChild(child.link, TIMER_CHILD_INACTIVITY));
   if (sa.outChild == <i32>child.link) sa.outChild = -1;
   if (sa.inChild == <i32>child.link) sa.inChild = -1;
   if (sa.followChild == <i32>child.link) followupInForget(sa);
@@ -319,7 +369,8 @@ export function childDown(child: ChildSa, cause: u32): void {
   if (replaced && cause != CAUSE_DEAD) childLinger(child);
   else eventRemove(child, CHILD_EVENT_INSTALL_IN | CHILD_EVENT_INSTALL_OUT);
   replacementGone(old, rival);
-  if (sa.terminated != 0 || replaced || cause == CAUSE_LOCAL) return;
+  if (sa.terminated != 0 || replaced) return;
+  if (cause == CAUSE_LOCAL || (cause == CAUSE_PEER && child.expired != 0)) return again(child, config);
   if (cause == CAUSE_FAILED) {
     if (!rekeying) childAgain(child);
   } else if (live) {
@@ -328,6 +379,12 @@ export function childDown(child: ChildSa, cause: u32): void {
     // Its IKE_SA ended before it could begin.
     childAgain(child);
   }
+}
+
+/** After the end of its life another one is asked for, first by who asked for this one. */
+function again(child: ChildSa, config: ChildConfig): void {
+  if (child.expired == 0 || connectionAt(config.connection).retired != 0) return;
+  deadlineSet(timerConfig(config.index), child.initiator != 0 ? now() : now() + 3 * SECOND + jitter(3));
 }
 
 /** Another one carries its traffic: the boards keep it for what is on its way, and until the other's outbound half is there. */
@@ -348,18 +405,17 @@ export function childLingered(child: ChildSa): void {
 }
 
 function act(config: ChildConfig, action: u32): void {
-  if (action == START_NONE || connectionAt(config.connection).retired != 0) return;
-  if (action == START_TRAP) eventTrap(config, true);
-  else {
-    config.wanted = 1;
-    deadlineSet(timerConfig(config.index), now());
-  }
+  if (connectionAt(config.connection).retired != 0) return;
+  if ((action & START_TRAP) != 0) eventTrap(config, true);
+  if ((action & START_START) == 0) return;
+  config.wanted = 1;
+  deadlineSet(timerConfig(config.index), now());
 }
 
 /** A CHILD_SA that we asked for could not be: another attempt, if configured so. */
 export function childAgain(child: ChildSa): void {
   const config = childConfig(child);
-  if (child.initiator != 0 && (config.startAction == START_START || config.wanted != 0)) retry(config);
+  if (child.initiator != 0 && ((config.startAction & START_START) != 0 || config.wanted != 0)) retry(config);
 }
 
 /** Another attempt after a pause that doubles. */
@@ -372,6 +428,7 @@ export function retry(config: ChildConfig): void {
 
 /** Ends an IKE_SA and all that it has. With `linger` it still answers the peer's last request for a while. */
 export function ikeDown(sa: IkeSa, cause: u32, linger: bool): void {
+  reauthGone(sa);
   // All go: none takes over from another.
   for (let i = sa.firstChild; i >= 0; i = childSaAt(<u32>i).next) {
     childSaAt(<u32>i).rekeys = -1;
@@ -488,6 +545,12 @@ export function childDelete(child: ChildSa): void {
   child.want = CHILD_WANT_DELETE;
   if (child.state == CHILD_STATE_INSTALLING) return;
   proceed(ikeSaAt(<u32>child.sa));
+}
+
+/** Its life is over, and no rekey has replaced it: it goes, and another one is asked for in its place, as strongSwan does. */
+export function childExpired(child: ChildSa): void {
+  if (childIsLive(child)) child.expired = 1;
+  childDelete(child);
 }
 
 /** Wants a CHILD_SA rekeyed. */

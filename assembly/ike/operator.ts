@@ -12,6 +12,7 @@ import {
   IKE_STATE_CONNECTING,
   IKE_STATE_DELETING,
   IKE_STATE_FREE,
+  MANAGEMENT_ADDRESSES,
   MANAGEMENT_CONNECTION_LOAD,
   MANAGEMENT_CONNECTION_UNLOAD,
   MANAGEMENT_HEADER,
@@ -57,6 +58,7 @@ import {
 import { eventTrap } from "./event";
 import { IkeSa, WANT_DELETE, WANT_REKEY, ikeSaAt } from "./ike_sa";
 import { lingers, listingContinue, listingReset, listingStart } from "./listing";
+import { lookupAnswered, lookupFirst } from "./name_lookup";
 import { poolLoad } from "./pool";
 import { reply } from "./report";
 import { ikeSaCapacity } from "./settings";
@@ -117,6 +119,8 @@ function command(type: u32, transaction: u32, start: usize, end: usize): u32 {
       return terminate(transaction, start, end);
     case MANAGEMENT_REKEY:
       return rekey(start, end);
+    case MANAGEMENT_ADDRESSES:
+      return lookupAnswered(start, end);
     case MANAGEMENT_LIST_SAS:
     case MANAGEMENT_LIST_POOLS:
     case MANAGEMENT_LIST_CONNECTIONS:
@@ -135,11 +139,12 @@ function loadConnection(start: usize, end: usize): u32 {
     if (i == c.index || other.used == 0 || other.retired != 0 || other.nameLength != c.nameLength) continue;
     if (memory.compare(connectionName(other), connectionName(c), c.nameLength) == 0) retire(other);
   }
+  lookupFirst(c);
   for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
     const k = childConfigAt(i);
     if (k.used == 0 || k.connection != c.index) continue;
-    if (k.startAction == START_TRAP) eventTrap(k, true);
-    else if (k.startAction == START_START) initiateChild(k);
+    if ((k.startAction & START_TRAP) != 0) eventTrap(k, true);
+    if ((k.startAction & START_START) != 0) initiateChild(k);
   }
   return RESULT_OK;
 }

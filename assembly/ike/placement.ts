@@ -5,7 +5,7 @@
  * NO_ADDITIONAL_SAS, or when it is ours, deleted.
  */
 import { CHILD_STATE_FREE, CHILD_STATE_INSTALLING, EVENT_CHILD_UPDOWN } from "../abi/management";
-import { DIRECTION_INBOUND } from "../abi/message";
+import { DIRECTION_INBOUND, EXPIRED_SEQUENCE } from "../abi/message";
 import {
   CHILD_EVENT_INSTALL_IN,
   CHILD_EVENT_INSTALL_OUT,
@@ -18,7 +18,7 @@ import {
 import { createChildRefused, createChildRespond } from "./exchange/create_child_sa";
 import { authRefused, authRespond } from "./exchange/ike_auth_responder";
 import { IN_AUTH_INSTALL, IN_CHILD_INSTALL, ikeSaAt } from "./ike_sa";
-import { childRekey, childUp, proceed } from "./life";
+import { childExpired, childRekey, childUp, proceed } from "./life";
 import { outboundSettled, replacementDecide, replacementUnplaced, replacementUp } from "./replacement";
 import { reportAlert, reportSa, text } from "./report";
 import { childSaCapacity } from "./settings";
@@ -65,10 +65,12 @@ export function placementSettled(child: ChildSa, late: bool): void {
   proceed(sa);
 }
 
-/** A board's SA nears a limit (EXPIRING_*): rekey it. */
+/** A board's SA nears a limit (EXPIRING_*): rekey it; or is beyond it (EXPIRED_*): its end. */
 export function handleExpiring(link: u32, spi: u32, cause: u32): void {
   const child = childByLink(link);
-  if (child && (spi == child.spiIn || spi == child.spiOut)) childRekey(child);
+  if (!child || (spi != child.spiIn && spi != child.spiOut)) return;
+  if (cause >= EXPIRED_SEQUENCE) childExpired(child);
+  else childRekey(child);
 }
 
 /** The CHILD_SA's board is gone and it could not be placed again: a new one must replace it. */

@@ -31,6 +31,8 @@ import {
   OUTBOUND_HELD,
   OUTBOUND_LIVE,
   OUTBOUND_RAISED,
+  REPLACED_NOT,
+  REPLACED_REKEY,
   childConfig,
   childMove,
   childSaAt,
@@ -51,7 +53,7 @@ export function rekeyLater(old: ChildSa): void {
 /** Another CHILD_SA takes over, or took: the peer deletes this one, or we do after a while. */
 export function childReplaced(child: ChildSa): void {
   childMove(child, CHILD_STATE_REKEYED);
-  child.replaced = 1;
+  child.replaced = REPLACED_REKEY;
   child.want &= ~CHILD_WANT_REKEY;
   deadlineClear(timerChild(child.link, TIMER_CHILD_REKEY));
   deadlineSet(timerChild(child.link, TIMER_CHILD_LIFE), now() + REPLACED_TIME);
@@ -60,7 +62,7 @@ export function childReplaced(child: ChildSa): void {
 /** What was to replace it is gone: it goes on, and is rekeyed some other time. */
 export function childRestored(old: ChildSa): void {
   childMove(old, CHILD_STATE_INSTALLED);
-  old.replaced = 0;
+  old.replaced = REPLACED_NOT;
   deadlineClear(timerChild(old.link, TIMER_CHILD_LIFE));
   const life = childConfig(old).lifeTime;
   if (life != 0)
@@ -92,7 +94,8 @@ function rivalOf(child: ChildSa): ChildSa | null {
   return null;
 }
 
-function outboundRaise(child: ChildSa): void {
+/** The outbound half may be used now. */
+export function outboundRaise(child: ChildSa): void {
   child.outbound = OUTBOUND_RAISED;
   child.waiting |= CHILD_EVENT_INSTALL_OUT;
   eventRaise(child, CHILD_EVENT_INSTALL_OUT);
@@ -175,8 +178,8 @@ export function replacementAnswered(child: ChildSa): void {
   if (ours && (ours.outbound != OUTBOUND_HELD || ours.state >= CHILD_STATE_INSTALLED)) return childReplaced(child);
   if (child.rekeys < 0) {
     // New, or what it was to replace is gone already.
-    if (child.outbound == OUTBOUND_HELD) outboundRaise(child);
-    else child.outbound = OUTBOUND_LIVE;
+    if (child.outbound != OUTBOUND_HELD) child.outbound = OUTBOUND_LIVE;
+    else if (child.shadow == 0) outboundRaise(child);
     return reportSa(EVENT_CHILD_UPDOWN, true, sa, child);
   }
   const old = childSaAt(<u32>child.rekeys);
@@ -207,7 +210,7 @@ export function replacementTakesOver(old: ChildSa): bool {
 
 /** The old one is about to be deleted by us: nothing more goes out on it once its replacement is in use. */
 export function replacementOutboundMove(old: ChildSa): void {
-  if (old.replaced == 0) return;
+  if (old.replaced == REPLACED_NOT) return;
   replacementTakesOver(old);
   const ours = replacementOf(old, true);
   if (ours && ours.outbound == OUTBOUND_LIVE) eventRemove(old, CHILD_EVENT_INSTALL_OUT);

@@ -49,6 +49,7 @@ import {
   LEASE_ADDRESS,
   LEASE_IDENTITY,
   LEASE_ONLINE,
+  LOOKUP_ATTEMPT,
   MANAGEMENT_CHILD_SA,
   MANAGEMENT_CONNECTION,
   MANAGEMENT_EVENT,
@@ -56,6 +57,7 @@ import {
   MANAGEMENT_IKE_SA,
   MANAGEMENT_LEASE,
   MANAGEMENT_LENGTH,
+  MANAGEMENT_LOOKUP,
   MANAGEMENT_POOL,
   MANAGEMENT_REPLY,
   MANAGEMENT_TRANSACTION,
@@ -317,6 +319,14 @@ export function reportChildSa(transaction: u32, child: ChildSa): void {
   put(CHILD_SA_MODE, MODE_TUNNEL);
   put(CHILD_SA_FLAGS, childFlags(child));
   at = itemWriteU64(at, CHILD_SA_INSTALLED, child.installed);
+  end();
+}
+
+/** Asks for the addresses of the peer's names, for an attempt. */
+export function reportLookup(c: Connection, attempt: u32): void {
+  if (!begin(MANAGEMENT_LOOKUP, 0)) return;
+  putConnection(c);
+  put(LOOKUP_ATTEMPT, attempt);
   end();
 }
 

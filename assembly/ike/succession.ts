@@ -31,6 +31,7 @@ import {
 } from "./ike_sa";
 import { jobDestroy } from "./job";
 import { CAUSE_LOCAL, LIFE_REPLACED, childDown, embryoFree, ikeUp, proceed } from "./life";
+import { reauthInherit } from "./reauthentication";
 import { reportSa } from "./report";
 import { REPLACED_TIME } from "./settings";
 import { TIMER_EXPIRE, TIMER_KEEPALIVE, TIMER_LIFE, timerSa } from "./timer";
@@ -112,6 +113,7 @@ function inherit(old: IkeSa, sa: IkeSa): void {
   deadlineClear(timerSa(old.index, TIMER_KEEPALIVE));
   ikeMove(old, IKE_STATE_REKEYED);
   deadlineSet(timerSa(old.index, TIMER_EXPIRE), now() + REPLACED_TIME);
+  reauthInherit(old, sa);
   ikeUp(sa);
   reportSa(EVENT_IKE_REKEY, true, sa, null);
   proceed(sa);

@@ -1,4 +1,4 @@
-/** The core's timers as ids of rt/deadlines.ts: five per IKE_SA, two per CHILD_SA, one per configured child. */
+/** The core's timers as ids of rt/deadlines.ts: six per IKE_SA, three per CHILD_SA, one per configured child. */
 import { CHILD_CONFIGS_MAX } from "./connection";
 import { childSaCapacity, ikeSaCapacity } from "./settings";
 
@@ -9,14 +9,18 @@ export const TIMER_LIVENESS: u32 = 2;
 /** Half-open, parked for too long, or lingering. */
 export const TIMER_EXPIRE: u32 = 3;
 export const TIMER_KEEPALIVE: u32 = 4;
-export const TIMERS_PER_SA: u32 = 5;
+/** To be reauthenticated; before, the peer has had time to move to a new one. */
+export const TIMER_REAUTH: u32 = 5;
+export const TIMERS_PER_SA: u32 = 6;
 
 export const TIMER_CHILD_REKEY: u32 = 0;
 /** The boards' answer is overdue, then the end of life, or of what was replaced. */
 export const TIMER_CHILD_LIFE: u32 = 1;
+export const TIMER_CHILD_INACTIVITY: u32 = 2;
+export const TIMERS_PER_CHILD: u32 = 3;
 
 export function timerCount(): u32 {
-  return ikeSaCapacity * TIMERS_PER_SA + childSaCapacity * 2 + CHILD_CONFIGS_MAX;
+  return ikeSaCapacity * TIMERS_PER_SA + childSaCapacity * TIMERS_PER_CHILD + CHILD_CONFIGS_MAX;
 }
 
 // @ts-ignore: decorator
@@ -28,11 +32,11 @@ export function timerSa(index: u32, kind: u32): u32 {
 // @ts-ignore: decorator
 @inline
 export function timerChild(link: u32, kind: u32): u32 {
-  return ikeSaCapacity * TIMERS_PER_SA + link * 2 + kind;
+  return ikeSaCapacity * TIMERS_PER_SA + link * TIMERS_PER_CHILD + kind;
 }
 
 // @ts-ignore: decorator
 @inline
 export function timerConfig(index: u32): u32 {
-  return ikeSaCapacity * TIMERS_PER_SA + childSaCapacity * 2 + index;
+  return ikeSaCapacity * TIMERS_PER_SA + childSaCapacity * TIMERS_PER_CHILD + index;
 }

@@ -11,7 +11,6 @@ import {
   DROP_IPV6_EXTENSION,
   DROP_LEASE_WAIT,
   DROP_REPLAY,
-  DROP_SA_EXPIRED,
   DROP_SELECTOR_MISMATCH,
 } from "../abi/drop";
 import { SA_LOCAL_TS_COUNT, SA_REMOTE_TS_COUNT, SA_SELECTORS, SELECTOR_OCTETS } from "../abi/message";
@@ -22,7 +21,7 @@ import { selectorsAdmit } from "../policy/selector";
 import { ESP_HEADER, espNextHeader, espSequence, espTrailerOctets } from "../wire/esp";
 import { PROTOCOL_NONE } from "../wire/ipv4";
 import { jobFill } from "./esp_job";
-import { countUse, withinLife } from "./expiry";
+import { countUse, lifeOver, withinLife } from "./expiry";
 import { replayCheck, replayCommit, replaySequence } from "./replay";
 import { Sa, isTransport, transformOf } from "./sa";
 import { transportJoin } from "./transport";
@@ -47,7 +46,7 @@ export function openPrepare(frame: Frame, sa: Sa, job: CipherJob): u32 {
   const sequence = replaySequence(sa, espSequence(p));
   if (!replayCheck(sa, sequence)) return DROP_REPLAY;
   if (sa.lease != 0 && sequence > sa.lease) return DROP_LEASE_WAIT;
-  if (!withinLife(sa, 0)) return DROP_SA_EXPIRED;
+  if (!withinLife(sa, 0)) return lifeOver(sa);
   frame.scratch4 = sequence;
   jobFill(job, sa, sequence, p, length, false);
   return PASS;
@@ -62,7 +61,7 @@ export function openFinish(frame: Frame, sa: Sa, job: CipherJob, outerTos: u32):
   if (job.done == 0) return DROP_ICV;
   // A twin, or the hard limit, may have been reached by a packet before this one in the same batch.
   if (!replayCommit(sa, frame.scratch4)) return DROP_REPLAY;
-  if (!withinLife(sa, 0)) return DROP_SA_EXPIRED;
+  if (!withinLife(sa, 0)) return lifeOver(sa);
   const t = transformOf(sa);
   const length = frame.length - ESP_HEADER - t.ivOctets - t.icvOctets;
   const data = frame.start + ESP_HEADER + t.ivOctets;

@@ -5,14 +5,14 @@
  * The IV is made of the 64-bit sequence number, so a number that were given twice would be a nonce given twice: it is counted up
  * before anything else can fail, and never taken back.
  */
-import { DROP_LEASE_WAIT, DROP_PACKET_TOO_BIG, DROP_SA_EXPIRED, DROP_SEQUENCE_CYCLED } from "../abi/drop";
+import { DROP_LEASE_WAIT, DROP_PACKET_TOO_BIG } from "../abi/drop";
 import { FABRIC_MTU } from "../abi/fabric";
 import { Frame, frameHeadroom, framePush, frameTailroom } from "../bus/frame";
 import { CipherJob } from "../crypto/job";
 import { storeBE64 } from "../rt/bytes";
 import { ESP_HEADER, ESP_TRAILER, espEmit, espEmitTrailer, espPadding } from "../wire/esp";
 import { jobFill } from "./esp_job";
-import { countUse, lastSequence, withinLife } from "./expiry";
+import { countUse, lastSequence, lifeOver, sequenceOver, withinLife } from "./expiry";
 import { Sa, isTransport, transformOf } from "./sa";
 import { tellTooBig } from "./too_big";
 import {
@@ -86,8 +86,8 @@ export function sealPrepare(frame: Frame, sa: Sa, job: CipherJob): u32 {
 
 /** Takes the next number for a packet of `octets` clear octets, sa.sequence from then on: PASS, or why there is none. */
 export function takeNumber(sa: Sa, octets: u32): u32 {
-  if (!withinLife(sa, octets)) return DROP_SA_EXPIRED;
-  if (sa.sequence >= lastSequence(sa)) return DROP_SEQUENCE_CYCLED;
+  if (!withinLife(sa, octets)) return lifeOver(sa);
+  if (sa.sequence >= lastSequence(sa)) return sequenceOver(sa);
   if (sa.lease != 0 && sa.sequence >= sa.lease) return DROP_LEASE_WAIT;
   sa.sequence += 1;
   countUse(sa, octets);

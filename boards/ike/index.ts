@@ -107,14 +107,17 @@ import {
   DISTRIBUTION_EXPIRING,
   DISTRIBUTION_INSTALLED,
   DISTRIBUTION_REFUSED,
+  DISTRIBUTION_USED,
   DistributionEvent,
   eventsReset,
   pollDistributionEvent,
 } from "../../assembly/distribution/event";
 import { FORWARD_IKE, forwardProtected, forwardUnprotected } from "../../assembly/distribution/forward";
+import { heldNext, heldReset, heldTimeout } from "../../assembly/distribution/held";
 import { localAddressReset } from "../../assembly/distribution/local_address";
 import { Link, linkAt, localDatabaseReset } from "../../assembly/distribution/local_database";
 import { policyReset, trapInsert, trapRemove } from "../../assembly/distribution/policy";
+import { query } from "../../assembly/distribution/query";
 import { removalReset, removalTimeout } from "../../assembly/distribution/removal";
 import { reportPlacement } from "../../assembly/distribution/report";
 import { selectionReset } from "../../assembly/distribution/selection";
@@ -127,6 +130,7 @@ import {
   handleSaLost,
   handleSecureElement,
   handleTimeout,
+  handleUsed,
   ikeDeadline,
   ikePollEvent,
   ikeReset,
@@ -138,6 +142,7 @@ import {
   EVENT_KIND,
   EVENT_LINK,
   EVENT_LOCAL,
+  EVENT_QUERY,
   EVENT_RECORD,
   EVENT_REMOTE,
   EVENT_REMOVE,
@@ -194,6 +199,7 @@ export function boardReset(): void {
   selectionReset();
   establishReset();
   eventsReset();
+  heldReset();
   const built =
     keyCacheReset(EXPANDED_KEYS, EXPANDED_KEYS) &&
     poolReset() &&
@@ -223,10 +229,12 @@ export function boardPoll(): u32 {
   handleTimeout();
   const establishAt = establishTimeout();
   const removalAt = removalTimeout();
+  const heldAt = heldTimeout();
   const quiet = joinCores();
+  for (let frame = heldNext(); frame; frame = heldNext()) forwardProtected(frame);
   portsRefill();
   portsSettle();
-  setDeadline(min<u64>(ikeDeadline(), min<u64>(establishAt, removalAt)));
+  setDeadline(min<u64>(min<u64>(ikeDeadline(), heldAt), min<u64>(establishAt, removalAt)));
   let bits: u32 = portsDrained() ? 0 : POLL_TRANSMIT_READY;
   if (!quiet || lostPending()) bits |= POLL_MORE_WORK;
   for (let port: u32 = 0; port < PORT_COUNT_IKE; port++) {
@@ -350,6 +358,8 @@ function toIke(event: DistributionEvent): void {
     handleInstalled(event.link, event.spi, event.direction, event.reason);
   } else if (event.kind == DISTRIBUTION_EXPIRING) {
     handleExpiring(event.link, event.spi, event.reason);
+  } else if (event.kind == DISTRIBUTION_USED) {
+    handleUsed(event.link, event.spi, event.direction, event.time);
   } else if (event.kind == DISTRIBUTION_ACQUIRE) {
     handleAcquire(event.spi);
   }
@@ -362,6 +372,8 @@ function toDistribution(event: usize): void {
     establish(<usize>load<u32>(event + EVENT_RECORD));
   } else if (kind == EVENT_REMOVE) {
     withdraw(link, load<u32>(event + EVENT_SPI), load<u32>(event + EVENT_DIRECTION));
+  } else if (kind == EVENT_QUERY) {
+    query(link);
   } else if (kind == EVENT_TRAP) {
     if (load<u32>(event + EVENT_UP) == 0) {
       trapRemove(link);

@@ -9,15 +9,20 @@
  *
  * Refuses the lockstep drive: its clock is virtual, a network's is not.
  */
+import { setTimeout as pause } from "node:timers/promises";
 import { Threaded } from "../chassis/drive/threaded.ts";
 import { type LinuxNics, localAddresses, openLinuxNics } from "../nic/linux/index.ts";
 import type { Configuration } from "../operator/configuration/compile.ts";
 import { ControlServer } from "../operator/control.ts";
 import { CommandError, Gateway } from "../operator/gateway.ts";
+import { lookUp, systemResolve } from "../operator/name_lookup.ts";
 import { readConfiguration, tellProblems } from "./configuration_file.ts";
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./exit.ts";
 import { renderEvent } from "./render.ts";
 import { VirtualIps } from "./virtual_ips.ts";
+
+/** Milliseconds that names have at the start; the gateway looks them up again by itself. */
+const START_PATIENCE = 3000;
 
 function log(text: string): void {
   process.stdout.write(`${new Date().toISOString()} ${text}\n`);
@@ -36,6 +41,14 @@ function ending(): { ended: Promise<{ failure?: string }>; fail: (failure: strin
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, onSignal);
   return { ended, fail: (failure) => end({ failure }) };
+}
+
+/** Where the peers' names lead at first, as far as that is soon known: their path must not lead into the tunnel either. */
+async function namedAddresses(configuration: Configuration): Promise<string[]> {
+  const names = configuration.connections.flatMap((connection) => connection.names ?? []);
+  if (names.length === 0) return [];
+  const patience = pause(START_PATIENCE, undefined, { ref: false }).then(() => ({ addresses: [] }));
+  return (await Promise.race([lookUp(names, systemResolve), patience])).addresses;
 }
 
 function buildGateway(configuration: Configuration, addresses: readonly string[], drive: Threaded): Gateway {
@@ -89,7 +102,7 @@ export async function up(file: string, socket: string): Promise<number> {
       portNatt: configuration.chassis.portNatt,
       tun: configuration.chassis.tun,
       routes: configuration.routes.map((destination) => ({ destination })),
-      keep: configuration.remoteAddresses,
+      keep: [...configuration.remoteAddresses, ...(await namedAddresses(configuration))],
       onFailure: (error) => fail(`NIC: ${error.message}`),
     });
     log(`unprotected ${addresses.join(", ")}   protected ${nics.tunName} ${configuration.routes.join(", ")}`);

@@ -13,6 +13,7 @@ import { Threaded } from "../chassis/drive/threaded.ts";
 import { Cable, type CableOptions } from "../nic/cable.ts";
 import { loadConfigurationText, renderError } from "../operator/configuration/configuration.ts";
 import { Gateway, type GatewayEvent } from "../operator/gateway.ts";
+import type { Resolve } from "../operator/name_lookup.ts";
 
 export type SiteName = "moon" | "sun";
 
@@ -44,6 +45,10 @@ export interface PairOptions {
   /** Children, by the third octet of their networks. Default 1 and 2. */
   nets?: readonly number[] | Record<SiteName, readonly number[]>;
   chassis?: Partial<ChassisOptions>;
+  /** The peer's address or name, as a site's configuration has it. */
+  peer?: Partial<Record<SiteName, string>>;
+  /** Looks names of peers up. */
+  resolve?: Resolve;
 }
 
 export interface Site {
@@ -120,7 +125,7 @@ function connectionText(name: SiteName, suffix: string, nets: readonly number[],
   return `
   ${name}-${peer}${suffix} {
     local_addrs = ${ADDRESS[name]}
-    remote_addrs = ${ADDRESS[peer]}
+    remote_addrs = ${options.peer?.[name] ?? ADDRESS[peer]}
     proposals = ${ownOf(name, options.proposals, "aes256gcm16-prfsha384-x25519")}
     ${options.connection?.[name] ?? ""}
     ${options.authentication?.[name] ?? sharedKey(`${name}${suffix}`, `${peer}${suffix}`)}
@@ -200,6 +205,7 @@ export class Pair {
       pools,
       secrets,
       credentials,
+      ...(options.resolve ? { resolve: options.resolve } : {}),
       ...options.chassis,
     });
     const site: Site = {

@@ -7,7 +7,10 @@
 import {
   CHILD_NAME,
   CONNECTION_NAME,
+  CONNECTION_REMOTE_ADDRESS,
   INITIATE_IKE,
+  LOOKUP_ATTEMPT,
+  MANAGEMENT_ADDRESSES,
   MANAGEMENT_INITIATE,
   MANAGEMENT_LIST_CONNECTIONS,
   MANAGEMENT_LIST_POOLS,
@@ -21,7 +24,7 @@ import {
   RESULT_UNSUPPORTED,
 } from "../../assembly/abi/management.ts";
 import { Chassis, type ChassisOptions } from "../chassis/chassis.ts";
-import type { ConfigItem } from "../chassis/config.ts";
+import { addressOctets, type ConfigItem } from "../chassis/config.ts";
 import type { BoardEvent } from "../chassis/supervisor.ts";
 import type { Nic } from "../nic/nic.ts";
 import type { Credentials } from "../secure_element/credential_store.ts";
@@ -38,6 +41,7 @@ import {
   textValue,
   withTransaction,
 } from "./management.ts";
+import { lookUp, type Resolve, systemResolve } from "./name_lookup.ts";
 import { mergePools, type PoolStatus } from "./pools.ts";
 import { type ConnectionSas, mergeSas } from "./sas.ts";
 
@@ -45,6 +49,8 @@ export interface ConnectionPlan {
   name: string;
   /** A whole MANAGEMENT_CONNECTION_LOAD message. */
   load: Uint8Array;
+  /** remote_addrs, where there are names among them. */
+  names?: readonly string[];
 }
 
 /** A pool of virtual IPs. */
@@ -60,6 +66,8 @@ export interface GatewayOptions extends Omit<ChassisOptions, "secureElement"> {
   secrets: readonly IkeSecret[];
   /** Private keys, certificates and whom to trust. None: shared keys alone. */
   credentials?: Credentials;
+  /** Looks names of peers up. Default: the system's resolver. */
+  resolve?: Resolve;
 }
 
 /** vici's event names, and the boards' own. */
@@ -90,6 +98,9 @@ const COMMAND_PATIENCE = 5000;
 /** What a shutdown waits for the peers to answer the DELETEs. */
 const SHUTDOWN_PATIENCE = 5000;
 
+/** Addresses of a connection that the IKE board's table holds. */
+const ADDRESSES_MAX = 4;
+
 interface Pending {
   messages: ManagementMessage[];
   result: number | undefined;
@@ -99,19 +110,22 @@ export class Gateway {
   readonly chassis: Chassis;
   readonly #connections: readonly ConnectionPlan[];
   readonly #pools: readonly PoolPlan[];
+  readonly #resolve: Resolve;
   readonly #secureElement: SecureElement | ThreadedElement;
   readonly #events = new Set<(event: GatewayEvent) => void>();
   /** By slot and transaction. */
   readonly #pending = new Map<string, Pending>();
   #nextTransaction = 1;
   #loaded = false;
+  #closed = false;
   /** Management messages that did not add up. */
   malformed = 0;
 
   constructor(options: GatewayOptions) {
-    const { connections, pools = [], secrets, credentials, ...chassis } = options;
+    const { connections, pools = [], secrets, credentials, resolve = systemResolve, ...chassis } = options;
     this.#connections = connections;
     this.#pools = pools;
+    this.#resolve = resolve;
     // In lockstep one thread does everything, so that a story is the same every time.
     this.#secureElement = options.drive.kind === "threaded" ? new ThreadedElement() : new SecureElement();
     this.#secureElement.loadSecrets(secrets);
@@ -214,6 +228,7 @@ export class Gateway {
   /** Powers off at once; peers are not told. */
   async close(): Promise<void> {
     this.#loaded = false;
+    this.#closed = true;
     await this.chassis.close();
     await this.#secureElement.close();
   }
@@ -296,10 +311,31 @@ export class Gateway {
       this.#tell(message.event);
       return;
     }
+    if (message.kind === "lookup") {
+      void this.#lookUp(slot, message.connection, message.attempt);
+      return;
+    }
     const pending = this.#pending.get(`${slot}/${message.transaction}`);
     if (!pending) return;
     if (message.kind === "reply") pending.result = message.result;
     else pending.messages.push(message);
+  }
+
+  /** The IKE board wants the addresses of a peer's names; it waits for as long as it thinks right. */
+  async #lookUp(slot: number, connection: string, attempt: number): Promise<void> {
+    const names = this.#connections.find(({ name }) => name === connection)?.names ?? [];
+    const { addresses, failures } = await lookUp(names, this.#resolve);
+    if (this.#closed) return;
+    for (const text of failures) this.#tell({ kind: "alert", connection, text });
+    const items: ConfigItem[] = [
+      { type: CONNECTION_NAME, value: textValue(connection) },
+      { type: LOOKUP_ATTEMPT, value: attempt },
+      ...addresses.slice(0, ADDRESSES_MAX).map((address) => ({
+        type: CONNECTION_REMOTE_ADDRESS,
+        value: addressOctets(address),
+      })),
+    ];
+    this.chassis.management(slot).send(encodeMessage(MANAGEMENT_ADDRESSES, 0, items));
   }
 
   #onBoard(event: BoardEvent): void {

@@ -153,6 +153,7 @@ export type ManagementMessage = { transaction: number } & (
   | { kind: "pool"; pool: PoolCounts }
   | { kind: "lease"; lease: LeaseStatus }
   | { kind: "event"; event: ManagementEvent }
+  | { kind: "lookup"; connection: string; attempt: number }
 );
 
 const namesOf = (prefix: string): Map<number, string> =>
@@ -382,6 +383,11 @@ export function decodeMessage(message: Uint8Array): ManagementMessage {
       return { transaction, kind: "pool", pool: poolOf(new Items(body)) };
     case abi.MANAGEMENT_LEASE:
       return { transaction, kind: "lease", lease: leaseOf(new Items(body)) };
+    case abi.MANAGEMENT_LOOKUP: {
+      const items = new Items(body);
+      const connection = items.text(abi.CONNECTION_NAME);
+      return { transaction, kind: "lookup", connection, attempt: items.u32(abi.LOOKUP_ATTEMPT) };
+    }
     case abi.MANAGEMENT_EVENT:
       return { transaction, kind: "event", event: eventOf(new Items(body)) };
     default:

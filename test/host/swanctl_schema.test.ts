@@ -123,9 +123,12 @@ test("values of the wrong kind", () => {
     [{ child: "replay_window = 5000" }, "replay_window: '5000' is no number from 0 to 4096"],
     [{ connection: "remote_port = 0" }, "remote_port: '0' is no number from 1 to 65535"],
     [
-      { connection: "remote_addrs = vpn.example" },
-      "remote_addrs: 'vpn.example' is no IPv4 address; names are not looked up by this gateway",
+      { connection: "local_addrs = vpn.example" },
+      "local_addrs: 'vpn.example' is no IPv4 address; names of our own are not looked up by this gateway",
     ],
+    [{ connection: "remote_addrs = 192.0.2" }, "remote_addrs: '192.0.2' is no IPv4 address"],
+    [{ connection: "remote_addrs = 192.0.2.256" }, "remote_addrs: '192.0.2.256' is no IPv4 address"],
+    [{ connection: "remote_addrs = vpn!example" }, "remote_addrs: 'vpn!example' is no IPv4 address"],
     [
       { connection: "remote_addrs = 2001:db8::1" },
       "remote_addrs: '2001:db8::1': IPv6 outside the tunnel is not supported by this gateway",
@@ -139,6 +142,12 @@ test("values of the wrong kind", () => {
       "start_action: 'restart' is none of none, trap, start, trap|start (did you mean 'start'?)",
     ],
     [{ child: "rekey_time = 10m\nlife_time = 9m" }, "life_time must be longer than rekey_time"],
+    [{ child: "rekey_bytes = 2g\nlife_bytes = 2g" }, "life_bytes must be more than rekey_bytes"],
+    [{ child: "rekey_packets = 100\nlife_packets = 99" }, "life_packets must be more than rekey_packets"],
+    [
+      { connection: "unique = replaced" },
+      "unique: 'replaced' is none of no, never, replace, keep (did you mean 'replace'?)",
+    ],
     [
       { rest: "chassis { links = etherent\n}" },
       "links: 'etherent' is none of ethernet, atm (did you mean 'ethernet'?)",
@@ -193,6 +202,46 @@ test("defaults are swanctl's; an empty assignment brings them back", () => {
   assert.is(number(plain, abi.CHILD_REPLAY_WINDOW), 32);
   const emptied = loaded({ child: "rekey_time = 10m\nrekey_time =" });
   assert.is(number(emptied, abi.CHILD_REKEY_TIME), 3600);
+});
+
+test("reauth_time: rekey_time is off unless asked for, over_time is a tenth of the larger", () => {
+  const reauth = loaded({ connection: "reauth_time = 10h" });
+  assert.is(number(reauth, abi.CONNECTION_REAUTH_TIME), 36000);
+  assert.is(number(reauth, abi.CONNECTION_REKEY_TIME), 0);
+  assert.is(number(reauth, abi.CONNECTION_OVER_TIME), 3600);
+  assert.is(number(reauth, abi.CONNECTION_RAND_TIME), 3600);
+  const both = loaded({ connection: "reauth_time = 10h\nrekey_time = 1h\nover_time = 9h" });
+  assert.is(number(both, abi.CONNECTION_REKEY_TIME), 3600);
+  assert.is(number(both, abi.CONNECTION_OVER_TIME), 32400);
+  assert.is(number(both, abi.CONNECTION_RAND_TIME), 18000);
+  assert.is(number(loaded({}), abi.CONNECTION_REAUTH_TIME), 0);
+});
+
+test("names among remote_addrs go to the gateway in their order; the board is told that there are some, and the addresses", () => {
+  const configuration = loaded({ connection: "remote_addrs = vpn.example, 192.0.2.7, b_2.example." });
+  assert.is(number(configuration, abi.CONNECTION_NAMED), 1);
+  assert.equal(valuesOf(configuration, abi.CONNECTION_REMOTE_ADDRESS), [Uint8Array.of(192, 0, 2, 7)]);
+  assert.equal(configuration.connections[0]!.names, ["vpn.example", "192.0.2.7", "b_2.example."]);
+  assert.is(loaded({}).connections[0]!.names, undefined);
+});
+
+test("limits of octets and packets have the rules of times; inactivity, keyingtries and unique arrive", () => {
+  const amount = (configuration: Configuration, type: number): bigint => {
+    const value = valuesOf(configuration, type)[0]!;
+    return new DataView(value.buffer, value.byteOffset).getBigUint64(0, true);
+  };
+  const rekeyed = loaded({ child: "rekey_bytes = 1000\nlife_packets = 1100\ninactivity = 5m" });
+  assert.is(amount(rekeyed, abi.CHILD_LIFE_BYTES), 1100n);
+  assert.is(amount(rekeyed, abi.CHILD_RAND_BYTES), 100n);
+  assert.is(amount(rekeyed, abi.CHILD_REKEY_PACKETS), 1000n);
+  assert.is(amount(rekeyed, abi.CHILD_RAND_PACKETS), 100n);
+  assert.is(number(rekeyed, abi.CHILD_INACTIVITY), 300);
+  assert.is(amount(loaded({ child: "rekey_bytes = 1000\nrand_bytes = 0" }), abi.CHILD_RAND_BYTES), 0n);
+  assert.equal(valuesOf(loaded({}), abi.CHILD_LIFE_BYTES), []);
+  assert.is(number(loaded({ connection: "keyingtries = 0" }), abi.CONNECTION_KEYING_TRIES), 0);
+  for (const [word, value] of Object.entries({ no: 0, never: 1, replace: 2, keep: 3 }))
+    assert.is(number(loaded({ connection: `unique = ${word}` }), abi.CONNECTION_UNIQUE), value);
+  assert.is(number(loaded({ child: "start_action = trap|start" }), abi.CHILD_START_ACTION), abi.START_TRAP_START);
 });
 
 test("times, amounts, actions, identities arrive at the board as they were said", () => {

@@ -41,6 +41,8 @@ interface Scenario {
   /** Half-open IKE_SAs that somebody leaves at our responder before: it asks for a cookie then. */
   halfOpen?: number;
   retransmission?: Retransmission;
+  /** Of a ping that goes on and on nothing may be lost. */
+  lossless?: boolean;
 }
 
 type Role = "initiator" | "responder";
@@ -96,6 +98,7 @@ const SCENARIOS: readonly Scenario[] = [
   { name: "child-pfs", roles: BOTH },
   { name: "rekey-fast", roles: BOTH, waits: true },
   { name: "rekey-collide", roles: BOTH, waits: true, collides: true },
+  { name: "reauth-mbb", roles: BOTH, waits: true, lossless: true, except: { initiator: "log-a" } },
   { name: "ts-ports", roles: BOTH },
   { name: "multi-ts", roles: BOTH },
   { name: "ipv6-in-ipv4", roles: BOTH },
@@ -137,7 +140,6 @@ const LEFT_OUT: Record<string, string> = {
   mobike: "MOBIKE is not done",
   "multi-auth": "EAP is not done",
   "raw-esp": "wants strongSwan 6, Debian has 5.9",
-  "reauth-mbb": "reauthentication is not done",
   transport: "transport mode is not done",
 };
 
@@ -244,7 +246,7 @@ async function virtualIp(at: Run, ipv6: boolean): Promise<string | undefined> {
   return (ipv6 ? /fd00:c:[0-9a-f:]+/ : /10\.3\.0\.\d+/).exec(addresses)?.[0];
 }
 
-async function check(at: Run, gateway: Cardcage, line: string): Promise<void> {
+async function check(at: Run, gateway: Cardcage, line: string, lossless: boolean): Promise<void> {
   const [verb, ...words] = line.trim().split(/\s+/);
   const pings = async (source: string, target: string): Promise<number> => {
     const { output } = await at.ping(["-I", source === "@" ? "10.1.0.2" : source, "-c", "3", "-i", "0.2", target]);
@@ -289,7 +291,9 @@ async function check(at: Run, gateway: Cardcage, line: string): Promise<void> {
     case "pingfor": {
       const { output } = await at.ping(["-I", "10.1.0.2", "-w", words[0], "-i", "0.05", "-c", "100000", "10.2.0.2"]);
       const { sent, received } = readPing(output);
-      expect(sent > 100 && sent - received <= sent / 100, `[${line}] ${received} of ${sent} answered`);
+      // The last one may be on its way when ping ends.
+      const missing = lossless ? 1 : sent / 100;
+      expect(sent > 100 && sent - received <= missing, `[${line}] ${received} of ${sent} answered`);
       return;
     }
     case "blackhole":
@@ -349,7 +353,7 @@ async function leaveHalfOpen(at: Run, count: number): Promise<void> {
 }
 
 async function play(at: Run, file: string, scenario: Scenario): Promise<string> {
-  const { refusal, except, collides, halfOpen, retransmission } = scenario;
+  const { refusal, except, collides, halfOpen, lossless, retransmission } = scenario;
   const fails = meta(file, "expect").includes("fail");
   expect(fails === (refusal !== undefined), "whether the initiation has to fail is not what this runner knows");
   const { code, output } = await at.up();
@@ -394,7 +398,7 @@ async function play(at: Run, file: string, scenario: Scenario): Promise<string> 
         collided = true;
         await collideRekeys(at, gateway);
       }
-      await check(at, gateway, line);
+      await check(at, gateway, line, lossless === true);
     }
     expect(collided, "no place for the collision");
     const carries = refusal === undefined && /^(psk|es[np])/.test(at.scenario);

@@ -451,16 +451,24 @@ export interface Options {
   additional?: number;
   /** Rounds of authentication (RFC 4739). */
   rounds?: number;
+  reauth?: number;
+  unique?: number;
+  /** Names of the connection and of its children. */
+  name?: string;
+  children?: string[];
+  /** Further items, of the connection and of every child. */
+  more?: Item[];
+  moreChild?: Item[];
 }
 
-/** The connection "gw" with the child "net", as `mine` (1 or 2) sees it. */
+/** The connection "gw" with the child "net", or those of `children`, as `mine` (1 or 2) sees it. */
 export function connection(mine: number, o: Options = {}): Item[] {
   const peer = 3 - mine;
   const id = (n: number): Buffer => Buffer.concat([Buffer.from([2]), Buffer.from(`gw${n}.example${o.idTail ?? ""}`)]);
   const additional = o.additional ? [transform(6, o.additional)] : [];
-  const net = (n: number): Buffer => selector([10, n, 0, 0], [10, n, 255, 255]);
+  const net = (n: number, i: number): Buffer => selector([10, n, 16 * i, 0], [10, n, 16 * i + 15, 255]);
   return [
-    [M.CONNECTION_NAME, Buffer.from("gw")],
+    [M.CONNECTION_NAME, Buffer.from(o.name ?? "gw")],
     [M.CONNECTION_REMOTE_ADDRESS, Buffer.from([192, 0, 2, peer])],
     [
       M.CONNECTION_PROPOSAL,
@@ -483,20 +491,26 @@ export function connection(mine: number, o: Options = {}): Item[] {
     [M.CONNECTION_DPD_DELAY, o.dpd ?? 0],
     [M.CONNECTION_REKEY_TIME, o.rekey ?? 0],
     [M.CONNECTION_OVER_TIME, o.over ?? 0],
-    [M.CHILD_NAME, Buffer.from("net")],
-    [
-      M.CHILD_PROPOSAL,
-      Buffer.concat([
-        transform(1, 20, o.keyBits ?? 128),
-        ...(o.childKe ? [transform(4, o.childKe), ...additional] : []),
-      ]),
-    ],
-    ...(o.localTs ?? [net(mine)]).map((t): Item => [M.CHILD_LOCAL_TS, t]),
-    ...(o.remoteTs ?? [net(peer)]).map((t): Item => [M.CHILD_REMOTE_TS, t]),
-    [M.CHILD_REKEY_TIME, o.childRekey ?? 0],
-    [M.CHILD_START_ACTION, o.start ?? 0],
-    [M.CHILD_LIFE_TIME, o.childLife ?? 0],
-    [M.CHILD_DPD_ACTION, o.dpdAction ?? 0],
-    [M.CHILD_CLOSE_ACTION, o.closeAction ?? 0],
+    [M.CONNECTION_REAUTH_TIME, o.reauth ?? 0],
+    [M.CONNECTION_UNIQUE, o.unique ?? M.UNIQUE_NO],
+    ...(o.more ?? []),
+    ...(o.children ?? ["net"]).flatMap((name, i): Item[] => [
+      [M.CHILD_NAME, Buffer.from(name)],
+      [
+        M.CHILD_PROPOSAL,
+        Buffer.concat([
+          transform(1, 20, o.keyBits ?? 128),
+          ...(o.childKe ? [transform(4, o.childKe), ...additional] : []),
+        ]),
+      ],
+      ...(o.localTs ?? [net(mine, i)]).map((t): Item => [M.CHILD_LOCAL_TS, t]),
+      ...(o.remoteTs ?? [net(peer, i)]).map((t): Item => [M.CHILD_REMOTE_TS, t]),
+      [M.CHILD_REKEY_TIME, o.childRekey ?? 0],
+      [M.CHILD_START_ACTION, o.start ?? 0],
+      [M.CHILD_LIFE_TIME, o.childLife ?? 0],
+      [M.CHILD_DPD_ACTION, o.dpdAction ?? 0],
+      [M.CHILD_CLOSE_ACTION, o.closeAction ?? 0],
+      ...(o.moreChild ?? []),
+    ]),
   ];
 }

@@ -1,5 +1,5 @@
 /** The CHILD_SA that IKE_AUTH carries (RFC 7296 section 1.2): which one it is, and where its keys come from (2.17). */
-import { CHILDLESS_FORCE, CHILDLESS_PREFER, IKE_STATE_DELETING } from "../../abi/management";
+import { CHILDLESS_FORCE, CHILDLESS_PREFER, IKE_STATE_DELETING, UNIQUE_NEVER } from "../../abi/management";
 import { CHILD_WANT_CREATE, ChildSa, childNonce, childPeerNonce, childSaAt } from "../child_sa";
 import { connectionAt } from "../connection";
 import { IkeSa, NONCE_OCTETS, ikeNonce, ikePeerNonce, ikeSaAt } from "../ike_sa";
@@ -27,8 +27,9 @@ export function childless(sa: IkeSa): u32 {
   return must ? CHILDLESS_REFUSED : CHILDLESS_NO;
 }
 
-/** True when the peer can have no other IKE_SA with us that we know of: INITIAL_CONTACT (2.4). */
+/** True when the peer can have no other IKE_SA with us that we know of, and may be told so: INITIAL_CONTACT (2.4). */
 export function firstContact(sa: IkeSa): bool {
+  if (sa.reauthOld >= 0 || connectionAt(<u32>sa.connection).unique == UNIQUE_NEVER) return false;
   for (let i = connectionAt(<u32>sa.connection).firstSa; i >= 0; i = ikeSaAt(<u32>i).connectionNext) {
     if (i != <i32>sa.index && ikeSaAt(<u32>i).state != IKE_STATE_DELETING) return false;
   }

@@ -95,6 +95,7 @@ import {
   sole,
   soleLength,
 } from "../negotiation";
+import { authLifetimeRead } from "../reauthentication";
 import { reportAlert, reportSa, text } from "../report";
 import { DELETE_TRIES, HALF_OPEN_TIME } from "../settings";
 import { TIMER_EXPIRE, timerSa } from "../timer";
@@ -267,6 +268,7 @@ function roundDone(sa: IkeSa): void {
 
 function complete(sa: IkeSa, link: i32): void {
   ikeUp(sa);
+  authLifetimeRead(sa);
   reportSa(EVENT_IKE_UPDOWN, true, sa, null);
   configurationAnswered(sa);
   if (link >= 0) {

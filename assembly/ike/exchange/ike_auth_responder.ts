@@ -8,13 +8,7 @@
  * Refuses what it cannot verify with AUTHENTICATION_FAILED and no word more; the operator is told why. A CHILD_SA that cannot be
  * leaves the IKE_SA up (2.21.2).
  */
-import {
-  AUTH_SHARED_KEY,
-  EVENT_CHILD_UPDOWN,
-  EVENT_IKE_UPDOWN,
-  IKE_STATE_DELETING,
-  PPK_POLICY_REQUIRED,
-} from "../../abi/management";
+import { AUTH_SHARED_KEY, EVENT_CHILD_UPDOWN, EVENT_IKE_UPDOWN, PPK_POLICY_REQUIRED } from "../../abi/management";
 import { PSA_FIELDS } from "../../abi/psa";
 import { Frame, frameAddress } from "../../bus/frame";
 import { EXCHANGE_IKE_AUTH, PAYLOAD_IDI, PAYLOAD_IDR, PAYLOAD_SA, Writer } from "../../wire/ike_message";
@@ -22,7 +16,6 @@ import { idCheck, idWrite, identityOctets, identityRead } from "../../wire/ike_p
 import {
   NOTIFY_ANOTHER_AUTH_FOLLOWS,
   NOTIFY_AUTHENTICATION_FAILED,
-  NOTIFY_INITIAL_CONTACT,
   NOTIFY_INVALID_SYNTAX,
   NOTIFY_MULTIPLE_AUTH_SUPPORTED,
   NOTIFY_NO_ADDITIONAL_SAS,
@@ -47,17 +40,7 @@ import { ChildSa } from "../child_sa";
 import { connectionAt, connectionLocalAuth, connectionRemoteAuth } from "../connection";
 import { connectionChoose } from "../connection_choice";
 import { FITS_NOT, identityFits } from "../identity";
-import { identityFirst, identityNext } from "../identity_index";
-import {
-  IN_AUTH_INSTALL,
-  IN_AUTH_SIGN,
-  IN_AUTH_VERIFY,
-  IkeSa,
-  ikeLink,
-  ikeLocalId,
-  ikePeerId,
-  ikeSaAt,
-} from "../ike_sa";
+import { IN_AUTH_INSTALL, IN_AUTH_SIGN, IN_AUTH_VERIFY, IkeSa, ikeLink, ikeLocalId, ikePeerId } from "../ike_sa";
 import { jobAnswerKeep } from "../job";
 import { childKeys } from "../keymat";
 import {
@@ -83,7 +66,9 @@ import {
   soleLength,
 } from "../negotiation";
 import { PPK_USED } from "../ppk";
+import { authLifetimeWrite, reauthSuspect } from "../reauthentication";
 import { reportAlert, reportSa, text } from "../report";
+import { uniqueAllows } from "../uniqueness";
 import { responseBegin, responseSend } from "../window";
 import { configurationGrant, configurationReplyWrite } from "./configuration";
 import { firstNonces } from "./ike_auth_child";
@@ -221,7 +206,8 @@ function roundDone(sa: IkeSa): void {
   const done = sa.localRounds + (sa.signed != 0 ? 1 : 0);
   if (sa.peerAnother != 0 || done < connectionLocalAuth(connectionAt(<u32>sa.connection)).count) return roundAnswer(sa);
   heldWalk(changetype<Frame>(sa.offer));
-  if (notifyFind(NOTIFY_INITIAL_CONTACT) != 0) forgetOthers(sa);
+  if (!uniqueAllows(sa)) return refuse(sa, text("the peer has an IKE_SA from elsewhere, and unique = keep"));
+  reauthSuspect(sa);
   grant(sa);
 }
 
@@ -246,21 +232,6 @@ function signedWrite(w: Writer, sa: IkeSa): void {
   ppkWrite(w, sa);
   signedFree(sa);
   sa.localRounds += 1;
-}
-
-/** RFC 7296 2.4: the peer knows of no other IKE_SA between these identities; those that we have are dead. */
-function forgetOthers(sa: IkeSa): void {
-  let i = identityFirst(sa);
-  while (i >= 0) {
-    const other = ikeSaAt(<u32>i);
-    if (other.index == sa.index || other.state == IKE_STATE_DELETING) {
-      i = identityNext(other, sa);
-      continue;
-    }
-    ikeDown(other, CAUSE_LOCAL, false);
-    assert(other.indexed == 0, "an IKE_SA that is down is found no longer");
-    i = identityFirst(sa);
-  }
 }
 
 /** Chooses the CHILD_SA that the first request asked for, and has it installed before we answer. */
@@ -296,6 +267,7 @@ export function authRespond(sa: IkeSa, child: ChildSa | null, notify: u32): void
   } else if (notify != 0) {
     notifyWrite(w, notify, 0, 0);
   }
+  authLifetimeWrite(w, sa);
   if (w.overflow != 0) return refuse(sa, text("IKE_AUTH with its certificates is longer than a message may be"));
   responseSend(sa, w);
   ikeUp(sa);

@@ -37,6 +37,7 @@ import { followsOut } from "../followup";
 import { IkeSa, OUT_CHILD, OUT_DELETE_CHILD, OUT_DELETE_IKE, OUT_LIVENESS, WANT_DELETE, ikeMove } from "../ike_sa";
 import { CAUSE_FAILED, CAUSE_LOCAL, CAUSE_PEER, childDown, ikeDown, proceed } from "../life";
 import { notifyFind } from "../negotiation";
+import { authLifetimeRead } from "../reauthentication";
 import { replacementOutboundMove } from "../replacement";
 import { reportAlert, text } from "../report";
 import { DELETE_TRIES } from "../settings";
@@ -88,7 +89,10 @@ export function informationalReceive(sa: IkeSa, frame: Frame): void {
     }
     if (deleteProtocol(body) == PROTOCOL_ID_IKE) all = true;
   }
-  if (!all && !failed) successionAdopt(sa);
+  if (!all && !failed) {
+    successionAdopt(sa);
+    authLifetimeRead(sa);
+  }
   const w = responseBegin(sa, EXCHANGE_INFORMATIONAL);
   for (let i = payloadFind(PAYLOAD_DELETE); i >= 0; i = payloadFind(PAYLOAD_DELETE, <u32>i + 1)) {
     if (deleteProtocol(payloadBody(<u32>i)) == PROTOCOL_ID_ESP) spis += answered(sa, payloadBody(<u32>i), null);

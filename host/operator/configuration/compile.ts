@@ -22,7 +22,7 @@ import { parseProposals } from "./proposal.ts";
 import { Ppks } from "./ppk.ts";
 import { PPK_SECRETS, type Values } from "./schema.ts";
 import { networksOf, parseSelector } from "./selector.ts";
-import { UnsupportedError } from "./value.ts";
+import { isName, UnsupportedError } from "./value.ts";
 
 export interface ChassisSettings {
   name: string;
@@ -126,10 +126,12 @@ class Compiler {
     const items: ConfigItem[] = [{ type: abi.CONNECTION_NAME, value: textValue(section.name) }];
     const add = (type: number, value: Uint8Array | number): void => void items.push({ type, value });
     const local = this.addresses(v["local_addrs"]);
-    const remote = this.addresses(v["remote_addrs"]);
+    const peers = this.addresses(v["remote_addrs"]);
+    const named = peers.some(isName);
+    const remote = peers.filter((word) => !isName(word));
     for (const [setting, list] of [
       ["local_addrs", local],
-      ["remote_addrs", remote],
+      ["remote_addrs", peers],
     ] as const) {
       if (list.length > ADDRESSES_MAX) {
         this.error(this.place(section, setting), setting, `${setting}: more than ${ADDRESSES_MAX} addresses`);
@@ -144,14 +146,26 @@ class Compiler {
       this.remoteAddresses.add(address);
       add(abi.CONNECTION_REMOTE_ADDRESS, addressOctets(address));
     }
+    if (named) add(abi.CONNECTION_NAMED, 1);
     if (v["remote_port"] !== undefined) add(abi.CONNECTION_REMOTE_PORT, v["remote_port"]);
     this.proposals(section, "proposals", "ike", (value) => add(abi.CONNECTION_PROPOSAL, value));
     this.authentication.connection(section, local[0], add);
-    const rekey = (v["rekey_time"] as number | undefined) ?? 4 * HOUR;
-    const over = (v["over_time"] as number | undefined) ?? Math.floor(rekey / 10);
+    // swanctl's rules: what is reauthenticated is not rekeyed unless asked for; over_time is a tenth of the larger time.
+    const reauth = (v["reauth_time"] as number | undefined) ?? 0;
+    const rekey = (v["rekey_time"] as number | undefined) ?? (reauth > 0 ? 0 : 4 * HOUR);
+    const longer = Math.max(rekey, reauth);
+    const over = (v["over_time"] as number | undefined) ?? Math.floor(longer / 10);
     add(abi.CONNECTION_REKEY_TIME, rekey);
+    add(abi.CONNECTION_REAUTH_TIME, reauth);
     add(abi.CONNECTION_OVER_TIME, over);
-    add(abi.CONNECTION_RAND_TIME, (v["rand_time"] as number | undefined) ?? over);
+    add(abi.CONNECTION_RAND_TIME, (v["rand_time"] as number | undefined) ?? Math.min(over, Math.floor(longer / 2)));
+    if (v["keyingtries"] !== undefined) add(abi.CONNECTION_KEYING_TRIES, v["keyingtries"]);
+    if (v["dpd_timeout"] !== undefined) {
+      const message = "dpd_timeout: IKEv2 has none, the retransmissions of a request decide: it is left out";
+      const { file, line } = this.place(section, "dpd_timeout");
+      this.errors.push({ file, line, word: "dpd_timeout", message, warning: true });
+    }
+    if (v["unique"] !== undefined) add(abi.CONNECTION_UNIQUE, v["unique"]);
     add(abi.CONNECTION_DPD_DELAY, (v["dpd_delay"] as number | undefined) ?? 0);
     add(abi.CONNECTION_ENCAP, v["encap"] ? 1 : 0);
     this.ppks.connection(section, add);
@@ -163,14 +177,14 @@ class Compiler {
     const remotes =
       pooled.length > 0
         ? pooled
-        : remote.slice(0, 1).map((address) => `${address}/${address.includes(":") ? 128 : 32}`);
+        : (named ? [] : remote.slice(0, 1)).map((address) => `${address}/${address.includes(":") ? 128 : 32}`);
     items.push(...this.children(section, children, remotes));
     const load = encodeMessage(abi.MANAGEMENT_CONNECTION_LOAD, 0, items);
     if (load.length > FRAME_CAPACITY) {
       const message = `connection '${section.name}' does not fit one message to the board (${load.length} of ${FRAME_CAPACITY} octets): split its children over connections`;
       this.error(section, section.name, message);
     }
-    return { name: section.name, load };
+    return { name: section.name, load, ...(named ? { names: peers } : {}) };
   }
 
   addresses(value: unknown): string[] {
@@ -248,11 +262,31 @@ class Compiler {
     add(abi.CHILD_DPD_ACTION, (v["dpd_action"] as number | undefined) ?? abi.START_NONE);
     add(abi.CHILD_CLOSE_ACTION, (v["close_action"] as number | undefined) ?? abi.START_NONE);
     add(abi.CHILD_REPLAY_WINDOW, (v["replay_window"] as number | undefined) ?? 32);
-    if (v["rekey_bytes"] !== undefined) add(abi.CHILD_REKEY_BYTES, u64(v["rekey_bytes"]));
-    if (v["rekey_packets"] !== undefined) add(abi.CHILD_REKEY_PACKETS, u64(v["rekey_packets"]));
+    this.amounts(section, "bytes", [abi.CHILD_REKEY_BYTES, abi.CHILD_LIFE_BYTES, abi.CHILD_RAND_BYTES], add);
+    this.amounts(section, "packets", [abi.CHILD_REKEY_PACKETS, abi.CHILD_LIFE_PACKETS, abi.CHILD_RAND_PACKETS], add);
+    add(abi.CHILD_INACTIVITY, (v["inactivity"] as number | undefined) ?? 0);
     if (items.some(({ type }) => type === abi.CHILD_PROPOSAL))
       for (const network of routes) this.route(connection, network);
     return items;
+  }
+
+  /** rekey_, life_ and rand_ of octets or packets: the rules of times, without a default. */
+  amounts(
+    section: Values,
+    of: "bytes" | "packets",
+    [rekeyType, lifeType, randType]: readonly [number, number, number],
+    add: (type: number, value: Uint8Array) => void,
+  ): void {
+    const given = (what: string): bigint | undefined => section.values[`${what}_${of}`] as bigint | undefined;
+    const life = given("life");
+    const rekey = given("rekey") ?? (life === undefined ? 0n : (life * 10n) / 11n);
+    const end = life ?? (rekey * 11n) / 10n;
+    if (end > 0n && end <= rekey) {
+      this.error(this.place(section, `life_${of}`), String(end), `life_${of} must be more than rekey_${of}`);
+    }
+    if (rekey > 0n) add(rekeyType, u64(rekey));
+    if (end > 0n) add(lifeType, u64(end));
+    if (rekey > 0n) add(randType, u64(given("rand") ?? (end > rekey ? end - rekey : 0n)));
   }
 
   selectors(section: Values, setting: string, add: (value: Uint8Array) => void): void {

@@ -17,11 +17,16 @@ import {
   START_NONE,
   START_START,
   START_TRAP,
+  START_TRAP_START,
+  UNIQUE_KEEP,
+  UNIQUE_NEVER,
+  UNIQUE_NO,
+  UNIQUE_REPLACE,
 } from "../../../assembly/abi/management.ts";
 import { nearest } from "./nearest.ts";
 import { POOL } from "./pool.ts";
 import type { ConfigurationError, Place, Section, Setting } from "./parser.ts";
-import { address, boolean, fixed, integer, list, size, text, time, virtualIp, word, WordError } from "./value.ts";
+import { address, boolean, fixed, integer, list, peer, size, text, time, virtualIp, word, WordError } from "./value.ts";
 
 export interface SectionSchema {
   /** Setting -> how its value is read. */
@@ -36,7 +41,7 @@ export interface SectionSchema {
   unsupported?: readonly string[];
 }
 
-const action = word({ none: START_NONE, trap: START_TRAP, start: START_START, "trap|start": START_START });
+const action = word({ none: START_NONE, trap: START_TRAP, start: START_START, "trap|start": START_TRAP_START });
 const dpdAction = word(
   { clear: START_NONE, none: START_NONE, trap: START_TRAP, restart: START_START },
   { start: "restart", hold: "trap" },
@@ -52,7 +57,12 @@ const CHILD: SectionSchema = {
     rekey_bytes: size,
     rekey_packets: size,
     life_time: time,
+    life_bytes: size,
+    life_packets: size,
     rand_time: time,
+    rand_bytes: size,
+    rand_packets: size,
+    inactivity: time,
     start_action: action,
     dpd_action: dpdAction,
     close_action: action,
@@ -67,8 +77,8 @@ const CHILD: SectionSchema = {
     policies_fwd_out: fixed(["no"], "there are no forward policies"),
   },
   unsupported: (
-    "ah_proposals life_bytes rand_bytes life_packets rand_packets updown hostaccess reqid priority interface mark_in mark_in_sa " +
-    "mark_out set_mark_in set_mark_out if_id_in if_id_out label label_mode tfc_padding per_cpu_sas inactivity"
+    "ah_proposals updown hostaccess reqid priority interface mark_in mark_in_sa " +
+    "mark_out set_mark_in set_mark_out if_id_in if_id_out label label_mode tfc_padding per_cpu_sas"
   ).split(" "),
 };
 
@@ -76,7 +86,7 @@ const CONNECTION: SectionSchema = {
   settings: {
     version: fixed(["2", "0"], "IKEv1 is deprecated (RFC 9395)"),
     local_addrs: list(address),
-    remote_addrs: list(address),
+    remote_addrs: list(peer),
     local_port: fixed(["500"], "the ports are those of the chassis"),
     remote_port: integer(1, 65535),
     proposals: text,
@@ -99,10 +109,10 @@ const CONNECTION: SectionSchema = {
     }),
     send_certreq: boolean,
     send_cert: word({ always: "always", never: "never", ifasked: "ifasked" }),
-    unique: fixed(["no", "never"], "IKE_SAs are not made unique"),
+    unique: word({ no: UNIQUE_NO, never: UNIQUE_NEVER, replace: UNIQUE_REPLACE, keep: UNIQUE_KEEP }),
     keyingtries: integer(0, 1000),
     rekey_time: time,
-    reauth_time: fixed(["0", "0s"], "reauthentication is not done"),
+    reauth_time: time,
     over_time: time,
     rand_time: time,
     aggressive: fixed(["no"], "IKEv1 is deprecated (RFC 9395)"),

@@ -80,13 +80,27 @@ export function list<T>(each: (text: string) => T): (text: string) => T[] {
       .map(each);
 }
 
+const LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?";
+const NAME = new RegExp(`^(?=.{1,253}$)(?:${LABEL}\\.)*${LABEL}\\.?$`);
+
+/** True for what may be a DNS name, and is no mistyped address: its last label is no number. */
+export const isName = (value: string): boolean => NAME.test(value) && !/(^|\.)\d+\.?$/.test(value);
+
+/** An address of the peer's, a name to look up, or `%any`. */
+export function peer(value: string): string | undefined {
+  return isName(value) ? value : address(value);
+}
+
 /** An IPv4 address, or `%any`. */
 export function address(value: string): string | undefined {
   if (value === "%any" || value === "%any4" || value === "0.0.0.0") return undefined;
   if (value.includes(":")) throw new RangeError(`'${value}': IPv6 outside the tunnel is not supported by this gateway`);
   if (value.includes("/") || value.includes("-"))
     throw new RangeError(`'${value}': only single addresses and %any are supported here`);
-  if (!isIPv4(value)) throw new RangeError(`'${value}' is no IPv4 address; names are not looked up by this gateway`);
+  if (!isIPv4(value)) {
+    const why = isName(value) ? "; names of our own are not looked up by this gateway" : "";
+    throw new RangeError(`'${value}' is no IPv4 address${why}`);
+  }
   return value;
 }
 

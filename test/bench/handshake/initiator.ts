@@ -90,13 +90,14 @@ export interface Peer {
   remote: Buffer;
 }
 
-type Payload = [type: number, body: Buffer];
+export type Payload = [type: number, body: Buffer, critical?: boolean];
 
 function chain(payloads: readonly Payload[], last = 0): Buffer {
   return Buffer.concat(
-    payloads.flatMap(([, body], i) => {
+    payloads.flatMap(([, body, critical], i) => {
       const head = Buffer.alloc(4);
       head[0] = payloads[i + 1]?.[0] ?? last;
+      head[1] = critical === true ? 0x80 : 0;
       head.writeUInt16BE(4 + body.length, 2);
       return [head, body];
     }),
@@ -116,7 +117,7 @@ function walk(first: number, octets: Buffer): Payload[] {
   return payloads;
 }
 
-function transform(last: boolean, type: number, id: number, keyBits = 0): Buffer {
+export function transform(last: boolean, type: number, id: number, keyBits = 0): Buffer {
   const octets = Buffer.alloc(keyBits === 0 ? 8 : 12);
   octets[0] = last ? 0 : 3;
   octets.writeUInt16BE(octets.length, 2);
@@ -126,7 +127,7 @@ function transform(last: boolean, type: number, id: number, keyBits = 0): Buffer
   return octets;
 }
 
-function proposal(protocol: number, spi: Buffer, transforms: readonly Buffer[]): Buffer {
+export function proposal(protocol: number, spi: Buffer, transforms: readonly Buffer[]): Buffer {
   const head = Buffer.alloc(8);
   head.writeUInt16BE(8 + spi.length + transforms.reduce((sum, { length }) => sum + length, 0), 2);
   head[4] = 1;
@@ -136,14 +137,14 @@ function proposal(protocol: number, spi: Buffer, transforms: readonly Buffer[]):
   return Buffer.concat([head, spi, ...transforms]);
 }
 
-function notify(type: number, data: Buffer): Payload {
+export function notify(type: number, data: Buffer): Payload {
   const head = Buffer.alloc(4);
   head.writeUInt16BE(type, 2);
   return [NOTIFY, Buffer.concat([head, data])];
 }
 
 /** One TS_IPV4_ADDR_RANGE over all protocols and ports. */
-function selector(start: Buffer, end: Buffer): Buffer {
+export function selector(start: Buffer, end: Buffer): Buffer {
   return Buffer.concat([Buffer.of(7, 0, 0, 16, 0, 0, 0xff, 0xff), start, end]);
 }
 
@@ -276,6 +277,9 @@ export class Handshake {
     return prf(prf(this.peer.psk, Buffer.from("Key Pad for IKEv2")), message, nonce, prf(key, id));
   }
 
+  /** What goes into IKE_AUTH besides what has to. */
+  more: Payload[] = [];
+
   private authRequest(): Buffer {
     const keys = this.keys;
     if (!keys) throw new Error("no keys");
@@ -289,6 +293,7 @@ export class Handshake {
       [SA, proposal(3, spi, esp)],
       [TS_I, Buffer.concat([Buffer.of(1, 0, 0, 0), selector(this.inner, this.inner)])],
       [TS_R, Buffer.concat([Buffer.of(1, 0, 0, 0), selector(...this.innerRemote)])],
+      ...this.more,
     ];
     return this.seal(IKE_AUTH, 1, payloads, keys.ei);
   }
@@ -300,11 +305,28 @@ export class Handshake {
     return { send: this.seal(INFORMATIONAL, 2, [[DELETE, Buffer.of(1, 0, 0, 0)]], this.keys.ei), natt: this.natt };
   }
 
-  private seal(exchange: number, id: number, payloads: readonly Payload[], keymat: Buffer): Buffer {
+  /** A request of whatever there is. */
+  request(exchange: number, id: number, payloads: readonly Payload[], flags = 0x08): Buffer {
+    if (!this.keys) throw new Error("no keys");
+    return this.seal(exchange, id, payloads, this.keys.ei, flags);
+  }
+
+  /** The payloads of a protected message of the peer. */
+  open(datagram: Buffer): Payload[] {
+    if (!this.keys || datagram[16] !== SK) throw new Error("not a protected message");
+    const [key, salt] = split(this.keys.er);
+    const decipher = createDecipheriv(gcm(key), key, Buffer.concat([salt, datagram.subarray(32, 40)]));
+    decipher.setAAD(datagram.subarray(0, 32)).setAuthTag(datagram.subarray(-ICV_OCTETS));
+    const plain = Buffer.concat([decipher.update(datagram.subarray(40, -ICV_OCTETS)), decipher.final()]);
+    return walk(datagram[28] as number, plain.subarray(0, plain.length - 1 - (plain.at(-1) as number)));
+  }
+
+  private seal(exchange: number, id: number, payloads: readonly Payload[], keymat: Buffer, flags = 0x08): Buffer {
     const plain = Buffer.concat([chain(payloads), Buffer.of(0)]);
     const iv = randomBytes(8);
     const length = 28 + 4 + iv.length + plain.length + ICV_OCTETS;
     const head = this.header(exchange, id, SK, length);
+    head[19] = flags;
     const generic = Buffer.alloc(4);
     generic[0] = payloads[0]?.[0] ?? 0;
     generic.writeUInt16BE(length - 28, 2);
@@ -316,12 +338,7 @@ export class Handshake {
   private takeAuth(datagram: Buffer): Step {
     const keys = this.keys;
     if (!keys || datagram[16] !== SK) return { failed: "IKE_AUTH is answered in the clear" };
-    const [key, salt] = split(keys.er);
-    const iv = datagram.subarray(32, 40);
-    const decipher = createDecipheriv(gcm(key), key, Buffer.concat([salt, iv]));
-    decipher.setAAD(datagram.subarray(0, 32)).setAuthTag(datagram.subarray(-ICV_OCTETS));
-    const plain = Buffer.concat([decipher.update(datagram.subarray(40, -ICV_OCTETS)), decipher.final()]);
-    const payloads = walk(datagram[28] as number, plain.subarray(0, plain.length - 1 - (plain.at(-1) as number)));
+    const payloads = this.open(datagram);
     const of = (type: number): Buffer | undefined => payloads.find(([found]) => found === type)?.[1];
     const [id, auth, sa] = [of(ID_R), of(AUTH), of(SA)];
     if (!id || !auth || !sa) {

@@ -64,6 +64,7 @@ import {
   forwardProtected,
   forwardUnprotected,
 } from "../../../assembly/distribution/forward";
+import { heldNext, heldReset, heldTimeout, heldWake } from "../../../assembly/distribution/held";
 import { localAddressReset } from "../../../assembly/distribution/local_address";
 import { LINK_LIVE, Link, linkAt, localDatabaseReset } from "../../../assembly/distribution/local_database";
 import { policyReset, trapInsert, trapRemove } from "../../../assembly/distribution/policy";
@@ -98,6 +99,7 @@ function reset(): void {
   assert(channelReset() && localAddressReset(config, p), "CONFIG");
   boardsReset();
   eventsReset();
+  heldReset();
   assert(poolReset() && portsReset(PORT_COUNT_IKE) && localDatabaseReset(64) && policyReset(64), "RAM");
   boardOnline(4, 1, 10);
   const link = changetype<Link>(linkAt(9));
@@ -283,17 +285,38 @@ describe("forward, protected side", () => {
     expect(drops(DROP_NO_POLICY)).toBe(2);
   });
 
-  test("a trap acquires, and is gone when removed", () => {
+  test("a trap acquires and holds its first packet for a while, no further one; it is gone when removed", () => {
     selectors();
     trapInsert(3, scratch, 1, scratch + SELECTOR_OCTETS, 1);
     forwardProtected(packet(1, 64, 0x0a010002, 0x0a020002));
+    expect(drops(DROP_NO_SA_ACQUIRING)).toBe(0);
+    forwardProtected(packet(1, 64, 0x0a010002, 0x0a020002));
     expect(drops(DROP_NO_SA_ACQUIRING)).toBe(1);
+    store<u64>(map + REG_NOW, 10_999_999_999);
+    expect(heldTimeout()).toBe(11_000_000_000);
+    expect(drops(DROP_NO_SA_ACQUIRING)).toBe(1);
+    store<u64>(map + REG_NOW, 11_000_000_000);
+    expect(heldTimeout()).toBe(u64.MAX_VALUE);
+    expect(drops(DROP_NO_SA_ACQUIRING)).toBe(2);
     const event = changetype<DistributionEvent>(pollDistributionEvent());
     expect(event.kind).toBe(DISTRIBUTION_ACQUIRE);
     expect(event.spi).toBe(3);
     trapRemove(3);
     forwardProtected(packet(1, 64, 0x0a010002, 0x0a020002));
     expect(drops(DROP_NO_POLICY)).toBe(1);
+  });
+
+  test("a packet that is held goes on when an SA covers it, and not before", () => {
+    selectors();
+    trapInsert(3, scratch, 1, scratch + SELECTOR_OCTETS, 1);
+    forwardProtected(packet(1, 64, 0x0a010002, 0x0a020002));
+    heldWake();
+    expect(heldNext() === null).toBe(true);
+    selectorTableInsert(scratch, 1, scratch + SELECTOR_OCTETS, 1, 9);
+    heldWake();
+    forwardProtected(changetype<Frame>(heldNext()));
+    expect(heldNext() === null).toBe(true);
+    expect(sent()).toBe(1);
   });
 
   test("an SA takes precedence over the trap it fulfils", () => {
