@@ -106,6 +106,7 @@ export const SEND_CERT_NEVER: u32 = 2;
 export const AUTH_ANY: u32 = 0; // the peer's alone: whatever it does
 export const AUTH_SHARED_KEY: u32 = 1;
 export const AUTH_PUBLIC_KEY: u32 = 2;
+export const AUTH_EAP: u32 = 3; // RFC 7296 2.16; of both ends: EAP alone (RFC 5998)
 
 /** RFC 7383: taken and sent, taken alone, not offered. */
 export const FRAGMENTATION_YES: u32 = 0;
@@ -197,6 +198,11 @@ export const EVENT_TEXT: u32 = 131;
 export const IKE_SA_PPK: u32 = 413; // 1: its keys come from a PPK, too (RFC 8784)
 
 export const LOOKUP_ATTEMPT: u32 = 440; // u32: which attempt waits; to be given back as it is
+/** EAP: what the end that was asked calls itself; the method (EAP type), EAP_WE_ASKED more when we did. */
+export const IKE_SA_EAP_IDENTITY: u32 = 420;
+export const IKE_SA_EAP_METHOD: u32 = 421;
+export const EAP_WE_ASKED: u32 = 256;
+export const EVENT_EAP_IDENTITY: u32 = 422;
 
 /** Where two proposals came closest: transform type u8, number of ours u8, of the peer's u8; the transforms of that type of each. */
 export const EVENT_MISMATCH: u32 = 410;

@@ -55,6 +55,48 @@ export const PSA_PPK_KEYS: u32 = 16;
  */
 export const PSA_RESPOND_KEY: u32 = 17;
 
+/**
+ * EAP (RFC 3748): begins a session of a method. KEY: the plan, which names methods, secrets and whom to trust; ALGORITHM: EAP_PEER or
+ * EAP_AUTHENTICATOR; fields: the EAP peer's identification and the authenticator's (ID type u8, data), and the packet that has come,
+ * which an authenticator has none of. Answer: KEY: the session, 0 when it is over; field: OUTCOME u8 (EAP_*), METHOD u8 (EAP type, 0
+ * not agreed on), REASON u8 (EAP_REASON_*), the EAP identity behind its LENGTH u8, then the packet to send, if there is one.
+ */
+export const PSA_EAP_BEGIN: u32 = 20;
+/** KEY: the session; field: the packet that has come. Answer as of PSA_EAP_BEGIN. */
+export const PSA_EAP_STEP: u32 = 21;
+/**
+ * RFC 7296 2.16 after a success: prf(prf(MSK, "Key Pad for IKEv2"), octets). KEY: the session; ALGORITHM: IANA PRF id; fields: SK_pi or
+ * SK_pr, which stands in for an MSK that the method does not make, and the signed octets. Answer: field AUTH data.
+ */
+export const PSA_EAP_AUTH: u32 = 22;
+export const PSA_EAP_END: u32 = 23;
+
+export const EAP_PEER: u32 = 0;
+export const EAP_AUTHENTICATOR: u32 = 1;
+
+export const EAP_OUTCOME: u32 = 0;
+export const EAP_METHOD: u32 = 1;
+export const EAP_REASON: u32 = 2;
+export const EAP_IDENTITY_LENGTH: u32 = 3;
+export const EAP_IDENTITY: u32 = 4; // the packet is behind it
+
+/** The packet goes to the other end, which answers; the method is through, and so is its packet; it has failed. */
+export const EAP_CONTINUES: u32 = 0;
+export const EAP_SUCCEEDED: u32 = 1;
+export const EAP_FAILED: u32 = 2;
+
+export const EAP_REASON_NONE: u32 = 0;
+export const EAP_REASON_MALFORMED: u32 = 1; // a packet or a method's message is not well-formed
+export const EAP_REASON_UNEXPECTED: u32 = 2; // a packet that is not due
+export const EAP_REASON_TOO_LONG: u32 = 3; // more packets or octets than a method takes
+export const EAP_REASON_NO_METHOD: u32 = 4; // in common
+export const EAP_REASON_NO_SECRET: u32 = 5; // for that identity
+export const EAP_REASON_IDENTITY: u32 = 6; // not one that is configured
+export const EAP_REASON_PROOF: u32 = 7; // the other end's is wrong: its password
+export const EAP_REASON_REFUSED: u32 = 8; // the other end has said failure
+export const EAP_REASON_TLS: u32 = 9; // the handshake failed
+export const EAP_REASON_CERTIFICATE: u32 = 32; // plus VERDICT_*: the other end's is refused
+
 export const SIGN_REASON: u32 = 0;
 export const SIGN_METHOD: u32 = 1;
 export const SIGN_LENGTH: u32 = 2;

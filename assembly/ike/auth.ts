@@ -1,11 +1,11 @@
 /**
  * AUTH (RFC 7296 section 2.15): which way a round of authentication goes. Each way is a file of its own (auth_shared_key.ts,
- * auth_signature.ts); what
- * the exchange needs of it is here: to ask the secure element, and to take its answer.
+ * auth_signature.ts; EAP, whose rounds are exchanges of their own, has eap.ts); what the exchange needs of it is here: to ask the secure
+ * element, and to take its answer.
  */
-import { AUTH_ANY, AUTH_PUBLIC_KEY, AUTH_SHARED_KEY } from "../abi/management";
+import { AUTH_ANY, AUTH_EAP, AUTH_PUBLIC_KEY, AUTH_SHARED_KEY } from "../abi/management";
 import { SIGN_CERTIFICATES, SIGN_LENGTH } from "../abi/psa";
-import { PAYLOAD_AUTH, Writer } from "../wire/ike_message";
+import { PAYLOAD_AUTH, Writer, payloadFind } from "../wire/ike_message";
 import {
   AUTH_METHOD_DIGITAL_SIGNATURE,
   AUTH_METHOD_ECDSA_256,
@@ -43,8 +43,9 @@ export function peerRound(sa: IkeSa): AuthRound {
   return roundAt(connectionRemoteAuth(connectionAt(<u32>sa.connection)), sa.peerRounds);
 }
 
-/** The way of the AUTH payload in the message in hand; WAY_UNKNOWN: none that we know, or no payload that is well-formed. */
+/** The way of the AUTH payload in the message in hand, EAP without one; WAY_UNKNOWN: none that we know, or not well-formed. */
 export function authWay(): u32 {
+  if (payloadFind(PAYLOAD_AUTH) < 0) return AUTH_EAP;
   const auth = sole(PAYLOAD_AUTH);
   if (auth == 0 || !authCheck(auth, soleLength)) return WAY_UNKNOWN;
   switch (authMethod(auth)) {
@@ -61,9 +62,9 @@ export function authWay(): u32 {
   }
 }
 
-/** May the peer go that way in this round? */
+/** May the peer go that way in this round? By EAP only when it has to: methods and secrets are those of such a round. */
 export function authWayFits(round: AuthRound, way: u32): bool {
-  return way != WAY_UNKNOWN && (round.way == AUTH_ANY || round.way == way);
+  return round.way == way || (round.way == AUTH_ANY && way != AUTH_EAP && way != WAY_UNKNOWN);
 }
 
 /** Asks for our AUTH of this round. False: no room. */

@@ -4,6 +4,7 @@
  */
 import {
   AUTH_ANY,
+  AUTH_EAP,
   AUTH_PUBLIC_KEY,
   AUTH_SHARED_KEY,
   RESULT_MALFORMED,
@@ -55,7 +56,7 @@ export function roundOpen(rounds: AuthRounds, item: usize, ours: bool): u32 {
 }
 
 function known(way: u32): bool {
-  return way == AUTH_ANY || way == AUTH_SHARED_KEY || way == AUTH_PUBLIC_KEY;
+  return way == AUTH_ANY || way == AUTH_SHARED_KEY || way == AUTH_PUBLIC_KEY || way == AUTH_EAP;
 }
 
 function add(rounds: AuthRounds, way: u32, key: u32): bool {
@@ -77,6 +78,12 @@ export function roundIdentify(rounds: AuthRounds, item: usize): u32 {
   memory.copy(roundId(round), itemValue(item), length);
   round.idLength = length;
   return RESULT_OK;
+}
+
+/** True when one of them is by EAP. */
+export function roundsHaveEap(rounds: AuthRounds): bool {
+  for (let i: u32 = 0; i < rounds.count; i++) if (roundAt(rounds, i).way == AUTH_EAP) return true;
+  return false;
 }
 
 /** Without any, there is one round by shared key. */

@@ -110,7 +110,12 @@ export function signatureVerify(sa: IkeSa, round: AuthRound, out: bool, step: u3
 /** What is wrong with the peer's signature: 0 nothing, or a literal. */
 export function signatureVerdict(value: usize, length: u32): usize {
   if (length != 1) return text("the secure element could not verify the peer's signature");
-  switch (<u32>load<u8>(value)) {
+  return signatureFault(<u32>load<u8>(value));
+}
+
+/** What a verdict says: 0 it is good, or a literal. */
+export function signatureFault(verdict: u32): usize {
+  switch (verdict) {
     case VERDICT_GOOD:
       return 0;
     case VERDICT_SIGNATURE:

@@ -3,8 +3,9 @@
  * those between these addresses that let it authenticate as it does, and that would have agreed on the same algorithms; among equals
  * the one that names its address, then the first. What the peer's AUTH shows may speak for another: the next best.
  */
+import { AUTH_EAP } from "../abi/management";
 import { authWayFits } from "./auth";
-import { roundAt, roundId } from "./auth_round";
+import { roundAt, roundId, roundsHaveEap } from "./auth_round";
 import {
   CONNECTIONS_MAX,
   Connection,
@@ -31,6 +32,8 @@ export function connectionChoose(sa: IkeSa, wanted: usize, wantedLength: u32, wa
     if (!connectionFits(c, sa.local, sa.remote)) continue;
     if (!proposalsHold(connectionTransforms(c), c.transformCount, ikeSuite(sa))) continue;
     if (!authWayFits(roundAt(connectionRemoteAuth(c), 0), way)) continue;
+    // We are asked by EAP only where we initiate; of both ends it is EAP alone, which the peer has to take (RFC 5998).
+    if (roundsHaveEap(connectionLocalAuth(c)) && (way != AUTH_EAP || sa.eapOnly == 0)) continue;
     const fits = identitiesFit(c, sa, wanted, wantedLength);
     if (fits == FITS_NOT) continue;
     const score = fits * 2 + (c.remoteCount != 0 ? 1 : 0);

@@ -34,6 +34,8 @@ import {
 } from "../abi/management";
 import {
   PSA_DESTROY_KEY,
+  PSA_EAP_BEGIN,
+  PSA_EAP_END,
   PSA_FIELDS,
   PSA_GENERATE_KEY,
   PSA_KEY,
@@ -109,6 +111,7 @@ import {
   createChildSecret,
   createChildShare,
 } from "./exchange/create_child_sa";
+import { eapAsked, eapCompared, eapOwn, eapSigned, eapStepped, eapVerified } from "./exchange/ike_auth_eap";
 import { authFinish, authRequest, authResponse } from "./exchange/ike_auth_initiator";
 import { ppkFound, ppkKeys, ppkWithoutSigned } from "./exchange/ike_auth_ppk";
 import { authChild, authCompare, authReceive } from "./exchange/ike_auth_responder";
@@ -150,6 +153,9 @@ import {
   IN_AUTH_VERIFY,
   IN_CHILD_AGREE,
   IN_CHILD_KEY,
+  IN_EAP,
+  IN_EAP_AUTH,
+  IN_EAP_VERIFY,
   IN_INIT_AGREE,
   IN_INIT_KEY,
   IN_FOLLOWUP,
@@ -164,6 +170,9 @@ import {
   OUT_AUTH_VERIFY,
   OUT_CHILD_AGREE,
   OUT_CHILD_KEY,
+  OUT_EAP,
+  OUT_EAP_AUTH,
+  OUT_EAP_VERIFY,
   OUT_INIT,
   OUT_INIT_AGREE,
   OUT_INIT_KEY,
@@ -196,6 +205,7 @@ import {
   jobEnd,
   jobFind,
   jobOverdue,
+  jobRelease,
   jobsDeadline,
   jobsFlush,
   jobsReset,
@@ -478,7 +488,9 @@ function response(sa: IkeSa, frame: Frame): void {
     if (walkOuter(frame) != WALK_OK) return drop(frame, DROP_IKE_MALFORMED);
     return initResponse(sa, frame);
   }
-  if (sa.outStep == OUT_INIT || sa.outStep == OUT_AUTH_VERIFY) return drop(frame, DROP_IKE_STATE);
+  const step = sa.outStep;
+  if (step == OUT_INIT || step == OUT_AUTH_VERIFY || step == OUT_EAP || step == OUT_EAP_VERIFY)
+    return drop(frame, DROP_IKE_STATE);
   const all = open(sa, frame);
   if (!all) return;
   frame = all;
@@ -506,7 +518,7 @@ export function handleSecureElement(frame: Frame): void {
   const p = frame.start;
   const op = <u32>load<u16>(p, PSA_OP);
   const transaction = load<u32>(p, PSA_TRANSACTION);
-  if (transaction == 0 && op == PSA_DESTROY_KEY) return consume(frame);
+  if (transaction == 0 && (op == PSA_DESTROY_KEY || op == PSA_EAP_END)) return consume(frame);
   const job = jobFind(transaction, op);
   const key = load<u32>(p, PSA_KEY);
   const good = load<i32>(p, PSA_STATUS) == PSA_SUCCESS;
@@ -553,6 +565,7 @@ function jobsExpire(time: u64): void {
 
 function stale(frame: Frame, op: u32, key: u32, good: bool): void {
   if (op == PSA_GENERATE_KEY && good) jobDestroy(key);
+  if (op == PSA_EAP_BEGIN && good) jobRelease(PSA_EAP_END, key);
   zeroize(frame.start, frame.length);
   drop(frame, DROP_SECURE_ELEMENT_STALE);
 }
@@ -581,6 +594,12 @@ function dispatchOut(sa: IkeSa, step: u32, key: u32, value: usize, length: u32):
       return ppkWithoutSigned(sa, value, length);
     case OUT_PPK:
       return ppkKeys(sa, value, length);
+    case OUT_EAP:
+      return eapStepped(sa, key, value, length);
+    case OUT_EAP_AUTH:
+      return eapSigned(sa, value, length);
+    case OUT_EAP_VERIFY:
+      return eapVerified(sa, value, length);
     case OUT_CHILD_KEY:
       return createChildShare(sa, key, value, length);
     case OUT_CHILD_AGREE:
@@ -612,6 +631,12 @@ function dispatchIn(sa: IkeSa, step: u32, key: u32, value: usize, length: u32): 
       return ppkFound(sa, value, length);
     case IN_AUTH_SIGN:
       return authChild(sa, value, length);
+    case IN_EAP:
+      return eapAsked(sa, key, value, length);
+    case IN_EAP_VERIFY:
+      return eapCompared(sa, value, length);
+    case IN_EAP_AUTH:
+      return eapOwn(sa, value, length);
     case IN_CHILD_KEY:
       return createChildResponderShare(sa, key, value, length);
     case IN_CHILD_AGREE:

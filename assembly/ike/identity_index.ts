@@ -2,12 +2,14 @@
  * Established IKE_SAs by the two identities that they are between, so that INITIAL_CONTACT (RFC 7296 section 2.4) finds the
  * others of a peer without looking at everybody's.
  *
+ * A user of EAP is one by the name that was proved, too: IDi alone is what the peer says of itself.
+ *
  * Chains of a hash that a secret of this board varies. Those of one pair of identities are in one chain, the last one first.
  */
 import { drbgU32 } from "../crypto/drbg";
 import { arenaTake } from "../rt/arena";
 import { identitySame } from "./identity";
-import { IkeSa, ikeLocalId, ikePeerId, ikeSaAt } from "./ike_sa";
+import { IkeSa, ikeEapIdentity, ikeLocalId, ikePeerId, ikeSaAt } from "./ike_sa";
 
 let buckets: usize = 0;
 let mask: u32 = 0;
@@ -73,7 +75,8 @@ function alike(i: i32, sa: IkeSa): i32 {
     const other = ikeSaAt(<u32>i);
     if (
       identitySame(ikeLocalId(other), other.localIdLength, ikeLocalId(sa), sa.localIdLength) &&
-      identitySame(ikePeerId(other), other.peerIdLength, ikePeerId(sa), sa.peerIdLength)
+      identitySame(ikePeerId(other), other.peerIdLength, ikePeerId(sa), sa.peerIdLength) &&
+      identitySame(ikeEapIdentity(other), other.eapIdentityLength, ikeEapIdentity(sa), sa.eapIdentityLength)
     )
       return i;
     i = other.identityNext;

@@ -45,6 +45,9 @@ export const OUT_FOLLOWUP_KEY: u32 = 21;
 export const OUT_FOLLOWUP: u32 = 22;
 export const OUT_FOLLOWUP_AGREE: u32 = 23;
 export const OUT_LOOKUP: u32 = 40;
+export const OUT_EAP: u32 = 30;
+export const OUT_EAP_AUTH: u32 = 31;
+export const OUT_EAP_VERIFY: u32 = 32;
 
 /** What the exchange that the peer initiated waits for. */
 export const IN_NONE: u32 = 0;
@@ -61,6 +64,9 @@ export const IN_REKEY_AGREE: u32 = 10;
 export const IN_PPK: u32 = 11;
 export const IN_INTERMEDIATE: u32 = 12;
 export const IN_FOLLOWUP: u32 = 13;
+export const IN_EAP: u32 = 20;
+export const IN_EAP_AUTH: u32 = 21;
+export const IN_EAP_VERIFY: u32 = 22;
 
 /** What is to be done when the window allows it. */
 export const WANT_LIVENESS: u32 = 1;
@@ -85,6 +91,8 @@ export const KE_VALUE_MAX: u32 = 1600;
 export const COOKIE_MAX: u32 = 64;
 /** Octets for one SK_* key: the longest PRF output, or a cipher key with its salt. */
 export const SK_KEY_MAX: u32 = 64;
+/** Octets of an EAP identity that are kept: it is but shown. */
+export const EAP_IDENTITY_MAX: u32 = 128;
 
 
 @unmanaged
@@ -251,6 +259,17 @@ export class IkeSa {
   /** Sequences of retransmissions before this one (keyingtries). */
   sequences: u32;
 
+  /**
+   * EAP: EAP_* of eap.ts, the session in the secure element, its answer whose packet waits to be sent (frame address), 1: the peer takes
+   * EAP alone (RFC 5998); what it came to: method, and octets of the identity.
+   */
+  eap: u32;
+  eapSession: u32;
+  eapAnswer: usize;
+  eapOnly: u32;
+  eapMethod: u32;
+  eapIdentityLength: u32;
+
   /** Our address and the peer's, in place: addressCopy changes them. */
   // @ts-ignore: decorator
   @inline
@@ -277,7 +296,8 @@ const AT_PEER_NONCE: usize = AT_NONCE + NONCE_OCTETS;
 const AT_LOCAL_ID: usize = AT_PEER_NONCE + 256;
 const AT_PEER_ID: usize = AT_LOCAL_ID + 256;
 const AT_COOKIE: usize = AT_PEER_ID + 256;
-const AT_KE_OWN: usize = AT_COOKIE + COOKIE_MAX;
+const AT_EAP_IDENTITY: usize = AT_COOKIE + COOKIE_MAX;
+const AT_KE_OWN: usize = AT_EAP_IDENTITY + EAP_IDENTITY_MAX;
 const AT_KE_PEER: usize = AT_KE_OWN + KE_VALUE_MAX;
 const AT_REQUEST: usize = AT_KE_PEER + KE_VALUE_MAX;
 const AT_RESPONSE: usize = AT_REQUEST + RETAINED_MAX;
@@ -354,6 +374,9 @@ export function ikePeerId(sa: IkeSa): usize {
 }
 export function ikeCookie(sa: IkeSa): usize {
   return changetype<usize>(sa) + AT_COOKIE;
+}
+export function ikeEapIdentity(sa: IkeSa): usize {
+  return changetype<usize>(sa) + AT_EAP_IDENTITY;
 }
 export function ikeKeOwn(sa: IkeSa): usize {
   return changetype<usize>(sa) + AT_KE_OWN;

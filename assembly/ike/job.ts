@@ -211,12 +211,17 @@ export function jobAnswerEnd(): bool {
   return !kept;
 }
 
-/** Has a share destroyed that will not be used; nobody waits for the answer (TRANSACTION 0). */
+/** Has a share destroyed that will not be used. */
 export function jobDestroy(key: u32): void {
+  jobRelease(PSA_DESTROY_KEY, key);
+}
+
+/** Has the element let go of what `key` names; nobody waits for the answer (TRANSACTION 0). */
+export function jobRelease(op: u32, key: u32): void {
   if (key == 0) return;
   const frame = originate();
   if (!frame) return;
-  header(frame, PSA_DESTROY_KEY, 0, key, 0);
+  header(frame, op, 0, key, 0);
   jobPost(frame);
 }
 

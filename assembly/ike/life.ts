@@ -24,6 +24,7 @@ import { zeroize } from "../rt/bytes";
 import { deadlineClear, deadlineSet } from "../rt/deadlines";
 import { now } from "../rt/registers";
 import { addressAt, addressCopy, addressFamily } from "../wire/ip_address";
+import { roundsHaveEap } from "./auth_round";
 import {
   CHILD_EVENT_INSTALL_IN,
   CHILD_EVENT_INSTALL_OUT,
@@ -45,7 +46,17 @@ import {
   childTake,
   childWipe,
 } from "./child_sa";
-import { ChildConfig, Connection, childConfigAt, connectionAt, connectionLocal, connectionRemote } from "./connection";
+import {
+  ChildConfig,
+  Connection,
+  childConfigAt,
+  connectionAt,
+  connectionLocal,
+  connectionLocalAuth,
+  connectionRemote,
+  connectionRemoteAuth,
+} from "./connection";
+import { eapForget } from "./eap";
 import { eventRaise, eventRemove, eventTrap } from "./event";
 import { createChildStart, rekeyChildStart } from "./exchange/create_child_sa";
 import { deleteChildStart, deleteIkeStart, livenessStart } from "./exchange/informational";
@@ -190,6 +201,10 @@ function attemptPair(c: Connection): i32 {
 
 /** An IKE_SA to initiate with; null when there are no addresses and no names, or the table is full. */
 function attempt(c: Connection, config: ChildConfig | null): IkeSa | null {
+  if (roundsHaveEap(connectionRemoteAuth(c)) && !roundsHaveEap(connectionLocalAuth(c))) {
+    reportAlert(<i32>c.index, config, 0, text("the peer authenticates by EAP: it has to initiate"));
+    return null;
+  }
   const sa = c.named != 0 || attemptPair(c) >= 0 ? ikeSaTake(true) : null;
   if (!sa) {
     reportAlert(<i32>c.index, config, 0, text("no address to initiate from or to, or no room for an IKE_SA"));
@@ -443,6 +458,7 @@ export function ikeDown(sa: IkeSa, cause: u32, linger: bool): void {
   reassemblyForget(sa);
   offerFree(sa);
   signedFree(sa);
+  eapForget(sa);
   jobDestroy(sa.outKey);
   jobDestroy(sa.inKey);
   sa.outKey = 0;

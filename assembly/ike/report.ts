@@ -21,6 +21,7 @@ import {
   CONNECTION_NAME,
   EVENT_ALERT,
   EVENT_DNS,
+  EVENT_EAP_IDENTITY,
   EVENT_KIND,
   EVENT_MISMATCH,
   EVENT_NOTIFY,
@@ -29,6 +30,8 @@ import {
   EVENT_TRANSFORMS_THEIRS,
   EVENT_UP,
   EVENT_VIRTUAL_IP,
+  IKE_SA_EAP_IDENTITY,
+  IKE_SA_EAP_METHOD,
   IKE_SA_ESTABLISHED,
   IKE_SA_INITIATOR,
   IKE_SA_LOCAL,
@@ -86,7 +89,7 @@ import {
   connectionName,
 } from "./connection";
 import { childFlags } from "./event";
-import { IkeSa, ikeLocalId, ikePeerId, ikeSaAt, ikeSuite } from "./ike_sa";
+import { IkeSa, ikeEapIdentity, ikeLocalId, ikePeerId, ikeSaAt, ikeSuite } from "./ike_sa";
 import {
   INTERNAL_IP4_DNS,
   INTERNAL_IP6_DNS,
@@ -199,6 +202,18 @@ export function reportAlert(connection: i32, child: ChildConfig | null, notify: 
   end();
 }
 
+/** Tells that EAP failed, and whose: an alert with the EAP identity, as far as it is known. */
+export function reportEap(sa: IkeSa, notify: u32, literal: usize): void {
+  if (sa.connection >= 0) connectionAt(<u32>sa.connection).failure = literal;
+  if (!begin(MANAGEMENT_EVENT, 0)) return;
+  put(EVENT_KIND, EVENT_ALERT);
+  if (sa.connection >= 0) putConnection(connectionAt(<u32>sa.connection));
+  if (notify != 0) put(EVENT_NOTIFY, notify);
+  if (sa.eapIdentityLength != 0) putOctets(EVENT_EAP_IDENTITY, ikeEapIdentity(sa), sa.eapIdentityLength);
+  putText(EVENT_TEXT, literal);
+  end();
+}
+
 /**
  * Tells that a peer's proposals had nothing in common with ours: transform type and the two proposals' numbers in 3 octets at
  * `summary`, and the transforms of that type.
@@ -243,6 +258,10 @@ export function reportIkeSa(transaction: u32, sa: IkeSa): void {
   at = itemWriteU64(at, IKE_SA_ESTABLISHED, sa.established);
   put(IKE_SA_NAT, sa.nat);
   put(IKE_SA_PPK, sa.ppk == PPK_USED ? 1 : 0);
+  if (sa.eapMethod != 0) {
+    put(IKE_SA_EAP_METHOD, sa.eapMethod);
+    putOctets(IKE_SA_EAP_IDENTITY, ikeEapIdentity(sa), sa.eapIdentityLength);
+  }
   putVirtualIps(sa);
   end();
 }

@@ -63,6 +63,9 @@ export interface IkeSaStatus {
   /** Virtual IPs: ours, the peer's. */
   "local-vips"?: string[];
   "remote-vips"?: string[];
+  "eap-method"?: string;
+  "local-eap-id"?: string;
+  "remote-eap-id"?: string;
   "nat-local": boolean;
   "nat-remote": boolean;
   /** Nanoseconds on the board's NOW scale. */
@@ -119,6 +122,8 @@ export interface ManagementEvent {
   up?: boolean;
   notify?: number;
   text?: string;
+  /** Of the end that was asked by EAP. */
+  "eap-id"?: string;
   "spi-in"?: string;
   link?: number;
   slot?: number;
@@ -262,11 +267,24 @@ function ikeSaOf(items: Items): IkeSaStatus {
     ...(items.u32(abi.IKE_SA_PPK) === 1 ? { ppk: "yes" } : {}),
     ...addresses(items, "local-vips", abi.IKE_SA_LOCAL_VIP),
     ...addresses(items, "remote-vips", abi.IKE_SA_REMOTE_VIP),
+    ...eapOf(items),
     "nat-local": (nat & 1) !== 0,
     "nat-remote": (nat & 2) !== 0,
     establishedAt: items.u64(abi.IKE_SA_ESTABLISHED),
     suite: suiteKeys(decodeTransforms(items.octets(abi.IKE_SA_PROPOSAL))),
   };
+}
+
+const EAP_METHODS: Record<number, string> = { 4: "MD5", 13: "TLS", 26: "MSCHAPV2" };
+
+/** By which method, and who was asked. */
+function eapOf(items: Items): Pick<IkeSaStatus, "eap-method" | "local-eap-id" | "remote-eap-id"> {
+  if (!items.has(abi.IKE_SA_EAP_METHOD)) return {};
+  const value = items.u32(abi.IKE_SA_EAP_METHOD);
+  const method = value & ~abi.EAP_WE_ASKED;
+  const name = value === method ? "local-eap-id" : "remote-eap-id";
+  const identity = printable(items.octets(abi.IKE_SA_EAP_IDENTITY));
+  return { "eap-method": EAP_METHODS[method] ?? String(method), [name]: identity };
 }
 
 function childSaOf(items: Items): ChildSaStatus {
@@ -300,6 +318,7 @@ function eventOf(items: Items): ManagementEvent {
   if (items.has(abi.EVENT_UP)) event.up = items.u32(abi.EVENT_UP) === 1;
   if (items.has(abi.EVENT_NOTIFY)) event.notify = items.u32(abi.EVENT_NOTIFY);
   if (items.has(abi.EVENT_TEXT)) event.text = items.text(abi.EVENT_TEXT);
+  if (items.has(abi.EVENT_EAP_IDENTITY)) event["eap-id"] = printable(items.octets(abi.EVENT_EAP_IDENTITY));
   if (items.has(abi.EVENT_MISMATCH)) {
     event.text = mismatchText(
       items.octets(abi.EVENT_MISMATCH),

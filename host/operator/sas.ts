@@ -56,6 +56,10 @@ export interface ConnectionSas {
   /** Virtual IPs: ours, the peer's. */
   "local-vips"?: string[];
   "remote-vips"?: string[];
+  /** It was authenticated by EAP: the method, and the name that we or the peer told. */
+  "eap-method"?: string;
+  "local-eap-id"?: string;
+  "remote-eap-id"?: string;
   /** Seconds since it was established. */
   established?: number;
   "child-sas": ChildSas[];
@@ -123,6 +127,10 @@ export function renderSas(sas: readonly ConnectionSas[], link: string): string {
         `   remote '${ike["remote-id"]}' @ ${ike["remote-host"]}[${ike["remote-port"]}]${vips(ike["remote-vips"])}`,
     );
     if (ike.suite) lines.push(`  ${suiteText(ike.suite)}${ike.ppk === "yes" ? "/PPK" : ""}`);
+    if (ike["eap-method"]) {
+      const end = ike["remote-eap-id"] === undefined ? "local" : "remote";
+      lines.push(`  EAP-${ike["eap-method"]}, ${end} '${ike[`${end}-eap-id`] ?? ""}'`);
+    }
     for (const child of ike["child-sas"]) {
       const encap = child.encap ? " in UDP" : "";
       const place = child.slot === undefined ? "not placed" : `slot ${child.slot} via ${link}${vcOf(link, child.slot)}`;

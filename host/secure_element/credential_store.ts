@@ -23,6 +23,7 @@ import {
   VERDICT_SCHEME_REFUSED,
   VERDICT_SIGNATURE,
 } from "../../assembly/abi/psa.ts";
+import type { EapPlan } from "./eap_sessions.ts";
 import { isOf, keyUsage, parseCertificate, type X509 } from "./certificate.ts";
 import { type Authorities, datesOf, parseList, type Revocation, validatePath } from "./path.ts";
 import {
@@ -37,6 +38,7 @@ import {
   schemeOf,
   verifySignature,
 } from "./signature_scheme.ts";
+import type { TlsCredential } from "./tls_handshake.ts";
 
 /** Kinds of keys and hashes; empty: any. */
 export interface SchemeChoice {
@@ -86,6 +88,8 @@ export interface Trust {
 export interface Credentials {
   credentials: readonly Credential[];
   trusts: readonly Trust[];
+  /** What rounds of authentication by EAP take (eap_sessions.ts). */
+  eap?: readonly EapPlan[];
 }
 
 const METHOD_RSA = 1;
@@ -198,11 +202,47 @@ export class CredentialStore {
     } catch {
       return VERDICT_MALFORMED;
     }
-    if (trust.certificates && trust.certificates.length > 0) {
-      if (!trust.certificates.some((der) => equal(der, end.der))) return VERDICT_NO_PATH;
-      return pinnedVerdict(end, identity, scheme, method, data, octets, time);
+    const { verdict, path } = await this.#path(trust, end, sent, identity, time);
+    return verdict === VERDICT_GOOD ? signatureVerdict(scheme, end.key, path, method, data, octets) : verdict;
+  }
+
+  /** Our key and certificates, for TLS; undefined: no such credential, or a bare key. */
+  tlsCredential(id: number): TlsCredential | undefined {
+    const held = this.#credentials.get(id);
+    if (held?.certificates[0]?.[0] !== CERT_X509) return undefined;
+    return { key: held.key, certificates: held.certificates.map((one) => one.subarray(1)) };
+  }
+
+  /** The verdict on certificates whose owner has proved to have the key by other means; undefined: no such trust. */
+  async judge(
+    id: number,
+    identity: Uint8Array,
+    certificates: readonly Uint8Array[],
+    time: number,
+  ): Promise<number | undefined> {
+    const trust = this.#trusts.get(id);
+    if (!trust) return undefined;
+    try {
+      const end = parseCertificate(certificates[0] as Uint8Array);
+      return (await this.#path(trust, end, certificates, identity, time)).verdict;
+    } catch {
+      return VERDICT_MALFORMED;
     }
-    if (!isOf(end, identity)) return VERDICT_IDENTITY;
+  }
+
+  /** The verdict on a certificate that was sent with others, and the path to what is trusted. */
+  async #path(
+    trust: Trust & { known: Authorities },
+    end: X509,
+    sent: readonly Uint8Array[],
+    identity: Uint8Array,
+    time: number,
+  ): Promise<{ verdict: number; path: readonly X509[] }> {
+    if (trust.certificates && trust.certificates.length > 0) {
+      const pinned = trust.certificates.some((der) => equal(der, end.der));
+      return { verdict: pinned ? ownVerdict(end, identity, time) : VERDICT_NO_PATH, path: [end] };
+    }
+    if (!isOf(end, identity)) return { verdict: VERDICT_IDENTITY, path: [] };
     const { known, through, revocation, policies } = trust;
     const rules = {
       time,
@@ -211,8 +251,7 @@ export class CredentialStore {
       ...(policies && policies.length > 0 ? { policies } : {}),
     };
     const { verdict, path } = await validatePath(sent, known, rules);
-    if (verdict !== VERDICT_GOOD) return verdict;
-    return signs(end) ? signatureVerdict(scheme, end.key, path, method, data, octets) : VERDICT_KEY_USAGE;
+    return { verdict: verdict === VERDICT_GOOD && !signs(end) ? VERDICT_KEY_USAGE : verdict, path };
   }
 }
 
@@ -234,6 +273,13 @@ const best = (verdicts: readonly number[]): number =>
   verdicts.includes(VERDICT_GOOD) ? VERDICT_GOOD : (verdicts[0] as number);
 
 /** A certificate that is trusted for itself has no path, but an owner, a time and a use. */
+function ownVerdict(end: X509, identity: Uint8Array, time: number): number {
+  if (!isOf(end, identity)) return VERDICT_IDENTITY;
+  const dated = datesOf(end, time);
+  if (dated !== VERDICT_GOOD) return dated;
+  return signs(end) ? VERDICT_GOOD : VERDICT_KEY_USAGE;
+}
+
 function pinnedVerdict(
   end: X509,
   identity: Uint8Array,
@@ -243,10 +289,8 @@ function pinnedVerdict(
   octets: Uint8Array,
   time: number,
 ): number {
-  if (!isOf(end, identity)) return VERDICT_IDENTITY;
-  const dated = datesOf(end, time);
-  if (dated !== VERDICT_GOOD) return dated;
-  return signs(end) ? signatureVerdict(scheme, end.key, [end], method, data, octets) : VERDICT_KEY_USAGE;
+  const verdict = ownVerdict(end, identity, time);
+  return verdict === VERDICT_GOOD ? signatureVerdict(scheme, end.key, [end], method, data, octets) : verdict;
 }
 
 /** Which schemes an AUTH payload may be of: only RSA's method 1 leaves a choice, which its DigestInfo makes. */

@@ -17,6 +17,8 @@ export interface IkeSecret {
   secret: Uint8Array;
   /** A postquantum preshared key (ppk_store.ts). */
   ppk?: boolean;
+  /** A user's password, for EAP (eap_sessions.ts). */
+  eap?: boolean;
 }
 
 const ID_ANY = 0;

@@ -9,10 +9,15 @@ import { randomBytes } from "node:crypto";
 import {
   PSA_ALGORITHM,
   PSA_DESTROY_KEY,
+  PSA_EAP_AUTH,
+  PSA_EAP_BEGIN,
+  PSA_EAP_END,
+  PSA_EAP_STEP,
   PSA_ERROR_DOES_NOT_EXIST,
   PSA_ERROR_INSUFFICIENT_MEMORY,
   PSA_ERROR_INVALID_ARGUMENT,
   PSA_ERROR_INVALID_HANDLE,
+  PSA_ERROR_NOT_PERMITTED,
   PSA_ERROR_NOT_SUPPORTED,
   PSA_FIELDS,
   PSA_GENERATE_KEY,
@@ -30,6 +35,7 @@ import {
   PSA_VERIFY_AUTH,
 } from "../../assembly/abi/psa.ts";
 import { type Credentials, CredentialStore } from "./credential_store.ts";
+import { EapSessions } from "./eap_sessions.ts";
 import { generateShare, isSupported, respond, type PrivateShare } from "./key_agreement.ts";
 import { PpkStore } from "./ppk_store.ts";
 import { isPrf, prf } from "./prf.ts";
@@ -56,6 +62,7 @@ export class SecureElement {
   readonly #secrets = new PskStore();
   readonly #ppks = new PpkStore();
   readonly #credentials = new CredentialStore();
+  readonly #eap: EapSessions;
   readonly #now: () => number;
   readonly #date: () => number;
   #nextKey = 1;
@@ -64,22 +71,30 @@ export class SecureElement {
   constructor(now: () => number = () => performance.now(), date: () => number = () => Date.now()) {
     this.#now = now;
     this.#date = date;
+    this.#eap = new EapSessions(this.#credentials, now, date);
   }
 
-  /** Replaces the pre-shared keys, those of RFC 8784 among them. */
+  /** Replaces the pre-shared keys, those of RFC 8784 among them, and the passwords of EAP. */
   loadSecrets(secrets: readonly IkeSecret[]): void {
-    this.#secrets.load(secrets.filter(({ ppk }) => !ppk));
+    this.#secrets.load(secrets.filter(({ ppk, eap }) => !ppk && !eap));
     this.#ppks.load(secrets.filter(({ ppk }) => ppk));
+    this.#eap.loadSecrets(secrets.filter(({ eap }) => eap));
   }
 
-  /** Replaces private keys, certificates and whom to trust. Throws when one of them cannot be read. */
+  /** Replaces private keys, certificates, whom to trust, and what EAP takes. Throws when one of them cannot be read. */
   loadCredentials(credentials: Credentials): void {
     this.#credentials.load(credentials);
+    this.#eap.loadPlans(credentials.eap ?? []);
   }
 
   /** Shares that wait for their peer's public value. */
   get keysHeld(): number {
     return this.#keys.size;
+  }
+
+  /** Sessions of EAP. */
+  get sessionsHeld(): number {
+    return this.#eap.held;
   }
 
   /** Answers one request of abi/psa.ts, in a turn of the event loop of its own. */
@@ -88,7 +103,7 @@ export class SecureElement {
     return this.answer(request);
   }
 
-  /** Answers one request of abi/psa.ts: at once, but for what needs a path of certificates. */
+  /** Answers one request of abi/psa.ts: at once, but for what needs a path of certificates, and EAP. */
   answer(request: Uint8Array): Uint8Array | Promise<Uint8Array> {
     const view = new DataView(request.buffer, request.byteOffset, request.byteLength);
     const op = request.length >= PSA_OP + 2 ? view.getUint16(PSA_OP, true) : 0;
@@ -110,6 +125,7 @@ export class SecureElement {
   close(): void {
     for (const { share } of this.#keys.values()) share.destroy();
     this.#keys.clear();
+    this.#eap.close();
     this.loadSecrets([]);
     this.#credentials.load({ credentials: [], trusts: [] });
   }
@@ -143,6 +159,14 @@ export class SecureElement {
           : { status: PSA_ERROR_INVALID_ARGUMENT };
       case PSA_VERIFY_AUTH:
         return this.#verifyAuth(key, algorithm, fields);
+      case PSA_EAP_BEGIN:
+        return this.#eap.begin(key, algorithm, fields);
+      case PSA_EAP_STEP:
+        return this.#eap.step(key, fields);
+      case PSA_EAP_AUTH:
+        return this.#eapAuth(key, algorithm, fields);
+      case PSA_EAP_END:
+        return fields.length === 0 ? this.#eap.end(key) : { status: PSA_ERROR_INVALID_ARGUMENT };
       default:
         return { status: PSA_ERROR_NOT_SUPPORTED };
     }
@@ -214,11 +238,26 @@ export class SecureElement {
     }
     const psk = this.#secrets.find(owner, other);
     if (!psk) return { status: PSA_ERROR_DOES_NOT_EXIST };
-    const inner = prf(id, psk, KEY_PAD);
-    const field = prf(id, inner, octets);
-    inner.fill(0);
-    return { status: PSA_SUCCESS, field };
+    return { status: PSA_SUCCESS, field: sharedKeyAuth(id, psk, octets) };
   }
+
+  #eapAuth(key: number, id: number, fields: Uint8Array[]): Answer {
+    if (!isPrf(id)) return { status: PSA_ERROR_NOT_SUPPORTED };
+    const [otherwise, octets] = fields;
+    if (fields.length !== 2 || !otherwise?.length || !octets?.length) return { status: PSA_ERROR_INVALID_ARGUMENT };
+    const shared = this.#eap.authKey(key, otherwise);
+    return shared
+      ? { status: PSA_SUCCESS, field: sharedKeyAuth(id, shared, octets) }
+      : { status: PSA_ERROR_NOT_PERMITTED };
+  }
+}
+
+/** AUTH data with a shared key. */
+function sharedKeyAuth(id: number, key: Uint8Array, octets: Uint8Array): Uint8Array {
+  const inner = prf(id, key, KEY_PAD);
+  const data = prf(id, inner, octets);
+  inner.fill(0);
+  return data;
 }
 
 function respondKey(method: number, peer: Uint8Array): Answer {

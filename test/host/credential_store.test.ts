@@ -240,7 +240,12 @@ test("'auth' as swanctl has it", () => {
   });
   assert.throws(() => authWord("rsa-sha1"), /SHA-1 are refused/);
   assert.throws(() => authWord("2048-rsa"), /'2048' is none of/);
-  assert.throws(() => authWord("eap-tls"), /not supported/);
+  assert.equal(authWord("eap"), { way: "eap" });
+  assert.equal(authWord("eap-tls"), { way: "eap", method: 13 });
+  assert.throws(
+    () => authWord("eap-ttls"),
+    /'eap-ttls' is not supported by this gateway: of EAP it does eap, eap-mschapv2/,
+  );
   assert.throws(() => authWord("pubky"), /'pubky' is none of/);
 });
 

@@ -99,7 +99,10 @@ test("what swanctl knows and this gateway does not is told as such", () => {
       { connection: "dscp = 000000" },
       "setting 'dscp' in section 'connections.gw' is known to swanctl, but not supported by this gateway",
     ],
-    [{ local: "auth = eap-md5" }, "auth: 'eap-md5' is known to swanctl, but not supported by this gateway"],
+    [
+      { local: "auth = eap-aka" },
+      "auth: 'eap-aka' is not supported by this gateway: of EAP it does eap, eap-mschapv2, eap-md5, eap-tls",
+    ],
     [
       { remote: "groups = staff" },
       "setting 'groups' in section 'connections.gw.remote' is known to swanctl, but not supported by this gateway",

@@ -7,6 +7,7 @@ import { makeKey } from "../pki/authority.ts";
 import { freshPsk } from "./connection.ts";
 import type { Connection } from "./connection.ts";
 import { AUTHENTICATION_FAILED, STRONGSWAN_AUTHENTICATION_FAILED } from "./endpoint.ts";
+import { EAP_CASES } from "./eap.ts";
 import { Program, expect, must, until } from "./process.ts";
 import { countOuter } from "./capture.ts";
 import { CERTIFICATE_CASES } from "./certificate_cases.ts";
@@ -292,6 +293,7 @@ export const CASES: Case[] = [
   ...CERTIFICATE_CASES,
   ...RESTART_CASES,
   ...SUITE_CASES,
+  ...EAP_CASES,
   protocol50,
   noPeer,
 ];

@@ -46,6 +46,10 @@ export interface Certified {
   remoteAuth?: string;
   /** Further lines of its remote section. */
   remote?: readonly string[];
+  /** Local and remote sections that replace those with the shared key, names and passwords of EAP, and files of keys. */
+  authentication?: Record<Side, string>;
+  users?: Record<Side, Record<string, string>>;
+  files?: Record<Side, Directory>;
 }
 
 /** How our own gateway is built. */
@@ -70,7 +74,6 @@ function of(value: string | Record<Side, string>, side: Side): string {
 /** The configuration of one side. Connection `gw`, child `net`. */
 export function renderConnection(connection: Connection, side: Side): string {
   const peer = other(side);
-  const certified = connection.certified?.[side];
   const { liveness, sendCert } = connection;
   const settings = [
     ...(sendCert === undefined ? [] : [`send_cert = ${sendCert}`]),
@@ -88,17 +91,7 @@ export function renderConnection(connection: Connection, side: Side): string {
     remote_addrs = ${OUTER[peer]}
     proposals = ${of(connection.ike, side)}
     mobike = no
-${indented("    ", [...settings, ...rekeyTime(rekey?.ike, "over_time")])}${bareKeys(connection, "local", side)}    local {
-      auth = ${certified === undefined ? "psk" : `${certified.auth ?? "pubkey"}\n      certs = own.pem`}
-      id = ${id(side)}
-      round = 2
-    }
-${bareKeys(connection, "remote", peer)}    remote {
-      auth = ${certified === undefined ? "psk" : [certified.remoteAuth ?? "pubkey", ...(certified.remote ?? [])].join("\n      ")}
-      id = ${id(peer)}
-      round = 2
-    }
-    children {
+${indented("    ", [...settings, ...rekeyTime(rekey?.ike, "over_time")])}${connection.authentication?.[side] ?? authentication(connection, side, id)}    children {
       net {
         local_ts = ${networks(side)}
         remote_ts = ${networks(peer)}
@@ -108,7 +101,24 @@ ${indented("        ", [...action, ...rekeyTime(rekey?.child, "life_time")])}   
     }
   }
 }
-${connection.psk === undefined ? "" : sharedKey(of(connection.psk, side), [id(side), id(peer)])}`;
+${connection.psk === undefined ? "" : sharedKey(of(connection.psk, side), [id(side), id(peer)])}${users(connection.users?.[side])}`;
+}
+
+/** The sections with the shared key or a certificate, behind those of bare keys. */
+function authentication(connection: Connection, side: Side, id: (of: Side) => string): string {
+  const peer = other(side);
+  const certified = connection.certified?.[side];
+  return `${bareKeys(connection, "local", side)}    local {
+      auth = ${certified === undefined ? "psk" : `${certified.auth ?? "pubkey"}\n      certs = own.pem`}
+      id = ${id(side)}
+      round = 2
+    }
+${bareKeys(connection, "remote", peer)}    remote {
+      auth = ${certified === undefined ? "psk" : [certified.remoteAuth ?? "pubkey", ...(certified.remote ?? [])].join("\n      ")}
+      id = ${id(peer)}
+      round = 2
+    }
+`;
 }
 
 /** The end of an SA comes long after the rekey. */
@@ -128,6 +138,13 @@ const sharedKey = (secret: string, [one, other]: readonly string[]): string => `
   }
 }
 `;
+
+const users = (passwords: Record<string, string> | undefined): string =>
+  passwords === undefined
+    ? ""
+    : `secrets {\n${Object.entries(passwords)
+        .map(([name, password]) => `  eap-${name} {\n    id = ${name}\n    secret = "${password}"\n  }\n`)
+        .join("")}}\n`;
 
 /** The round of bare keys of one end. */
 const bareKeys = ({ keys }: Connection, section: string, owner: Side): string =>

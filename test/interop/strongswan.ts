@@ -30,8 +30,9 @@ export function missingStrongSwan(): string[] {
 }
 
 const PLUGINS =
-  "random nonce openssl drbg aesni aes sha1 sha2 hmac xcbc cmac ctr ccm gcm chapoly kdf gmp curve25519 pem pkcs1 pkcs8 " +
-  "x509 pubkey constraints revocation kernel-libipsec kernel-netlink socket-default vici updown";
+  "random nonce openssl drbg aesni aes sha1 sha2 md4 md5 hmac xcbc cmac ctr ccm gcm chapoly kdf gmp curve25519 pem pkcs1 pkcs8 " +
+  "x509 pubkey constraints revocation kernel-libipsec kernel-netlink socket-default vici updown " +
+  "eap-identity eap-md5 eap-mschapv2 eap-tls";
 
 /** Settings of charon's own, for a peer whose speed is measured: nothing is logged, nothing is refused for its rate. */
 const UNHINDERED = `  install_routes = no

@@ -61,6 +61,7 @@ export class World {
     if (connection.keys) {
       writeDirectory(directory, { pubkey: connection.keys, private: { own: connection.keys[side] } });
     }
+    if (connection.files) writeDirectory(directory, connection.files[side]);
     const tuning = {
       ...(fragmentSize === undefined ? {} : { fragmentSize }),
       ...(retransmission === undefined ? {} : { retransmission }),

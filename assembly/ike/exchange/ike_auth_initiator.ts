@@ -11,10 +11,10 @@
  *   HDR, SK { IDi, AUTH }                -->
  *                                        <--  HDR, SK { SAr2, TSi, TSr }
  *
- * A CHILD_SA that cannot be leaves the IKE_SA up (2.21.2).
+ * Rounds by EAP are ike_auth_eap.ts. A CHILD_SA that cannot be leaves the IKE_SA up (2.21.2).
  */
 import { DROP_IKE_STATE } from "../../abi/drop";
-import { EVENT_IKE_UPDOWN, IKE_STATE_DELETING, IKE_STATE_ESTABLISHED } from "../../abi/management";
+import { AUTH_EAP, EVENT_IKE_UPDOWN, IKE_STATE_DELETING, IKE_STATE_ESTABLISHED } from "../../abi/management";
 import { Frame, frameAddress } from "../../bus/frame";
 import { drop } from "../../bus/port";
 import { deadlineSet } from "../../rt/deadlines";
@@ -26,6 +26,7 @@ import {
   PAYLOAD_IDI,
   PAYLOAD_IDR,
   PAYLOAD_SA,
+  Writer,
 } from "../../wire/ike_message";
 import {
   ID_IPV4_ADDR,
@@ -60,6 +61,7 @@ import { roundId } from "../auth_round";
 import { certRequestWrite } from "../cert_request";
 import { ChildSa, childSaAt } from "../child_sa";
 import { connectionAt, connectionLocalAuth, connectionRemoteAuth } from "../connection";
+import { EAP_DONE, EAP_NONE } from "../eap";
 import { FITS_NOT, identityFits, identityWildcard } from "../identity";
 import {
   IkeSa,
@@ -110,6 +112,7 @@ import {
   firstNonces,
   firstWanted,
 } from "./ike_auth_child";
+import { eapGive, eapOnlyWrite, eapProof, eapResponse, eapRound } from "./ike_auth_eap";
 import { ppkAnswered, ppkStart, ppkWrite } from "./ike_auth_ppk";
 
 /** Takes our identity of this round from the connection; our address when none is configured. */
@@ -138,13 +141,15 @@ export function authStart(sa: IkeSa): void {
 /** Has our AUTH of this round computed. */
 export function nextRound(sa: IkeSa): void {
   identify(sa);
+  if (localRound(sa).way == AUTH_EAP) return eapRound(sa);
   sa.outStep = OUT_AUTH_SIGN;
   if (!authSign(sa, true, OUT_AUTH_SIGN)) ikeFail(sa, 0, text("the secure element is not available"));
 }
 
-/** Our AUTH is here. */
+/** Our AUTH is here; of a round by EAP there is none yet. */
 export function authRequest(sa: IkeSa, auth: usize, length: u32): void {
-  const fault = authSigned(sa, auth, length);
+  const eap = sa.eap != EAP_NONE;
+  const fault = eap ? 0 : authSigned(sa, auth, length);
   if (fault != 0) return ikeFail(sa, 0, fault);
   const first = sa.localRounds == 0;
   const without = first ? childless(sa) : CHILDLESS_NO;
@@ -160,7 +165,7 @@ export function authRequest(sa: IkeSa, auth: usize, length: u32): void {
   }
   const w = requestBegin(sa, EXCHANGE_IKE_AUTH);
   idWrite(w, PAYLOAD_IDI, ikeLocalId(sa), sa.localIdLength);
-  authProofWrite(w, sa, auth, length);
+  if (!eap) authProofWrite(w, sa, auth, length);
   if (child) {
     child.want = 0;
     sa.outChild = <i32>child.link;
@@ -170,7 +175,7 @@ export function authRequest(sa: IkeSa, auth: usize, length: u32): void {
     certRequestWrite(w, connectionAt(<u32>sa.connection));
     if (sa.peerIdLength != 0) idWrite(w, PAYLOAD_IDR, ikePeerId(sa), sa.peerIdLength);
   }
-  authPayloadWrite(w, sa, auth, length);
+  if (!eap) authPayloadWrite(w, sa, auth, length);
   if (first) configurationAsk(w, sa);
   if (child) {
     childDefaults(child, sa);
@@ -178,12 +183,18 @@ export function authRequest(sa: IkeSa, auth: usize, length: u32): void {
     selectorsWrite(w, child);
   }
   if (first) notifyWrite(w, NOTIFY_MULTIPLE_AUTH_SUPPORTED, 0, 0);
+  if (eap) eapOnlyWrite(w, sa);
   ppkWrite(w, sa);
+  if (!eap) roundSent(w, sa);
+  if (w.overflow != 0) return ikeFail(sa, 0, text("IKE_AUTH with its certificates is longer than a message may be"));
+  requestSend(sa, w, OUT_AUTH);
+}
+
+/** A round of ours ends with this request; tells of the next one. */
+export function roundSent(w: Writer, sa: IkeSa): void {
   sa.localRounds += 1;
   if (sa.localRounds < connectionLocalAuth(connectionAt(<u32>sa.connection)).count)
     notifyWrite(w, NOTIFY_ANOTHER_AUTH_FOLLOWS, 0, 0);
-  if (w.overflow != 0) return ikeFail(sa, 0, text("IKE_AUTH with its certificates is longer than a message may be"));
-  requestSend(sa, w, OUT_AUTH);
 }
 
 /** The answer, decrypted. Keeps the frame until the AUTH is checked. */
@@ -196,6 +207,7 @@ export function authResponse(sa: IkeSa, frame: Frame): void {
   requestAnswered(sa);
   const rounds = connectionRemoteAuth(connectionAt(<u32>sa.connection)).count;
   if (sole(PAYLOAD_AUTH) == 0) {
+    if (sa.eap != EAP_NONE) return eapResponse(sa);
     const error = notifyFind(0);
     // All of the peer's rounds are over: what is left is the CHILD_SA, which may be refused.
     if (
@@ -206,6 +218,7 @@ export function authResponse(sa: IkeSa, frame: Frame): void {
     ikeFail(sa, error != 0 ? notifyType(error) : 0, text("the peer refused IKE_AUTH"));
     return;
   }
+  if (sa.eap == EAP_DONE) return eapProof(sa);
   if (sa.peerRounds >= rounds) return abandon(sa, text("the peer authenticates once more than is configured"));
   const round = peerRound(sa);
   const id = sole(PAYLOAD_IDR);
@@ -224,7 +237,7 @@ export function authResponse(sa: IkeSa, frame: Frame): void {
 }
 
 /** Tells the responder, which takes the IKE_SA for good, that it is not (RFC 7296 2.21.2). */
-function abandon(sa: IkeSa, literal: usize): void {
+export function abandon(sa: IkeSa, literal: usize): void {
   heldFree(sa);
   reportAlert(sa.connection, null, NOTIFY_AUTHENTICATION_FAILED, literal);
   while (sa.firstChild >= 0) childDown(childSaAt(<u32>sa.firstChild), CAUSE_FAILED);
@@ -245,12 +258,13 @@ export function authFinish(sa: IkeSa, value: usize, length: u32): void {
   roundDone(sa);
 }
 
-/** An answer that is good: another round, or the CHILD_SA. */
-function roundDone(sa: IkeSa): void {
+/** An answer that is good: another round, or the CHILD_SA; what EAP asks comes first. */
+export function roundDone(sa: IkeSa): void {
   const c = connectionAt(<u32>sa.connection);
   const more = notifyFind(NOTIFY_ANOTHER_AUTH_FOLLOWS) != 0;
   if (more != sa.peerRounds < connectionRemoteAuth(c).count)
     return abandon(sa, text("the peer authenticates in another number of rounds than is configured"));
+  if (sa.eap != EAP_NONE) return eapGive(sa);
   const another = sa.localRounds < connectionLocalAuth(c).count;
   if (another && sa.peerMultiple == 0) return abandon(sa, text("the peer knows of one round of authentication only"));
   const link = sa.outChild;

@@ -8,7 +8,13 @@
  * Refuses what it cannot verify with AUTHENTICATION_FAILED and no word more; the operator is told why. A CHILD_SA that cannot be
  * leaves the IKE_SA up (2.21.2).
  */
-import { AUTH_SHARED_KEY, EVENT_CHILD_UPDOWN, EVENT_IKE_UPDOWN, PPK_POLICY_REQUIRED } from "../../abi/management";
+import {
+  AUTH_EAP,
+  AUTH_SHARED_KEY,
+  EVENT_CHILD_UPDOWN,
+  EVENT_IKE_UPDOWN,
+  PPK_POLICY_REQUIRED,
+} from "../../abi/management";
 import { PSA_FIELDS } from "../../abi/psa";
 import { Frame, frameAddress } from "../../bus/frame";
 import { EXCHANGE_IKE_AUTH, PAYLOAD_IDI, PAYLOAD_IDR, PAYLOAD_SA, Writer } from "../../wire/ike_message";
@@ -16,6 +22,7 @@ import { idCheck, idWrite, identityOctets, identityRead } from "../../wire/ike_p
 import {
   NOTIFY_ANOTHER_AUTH_FOLLOWS,
   NOTIFY_AUTHENTICATION_FAILED,
+  NOTIFY_EAP_ONLY_AUTHENTICATION,
   NOTIFY_INVALID_SYNTAX,
   NOTIFY_MULTIPLE_AUTH_SUPPORTED,
   NOTIFY_NO_ADDITIONAL_SAS,
@@ -32,6 +39,7 @@ import {
   authVerify,
   authWay,
   authWayFits,
+  localRound,
   peerRound,
 } from "../auth";
 import { roundId } from "../auth_round";
@@ -39,6 +47,7 @@ import { certRequested } from "../cert_request";
 import { ChildSa } from "../child_sa";
 import { connectionAt, connectionLocalAuth, connectionRemoteAuth } from "../connection";
 import { connectionChoose } from "../connection_choice";
+import { EAP_NONE } from "../eap";
 import { FITS_NOT, identityFits } from "../identity";
 import { IN_AUTH_INSTALL, IN_AUTH_SIGN, IN_AUTH_VERIFY, IkeSa, ikeLink, ikeLocalId, ikePeerId } from "../ike_sa";
 import { jobAnswerKeep } from "../job";
@@ -72,6 +81,7 @@ import { uniqueAllows } from "../uniqueness";
 import { responseBegin, responseSend } from "../window";
 import { configurationGrant, configurationReplyWrite } from "./configuration";
 import { firstNonces } from "./ike_auth_child";
+import { eapAnswerWrite, eapOffer, eapReceive, eapSignedWrite } from "./ike_auth_eap";
 import { identify } from "./ike_auth_initiator";
 import { ppkReceive, ppkWrite } from "./ike_auth_ppk";
 
@@ -84,6 +94,7 @@ const wanted: usize = memory.data(256, 8);
 export function authReceive(sa: IkeSa, frame: Frame): void {
   sa.held = frameAddress(frame);
   if (sa.offer == 0) return firstReceive(sa);
+  if (sa.eap != EAP_NONE) return eapReceive(sa);
   const rounds = connectionRemoteAuth(connectionAt(<u32>sa.connection)).count;
   if (sa.peerRounds == rounds) {
     // The peer is through: it gives us the occasion to answer.
@@ -108,6 +119,7 @@ function peerIdentity(sa: IkeSa): bool {
 function firstReceive(sa: IkeSa): void {
   if (!peerIdentity(sa)) return fail(sa, NOTIFY_INVALID_SYNTAX, text("IKE_AUTH without a usable IDi"));
   if (notifyFind(NOTIFY_MULTIPLE_AUTH_SUPPORTED) != 0) sa.peerMultiple = 1;
+  if (notifyFind(NOTIFY_EAP_ONLY_AUTHENTICATION) != 0) sa.eapOnly = 1;
   sa.certAsked = certRequested() ? 1 : 0;
   if (authWay() == WAY_UNKNOWN) return refuse(sa, text("the peer does not authenticate in a way that is known here"));
   ppkReceive(sa);
@@ -147,7 +159,8 @@ function verify(sa: IkeSa): void {
     return otherwise(sa, text("the peer uses no PPK that is known here, and ppk_required asks for one"));
   if (!authWayFits(peerRound(sa), authWay()))
     return refuse(sa, text("the peer does not authenticate in the way that is configured"));
-  identify(sa);
+  if (sa.localRounds < connectionLocalAuth(connectionAt(<u32>sa.connection)).count) identify(sa);
+  if (authWay() == AUTH_EAP) return eapOffer(sa);
   sa.inStep = IN_AUTH_VERIFY;
   if (!authVerify(sa, false, IN_AUTH_VERIFY)) refuse(sa, text("the secure element is not available"));
 }
@@ -172,18 +185,25 @@ export function authCompare(sa: IkeSa, value: usize, length: u32): void {
   const fault = authVerdict(sa, value, length);
   // A shared key is found by the identities, whatever the connection.
   if (fault != 0) return authWay() == AUTH_SHARED_KEY ? refuse(sa, fault) : otherwise(sa, fault);
-  const another = notifyFind(NOTIFY_ANOTHER_AUTH_FOLLOWS) != 0;
-  const rounds = connectionRemoteAuth(connectionAt(<u32>sa.connection)).count;
-  if (another != sa.peerRounds + 1 < rounds)
+  if (!roundVerified(sa))
     return otherwise(sa, text("the peer authenticates in another number of rounds than is configured"));
-  sa.peerRounds += 1;
-  sa.peerAnother = another ? 1 : 0;
   own(sa);
 }
 
-/** Our turn: our AUTH of this round, if there is one left. */
-function own(sa: IkeSa): void {
+/** The peer's round, whose last request is in hand, is good. False: it has more, or fewer, than is configured. */
+export function roundVerified(sa: IkeSa): bool {
+  const another = notifyFind(NOTIFY_ANOTHER_AUTH_FOLLOWS) != 0;
+  const rounds = connectionRemoteAuth(connectionAt(<u32>sa.connection)).count;
+  if (another != sa.peerRounds + 1 < rounds) return false;
+  sa.peerRounds += 1;
+  sa.peerAnother = another ? 1 : 0;
+  return true;
+}
+
+/** Our turn: our AUTH of this round, if there is one left. Of EAP alone there is none before the method is through. */
+export function own(sa: IkeSa): void {
   if (sa.localRounds == connectionLocalAuth(connectionAt(<u32>sa.connection)).count) return roundDone(sa);
+  if (localRound(sa).way == AUTH_EAP) return roundDone(sa);
   identify(sa);
   sa.inStep = IN_AUTH_SIGN;
   if (!authSign(sa, false, IN_AUTH_SIGN)) refuse(sa, text("the secure element is not available"));
@@ -197,12 +217,13 @@ export function authChild(sa: IkeSa, value: usize, length: u32): void {
   roundDone(sa);
 }
 
-function roundDone(sa: IkeSa): void {
+export function roundDone(sa: IkeSa): void {
   if (sa.offer == 0) {
     sa.offer = sa.held;
     sa.held = 0;
   }
   heldFree(sa);
+  if (sa.eapAnswer != 0) return roundAnswer(sa);
   const done = sa.localRounds + (sa.signed != 0 ? 1 : 0);
   if (sa.peerAnother != 0 || done < connectionLocalAuth(connectionAt(<u32>sa.connection)).count) return roundAnswer(sa);
   heldWalk(changetype<Frame>(sa.offer));
@@ -215,7 +236,8 @@ function roundDone(sa: IkeSa): void {
 function roundAnswer(sa: IkeSa): void {
   const w = responseBegin(sa, EXCHANGE_IKE_AUTH);
   signedWrite(w, sa);
-  if (sa.localRounds < connectionLocalAuth(connectionAt(<u32>sa.connection)).count)
+  if (sa.eapAnswer != 0) eapAnswerWrite(w, sa);
+  else if (sa.localRounds < connectionLocalAuth(connectionAt(<u32>sa.connection)).count)
     notifyWrite(w, NOTIFY_ANOTHER_AUTH_FOLLOWS, 0, 0);
   if (w.overflow != 0) return refuse(sa, text("IKE_AUTH with its certificates is longer than a message may be"));
   responseSend(sa, w);
@@ -223,7 +245,7 @@ function roundAnswer(sa: IkeSa): void {
 
 /** Writes IDr, what proves it, and AUTH, if this round of ours has not been sent. */
 function signedWrite(w: Writer, sa: IkeSa): void {
-  if (sa.signed == 0) return;
+  if (sa.signed == 0 || eapSignedWrite(w, sa)) return;
   const answer = changetype<Frame>(sa.signed).start + PSA_FIELDS;
   const length = <u32>load<u16>(answer);
   idWrite(w, PAYLOAD_IDR, ikeLocalId(sa), sa.localIdLength);

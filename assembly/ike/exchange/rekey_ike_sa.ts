@@ -65,6 +65,7 @@ import { jobAgree, jobDestroy, jobGenerate } from "../job";
 import { ikeKeysRekeyed } from "../keymat";
 import { CAUSE_DEAD, embryoFree, ikeDown, ikeTemporary, proceed } from "../life";
 import { notifyFind, sole, soleLength } from "../negotiation";
+import { eapInherit } from "../eap";
 import { followsIn, followsOut, suiteAdds } from "../followup";
 import {
   EXCHANGES_ALL,
@@ -105,6 +106,7 @@ function embryo(old: IkeSa, initiator: bool): IkeSa | null {
   sa.localIdLength = old.localIdLength;
   memory.copy(ikePeerId(sa), ikePeerId(old), old.peerIdLength);
   sa.peerIdLength = old.peerIdLength;
+  eapInherit(sa, old);
   ikeLink(sa, old.connection);
   drbgGenerate(ikeNonce(sa), NONCE_OCTETS);
   return sa;

@@ -6,15 +6,18 @@
  *            an `id` that the certificate does not bear gives way to its subject
  *   remote   any path to an authority of x509ca or of the authorities section, through one of `cacerts` where they are named; `certs`
  *            and `pubkeys` are trusted for themselves
+ *   eap      eap_round.ts; the peer's EAP identity is that of `id` unless `eap_id` says otherwise, or that it is to be asked for (%any)
  */
 import { type KeyObject, X509Certificate } from "node:crypto";
 import * as abi from "../../../assembly/abi/management.ts";
 import { authorityHash, isOf, type X509 } from "../../secure_element/certificate.ts";
 import type { Credential, Credentials, SchemeConstraint, Trust } from "../../secure_element/credential_store.ts";
+import type { IkeSecret } from "../../secure_element/psk_store.ts";
 import { isSelfIssued, issuedBy, type Revocation } from "../../secure_element/path.ts";
 import { keyBits, keyFamily } from "../../secure_element/signature_scheme.ts";
 import type { AuthWord } from "./auth_word.ts";
 import { type CredentialFiles, reason } from "./credential_files.ts";
+import { type EapContext, type EapRound, EapRounds, wantsTls } from "./eap_round.ts";
 import { parseIdentity } from "./identity.ts";
 import type { ConfigurationError, Place } from "./parser.ts";
 import type { Values } from "./schema.ts";
@@ -28,7 +31,7 @@ const CHAIN_MAX = 6000;
 const AUTHORITY_OCTETS = 20;
 const ID_DER_ASN1_DN = 9;
 
-const WAYS = { any: abi.AUTH_ANY, psk: abi.AUTH_SHARED_KEY, pubkey: abi.AUTH_PUBLIC_KEY } as const;
+const WAYS = { any: abi.AUTH_ANY, psk: abi.AUTH_SHARED_KEY, pubkey: abi.AUTH_PUBLIC_KEY, eap: abi.AUTH_EAP } as const;
 const SEND_CERT = { ifasked: abi.SEND_CERT_IF_ASKED, always: abi.SEND_CERT_ALWAYS, never: abi.SEND_CERT_NEVER };
 
 type Add = (type: number, value: Uint8Array | number) => void;
@@ -38,12 +41,24 @@ export class Authentication {
   readonly #errors: ConfigurationError[];
   readonly #credentials: Credential[] = [];
   readonly #trusts: Trust[] = [];
+  readonly #eap: EapRounds;
   readonly #named: { x509: X509; lists: Uint8Array[] }[];
   readonly #dated = new Set<string>();
   readonly #now: number;
 
-  constructor(root: Values, files: CredentialFiles, errors: ConfigurationError[], now = Date.now()) {
+  constructor(
+    root: Values,
+    files: CredentialFiles,
+    secrets: readonly IkeSecret[],
+    errors: ConfigurationError[],
+    now = Date.now(),
+  ) {
     this.#files = files;
+    this.#eap = new EapRounds(
+      secrets,
+      (side, wanted) => this.#trust(side, wanted)?.key,
+      (place, word, message) => this.#error(place, word, message),
+    );
     this.#errors = errors;
     this.#now = now;
     const sections = [...(root.sections.get("authorities")?.sections.values() ?? [])];
@@ -51,7 +66,7 @@ export class Authentication {
   }
 
   get credentials(): Credentials {
-    return { credentials: this.#credentials, trusts: this.#trusts };
+    return { credentials: this.#credentials, trusts: this.#trusts, eap: this.#eap.plans };
   }
 
   /** Adds the items of a connection. `address`: our own, if one is configured. */
@@ -59,8 +74,9 @@ export class Authentication {
     const sides = [...section.sections.values()];
     const local = this.#rounds(section, sides, "local");
     const remote = this.#rounds(section, sides, "remote");
-    for (const side of local) this.#local(side, address, add);
-    const asked = remote.flatMap((side) => this.#remote(side, add));
+    const eap = this.#eap.connection(section, this.#worded(local), this.#worded(remote));
+    for (const side of local) this.#local(side, address, add, eap);
+    const asked = remote.flatMap((side) => this.#remote(side, add, eap));
     const policy = section.values["send_cert"] as keyof typeof SEND_CERT | undefined;
     if (policy !== undefined) add(abi.CONNECTION_SEND_CERT, SEND_CERT[policy]);
     if (asked.length === 0 || section.values["send_certreq"] === false) return;
@@ -71,6 +87,14 @@ export class Authentication {
     const value = new Uint8Array(named.length * AUTHORITY_OCTETS);
     named.forEach((hash, i) => value.set(hash, i * AUTHORITY_OCTETS));
     add(abi.CONNECTION_AUTHORITIES, value);
+  }
+
+  /** The rounds whose `auth` is a good word. */
+  #worded(sides: readonly Values[]): EapRound[] {
+    return sides.flatMap((side) => {
+      const word = this.#auth(side);
+      return word ? [{ side, word }] : [];
+    });
   }
 
   #error(place: Place, word: string, message: string, warning = false): void {
@@ -115,7 +139,7 @@ export class Authentication {
     return word ?? (side.settings.get("auth")?.value ? undefined : { way: "pubkey" });
   }
 
-  #local(side: Values, address: string | undefined, add: Add): void {
+  #local(side: Values, address: string | undefined, add: Add, eap: EapContext): void {
     const word = this.#auth(side);
     if (!word) return;
     const { way, scheme } = word;
@@ -123,36 +147,37 @@ export class Authentication {
     if (id?.includes("*")) this.#error(this.#place(side, "id"), id, `'${id}': our own identity is no pattern`);
     let identity = this.#identity(side);
     let key = 0;
-    if (way === "pubkey") {
+    const certified = way === "pubkey" || (way === "eap" && wantsTls(side, word));
+    if (certified) {
       const own = this.#credential(side, identity);
       if (!own) return;
       this.#checkKind(side, own.key, scheme);
-      key = this.#credentials.length + 1;
-      const pkcs8 = new Uint8Array(own.key.export({ format: "der", type: "pkcs8" }));
-      this.#credentials.push({
-        id: key,
-        key: pkcs8,
-        certificates: own.path.map(({ der }) => der),
-        ...(scheme ? { scheme } : {}),
-      });
-      const octets = own.path.reduce((sum, { der }) => sum + der.length, 0);
-      if (octets > CHAIN_MAX) {
-        this.#error(
-          side,
-          side.name,
-          `the certificates to send have ${octets} octets, more than the ${CHAIN_MAX} that a message takes`,
-        );
-      }
+      key = this.#hold(side, own, scheme);
+      if (own.path.length > 0) eap.credential = key;
       const [end] = own.path;
-      if (end) identity = this.#borne(side, end, identity);
+      if (end && (way === "pubkey" || !identity)) identity = this.#borne(side, end, identity);
     }
     identity ??= address === undefined ? undefined : parseIdentity(address);
     if (!identity) {
       this.#error(side, side.name, "the local identity wants 'id' or a local address");
       return;
     }
+    if (way === "eap") key = this.#eap.asked({ side, word }, identity, eap);
     this.#round(add, abi.CONNECTION_LOCAL_AUTH, WAYS[way], key);
     add(abi.CONNECTION_LOCAL_ID, identity);
+  }
+
+  /** Keeps our key for the secure element; gives its number. */
+  #hold(side: Values, own: { key: KeyObject; path: readonly X509[] }, scheme: SchemeConstraint | undefined): number {
+    const id = this.#credentials.length + 1;
+    const key = new Uint8Array(own.key.export({ format: "der", type: "pkcs8" }));
+    this.#credentials.push({ id, key, certificates: own.path.map(({ der }) => der), ...(scheme ? { scheme } : {}) });
+    const octets = own.path.reduce((sum, { der }) => sum + der.length, 0);
+    if (octets > CHAIN_MAX) {
+      const message = `the certificates to send have ${octets} octets, more than the ${CHAIN_MAX} that a message takes`;
+      this.#error(side, side.name, message);
+    }
+    return id;
   }
 
   #round(add: Add, type: number, way: number, key: number): void {
@@ -221,48 +246,58 @@ export class Authentication {
     }
   }
 
-  #remote(side: Values, add: Add): X509[] {
+  #remote(side: Values, add: Add, eap: EapContext): X509[] {
     const word = this.#auth(side);
     if (!word) return [];
     const { way, scheme } = word;
     const identity = this.#identity(side);
-    let key = 0;
-    let asked: X509[] = [];
-    if (way !== "psk") {
-      const certificates = this.#certificates(side, "certs", "cert", "x509");
-      const through = this.#certificates(side, "cacerts", "cacert", "x509ca");
-      const keys = this.#publicKeys(side);
-      if (!certificates || !through) return [];
-      const known = this.#authorities;
-      for (const { x509 } of certificates) this.#checkDates(this.#place(side, "certs"), x509);
-      const authorities = [...known, ...through.map(({ x509 }) => x509)];
-      const bare = (side.values["pubkeys"] as string[] | undefined)?.length;
-      if (way === "pubkey" && certificates.length === 0 && !bare && authorities.length === 0) {
-        this.#error(
-          side,
-          side.name,
-          "no authority to trust: x509ca is empty, and neither 'certs' nor 'pubkeys' names the peer's",
-        );
-      }
-      if (certificates.length === 0 && !bare) asked = through.length > 0 ? through.map(({ x509 }) => x509) : known;
-      for (const x509 of asked) this.#checkDates(this.#place(side, "cacerts"), x509);
-      key = this.#trusts.length + 1;
-      const policies = side.values["cert_policy"] as string[] | undefined;
-      this.#trusts.push({
-        id: key,
-        authorities: authorities.map(({ der }) => der),
-        lists: [...this.#files.lists, ...this.#named.flatMap(({ lists }) => lists)],
-        through: through.map(({ x509 }) => x509.der),
-        certificates: certificates.map(({ x509 }) => x509.der),
-        keys,
-        ...(policies ? { policies } : {}),
-        ...(scheme ? { scheme } : {}),
-        revocation: (side.values["revocation"] as Revocation | undefined) ?? "relaxed",
-      });
-    }
-    this.#round(add, abi.CONNECTION_REMOTE_AUTH, WAYS[way], key);
+    const trust =
+      way === "any" || way === "pubkey" ? this.#trust(side, way === "pubkey", scheme) : { key: 0, asked: [] };
+    if (!trust) return [];
+    this.#round(
+      add,
+      abi.CONNECTION_REMOTE_AUTH,
+      WAYS[way],
+      way === "eap" ? this.#eap.asks({ side, word }, eap, this.#authorities.length > 0) : trust.key,
+    );
     if (identity) add(abi.CONNECTION_REMOTE_ID, identity);
-    return asked;
+    return trust.asked;
+  }
+
+  /** Whom to trust, and the authorities to ask for; undefined after an error. `wanted`: there has to be somebody. */
+  #trust(side: Values, wanted: boolean, scheme?: SchemeConstraint): { key: number; asked: X509[] } | undefined {
+    const certificates = this.#certificates(side, "certs", "cert", "x509");
+    const through = this.#certificates(side, "cacerts", "cacert", "x509ca");
+    const keys = this.#publicKeys(side);
+    if (!certificates || !through) return undefined;
+    const known = this.#authorities;
+    for (const { x509 } of certificates) this.#checkDates(this.#place(side, "certs"), x509);
+    const authorities = [...known, ...through.map(({ x509 }) => x509)];
+    const bare = (side.values["pubkeys"] as string[] | undefined)?.length;
+    if (wanted && certificates.length === 0 && !bare && authorities.length === 0) {
+      this.#error(
+        side,
+        side.name,
+        "no authority to trust: x509ca is empty, and neither 'certs' nor 'pubkeys' names the peer's",
+      );
+    }
+    let asked: X509[] = [];
+    if (certificates.length === 0 && !bare) asked = through.length > 0 ? through.map(({ x509 }) => x509) : known;
+    for (const x509 of asked) this.#checkDates(this.#place(side, "cacerts"), x509);
+    const key = this.#trusts.length + 1;
+    const policies = side.values["cert_policy"] as string[] | undefined;
+    this.#trusts.push({
+      id: key,
+      authorities: authorities.map(({ der }) => der),
+      lists: [...this.#files.lists, ...this.#named.flatMap(({ lists }) => lists)],
+      through: through.map(({ x509 }) => x509.der),
+      certificates: certificates.map(({ x509 }) => x509.der),
+      keys,
+      ...(policies ? { policies } : {}),
+      ...(scheme ? { scheme } : {}),
+      revocation: (side.values["revocation"] as Revocation | undefined) ?? "relaxed",
+    });
+    return { key, asked };
   }
 
   get #authorities(): X509[] {

@@ -20,9 +20,11 @@ export const LOCAL: SectionSchema = {
     round: integer(0, 9),
     certs: list(text),
     pubkeys: list(text),
+    eap_id: text,
+    aaa_id: text,
   },
   sectionPatterns: [CERT],
-  unsupported: "aaa_id eap_id xauth_id".split(" "),
+  unsupported: ["xauth_id"],
 };
 
 export const REMOTE: SectionSchema = {
@@ -33,6 +35,7 @@ export const REMOTE: SectionSchema = {
     certs: list(text),
     cacerts: list(text),
     pubkeys: list(text),
+    eap_id: text,
     revocation: word({ strict: "strict", ifuri: "ifuri", relaxed: "relaxed" }),
     cert_policy: list((value) => {
       if (!/^[0-2](\.\d+)+$/.test(value)) throw new RangeError(`'${value}' is no object identifier`);
@@ -40,7 +43,7 @@ export const REMOTE: SectionSchema = {
     }),
   },
   sectionPatterns: [CACERT, CERT],
-  unsupported: "groups eap_id xauth_id ca_id".split(" "),
+  unsupported: "groups xauth_id ca_id".split(" "),
 };
 
 const AUTHORITY: SectionSchema = {

@@ -20,7 +20,7 @@ import type { ConfigurationError, Place } from "./parser.ts";
 import { Pools } from "./pool.ts";
 import { parseProposals } from "./proposal.ts";
 import { Ppks } from "./ppk.ts";
-import { PPK_SECRETS, type Values } from "./schema.ts";
+import { EAP_SECRETS, PPK_SECRETS, type Values } from "./schema.ts";
 import { networksOf, parseSelector } from "./selector.ts";
 import { isName, UnsupportedError } from "./value.ts";
 
@@ -86,10 +86,10 @@ class Compiler {
     const files = new CredentialFiles(directory, this.passphrases(root), (file, message) =>
       this.errors.push({ file, line: 1, word: file, message, warning: true }),
     );
-    this.authentication = new Authentication(root, files, this.errors);
     this.secrets = [...(root.sections.get("secrets")?.sections.values() ?? [])]
       .filter(({ name }) => !KEY_SECRETS.test(name))
       .map((section) => this.secret(section));
+    this.authentication = new Authentication(root, files, this.secrets, this.errors);
     this.ppks = new Ppks(this.secrets, this.errors);
     this.pools = new Pools(root.sections.get("pools"), this.errors);
   }
@@ -347,7 +347,8 @@ class Compiler {
       }
     }
     const ppk = PPK_SECRETS.test(section.name) ? { ppk: true } : {};
-    return { identities, secret: this.octets(section), ...ppk };
+    const eap = EAP_SECRETS.test(section.name) ? { eap: true } : {};
+    return { identities, secret: this.octets(section), ...ppk, ...eap };
   }
 
   /** The value of a secret. */

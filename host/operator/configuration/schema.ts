@@ -132,6 +132,8 @@ const CONNECTION: SectionSchema = {
 
 /** secrets.ppk*: postquantum preshared keys. */
 export const PPK_SECRETS = /^ppk/;
+/** secrets.eap*: names and passwords. */
+export const EAP_SECRETS = /^eap/;
 
 const IKE_SECRET: SectionSchema = {
   settings: { secret: text },
@@ -172,6 +174,7 @@ export const ROOT: SectionSchema = {
       sectionPatterns: [
         { pattern: /^ike/, example: "ike-peer", schema: IKE_SECRET },
         { pattern: PPK_SECRETS, example: "ppk-1", schema: IKE_SECRET },
+        { pattern: EAP_SECRETS, example: "eap-user", schema: IKE_SECRET },
         KEY_SECRET_SECTION,
       ],
       unsupported: [],
@@ -184,7 +187,7 @@ export const ROOT: SectionSchema = {
 
 /** Section names that swanctl knows, by the section that holds them. */
 const UNSUPPORTED_SECTIONS: Record<string, RegExp> = {
-  secrets: /^(eap|xauth|ntlm|pkcs12|token)/,
+  secrets: /^(xauth|ntlm|pkcs12|token)/,
 };
 
 /** A section whose settings have been read. */
