@@ -5,16 +5,21 @@
 import { CONFIG_LOCAL_ADDRESS, CONFIG_PORT_IKE, CONFIG_PORT_NATT } from "../abi/config";
 import { loadBE32 } from "../rt/bytes";
 import { itemFirst, itemLength, itemNext, itemType, itemU32, itemValue } from "../rt/items";
+import { IPV6_ADDRESS, ipv6SameAddress } from "../wire/ipv6";
 
+/** Addresses that CONFIG may name, of each family. */
 const MAX: u32 = 64;
 const addresses: usize = memory.data(MAX * 4, 16);
+const addresses6: usize = memory.data(MAX * IPV6_ADDRESS, 16);
 let count: u32 = 0;
+let count6: u32 = 0;
 let ike: u32 = 500;
 let natt: u32 = 4500;
 
 /** Reads CONFIG; false when there are more addresses than fit. */
 export function localAddressReset(start: usize, end: usize): bool {
   count = 0;
+  count6 = 0;
   ike = 500;
   natt = 4500;
   let item = itemFirst(start, end);
@@ -26,6 +31,10 @@ export function localAddressReset(start: usize, end: usize): bool {
       if (count == MAX) return false;
       store<u32>(addresses + (count << 2), loadBE32(itemValue(item)));
       count += 1;
+    } else if (type == CONFIG_LOCAL_ADDRESS && itemLength(item) == IPV6_ADDRESS) {
+      if (count6 == MAX) return false;
+      memory.copy(addresses6 + <usize>(count6 * IPV6_ADDRESS), itemValue(item), IPV6_ADDRESS);
+      count6 += 1;
     }
     item = itemNext(item, end);
   }
@@ -36,6 +45,14 @@ export function localAddressReset(start: usize, end: usize): bool {
 export function isLocalAddress(address: u32): bool {
   for (let i: u32 = 0; i < count; i++) {
     if (load<u32>(addresses + (i << 2)) == address) return true;
+  }
+  return false;
+}
+
+/** `address`: 16 octets. */
+export function isLocalAddress6(address: usize): bool {
+  for (let i: u32 = 0; i < count6; i++) {
+    if (ipv6SameAddress(addresses6 + <usize>(i * IPV6_ADDRESS), address)) return true;
   }
   return false;
 }

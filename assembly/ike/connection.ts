@@ -36,6 +36,7 @@ import {
   CONNECTION_LOCAL_ADDRESS,
   CONNECTION_LOCAL_AUTH,
   CONNECTION_LOCAL_ID,
+  CONNECTION_LOCAL_NETWORK,
   CONNECTION_NAME,
   CONNECTION_NAMED,
   CONNECTION_OVER_TIME,
@@ -48,6 +49,7 @@ import {
   CONNECTION_REMOTE_ADDRESS,
   CONNECTION_REMOTE_AUTH,
   CONNECTION_REMOTE_ID,
+  CONNECTION_REMOTE_NETWORK,
   CONNECTION_REMOTE_PORT,
   CONNECTION_POOL,
   CONNECTION_SEND_CERT,
@@ -80,7 +82,7 @@ import {
   itemsValid,
 } from "../rt/items";
 import { AUTHORITY_OCTETS } from "../wire/ike_payload/certreq";
-import { IpAddress, addressAt, addressRead } from "../wire/ip_address";
+import { IpAddress, addressAt, addressOctets, addressRead, addressWithin } from "../wire/ip_address";
 import { IPV6_ADDRESS } from "../wire/ipv6";
 import { AuthRounds, ROUNDS_OCTETS, roundIdentify, roundOpen, roundsComplete } from "./auth_round";
 import { Pool, poolAt, poolByName } from "./pool";
@@ -146,6 +148,8 @@ export class Connection {
   keyingTries: u32;
   /** 1: the peer's addresses are those of names, as far as a lookup has found any. */
   named: u32;
+  /** Addresses of the peer's that are single ones: it is named by them, and initiated to. */
+  remoteSingles: u32;
 }
 
 const C_NAME: usize = offsetof<Connection>();
@@ -159,7 +163,10 @@ const C_PPK_ID: usize = C_AUTHORITIES + AUTHORITIES_MAX * AUTHORITY_OCTETS;
 const C_POOLS: usize = (C_PPK_ID + PPK_ID_MAX + 3) & ~3;
 const C_VIP4: usize = C_POOLS + CONNECTION_POOLS_MAX * 4;
 const C_VIP6: usize = C_VIP4 + 4;
-const C_OCTETS: usize = (C_VIP6 + 16 + 7) & ~7;
+/** Of each address. */
+const C_LOCAL_PREFIXES: usize = C_VIP6 + 16;
+const C_REMOTE_PREFIXES: usize = C_LOCAL_PREFIXES + ADDRESSES_MAX;
+const C_OCTETS: usize = (C_REMOTE_PREFIXES + ADDRESSES_MAX + 7) & ~7;
 
 
 @unmanaged
@@ -262,6 +269,13 @@ export function connectionLocal(c: Connection, i: u32): IpAddress {
 export function connectionRemote(c: Connection, i: u32): IpAddress {
   return addressAt(changetype<usize>(c) + C_REMOTE + <usize>(i * IPV6_ADDRESS));
 }
+/** How many bits of it count: all of a single address, fewer of a network. */
+export function connectionLocalPrefix(c: Connection, i: u32): u32 {
+  return <u32>load<u8>(changetype<usize>(c) + C_LOCAL_PREFIXES + i);
+}
+export function connectionRemotePrefix(c: Connection, i: u32): u32 {
+  return <u32>load<u8>(changetype<usize>(c) + C_REMOTE_PREFIXES + i);
+}
 export function childName(k: ChildConfig): usize {
   return changetype<usize>(k) + K_NAME;
 }
@@ -282,12 +296,20 @@ export function connectionEncap(i: u32): bool {
 /** True when the connection may be used between these two addresses. */
 export function connectionFits(c: Connection, local: IpAddress, remote: IpAddress): bool {
   if (c.used == 0 || c.retired != 0) return false;
-  let fits = c.localCount == 0;
-  for (let i: u32 = 0; i < c.localCount; i++) if (connectionLocal(c, i) == local) fits = true;
-  if (!fits) return false;
-  if (c.remoteCount == 0) return c.named == 0;
-  for (let i: u32 = 0; i < c.remoteCount; i++) if (connectionRemote(c, i) == remote) return true;
-  return false;
+  if (c.named != 0 && c.remoteCount == 0) return false;
+  const base = changetype<usize>(c);
+  return (
+    addressAmong(local, c.localCount, base + C_LOCAL, base + C_LOCAL_PREFIXES) &&
+    addressAmong(remote, c.remoteCount, base + C_REMOTE, base + C_REMOTE_PREFIXES)
+  );
+}
+
+/** Where there are none, all are meant. */
+function addressAmong(a: IpAddress, count: u32, addresses: usize, prefixes: usize): bool {
+  for (let i: u32 = 0; i < count; i++) {
+    if (addressWithin(a, addressAt(addresses + <usize>(i * IPV6_ADDRESS)), <u32>load<u8>(prefixes + i))) return true;
+  }
+  return count == 0;
 }
 
 /** The first connection at or behind index `from` between these addresses, or -1. Those that name the peer come first. */
@@ -296,7 +318,7 @@ export function connectionFind(local: IpAddress, remote: IpAddress): i32 {
   for (let i: u32 = 0; i < CONNECTIONS_MAX; i++) {
     const c = connectionAt(i);
     if (!connectionFits(c, local, remote)) continue;
-    if (c.remoteCount != 0) return <i32>i;
+    if (c.remoteSingles != 0) return <i32>i;
     if (open < 0) open = <i32>i;
   }
   return open;
@@ -338,15 +360,19 @@ export function childInConnection(c: Connection, name: usize, length: u32): i32 
 
 /** Takes the addresses that a lookup has found in place of those that there were; RESULT_*. None of one that is malformed. */
 export function connectionFound(c: Connection, start: usize, end: usize): u32 {
+  const base = changetype<usize>(c);
   c.remoteCount = 0;
+  c.remoteSingles = 0;
   for (let item = itemFirst(start, end); item != 0; item = itemNext(item, end)) {
     if (itemType(item) != CONNECTION_REMOTE_ADDRESS) continue;
-    const result = addressItem(item, changetype<usize>(c) + C_REMOTE, c.remoteCount);
+    const result = addressItem(item, base + C_REMOTE, base + C_REMOTE_PREFIXES, c.remoteCount, false);
     if (result != RESULT_OK) {
       c.remoteCount = 0;
+      c.remoteSingles = 0;
       return result;
     }
     c.remoteCount += 1;
+    c.remoteSingles += 1;
   }
   return RESULT_OK;
 }
@@ -462,10 +488,16 @@ function transformsRead(item: usize, to: usize, count: u32, number: u32): u32 {
   return RESULT_OK;
 }
 
-function addressItem(item: usize, to: usize, count: u32): u32 {
+/** An address, of a network with its prefix length behind it. */
+function addressItem(item: usize, to: usize, prefixes: usize, count: u32, network: bool): u32 {
   if (count >= ADDRESSES_MAX) return RESULT_TABLE_FULL;
+  const octets = network ? itemLength(item) - 1 : itemLength(item);
   const address = addressAt(to + <usize>(count * IPV6_ADDRESS));
-  return addressRead(address, itemValue(item), itemLength(item)) ? RESULT_OK : RESULT_MALFORMED;
+  if (!addressRead(address, itemValue(item), octets)) return RESULT_MALFORMED;
+  const bits = addressOctets(address) << 3;
+  const prefix = network ? <u32>load<u8>(itemValue(item) + octets) : bits;
+  store<u8>(prefixes + count, <u8>prefix);
+  return prefix <= bits ? RESULT_OK : RESULT_MALFORMED;
 }
 
 function authoritiesItem(c: Connection, item: usize): u32 {
@@ -484,13 +516,18 @@ function connectionItem(c: Connection, item: usize): u32 {
       c.nameLength = itemLength(item);
       return nameRead(item, base + C_NAME);
     }
-    case CONNECTION_LOCAL_ADDRESS: {
-      const result = addressItem(item, base + C_LOCAL, c.localCount);
+    case CONNECTION_LOCAL_ADDRESS:
+    case CONNECTION_LOCAL_NETWORK: {
+      const network = itemType(item) == CONNECTION_LOCAL_NETWORK;
+      const result = addressItem(item, base + C_LOCAL, base + C_LOCAL_PREFIXES, c.localCount, network);
       c.localCount += 1;
       return result;
     }
-    case CONNECTION_REMOTE_ADDRESS: {
-      const result = addressItem(item, base + C_REMOTE, c.remoteCount);
+    case CONNECTION_REMOTE_ADDRESS:
+    case CONNECTION_REMOTE_NETWORK: {
+      const network = itemType(item) == CONNECTION_REMOTE_NETWORK;
+      const result = addressItem(item, base + C_REMOTE, base + C_REMOTE_PREFIXES, c.remoteCount, network);
+      if (!network) c.remoteSingles += 1;
       c.remoteCount += 1;
       return result;
     }

@@ -36,7 +36,7 @@ export function connectionChoose(sa: IkeSa, wanted: usize, wantedLength: u32, wa
     if (roundsHaveEap(connectionLocalAuth(c)) && (way != AUTH_EAP || sa.eapOnly == 0)) continue;
     const fits = identitiesFit(c, sa, wanted, wantedLength);
     if (fits == FITS_NOT) continue;
-    const score = fits * 2 + (c.remoteCount != 0 ? 1 : 0);
+    const score = fits * 2 + (c.remoteSingles != 0 ? 1 : 0);
     if (score <= bestScore || score > limit || (score == limit && <i32>i <= sa.connection)) continue;
     bestScore = score;
     best = <i32>i;

@@ -7,21 +7,10 @@
  */
 import { TS_DYNAMIC } from "../abi/management";
 import { SELECTOR_END, SELECTOR_END_PORT, SELECTOR_FAMILY, SELECTOR_OCTETS, SELECTOR_START } from "../abi/message";
-import { FAMILY_IPV4, IpAddress, addressAt, addressFamily, addressOnWire } from "../wire/ip_address";
-import {
-  ChildConfig,
-  Connection,
-  TS_MAX,
-  VIRTUAL_IP4,
-  VIRTUAL_IP6,
-  childLocalTs,
-  childRemoteTs,
-  connectionAt,
-  connectionLocal,
-  connectionRemote,
-} from "./connection";
+import { FAMILY_IPV4, IpAddress, addressFamily, addressOnWire } from "../wire/ip_address";
+import { pairFind, pairLocal, pairRemote } from "./address_pair";
+import { ChildConfig, TS_MAX, VIRTUAL_IP4, VIRTUAL_IP6, childLocalTs, childRemoteTs, connectionAt } from "./connection";
 import { IkeSa } from "./ike_sa";
-import { localAddress } from "./settings";
 import { selectorIntersect } from "./ts";
 import { virtualAddress, virtualOctets } from "./virtual_ip";
 
@@ -95,21 +84,13 @@ export function childTs(config: ChildConfig, sa: IkeSa, local: bool, out: usize)
     : resolve(childRemoteTs(config), config.remoteCount, out);
 }
 
-const host: usize = memory.data(16, 8);
-
-function remoteFamily(c: Connection): u32 {
-  return c.remoteCount != 0 ? addressFamily(connectionRemote(c, 0)) : FAMILY_IPV4;
-}
-
 /** The same before there is an IKE_SA, for a trap. */
 export function trapTs(config: ChildConfig, local: bool, out: usize): u32 {
   const c = connectionAt(config.connection);
   prepare();
   endCount = 0;
   if (local && c.vips != 0) endsAny(c.vips);
-  else if (local && c.localCount != 0) endHost(connectionLocal(c, 0));
-  else if (local && localAddress(remoteFamily(c), addressAt(host))) endHost(addressAt(host));
-  else if (!local && c.remoteCount != 0) endHost(connectionRemote(c, 0));
+  else if (pairFind(c)) endHost(local ? pairLocal : pairRemote);
   return local
     ? resolve(childLocalTs(config), config.localCount, out)
     : resolve(childRemoteTs(config), config.remoteCount, out);

@@ -9,7 +9,7 @@
  *   5 SK is verified and decrypted (sk.ts), fragments wait for the rest (reassembly.ts), the inner chain is validated
  *   6 the exchange's own file goes on
  *
- * Refuses IKEv1, and IPv6 as the outer protocol.
+ * Refuses IKEv1.
  */
 import {
   DROP_IKE_AUTHENTICATION,
@@ -287,7 +287,7 @@ export function ikeReset(): bool {
   );
 }
 
-/** A whole IPv4 packet to UDP 500 or 4500, the marker still there. Takes the frame. */
+/** A whole IP packet to UDP 500 or 4500, the marker still there. Takes the frame. */
 export function handleDatagram(frame: Frame): void {
   if (!pathPull(frame)) return;
   const p = frame.start;

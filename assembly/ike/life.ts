@@ -23,7 +23,8 @@ import { consume } from "../bus/port";
 import { zeroize } from "../rt/bytes";
 import { deadlineClear, deadlineSet } from "../rt/deadlines";
 import { now } from "../rt/registers";
-import { addressAt, addressCopy, addressFamily } from "../wire/ip_address";
+import { addressCopy } from "../wire/ip_address";
+import { pairFind, pairLocal, pairRemote } from "./address_pair";
 import { roundsHaveEap } from "./auth_round";
 import {
   CHILD_EVENT_INSTALL_IN,
@@ -51,9 +52,7 @@ import {
   Connection,
   childConfigAt,
   connectionAt,
-  connectionLocal,
   connectionLocalAuth,
-  connectionRemote,
   connectionRemoteAuth,
 } from "./connection";
 import { eapForget } from "./eap";
@@ -94,7 +93,6 @@ import {
   RETRY_LAST,
   SECOND,
   TEMPORARY_TIME,
-  localAddress,
   portIke,
   portNatt,
 } from "./settings";
@@ -182,30 +180,13 @@ export function initiateIke(c: Connection): bool {
   return true;
 }
 
-const attemptLocal: usize = memory.data(16, 8);
-
-/** The first address of the peer's for which we have one of its family, in attemptLocal then; -1 none. */
-function attemptPair(c: Connection): i32 {
-  const local = addressAt(attemptLocal);
-  for (let i: u32 = 0; i < c.remoteCount; i++) {
-    const family = addressFamily(connectionRemote(c, i));
-    if (c.localCount == 0 && localAddress(family, local)) return <i32>i;
-    for (let k: u32 = 0; k < c.localCount; k++) {
-      if (addressFamily(connectionLocal(c, k)) != family) continue;
-      addressCopy(local, connectionLocal(c, k));
-      return <i32>i;
-    }
-  }
-  return -1;
-}
-
 /** An IKE_SA to initiate with; null when there are no addresses and no names, or the table is full. */
 function attempt(c: Connection, config: ChildConfig | null): IkeSa | null {
   if (roundsHaveEap(connectionRemoteAuth(c)) && !roundsHaveEap(connectionLocalAuth(c))) {
     reportAlert(<i32>c.index, config, 0, text("the peer authenticates by EAP: it has to initiate"));
     return null;
   }
-  const sa = c.named != 0 || attemptPair(c) >= 0 ? ikeSaTake(true) : null;
+  const sa = c.named != 0 || pairFind(c) ? ikeSaTake(true) : null;
   if (!sa) {
     reportAlert(<i32>c.index, config, 0, text("no address to initiate from or to, or no room for an IKE_SA"));
     return null;
@@ -218,10 +199,9 @@ function attempt(c: Connection, config: ChildConfig | null): IkeSa | null {
 /** Where from and where to; false when nobody knows. */
 export function attemptAddress(sa: IkeSa): bool {
   const c = connectionAt(<u32>sa.connection);
-  const remote = attemptPair(c);
-  if (remote < 0) return false;
-  addressCopy(sa.local, addressAt(attemptLocal));
-  addressCopy(sa.remote, connectionRemote(c, <u32>remote));
+  if (!pairFind(c)) return false;
+  addressCopy(sa.local, pairLocal);
+  addressCopy(sa.remote, pairRemote);
   sa.remotePort = c.remotePort != 0 ? c.remotePort : portIke;
   // A peer that is not on the IKE port is spoken to from the NAT port, with the marker, as everybody does.
   sa.localPort = sa.remotePort == portIke ? portIke : portNatt;

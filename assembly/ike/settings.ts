@@ -14,7 +14,7 @@ import {
 import { LINK_MAX } from "../abi/message";
 import { itemFind, itemFirst, itemLength, itemNext, itemType, itemU32, itemValue, itemsValid } from "../rt/items";
 import { configAddress, configLength } from "../rt/registers";
-import { IpAddress, addressAt, addressCopy, addressFamily, addressRead } from "../wire/ip_address";
+import { IpAddress, addressAt, addressCopy, addressRead, addressWithin } from "../wire/ip_address";
 
 export const SECOND: u64 = 1000000000;
 export const MILLISECOND: u64 = 1000000;
@@ -88,14 +88,14 @@ export function isLocalAddress(address: IpAddress): bool {
   return !named;
 }
 
-/** Writes the first local address of that family; false when CONFIG names none. */
-export function localAddress(family: u32, to: IpAddress): bool {
+/** Writes the first local address of that network, 0 bits of it: of its family; false when CONFIG names none. */
+export function localAddressWithin(network: IpAddress, prefix: u32, to: IpAddress): bool {
   const start = configAddress();
   const end = start + configLength();
   const candidate = addressAt(local);
   for (let item = itemFirst(start, end); item != 0; item = itemNext(item, end)) {
     if (itemType(item) != CONFIG_LOCAL_ADDRESS || !addressRead(candidate, itemValue(item), itemLength(item))) continue;
-    if (addressFamily(candidate) != family) continue;
+    if (!addressWithin(candidate, network, prefix)) continue;
     addressCopy(to, candidate);
     return true;
   }

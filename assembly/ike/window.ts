@@ -21,7 +21,7 @@ import { encryptedBegin } from "../wire/ike_payload/encrypted";
 import { Transform } from "../crypto/transform";
 import { FRAGMENTS_SENT, IN_NONE, IkeSa, OUT_NONE, RETAINED_MAX, ikeRequest, ikeResponse } from "./ike_sa";
 import { intAuthAdd } from "./int_auth";
-import { PATH_OVERHEAD, pathSendAll } from "./path";
+import { pathOverhead, pathSendAll } from "./path";
 import { fragmentSize, retransmitTime, retransmitTries } from "./settings";
 import { skSeal, skSealFragments, skTransform } from "./sk";
 import { TIMER_RETRANSMIT, timerSa } from "./timer";
@@ -44,7 +44,7 @@ function end(sa: IkeSa, w: Writer): u32 {
     intAuthAdd(sa, true, w.start, <u32>load<u8>(sk), content, <u32>(w.at - content));
   }
   if (sa.fragments != FRAGMENTS_SENT) return skSeal(sa, w, sk);
-  return skSealFragments(sa, w, sk, fragmentSize - PATH_OVERHEAD);
+  return skSealFragments(sa, w, sk, fragmentSize - pathOverhead(sa.remote));
 }
 
 /** Starts our next request. */

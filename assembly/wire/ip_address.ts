@@ -113,3 +113,37 @@ export function addressIpv4(a: IpAddress): u32 {
 export function addressSource(a: IpAddress): u64 {
   return a.high != 0 ? a.high : a.low;
 }
+
+/**
+ * False for what no node sends from over IPv6: a mapped address, the unspecified one, multicast (RFC 4291 sections 2.5.2, 2.7).
+ */
+export function addressTravels(a: IpAddress): bool {
+  return addressFamily(a) == FAMILY_IPV6 && !addressIsNone(a) && (a.high & 0xff) != 0xff;
+}
+
+/** fe80::/10 (RFC 4291 section 2.5.6): means nothing without the link that it is on. */
+// @ts-ignore: decorator
+@inline
+export function addressIsLinkLocal(a: IpAddress): bool {
+  return (a.high & 0xc0ff) == 0x80fe;
+}
+
+/** Bits of an IPv4 address in front of its own. */
+const MAPPED_BITS: u32 = 96;
+
+/** True when a prefix of so many bits leaves nothing of the address open. */
+// @ts-ignore: decorator
+@inline
+export function addressWhole(a: IpAddress, prefix: u32): bool {
+  return prefix == addressOctets(a) << 3;
+}
+
+/** True when `a` is of the family of `network` and has its first `prefix` bits, counted as on the wire. */
+export function addressWithin(a: IpAddress, network: IpAddress, prefix: u32): bool {
+  if (addressFamily(a) != addressFamily(network)) return false;
+  const bits = addressFamily(a) == FAMILY_IPV4 ? prefix + MAPPED_BITS : prefix;
+  const high = bswap<u64>(a.high ^ network.high);
+  const low = bswap<u64>(a.low ^ network.low);
+  if (bits <= 64) return bits == 0 || high >> (64 - bits) == 0;
+  return high == 0 && low >> (128 - bits) == 0;
+}

@@ -9,8 +9,9 @@
  *   |   Length (header included)    |     Checksum, 0: none         |
  *   +-------------------------------+-------------------------------+
  *
- * Accessors are safe on any range that udpCheck accepted. The checksum is not verified: everything that we take from
- * UDP carries an ICV of its own, and RFC 3948 2.1 has ESP in UDP over IPv4 send none.
+ * Accessors are safe on any range that udpCheck accepted. Over IPv4 the checksum is not verified: what we take from UDP
+ * carries an ICV of its own, but for the first messages of IKE, and RFC 3948 2.1 has ESP in UDP send none. Over IPv6 there has
+ * to be one (RFC 8200 8.1), and those of IKE are verified: nothing else protects the addresses there.
  */
 import { loadBE16, storeBE16, storeBE32 } from "../rt/bytes";
 import { PROTOCOL_UDP, checksumAdd, checksumFinish } from "./ipv4";
@@ -48,6 +49,12 @@ export function udpLength(p: usize): u32 {
   return loadBE16(p + UDP_LENGTH);
 }
 
+// @ts-ignore: decorator
+@inline
+export function udpHasChecksum(p: usize): bool {
+  return load<u16>(p, UDP_CHECKSUM) != 0;
+}
+
 /** Writes a header without checksum. `length` counts the header and the payload behind it. */
 export function udpEmit(p: usize, sourcePort: u32, destinationPort: u32, length: u32): void {
   storeBE16(p + UDP_SOURCE_PORT, sourcePort);
@@ -78,4 +85,11 @@ export function udpEmitChecksum6(ip: usize, p: usize): void {
   store<u16>(p, 0, UDP_CHECKSUM);
   const sum = checksumFinish(checksumAdd(ipv6PseudoSum(ip, length, PROTOCOL_UDP), p, length));
   storeBE16(p + UDP_CHECKSUM, sum == 0 ? 0xffff : sum);
+}
+
+/** True when the checksum of the datagram at `p`, behind the IPv6 header at `ip`, is there and right (RFC 8200 8.1). */
+export function udpChecksumRight6(ip: usize, p: usize): bool {
+  const length = udpLength(p);
+  if (!udpHasChecksum(p)) return false;
+  return checksumFinish(checksumAdd(ipv6PseudoSum(ip, length, PROTOCOL_UDP), p, length)) == 0;
 }

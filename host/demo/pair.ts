@@ -4,6 +4,8 @@
  *   10.1.1.0/24 --+                                        +-- 10.2.1.0/24
  *   10.1.2.0/24 --+-- moon 192.0.2.1 ==cable== 192.0.2.2 sun --+-- 10.2.2.0/24
  *
+ * With `inside` both, a network has IPv6 as well, fd00:1:1::/64 and so on; with `outside` ipv6 the cable is 2001:db8:ff::/64.
+ *
  * Both are configured as any gateway is, by text in swanctl.conf's syntax. What the protected sides receive is kept.
  */
 import type { Chassis, ChassisOptions } from "../chassis/chassis.ts";
@@ -42,6 +44,10 @@ export interface PairOptions {
   sections?: Partial<Record<SiteName, string>>;
   /** Local and remote selectors of every child, by site, in place of its networks. */
   selectors?: Partial<Record<SiteName, string>>;
+  /** What the cable carries. Default ipv4. */
+  outside?: "ipv4" | "ipv6";
+  /** What the networks behind speak. Default ipv4. */
+  inside?: "ipv4" | "both";
   /** Children, by the third octet of their networks. Default 1 and 2. */
   nets?: readonly number[] | Record<SiteName, readonly number[]>;
   chassis?: Partial<ChassisOptions>;
@@ -62,7 +68,10 @@ export interface Site {
   send(packet: Uint8Array): boolean;
 }
 
-const ADDRESS: Record<SiteName, string> = { moon: "192.0.2.1", sun: "192.0.2.2" };
+const ADDRESS: Record<"ipv4" | "ipv6", Record<SiteName, string>> = {
+  ipv4: { moon: "192.0.2.1", sun: "192.0.2.2" },
+  ipv6: { moon: "2001:db8:ff::1", sun: "2001:db8:ff::2" },
+};
 const NET: Record<SiteName, number> = { moon: 1, sun: 2 };
 
 /** Children of one connection at most: their configuration travels to the board in one message. */
@@ -114,18 +123,21 @@ chassis {
 
 function connectionText(name: SiteName, suffix: string, nets: readonly number[], options: PairOptions): string {
   const peer = name === "moon" ? "sun" : "moon";
+  const address = ADDRESS[options.outside ?? "ipv4"];
+  const network = (site: SiteName, net: number): string =>
+    `10.${NET[site]}.${net}.0/24${options.inside === "both" ? `, fd00:${NET[site]}:${net}::/64` : ""}`;
   const children = nets.map(
     (net) => `
       net-${net} {
-        ${options.selectors?.[name] ?? `local_ts = 10.${NET[name]}.${net}.0/24\n        remote_ts = 10.${NET[peer]}.${net}.0/24`}
+        ${options.selectors?.[name] ?? `local_ts = ${network(name, net)}\n        remote_ts = ${network(peer, net)}`}
         esp_proposals = ${ownOf(name, options.esp, "aes256gcm16")}
         ${options.child?.[name] ?? ""}
       }`,
   );
   return `
   ${name}-${peer}${suffix} {
-    local_addrs = ${ADDRESS[name]}
-    remote_addrs = ${options.peer?.[name] ?? ADDRESS[peer]}
+    local_addrs = ${address[name]}
+    remote_addrs = ${options.peer?.[name] ?? address[peer]}
     proposals = ${ownOf(name, options.proposals, "aes256gcm16-prfsha384-x25519")}
     ${options.connection?.[name] ?? ""}
     ${options.authentication?.[name] ?? sharedKey(`${name}${suffix}`, `${peer}${suffix}`)}

@@ -8,16 +8,21 @@ import {
   LEAVES_UDP,
   REFUSED_MALFORMED,
   REFUSED_PROTOCOL,
+  PROTOCOL_ESP,
+  PROTOCOL_UDP,
+  datagramChecksum6,
   emptyOuterHeader,
-  formatIpv4,
   headerChecksum,
-  parseIpv4,
+  headerOctets,
   readOuterHeader,
-  writeDatagramHeader,
+  socketKey,
+  writeOuterHeader,
 } from "../../host/nic/linux/outer_header.ts";
 import { routeDestinations } from "../../host/nic/linux/tun.ts";
 import { interfaceAddresses, localAddresses } from "../../host/nic/linux/interfaces.ts";
 import { NIC_COUNTERS, NIC_COUNTERS_OCTETS, NicCounters, counterIndex } from "../../host/nic/linux/counters.ts";
+import { addressOctets } from "../../host/chassis/config.ts";
+import { openOuterSockets } from "../../host/nic/linux/sockets.ts";
 import * as libc from "../../host/nic/linux/libc.ts";
 import { MessageBatch } from "../../host/nic/linux/message_batch.ts";
 
@@ -89,36 +94,113 @@ test("a ring's capacity is a power of two", () => {
   assert.throws(() => new PacketRing(new SharedArrayBuffer(packetRingOctets(1500))), /power of two/);
 });
 
+/** A packet as the NIC makes it of a message with `payload` octets, each its own place. */
+function arrived(
+  source: string,
+  destination: string,
+  protocol: number,
+  payload: number,
+  tos: number,
+  content: readonly number[] = [],
+): Uint8Array {
+  const from = addressOctets(source);
+  const family = from.length === 16 ? 6 : 4;
+  const header = headerOctets(family, protocol);
+  const octets = new Uint8Array(header + payload + from.length);
+  for (let i = 0; i < payload; i++) octets[header + i] = content[i] ?? i & 0xff;
+  const sourceAt = header + payload;
+  octets.set(from, sourceAt);
+  const arrival = {
+    octets,
+    sourceAt,
+    sourcePort: 4500,
+    destination: addressOctets(destination),
+    destinationPort: 61000,
+    tos,
+  };
+  writeOuterHeader(family, protocol, arrival, 0, payload);
+  return octets.subarray(0, sourceAt);
+}
+
 test("header checksum: the numbers of RFC 1071, and a header that verifies to 0", () => {
   assert.is(headerChecksum(Uint8Array.of(0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7), 0, 8), ~0xddf2 & 0xffff);
-  const octets = new Uint8Array(64);
-  writeDatagramHeader(octets, 4, 10, parseIpv4("192.0.2.2"), 4500, parseIpv4("192.0.2.1"), 500, 0xb9);
-  assert.is(headerChecksum(octets, 4, 20), 0);
-  assert.equal([...octets.subarray(4, 14)], [0x45, 0xb9, 0, 38, 0, 0, 0, 0, 64, 17]);
-  assert.equal([...octets.subarray(16, 32)], [192, 0, 2, 2, 192, 0, 2, 1, 0x11, 0x94, 0x01, 0xf4, 0, 18, 0, 0]);
+  const octets = arrived("192.0.2.2", "192.0.2.1", PROTOCOL_UDP, 10, 0xb9);
+  assert.is(headerChecksum(octets, 0, 20), 0);
+  assert.equal([...octets.subarray(0, 10)], [0x45, 0xb9, 0, 38, 0, 0, 0, 0, 64, 17]);
+  assert.equal([...octets.subarray(12, 28)], [192, 0, 2, 2, 192, 0, 2, 1, 0x11, 0x94, 0xee, 0x48, 0, 18, 0, 0]);
+});
+
+test("over IPv6 the UDP checksum is written, 0 as ffff; a raw socket's ESP gets its header back", () => {
+  for (const payload of [0, 1, 8, 9, 1452]) {
+    const octets = arrived("2001:db8::2", "2001:db8::1", PROTOCOL_UDP, payload, 0xb9);
+    assert.equal([...octets.subarray(0, 8)], [0x6b, 0x90, 0, 0, (payload + 8) >> 8, (payload + 8) & 255, 17, 64]);
+    assert.is(datagramChecksum6(octets, 0), 0, `${payload} octets`);
+    // By the definition of RFC 1071 once more, octet by octet.
+    const pseudo = [...octets.subarray(8, 40), 0, 0, (payload + 8) >> 8, (payload + 8) & 255, 0, 0, 0, 17];
+    let sum = 0;
+    [...pseudo, ...octets.subarray(40)].forEach((octet, i) => (sum += i & 1 ? octet : octet << 8));
+    while (sum > 0xffff) sum = (sum & 0xffff) + Math.floor(sum / 65536);
+    assert.is(sum, 0xffff);
+  }
+  const esp = arrived("2001:db8::2", "2001:db8::1", PROTOCOL_ESP, 20, 3);
+  assert.equal([...esp.subarray(0, 8)], [0x60, 0x30, 0, 0, 0, 20, 50, 64]);
+  assert.equal(esp.subarray(8, 40), Uint8Array.of(...addressOctets("2001:db8::2"), ...addressOctets("2001:db8::1")));
+  assert.is(esp[40 + 19], 19);
+  // A payload whose word is what the sum lacks: its checksum is 0, which would say that there is none.
+  const lacking = arrived("2001:db8::2", "2001:db8::1", PROTOCOL_UDP, 2, 0);
+  const word = 1 + ((lacking[46]! << 8) | lacking[47]!);
+  const complete = arrived("2001:db8::2", "2001:db8::1", PROTOCOL_UDP, 2, 0, [word >> 8, word & 255]);
+  assert.equal([...complete.subarray(46)], [0xff, 0xff, word >> 8, word & 255]);
+  assert.is(datagramChecksum6(complete, 0), 0);
 });
 
 test("a written header reads back", () => {
-  const octets = new Uint8Array(28 + 5);
-  writeDatagramHeader(octets, 0, 5, parseIpv4("203.0.113.255"), 4500, parseIpv4("198.51.100.7"), 61000, 3);
+  for (const [source, destination, addresses, payloadAt] of [
+    ["203.0.113.255", "198.51.100.7", [12, 16], 28],
+    ["2001:db8:1::ffff", "2001:db8:2::7", [8, 24], 48],
+  ] as const) {
+    const header = emptyOuterHeader();
+    const octets = arrived(source, destination, PROTOCOL_UDP, 5, 3);
+    assert.is(readOuterHeader(octets, 0, octets.length, header), LEAVES_UDP);
+    assert.equal(header, {
+      family: payloadAt === 28 ? 4 : 6,
+      tos: 3,
+      dontFragment: false,
+      sourceAt: addresses[0],
+      destinationAt: addresses[1],
+      sourcePort: 4500,
+      destinationPort: 61000,
+      payloadAt,
+      payloadLength: 5,
+    });
+    const esp = arrived(source, destination, PROTOCOL_ESP, 16, 0);
+    assert.is(readOuterHeader(esp, 0, esp.length, header), LEAVES_RAW);
+    assert.is(header.payloadLength, 16);
+  }
+});
+
+test("sockets are told apart by address and port", () => {
+  const keys = ["192.0.2.1", "192.0.2.2", "255.0.2.1", "2001:db8::1", "2001:db8::2", "2001:db9::1"].flatMap((address) =>
+    [0, 500, 4500].map((port) => socketKey(addressOctets(address), 0, address.includes(":") ? 6 : 4, port)),
+  );
+  assert.is(new Set(keys).size, 18);
+});
+
+test("outgoing IPv6: lengths that do not fit and extension headers are refused", () => {
   const header = emptyOuterHeader();
-  assert.is(readOuterHeader(octets, 0, octets.length, header), LEAVES_UDP);
-  assert.equal(header, {
-    tos: 3,
-    dontFragment: false,
-    source: parseIpv4("203.0.113.255"),
-    destination: parseIpv4("198.51.100.7"),
-    sourcePort: 4500,
-    destinationPort: 61000,
-    payloadAt: 28,
-    payloadLength: 5,
-  });
+  const octets = arrived("2001:db8::2", "2001:db8::1", PROTOCOL_UDP, 16, 0);
+  assert.is(readOuterHeader(octets, 0, 64, header), LEAVES_UDP);
+  assert.is(readOuterHeader(octets, 0, 63, header), REFUSED_MALFORMED);
+  assert.is(readOuterHeader(octets, 0, 39, header), REFUSED_MALFORMED);
+  octets[45] = 23;
+  assert.is(readOuterHeader(octets, 0, 64, header), REFUSED_MALFORMED, "UDP length");
+  octets[6] = 44;
+  assert.is(readOuterHeader(octets, 0, 64, header), REFUSED_PROTOCOL, "a fragment");
 });
 
 test("outgoing packets: ESP is raw, other protocols and bad lengths are refused", () => {
-  const octets = new Uint8Array(64);
+  const octets = arrived("0.0.0.1", "0.0.0.2", PROTOCOL_UDP, 36, 0);
   const header = emptyOuterHeader();
-  writeDatagramHeader(octets, 0, 36, 1, 500, 2, 500, 0);
   octets[9] = 50;
   octets[6] = 0x40;
   assert.is(readOuterHeader(octets, 0, 64, header), LEAVES_RAW);
@@ -139,7 +221,7 @@ test("outgoing packets: ESP is raw, other protocols and bad lengths are refused"
   octets[0] = 0x44;
   assert.is(readOuterHeader(octets, 0, 64, header), REFUSED_MALFORMED, "IHL");
   octets[0] = 0x60;
-  assert.is(readOuterHeader(octets, 0, 64, header), REFUSED_MALFORMED, "IPv6");
+  assert.is(readOuterHeader(octets, 0, 64, header), REFUSED_MALFORMED, "IPv6 by its version alone");
   assert.is(readOuterHeader(octets, 0, 19, header), REFUSED_MALFORMED);
 });
 
@@ -151,16 +233,9 @@ test("no content makes readOuterHeader look outside the packet", () => {
     const octets = Uint8Array.from({ length }, () => (random = (random * 1103515245 + 12345) & 0x7fffffff) >>> 16);
     if (length > 3 && i % 2 === 0) octets.set([0x45, 0, 0, length]);
     if (length > 9 && i % 4 === 0) octets.set([0, 0, 64, 17], 6);
+    if (length >= 40 && i % 3 === 0) octets.set([0x60, 0, 0, 0, 0, length - 40, 17], 0);
     const verdict = readOuterHeader(octets, 0, length, header);
     if (verdict > 0) assert.is(header.payloadAt + header.payloadLength, length);
-  }
-});
-
-test("IPv4 addresses as text", () => {
-  assert.is(parseIpv4("255.255.255.254"), 0xfffffffe);
-  assert.is(formatIpv4(parseIpv4("10.2.0.255")), "10.2.0.255");
-  for (const bad of ["", "1.2.3", "1.2.3.256", "1.2.3.4.5", "a.b.c.d", "1.2.3.-4", "::1"]) {
-    assert.throws(() => parseIpv4(bad), RangeError, bad);
   }
 });
 
@@ -174,6 +249,28 @@ test("local addresses: given ones stay, each once; loopback is found but never s
   const external = interfaceAddresses().filter(({ internal }) => !internal);
   if (external.length === 0) assert.throws(() => localAddresses(["%any"]), /no interface/);
   else assert.equal(localAddresses(["%any"]), [...new Set(external.map(({ address }) => address))]);
+  assert.not.ok(
+    interfaceAddresses().some(({ address }) => address.startsWith("fe80")),
+    "link-local ones are none",
+  );
+});
+
+test("a network stands for those of our addresses that it has, of its family", () => {
+  const external = interfaceAddresses().filter(({ internal }) => !internal);
+  for (const [network, family] of [
+    ["0.0.0.0/0", "ipv4"],
+    ["::/0", "ipv6"],
+  ]) {
+    const own = external.filter((each) => each.family === family).map(({ address }) => address);
+    if (own.length === 0) assert.throws(() => localAddresses([network!]), /no interface has such an address/);
+    else assert.equal(localAddresses([network!]), [...new Set(own)]);
+  }
+  assert.throws(() => localAddresses(["2001:db8:dead::/48"]), /2001:db8:dead::\/48: no interface/);
+});
+
+test("no socket for a link-local address", () => {
+  assert.throws(() => openOuterSockets(["fe80::1"], 500, 4500), /link-local/);
+  assert.throws(() => openOuterSockets(["vpn.example"], 500, 4500), RangeError);
 });
 
 test("counters have distinct names and are shared", () => {
@@ -183,52 +280,66 @@ test("counters have distinct names and are shared", () => {
   assert.is(new Set(NIC_COUNTERS).size, NIC_COUNTERS.length);
 });
 
-test("recvmmsg and sendmmsg over loopback: octets, sender, TOS, truncation", () => {
-  const open = (): { fd: number; port: number } => {
-    const fd = libc.socket(libc.AF_INET, libc.SOCK_DGRAM | libc.SOCK_NONBLOCK | libc.SOCK_CLOEXEC, 0);
-    assert.ok(fd >= 0);
-    libc.setsockopt(fd, libc.IPPROTO_IP, libc.IP_RECVTOS, Uint8Array.of(1, 0, 0, 0), 4);
-    for (let port = 40000; port < 41000; port++) {
-      const address = Uint8Array.of(libc.AF_INET, 0, port >>> 8, port & 255, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0);
-      if (libc.bind(fd, address, 16) === 0) return { fd, port };
-    }
-    throw new Error("no free port");
-  };
-  const a = open();
-  const b = open();
-  try {
-    const payload = new SharedArrayBuffer(600);
-    new Uint8Array(payload).set(packetOf(600, 5));
-    const sending = new MessageBatch(8, 0, 0);
-    const address = libc.addressOf(payload);
-    sending.queue(address, 100, 0x7f000001, b.port, 0xb8);
-    sending.queue(address + 100, 200, 0x7f000001, b.port, 0);
-    sending.queue(address, 600, 0x7f000001, b.port, 0);
-    assert.is(sending.send(a.fd, 0), 3);
-    const receiving = new MessageBatch(8, 544, 32);
-    assert.is(receiving.receive(b.fd), 3);
-    const got = (i: number): Uint8Array => {
-      const at = receiving.dataAt(i);
-      return receiving.octets.slice(at, at + receiving.receivedLength(i));
-    };
-    assert.equal(got(0), packetOf(600, 5).slice(0, 100));
-    assert.equal(got(1), packetOf(600, 5).slice(100, 300));
-    assert.equal(
-      [0, 1, 2].map((i) => receiving.tos(i)),
-      [0xb8, 0, 0],
-    );
-    assert.equal(
-      [0, 1, 2].map((i) => receiving.truncated(i)),
-      [false, false, true],
-    );
-    assert.is(receiving.senderAddress(0), 0x7f000001);
-    assert.is(receiving.senderPort(0), a.port);
-    assert.is(receiving.receive(b.fd), -1);
-    assert.is(libc.errno(), libc.EAGAIN);
-  } finally {
-    libc.close(a.fd);
-    libc.close(b.fd);
+/** A UDP socket on the loopback address of a family, at a port that is free. */
+function openLoopback(family: 4 | 6): { fd: number; port: number } {
+  const domain = family === 4 ? libc.AF_INET : libc.AF_INET6;
+  const fd = libc.socket(domain, libc.SOCK_DGRAM | libc.SOCK_NONBLOCK | libc.SOCK_CLOEXEC, 0);
+  assert.ok(fd >= 0);
+  if (family === 4) libc.setsockopt(fd, libc.IPPROTO_IP, libc.IP_RECVTOS, Uint8Array.of(1, 0, 0, 0), 4);
+  else libc.setsockopt(fd, libc.IPPROTO_IPV6, libc.IPV6_RECVTCLASS, Uint8Array.of(1, 0, 0, 0), 4);
+  for (let port = 40000; port < 41000; port++) {
+    const address = new Uint8Array(family === 4 ? 16 : 28);
+    address.set([domain, 0, port >>> 8, port & 255]);
+    address.set(loopback(family), family === 4 ? 4 : 8);
+    if (libc.bind(fd, address, address.length) === 0) return { fd, port };
   }
-});
+  throw new Error("no free port");
+}
+
+const loopback = (family: 4 | 6): Uint8Array => addressOctets(family === 4 ? "127.0.0.1" : "::1");
+const hasIpv6 = interfaceAddresses().some(({ address }) => address === "::1");
+
+for (const family of hasIpv6 ? ([4, 6] as const) : ([4] as const)) {
+  test(`recvmmsg and sendmmsg over loopback of IPv${family}: octets, sender, TOS, truncation`, () => {
+    const a = openLoopback(family);
+    const b = openLoopback(family);
+    try {
+      const payload = new SharedArrayBuffer(600);
+      new Uint8Array(payload).set(packetOf(600, 5));
+      const sending = new MessageBatch(8, 0, 0);
+      const address = libc.addressOf(payload);
+      sending.queue(address, 100, family, loopback(family), 0, b.port);
+      sending.mark(family, 0xb8);
+      sending.queue(address + 100, 200, family, loopback(family), 0, b.port);
+      sending.mark(family, 0);
+      sending.queue(address, 600, family, loopback(family), 0, b.port);
+      assert.is(sending.send(a.fd, 0), 3);
+      const receiving = new MessageBatch(8, 544, 32);
+      assert.is(receiving.receive(b.fd), 3);
+      const got = (i: number): Uint8Array => {
+        const at = receiving.dataAt(i);
+        return receiving.octets.slice(at, at + receiving.receivedLength(i));
+      };
+      assert.equal(got(0), packetOf(600, 5).slice(0, 100));
+      assert.equal(got(1), packetOf(600, 5).slice(100, 300));
+      assert.equal(
+        [0, 1, 2].map((i) => receiving.tos(i)),
+        [0xb8, 0, 0],
+      );
+      assert.equal(
+        [0, 1, 2].map((i) => receiving.truncated(i)),
+        [false, false, true],
+      );
+      const sender = receiving.senderAt(0);
+      assert.equal(receiving.octets.slice(sender, sender + loopback(family).length), loopback(family));
+      assert.is(receiving.senderPort(0), a.port);
+      assert.is(receiving.receive(b.fd), -1);
+      assert.is(libc.errno(), libc.EAGAIN);
+    } finally {
+      libc.close(a.fd);
+      libc.close(b.fd);
+    }
+  });
+}
 
 test.run();

@@ -21,13 +21,14 @@ interface Parts {
   remote?: string;
   child?: string;
   more?: string;
+  own?: string;
   secret?: string;
   rest?: string;
 }
 
 /** A configuration that is right but for what `parts` say. Line 1 is `connection`, 2 `local`, 3 `remote`, 4 `child`. */
 const text = (parts: Parts): string =>
-  `connections { gw { local_addrs = 192.0.2.1 ${"\n"} ${parts.connection ?? "version = 2"}
+  `connections { gw { local_addrs = ${parts.own ?? "192.0.2.1"} ${"\n"} ${parts.connection ?? "version = 2"}
 local { auth = psk ${"\n"} ${parts.local ?? "id = a.example"}
 }
 remote { auth = psk ${"\n"} ${parts.remote ?? "id = b.example"}
@@ -127,18 +128,28 @@ test("values of the wrong kind", () => {
     [{ connection: "remote_port = 0" }, "remote_port: '0' is no number from 1 to 65535"],
     [
       { connection: "local_addrs = vpn.example" },
-      "local_addrs: 'vpn.example' is no IPv4 address; names of our own are not looked up by this gateway",
+      "local_addrs: 'vpn.example' is no IP address; names of our own are not looked up by this gateway",
     ],
-    [{ connection: "remote_addrs = 192.0.2" }, "remote_addrs: '192.0.2' is no IPv4 address"],
-    [{ connection: "remote_addrs = 192.0.2.256" }, "remote_addrs: '192.0.2.256' is no IPv4 address"],
-    [{ connection: "remote_addrs = vpn!example" }, "remote_addrs: 'vpn!example' is no IPv4 address"],
+    [{ connection: "remote_addrs = 2001:db8::1" }, "remote_addrs: no address is of the family of one in local_addrs"],
     [
-      { connection: "remote_addrs = 2001:db8::1" },
-      "remote_addrs: '2001:db8::1': IPv6 outside the tunnel is not supported by this gateway",
+      { connection: "remote_addrs = 192.0.2.1-192.0.2.9" },
+      "remote_addrs: '192.0.2.1-192.0.2.9': ranges are not supported here; networks are",
+    ],
+    [{ connection: "remote_addrs = 192.0.2.0/33" }, "remote_addrs: '192.0.2.0/33' is no network"],
+    [
+      { connection: "remote_addrs = fe80::1%eth0" },
+      "remote_addrs: 'fe80::1%eth0': a link-local address means nothing without its link; use a global one",
+    ],
+    [{ connection: "remote_addrs = 192.0.2" }, "remote_addrs: '192.0.2' is no IP address"],
+    [{ connection: "remote_addrs = 192.0.2.256" }, "remote_addrs: '192.0.2.256' is no IP address"],
+    [{ connection: "remote_addrs = vpn!example" }, "remote_addrs: 'vpn!example' is no IP address"],
+    [
+      { connection: "remote_addrs = 2001:db8::1%eth0" },
+      "remote_addrs: '2001:db8::1%eth0': only link-local addresses have a zone",
     ],
     [
-      { connection: "remote_addrs = 192.0.2.0/24" },
-      "remote_addrs: '192.0.2.0/24': only single addresses and %any are supported here",
+      { connection: "remote_addrs = ::ffff:192.0.2.2" },
+      "remote_addrs: '::ffff:192.0.2.2': an IPv4 address is written without '::ffff:'",
     ],
     [
       { child: "start_action = restart" },
@@ -284,6 +295,33 @@ test("times, amounts, actions, identities arrive at the board as they were said"
   assert.equal(configuration.remoteAddresses, ["192.0.2.2"]);
   assert.equal(configuration.routes, ["10.2.0.0/16"]);
   assert.equal(valuesOf(loaded({ remote: "id = %any" }), abi.CONNECTION_REMOTE_ID), []);
+});
+
+test("addresses of both families, networks, and what stands for any", () => {
+  const addresses = (words: string): [string[], string[]] => {
+    const configuration = loaded({ connection: `remote_addrs = ${words}`, own: "192.0.2.1, 2001:db8::1" });
+    const hex = (type: number): string[] =>
+      valuesOf(configuration, type).map((value) => Buffer.from(value).toString("hex"));
+    assert.equal(configuration.localAddresses, ["192.0.2.1", "2001:db8::1"]);
+    assert.equal(valuesOf(configuration, abi.CONNECTION_LOCAL_ADDRESS).length, 2);
+    return [hex(abi.CONNECTION_REMOTE_ADDRESS), hex(abi.CONNECTION_REMOTE_NETWORK)];
+  };
+  assert.equal(addresses("2001:db8::2, 192.0.2.2"), [["20010db8000000000000000000000002", "c0000202"], []]);
+  assert.equal(addresses("10.0.0.0/8, 192.0.2.2/32"), [["c0000202"], ["0a00000008"]]);
+  assert.equal(addresses("2001:db8::/32"), [[], ["20010db800000000000000000000000020"]]);
+  for (const any of ["%any6", "::/0", "0::0/0", "::"]) assert.equal(addresses(any), [[], ["00".repeat(17)]], any);
+  for (const any of ["%any4", "0.0.0.0/0"]) assert.equal(addresses(any), [[], ["00".repeat(5)]], any);
+  for (const any of ["%any", "0.0.0.0"]) assert.equal(addresses(any), [[], []], any);
+  const configuration = loaded({ connection: "remote_addrs = 10.0.0.0/8, 2001:db8::2", own: "2001:db8::1" });
+  assert.equal(configuration.remoteAddresses, ["2001:db8::2"], "peers of a network have no path of their own to keep");
+});
+
+test("of several addresses the board says which is our identity; one that is named is it", () => {
+  const identities = (own: string): string[] =>
+    valuesOf(loaded({ local: "round = 0", own }), abi.CONNECTION_LOCAL_ID).map(identityText);
+  assert.equal(identities("2001:db8::1"), ["2001:db8:0:0:0:0:0:1"]);
+  assert.equal(identities("192.0.2.1, 2001:db8::1"), []);
+  assert.equal(identities("::/0"), []);
 });
 
 test("identities by their look and by their prefix", () => {

@@ -1,11 +1,14 @@
 /** Counts what was on the wire, from a classic pcap file (magic a1b2c3d4, LINKTYPE_ETHERNET), as tcpdump -w writes it. */
 
 import { readFileSync } from "node:fs";
-import { formatIpv4 } from "../../host/nic/linux/outer_header.ts";
+import { addressText } from "../../host/operator/identity.ts";
 
 const FILE_HEADER = 24;
 const RECORD_HEADER = 16;
 const ETHERNET_HEADER = 14;
+const ETHERTYPE_IPV4 = 0x0800;
+const ETHERTYPE_IPV6 = 0x86dd;
+const ICMPV6 = 58;
 
 export interface OuterCount {
   /** ESP packets by "source destination". */
@@ -13,7 +16,7 @@ export interface OuterCount {
   /** Datagrams on port 4500 without the non-ESP marker, longer than a keepalive. */
   espInUdp: number;
   ike: number;
-  /** IPv4 packets that are neither ESP nor IKE: nothing else should be on this wire. */
+  /** Packets that are neither ESP nor IKE: nothing else should be on this wire. */
   clear: number;
 }
 
@@ -26,11 +29,17 @@ export function countOuter(path: string): OuterCount {
     const captured = words.getUint32(at + 8, true);
     const packet = at + RECORD_HEADER + ETHERNET_HEADER;
     at += RECORD_HEADER + captured;
-    if (captured < ETHERNET_HEADER + 28 || words.getUint16(packet - 2) !== 0x0800) continue;
-    const protocol = words.getUint8(packet + 9);
-    const payload = packet + (words.getUint8(packet) & 15) * 4;
+    const type = captured < ETHERNET_HEADER + 28 ? 0 : words.getUint16(packet - 2);
+    if (type !== ETHERTYPE_IPV4 && type !== ETHERTYPE_IPV6) continue;
+    const ipv6 = type === ETHERTYPE_IPV6;
+    const protocol = words.getUint8(packet + (ipv6 ? 6 : 9));
+    // Neighbour discovery and the like is the kernel's.
+    if (ipv6 && protocol === ICMPV6) continue;
+    const payload = packet + (ipv6 ? 40 : (words.getUint8(packet) & 15) * 4);
     if (protocol === 50) {
-      const pair = `${formatIpv4(words.getUint32(packet + 12))} ${formatIpv4(words.getUint32(packet + 16))}`;
+      const [source, octetsOf] = ipv6 ? [packet + 8, 16] : [packet + 12, 4];
+      const [from, to] = [source, source + octetsOf].map((p) => addressText(octets.subarray(p, p + octetsOf)));
+      const pair = `${from} ${to}`;
       seen.esp[pair] = (seen.esp[pair] ?? 0) + 1;
     } else if (protocol === 17) {
       const ports = [words.getUint16(payload), words.getUint16(payload + 2)];

@@ -71,14 +71,49 @@ export function clearPacket(
   return packet;
 }
 
+/** An IPv6 packet (RFC 8200) with UDP between fd00:`net`::`host` addresses, of at least 48 octets. */
+export function clearPacket6(
+  from: readonly [number, number],
+  to: readonly [number, number],
+  octets: number,
+  serial: number,
+): Uint8Array {
+  const packet = Buffer.alloc(octets);
+  packet[0] = 0x60;
+  packet.writeUInt16BE(octets - 40, 4);
+  packet[6] = 17;
+  packet[7] = 64;
+  packet.set([0xfd, 0, 0, from[0], 0, from[1], 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], 8);
+  packet.set([0xfd, 0, 0, to[0], 0, to[1], 0, 0, 0, 0, 0, 0, 0, 0, 0, 7], 24);
+  const segment = packet.subarray(40);
+  segment.writeUInt16BE(5000, 0);
+  segment.writeUInt16BE(7, 2);
+  segment.writeUInt16BE(segment.length, 4);
+  const payload = segment.subarray(8);
+  for (let i = 0; i < payload.length; i++) payload[i] = PATTERN[i % PATTERN.length]!;
+  if (payload.length >= PATTERN.length + 4) payload.writeUInt32BE(serial, payload.length - 4);
+  segment.writeUInt16BE(datagramChecksum6(packet), 6);
+  return packet;
+}
+
+/** The checksum of the datagram behind an IPv6 header whose checksum is 0 (RFC 8200 section 8.1). */
+export function datagramChecksum6(packet: Buffer): number {
+  let pseudo = 17 + packet.length - 40;
+  for (let i = 8; i < 40; i += 2) pseudo += packet.readUInt16BE(i);
+  return internetChecksum(packet.subarray(40), pseudo) || 0xffff;
+}
+
+const outerHeader = (octets: Buffer): [octets: number, protocol: number] =>
+  octets[0]! >>> 4 === 6 ? [40, octets[6]!] : [(octets[0]! & 15) * 4, octets[9]!];
+
 /** What a packet on the WAN is. */
 export type WanKind = "ike" | "ike-natt" | "esp" | "esp-udp" | "keepalive" | "other";
 
 export function wanKind(packet: Uint8Array): WanKind {
   const octets = Buffer.from(packet.buffer, packet.byteOffset, packet.byteLength);
-  const header = (octets[0]! & 15) * 4;
-  if (octets[9] === 50) return "esp";
-  if (octets[9] !== 17) return "other";
+  const [header, protocol] = outerHeader(octets);
+  if (protocol === 50) return "esp";
+  if (protocol !== 17) return "other";
   const ports = [octets.readUInt16BE(header), octets.readUInt16BE(header + 2)];
   if (ports.includes(500)) return "ike";
   if (!ports.includes(4500)) return "other";
@@ -89,6 +124,6 @@ export function wanKind(packet: Uint8Array): WanKind {
 /** SPI of an ESP packet, plain or in UDP. */
 export function spiOf(packet: Uint8Array): number {
   const octets = Buffer.from(packet.buffer, packet.byteOffset, packet.byteLength);
-  const header = (octets[0]! & 15) * 4;
+  const [header] = outerHeader(octets);
   return octets.readUInt32BE(header + (wanKind(packet) === "esp-udp" ? 8 : 0));
 }

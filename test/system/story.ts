@@ -9,7 +9,16 @@ import * as assert from "uvu/assert";
 import { Pair, type PairOptions, type Site, type SiteName } from "../../host/demo/pair.ts";
 import { SeededEntropy } from "../../host/chassis/entropy.ts";
 import type { ChildSas } from "../../host/operator/sas.ts";
-import { type Address, clearPacket, PATTERN, smallest, type Transport, type WanKind, wanKind } from "./packets.ts";
+import {
+  type Address,
+  clearPacket,
+  clearPacket6,
+  PATTERN,
+  smallest,
+  type Transport,
+  type WanKind,
+  wanKind,
+} from "./packets.ts";
 
 export const LINKS = [
   { moon: "ethernet", sun: "atm" },
@@ -83,6 +92,14 @@ export class Story {
     return packet;
   }
 
+  /** The same with IPv6 and UDP. */
+  send6(site: Site, net: number, octets = 200): Uint8Array {
+    const packet = clearPacket6([NET[site.name], net], [NET[this.other(site).name], net], octets, ++this.#serial);
+    this.#sent[site.name].push(packet);
+    assert.ok(site.send(packet), "the chassis takes a clear packet");
+    return packet;
+  }
+
   /** Packets of all sizes, both ways, through all nets; then `milliseconds` to arrive. */
   async exchange(
     nets: readonly number[] = [1, 2],
@@ -120,7 +137,7 @@ export class Story {
         assert.not.ok(arrived.has(at!), `${site.name}: nothing arrives twice`);
         arrived.add(at!);
         assert.is.not(slot, site.chassis.ikeSlot, `${site.name}: S706, the IPsec board sends`);
-        const net = packet[14]!;
+        const net = packet[0]! >>> 4 === 6 ? packet[13]! : packet[14]!;
         if (what.ordered) assert.ok(at! > (last.get(net) ?? -1), `${site.name}: in order`);
         last.set(net, at!);
       }

@@ -1,7 +1,7 @@
 /**
  * The gateway's NICs on Linux: UDP and raw sockets on the unprotected side, a TUN device on the protected side, served by
  * one worker thread. Needs root, or CAP_NET_ADMIN, CAP_NET_RAW and (ports below 1024) CAP_NET_BIND_SERVICE; the error
- * names what is missing. No kernel IPsec is used or needed. Outer IPv4 only.
+ * names what is missing. No kernel IPsec is used or needed.
  */
 
 import { Worker } from "node:worker_threads";
@@ -20,7 +20,7 @@ export { interfaceAddresses, localAddresses } from "./interfaces.ts";
 export type { ProtectedRoute, TunOptions } from "./tun.ts";
 
 export interface LinuxNicOptions {
-  /** IPv4 addresses of the unprotected side. */
+  /** Addresses of the unprotected side, of either family. */
   localAddresses: readonly string[];
   portIke?: number;
   portNatt?: number;

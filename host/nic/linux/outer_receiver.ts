@@ -1,18 +1,19 @@
-/** Unprotected side, inward: from the UDP and raw sockets into the receive ring, as whole IPv4 packets. */
+/** Unprotected side, inward: from the UDP and raw sockets into the receive ring, as whole IP packets. */
 
 import { FRAME_CAPACITY } from "../../../assembly/abi/frame.ts";
 import { EAGAIN, EINTR, errno } from "./libc.ts";
 import { counterIndex } from "./counters.ts";
 import type { NicCounters } from "./counters.ts";
 import { MessageBatch } from "./message_batch.ts";
-import { IPV4_HEADER, UDP_HEADER, writeDatagramHeader } from "./outer_header.ts";
+import { PROTOCOL_ESP, PROTOCOL_UDP, headerOctets, writeOuterHeader } from "./outer_header.ts";
+import type { Arrival } from "./outer_header.ts";
 import type { PacketRing } from "./packet_ring.ts";
 import { SOCKET_UDP } from "./sockets.ts";
 import type { OuterSocket } from "./sockets.ts";
 
 const BATCH = 64;
-/** In front of each receive buffer: room for the header that the kernel has taken off (28 octets, rounded up). */
-const HEADROOM = 32;
+/** In front of each receive buffer: room for the header that the kernel has taken off (48 octets at most). */
+const HEADROOM = 48;
 
 const UDP_RECEIVED = counterIndex("udp_received");
 const ESP_RECEIVED = counterIndex("esp_received");
@@ -21,6 +22,14 @@ const TOO_LONG = counterIndex("unprotected_rx_too_long");
 
 export class OuterReceiver {
   private readonly batch = new MessageBatch(BATCH, HEADROOM + Number(FRAME_CAPACITY), HEADROOM);
+  private readonly arrival: Arrival = {
+    octets: this.batch.octets,
+    sourceAt: 0,
+    sourcePort: 0,
+    destination: new Uint8Array(0),
+    destinationPort: 0,
+    tos: 0,
+  };
 
   constructor(
     private readonly ring: PacketRing,
@@ -41,24 +50,22 @@ export class OuterReceiver {
     const { batch, counters } = this;
     let at = batch.dataAt(i);
     let length = batch.receivedLength(i);
-    const header = socket.kind === SOCKET_UDP ? IPV4_HEADER + UDP_HEADER : 0;
+    // A raw socket of IPv4 gives the header that was there.
+    const protocol = socket.kind === SOCKET_UDP ? PROTOCOL_UDP : PROTOCOL_ESP;
+    const written = protocol === PROTOCOL_UDP || socket.family === 6;
+    const header = written ? headerOctets(socket.family, protocol) : 0;
     if (batch.truncated(i) || header + length > FRAME_CAPACITY) {
       counters.add(TOO_LONG, 1);
       return 0;
     }
-    if (header > 0) {
+    if (written) {
       at -= header;
-      const source = batch.senderAddress(i);
-      writeDatagramHeader(
-        batch.octets,
-        at,
-        length,
-        source,
-        batch.senderPort(i),
-        socket.address,
-        socket.port,
-        batch.tos(i),
-      );
+      this.arrival.sourceAt = batch.senderAt(i);
+      this.arrival.sourcePort = batch.senderPort(i);
+      this.arrival.destination = socket.address;
+      this.arrival.destinationPort = socket.port;
+      this.arrival.tos = batch.tos(i);
+      writeOuterHeader(socket.family, protocol, this.arrival, at, length);
       length += header;
     }
     if (this.ring.push(batch.octets.subarray(at, at + length))) return 1;

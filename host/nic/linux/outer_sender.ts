@@ -8,7 +8,15 @@ import * as libc from "./libc.ts";
 import { counterIndex } from "./counters.ts";
 import type { NicCounters } from "./counters.ts";
 import { MessageBatch } from "./message_batch.ts";
-import { LEAVES_RAW, LEAVES_UDP, REFUSED_PROTOCOL, emptyOuterHeader, readOuterHeader } from "./outer_header.ts";
+import {
+  LEAVES_RAW,
+  LEAVES_UDP,
+  REFUSED_PROTOCOL,
+  emptyOuterHeader,
+  readOuterHeader,
+  socketKey,
+} from "./outer_header.ts";
+import type { Family } from "./outer_header.ts";
 import type { PacketRing } from "./packet_ring.ts";
 import { SOCKET_ESP, SOCKET_RAW, SOCKET_UDP } from "./sockets.ts";
 import type { OuterSocket } from "./sockets.ts";
@@ -33,7 +41,9 @@ const FAILED = counterIndex("unprotected_tx_failed");
 interface Queued {
   address: number;
   length: number;
-  destination: number;
+  family: Family;
+  /** Where its destination stands in the ring. */
+  destinationAt: number;
   tos: number;
   headerOctets: number;
   dontFragment: boolean;
@@ -45,7 +55,8 @@ export class OuterSender {
   private readonly queued: Queued[] = Array.from({ length: BATCH }, () => ({
     address: 0,
     length: 0,
-    destination: 0,
+    family: 4,
+    destinationAt: 0,
     tos: 0,
     headerOctets: 0,
     dontFragment: false,
@@ -53,9 +64,9 @@ export class OuterSender {
   private readonly header = emptyOuterHeader();
   private readonly octets: Uint8Array;
   private readonly base: number;
-  private readonly udp = new Map<number, OuterSocket>();
-  private readonly raw = new Map<number, OuterSocket>();
-  private readonly esp = new Map<number, OuterSocket>();
+  private readonly udp = new Map<number | string, OuterSocket>();
+  private readonly raw = new Map<number | string, OuterSocket>();
+  private readonly esp = new Map<number | string, OuterSocket>();
   private readonly pollEntry = new DataView(new ArrayBuffer(8));
   private readonly pollAddress = libc.addressOf(this.pollEntry.buffer);
 
@@ -67,8 +78,8 @@ export class OuterSender {
     this.octets = new Uint8Array(ring.memory);
     this.base = libc.addressOf(ring.memory);
     for (const socket of sockets) {
-      if (socket.kind === SOCKET_UDP) this.udp.set(socket.address * 65536 + socket.port, socket);
-      else (socket.kind === SOCKET_RAW ? this.raw : this.esp).set(socket.address, socket);
+      const sockets = socket.kind === SOCKET_UDP ? this.udp : socket.kind === SOCKET_RAW ? this.raw : this.esp;
+      sockets.set(socketKey(socket.address, 0, socket.family, socket.port), socket);
     }
   }
 
@@ -89,12 +100,14 @@ export class OuterSender {
       const udp = socket.kind === SOCKET_UDP;
       queued.address = this.base + at + (udp ? header.payloadAt : 0);
       queued.length = udp ? header.payloadLength : ring.length;
-      queued.destination = header.destination;
+      queued.family = header.family;
+      queued.destinationAt = at + header.destinationAt;
       queued.tos = header.tos;
       queued.headerOctets = header.payloadAt;
       queued.dontFragment = header.dontFragment;
       const port = udp ? header.destinationPort : 0;
-      batch.queue(queued.address, queued.length, queued.destination, port, udp ? queued.tos : 0);
+      batch.queue(queued.address, queued.length, queued.family, this.octets, queued.destinationAt, port);
+      if (udp) batch.mark(queued.family, queued.tos);
     }
     if (current !== undefined) this.flush(current);
     ring.release();
@@ -104,8 +117,9 @@ export class OuterSender {
     const { header, counters } = this;
     const verdict = readOuterHeader(this.octets, at, length, header);
     let socket: OuterSocket | undefined;
-    if (verdict === LEAVES_UDP) socket = this.udp.get(header.source * 65536 + header.sourcePort);
-    else if (verdict === LEAVES_RAW) socket = this.raw.get(header.source);
+    const { family, sourceAt, sourcePort } = header;
+    if (verdict === LEAVES_UDP) socket = this.udp.get(socketKey(this.octets, at + sourceAt, family, sourcePort));
+    else if (verdict === LEAVES_RAW) socket = this.raw.get(socketKey(this.octets, at + sourceAt, family, 0));
     else {
       counters.add(verdict === REFUSED_PROTOCOL ? OTHER_PROTOCOL : MALFORMED, 1);
       return undefined;
@@ -132,7 +146,7 @@ export class OuterSender {
         this.waitWritable(socket.fd);
         continue;
       }
-      if (errno === libc.EMSGSIZE && socket.kind === SOCKET_RAW && this.sendFragmented(socket.address, from)) {
+      if (errno === libc.EMSGSIZE && socket.kind === SOCKET_RAW && this.sendFragmented(socket, from)) {
         from++;
         continue;
       }
@@ -149,13 +163,15 @@ export class OuterSender {
     return FAILED;
   }
 
-  private sendFragmented(address: number, index: number): boolean {
+  private sendFragmented(raw: OuterSocket, index: number): boolean {
     const queued = this.queued[index];
-    const socket = this.esp.get(address);
+    const socket = this.esp.get(socketKey(raw.address, 0, raw.family, 0));
     if (queued.dontFragment || socket === undefined || socket.kind !== SOCKET_ESP) return false;
     const payload = queued.length - queued.headerOctets;
     this.single.queued = 0;
-    this.single.queue(queued.address + queued.headerOctets, payload, queued.destination, 0, queued.tos);
+    const { family, destinationAt } = queued;
+    this.single.queue(queued.address + queued.headerOctets, payload, family, this.octets, destinationAt, 0);
+    this.single.mark(family, queued.tos);
     if (this.single.send(socket.fd, 0) !== 1) return false;
     this.counters.add(ESP_FRAGMENTED, 1);
     return true;

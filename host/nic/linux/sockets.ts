@@ -1,16 +1,20 @@
 /**
- * The sockets of the unprotected side, one set per local IPv4 address:
+ * The sockets of the unprotected side, one set per local address of either family:
  *
  *   udp ike, udp natt    bound to address and port, so that source and destination are known without asking
  *   esp                  raw, protocol 50, bound to the address: receives ESP; sends what must be fragmented
  *   raw                  raw, IPPROTO_RAW: sends ESP with the outer header that the firmware wrote, receives nothing
  *
+ * A raw socket of IPv6 takes the header off what it gives (RFC 3542 section 3); its traffic class comes beside.
+ *
  * UDP_ENCAP is not set: on port 4500 the kernel must leave ESP to us. Outgoing datagrams may be fragmented
- * (IP_PMTUDISC_DONT): a lost fragment is retransmitted by IKE, a refused one is not. Refuses IPv6.
+ * (IP_PMTUDISC_DONT): a lost fragment is retransmitted by IKE, a refused one is not. Refuses link-local addresses, which mean nothing without their link.
  */
 
 import * as libc from "./libc.ts";
-import { PROTOCOL_ESP, formatIpv4, parseIpv4 } from "./outer_header.ts";
+import { addressOctets } from "../../chassis/config.ts";
+import { PROTOCOL_ESP } from "./outer_header.ts";
+import type { Family } from "./outer_header.ts";
 
 /** Octets of socket buffer asked for; without CAP_NET_ADMIN the kernel gives net.core.rmem_max at most. */
 const BUFFER_OCTETS = 8 << 20;
@@ -23,7 +27,8 @@ export const SOCKET_RAW = 2;
 export interface OuterSocket {
   fd: number;
   kind: number;
-  address: number;
+  family: Family;
+  address: Uint8Array;
   /** 0 unless UDP. */
   port: number;
 }
@@ -49,12 +54,13 @@ function setInteger(fd: number, level: number, option: number, value: number): b
   return libc.setsockopt(fd, level, option, integer(value), 4) === 0;
 }
 
-function socketAddress(address: number, port: number): Uint8Array {
-  const octets = new Uint8Array(16);
+function socketAddress(address: Uint8Array, port: number): Uint8Array {
+  const ipv6 = address.length === 16;
+  const octets = new Uint8Array(ipv6 ? 28 : 16);
   const view = new DataView(octets.buffer);
-  view.setUint16(0, libc.AF_INET, true);
+  view.setUint16(0, ipv6 ? libc.AF_INET6 : libc.AF_INET, true);
   view.setUint16(2, port, false);
-  view.setUint32(4, address, false);
+  octets.set(address, ipv6 ? 8 : 4);
   return octets;
 }
 
@@ -88,24 +94,38 @@ function enlarge(fd: number): void {
   }
 }
 
-function openSocket(kind: number, address: number, port: number): OuterSocket {
+/** Datagrams may be fragmented; the TOS octet or traffic class of what arrives is told. */
+function setFamilyOptions(fd: number, kind: number, family: Family): void {
+  if (family === 4) {
+    setInteger(fd, libc.IPPROTO_IP, libc.IP_MTU_DISCOVER, libc.IP_PMTUDISC_DONT);
+    if (kind === SOCKET_UDP) setInteger(fd, libc.IPPROTO_IP, libc.IP_RECVTOS, 1);
+    return;
+  }
+  setInteger(fd, libc.IPPROTO_IPV6, libc.IPV6_V6ONLY, 1);
+  setInteger(fd, libc.IPPROTO_IPV6, libc.IPV6_MTU_DISCOVER, libc.IP_PMTUDISC_DONT);
+  if (kind !== SOCKET_RAW) setInteger(fd, libc.IPPROTO_IPV6, libc.IPV6_RECVTCLASS, 1);
+}
+
+function openSocket(kind: number, text: string, port: number): OuterSocket {
+  const address = addressOctets(text);
+  const family = address.length === 16 ? 6 : 4;
   const flags = libc.SOCK_NONBLOCK | libc.SOCK_CLOEXEC;
-  const what =
-    kind === SOCKET_UDP ? `UDP ${formatIpv4(address)}:${port}` : `raw IPv4 socket for ESP on ${formatIpv4(address)}`;
+  const what = kind === SOCKET_UDP ? `UDP ${text} port ${port}` : `raw IPv${family} socket for ESP on ${text}`;
+  const domain = family === 6 ? libc.AF_INET6 : libc.AF_INET;
   const fd =
     kind === SOCKET_UDP
-      ? libc.socket(libc.AF_INET, libc.SOCK_DGRAM | flags, 0)
-      : libc.socket(libc.AF_INET, libc.SOCK_RAW | flags, kind === SOCKET_ESP ? PROTOCOL_ESP : libc.IPPROTO_RAW);
+      ? libc.socket(domain, libc.SOCK_DGRAM | flags, 0)
+      : libc.socket(domain, libc.SOCK_RAW | flags, kind === SOCKET_ESP ? PROTOCOL_ESP : libc.IPPROTO_RAW);
   if (fd < 0) throw explain(what, libc.errno());
   enlarge(fd);
-  setInteger(fd, libc.IPPROTO_IP, libc.IP_MTU_DISCOVER, libc.IP_PMTUDISC_DONT);
-  if (kind === SOCKET_UDP) setInteger(fd, libc.IPPROTO_IP, libc.IP_RECVTOS, 1);
-  if (libc.bind(fd, socketAddress(address, port), 16) !== 0) {
+  setFamilyOptions(fd, kind, family);
+  const bound = socketAddress(address, port);
+  if (libc.bind(fd, bound, bound.length) !== 0) {
     const errno = libc.errno();
     libc.close(fd);
     throw explain(what, errno);
   }
-  return { fd, kind, address, port };
+  return { fd, kind, family, address, port };
 }
 
 /**
@@ -113,12 +133,15 @@ function openSocket(kind: number, address: number, port: number): OuterSocket {
  * Throws RangeError when an address is none.
  */
 export function openOuterSockets(addresses: readonly string[], portIke: number, portNatt: number): OuterSocket[] {
-  const wanted = addresses.map(parseIpv4);
-  if (wanted.length === 0) throw new RangeError("no local address to listen on");
+  for (const address of addresses) {
+    addressOctets(address);
+    if (/^fe[89ab]/i.test(address)) throw new RangeError(`${address} is link-local: it means nothing without its link`);
+  }
+  if (addresses.length === 0) throw new RangeError("no local address to listen on");
   if (portIke === portNatt) throw new RangeError(`the ports for IKE and for NAT traversal are both ${portIke}`);
   const sockets: OuterSocket[] = [];
   try {
-    for (const address of new Set(wanted)) {
+    for (const address of new Set(addresses)) {
       sockets.push(openSocket(SOCKET_UDP, address, portIke));
       sockets.push(openSocket(SOCKET_UDP, address, portNatt));
       sockets.push(openSocket(SOCKET_ESP, address, 0));

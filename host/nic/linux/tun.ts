@@ -170,7 +170,7 @@ export class TunRoutes {
     if (answer === undefined) return;
     const [path] = JSON.parse(answer) as { gateway?: string; dev: string }[];
     const words = [...(path.gateway ? ["via", path.gateway] : []), "dev", path.dev];
-    await ip("route", "replace", `${peer}/32`, ...words);
+    await ip("route", "replace", prefixed(peer), ...words);
     this.kept.set(peer, words);
   }
 
@@ -178,6 +178,6 @@ export class TunRoutes {
     const words = this.kept.get(peer) ?? [];
     this.kept.delete(peer);
     // The interface may have gone and taken the route along: then there is nothing to take away.
-    await ip("route", "del", `${peer}/32`, ...words).catch(() => undefined);
+    await ip("route", "del", prefixed(peer), ...words).catch(() => undefined);
   }
 }

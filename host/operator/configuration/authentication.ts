@@ -69,13 +69,13 @@ export class Authentication {
     return { credentials: this.#credentials, trusts: this.#trusts, eap: this.#eap.plans };
   }
 
-  /** Adds the items of a connection. `address`: our own, if one is configured. */
-  connection(section: Values, address: string | undefined, add: Add): void {
+  /** Adds the items of a connection. `addresses`: our own, and networks that have them. */
+  connection(section: Values, addresses: readonly string[], add: Add): void {
     const sides = [...section.sections.values()];
     const local = this.#rounds(section, sides, "local");
     const remote = this.#rounds(section, sides, "remote");
     const eap = this.#eap.connection(section, this.#worded(local), this.#worded(remote));
-    for (const side of local) this.#local(side, address, add, eap);
+    for (const side of local) this.#local(side, addresses, add, eap);
     const asked = remote.flatMap((side) => this.#remote(side, add, eap));
     const policy = section.values["send_cert"] as keyof typeof SEND_CERT | undefined;
     if (policy !== undefined) add(abi.CONNECTION_SEND_CERT, SEND_CERT[policy]);
@@ -139,7 +139,7 @@ export class Authentication {
     return word ?? (side.settings.get("auth")?.value ? undefined : { way: "pubkey" });
   }
 
-  #local(side: Values, address: string | undefined, add: Add, eap: EapContext): void {
+  #local(side: Values, addresses: readonly string[], add: Add, eap: EapContext): void {
     const word = this.#auth(side);
     if (!word) return;
     const { way, scheme } = word;
@@ -157,14 +157,16 @@ export class Authentication {
       const [end] = own.path;
       if (end && (way === "pubkey" || !identity)) identity = this.#borne(side, end, identity);
     }
-    identity ??= address === undefined ? undefined : parseIdentity(address);
-    if (!identity) {
+    // Of several addresses the board knows which one it is.
+    const [address] = addresses;
+    if (addresses.length === 1 && address && !address.includes("/")) identity ??= parseIdentity(address);
+    if (!identity && addresses.length === 0) {
       this.#error(side, side.name, "the local identity wants 'id' or a local address");
       return;
     }
     if (way === "eap") key = this.#eap.asked({ side, word }, identity, eap);
     this.#round(add, abi.CONNECTION_LOCAL_AUTH, WAYS[way], key);
-    add(abi.CONNECTION_LOCAL_ID, identity);
+    if (identity) add(abi.CONNECTION_LOCAL_ID, identity);
   }
 
   /** Keeps our key for the secure element; gives its number. */

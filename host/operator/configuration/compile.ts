@@ -5,6 +5,7 @@
 import * as abi from "../../../assembly/abi/management.ts";
 import { FRAME_CAPACITY } from "../../../assembly/abi/frame.ts";
 import { MODE_TUNNEL, SELECTOR_FAMILY } from "../../../assembly/abi/message.ts";
+import { isIPv6 } from "node:net";
 import { addressOctets, type ConfigItem } from "../../chassis/config.ts";
 import type { SlotPlan } from "../../chassis/chassis.ts";
 import type { IkeSecret } from "../../secure_element/psk_store.ts";
@@ -68,6 +69,14 @@ const NAME_MAX = 64;
 /** `%any` in a secret (psk_store.ts). */
 const ANY_IDENTITY = Uint8Array.of(0);
 const DEFAULT_TUN = { name: "cardcage0", mtu: 1400 };
+
+const isNetwork = (address: string): boolean => address.includes("/");
+
+/** An address and the length of its prefix. */
+function networkOctets(network: string): Uint8Array {
+  const [address, prefix] = network.split("/") as [string, string];
+  return Uint8Array.of(...addressOctets(address), Number(prefix));
+}
 
 class Compiler {
   readonly errors: ConfigurationError[] = [];
@@ -140,16 +149,20 @@ class Compiler {
     if (local.length === 0) this.localAddresses.add("%any");
     for (const address of local) {
       this.localAddresses.add(address);
-      add(abi.CONNECTION_LOCAL_ADDRESS, addressOctets(address));
+      if (isNetwork(address)) add(abi.CONNECTION_LOCAL_NETWORK, networkOctets(address));
+      else add(abi.CONNECTION_LOCAL_ADDRESS, addressOctets(address));
     }
+    const single = remote.filter((address) => !isNetwork(address));
+    for (const address of single) this.remoteAddresses.add(address);
     for (const address of remote) {
-      this.remoteAddresses.add(address);
-      add(abi.CONNECTION_REMOTE_ADDRESS, addressOctets(address));
+      if (isNetwork(address)) add(abi.CONNECTION_REMOTE_NETWORK, networkOctets(address));
+      else add(abi.CONNECTION_REMOTE_ADDRESS, addressOctets(address));
     }
+    if (!named) this.families(section, local, remote);
     if (named) add(abi.CONNECTION_NAMED, 1);
     if (v["remote_port"] !== undefined) add(abi.CONNECTION_REMOTE_PORT, v["remote_port"]);
     this.proposals(section, "proposals", "ike", (value) => add(abi.CONNECTION_PROPOSAL, value));
-    this.authentication.connection(section, local[0], add);
+    this.authentication.connection(section, local, add);
     // swanctl's rules: what is reauthenticated is not rekeyed unless asked for; over_time is a tenth of the larger time.
     const reauth = (v["reauth_time"] as number | undefined) ?? 0;
     const rekey = (v["rekey_time"] as number | undefined) ?? (reauth > 0 ? 0 : 4 * HOUR);
@@ -177,7 +190,7 @@ class Compiler {
     const remotes =
       pooled.length > 0
         ? pooled
-        : (named ? [] : remote.slice(0, 1)).map((address) => `${address}/${address.includes(":") ? 128 : 32}`);
+        : (named ? [] : single.slice(0, 1)).map((address) => `${address}/${isIPv6(address) ? 128 : 32}`);
     items.push(...this.children(section, children, remotes));
     const load = encodeMessage(abi.MANAGEMENT_CONNECTION_LOAD, 0, items);
     if (load.length > FRAME_CAPACITY) {
@@ -185,6 +198,14 @@ class Compiler {
       this.error(section, section.name, message);
     }
     return { name: section.name, load, ...(named ? { names: peers } : {}) };
+  }
+
+  /** Without one family at both ends no packet goes between them. */
+  families(section: Values, local: readonly string[], remote: readonly string[]): void {
+    if (local.length === 0 || remote.length === 0) return;
+    if (remote.some((peer) => local.some((own) => isIPv6(own.split("/")[0]!) === isIPv6(peer.split("/")[0]!)))) return;
+    const message = "remote_addrs: no address is of the family of one in local_addrs";
+    this.error(this.place(section, "remote_addrs"), "remote_addrs", message);
   }
 
   addresses(value: unknown): string[] {

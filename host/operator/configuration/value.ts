@@ -1,5 +1,5 @@
 /** Kinds of values that settings have: each turns text into a value, or throws RangeError with a sentence. */
-import { isIP, isIPv4 } from "node:net";
+import { isIP, isIPv6 } from "node:net";
 import { addressOctets } from "../../chassis/config.ts";
 import { nearest } from "./nearest.ts";
 
@@ -91,17 +91,35 @@ export function peer(value: string): string | undefined {
   return isName(value) ? value : address(value);
 }
 
-/** An IPv4 address, or `%any`. */
+const ANY: Record<string, string | undefined> = {
+  "%any": undefined,
+  "0.0.0.0": undefined,
+  "%any4": "0.0.0.0/0",
+  "%any6": "::/0",
+  "::": "::/0",
+};
+
+const isMapped = (octets: Uint8Array): boolean =>
+  octets.length === 16 && octets.every((octet, at) => at >= 12 || octet === (at < 10 ? 0 : 0xff));
+
+/** An address, or a network as `address/prefix`; undefined: any of either family. */
 export function address(value: string): string | undefined {
-  if (value === "%any" || value === "%any4" || value === "0.0.0.0") return undefined;
-  if (value.includes(":")) throw new RangeError(`'${value}': IPv6 outside the tunnel is not supported by this gateway`);
-  if (value.includes("/") || value.includes("-"))
-    throw new RangeError(`'${value}': only single addresses and %any are supported here`);
-  if (!isIPv4(value)) {
+  if (value in ANY) return ANY[value];
+  const [own, prefix, more] = value.split("/") as [string, string?, string?];
+  if (isIP(own.split("%")[0] as string) === 0) {
+    if (value.includes("-")) throw new RangeError(`'${value}': ranges are not supported here; networks are`);
     const why = isName(value) ? "; names of our own are not looked up by this gateway" : "";
-    throw new RangeError(`'${value}' is no IPv4 address${why}`);
+    throw new RangeError(`'${value}' is no IP address${why}`);
   }
-  return value;
+  if (/^fe[89ab]/i.test(own))
+    throw new RangeError(`'${value}': a link-local address means nothing without its link; use a global one`);
+  if (own.includes("%")) throw new RangeError(`'${value}': only link-local addresses have a zone`);
+  if (isMapped(addressOctets(own))) throw new RangeError(`'${value}': an IPv4 address is written without '::ffff:'`);
+  if (prefix === undefined) return own;
+  const bits = isIPv6(own) ? 128 : 32;
+  if (more !== undefined || !/^\d{1,3}$/.test(prefix) || Number(prefix) > bits)
+    throw new RangeError(`'${value}' is no network`);
+  return Number(prefix) === bits ? own : value;
 }
 
 /** A virtual IP to ask for: octets, all 0 any. */

@@ -17,7 +17,6 @@ import {
   DROP_IP_FRAGMENT,
   DROP_IP_MALFORMED,
   DROP_IP_NOT_FOR_US,
-  DROP_IP_VERSION,
   DROP_IPV6_EXTENSION,
   DROP_NO_POLICY,
   DROP_NO_SA_ACQUIRING,
@@ -75,7 +74,8 @@ import { map } from "../../../assembly/rt/map";
 import { configAddress } from "../../../assembly/rt/registers";
 import { selectorTableInsert } from "../../../assembly/policy/selector_table";
 import { IPV4_FRAGMENT, ipv4Checksum, ipv4Emit } from "../../../assembly/wire/ipv4";
-import { udpEmit } from "../../../assembly/wire/udp";
+import { ipv6Emit } from "../../../assembly/wire/ipv6";
+import { udpEmit, udpEmitChecksum6 } from "../../../assembly/wire/udp";
 
 const ARENA: usize = 40 << 20;
 const arena: usize = (<usize>memory.grow(<i32>(ARENA >> 16))) << 16;
@@ -83,6 +83,10 @@ const scratch = memory.data(2 * SELECTOR_OCTETS + 8, 8);
 const SPI: u32 = (0x77 << LINK_BITS) | 9;
 const US: u32 = 0xc0000201;
 const PEER: u32 = 0xc0000202;
+/** The last octets of 2001:db8::1 as they stand. */
+const US6: u64 = 0x0100000000000000;
+const us6: usize = memory.data(16, 8);
+const peer6: usize = memory.data(16, 8);
 
 function reset(): void {
   arenaResetAt(arena, arena + ARENA);
@@ -94,6 +98,10 @@ function reset(): void {
   p = itemWriteU32(p, CONFIG_IKE_SLOT, 0);
   storeBE32(scratch, US);
   p = itemWrite(p, CONFIG_LOCAL_ADDRESS, scratch, 4);
+  storeBE32(us6, 0x20010db8);
+  store<u64>(us6, US6, 8);
+  storeBE32(peer6, 0x20010db8);
+  p = itemWrite(p, CONFIG_LOCAL_ADDRESS, us6, 16);
   store<u32>(map + REG_CONFIG_LENGTH, <u32>(p - config));
   dropsReset();
   assert(channelReset() && localAddressReset(config, p), "CONFIG");
@@ -109,6 +117,15 @@ function reset(): void {
   link.stateOut = LINK_LIVE;
   link.slot = 4;
   link.generation = 1;
+}
+
+/** An IPv6 packet to us with `octets` behind its header, zeroed. */
+function packet6(nextHeader: u32, octets: u32): Frame {
+  const frame = changetype<Frame>(originate());
+  frame.length = 40 + octets;
+  memory.fill(frame.start, 0, frame.length);
+  ipv6Emit(frame.start, octets, nextHeader, peer6, us6, 64, 0, 0);
+  return frame;
 }
 
 /** An IPv4 packet with `octets` behind its header, zeroed. */
@@ -220,11 +237,62 @@ describe("forward, unprotected side (S601 to S606)", () => {
     empty.length = 0;
     forwardUnprotected(empty);
     expect(drops(DROP_IP_MALFORMED)).toBe(2);
-    const six = packet(50, 64);
-    store<u8>(six.start, 0x60);
-    forwardUnprotected(six);
-    expect(drops(DROP_IP_VERSION)).toBe(1);
-    expect(load<u64>(map + REG_DROPPED)).toBe(12);
+    expect(load<u64>(map + REG_DROPPED)).toBe(11);
+    expect(sent()).toBe(0);
+  });
+
+  test("IPv6: ESP, plain and in UDP, behind extension headers too, goes to its board; IKE to the core", () => {
+    const plain = packet6(50, 64);
+    storeBE32(plain.start + 40, SPI);
+    expect(forwardUnprotected(plain)).toBe(FORWARD_DONE);
+    const encapsulated = packet6(17, 80);
+    udpEmit(encapsulated.start + 40, 4500, 4500, 80);
+    storeBE32(encapsulated.start + 48, SPI);
+    udpEmitChecksum6(encapsulated.start, encapsulated.start + 40);
+    expect(forwardUnprotected(encapsulated)).toBe(FORWARD_DONE);
+    const extended = packet6(60, 72);
+    store<u64>(extended.start + 40, 50);
+    storeBE32(extended.start + 48, SPI);
+    expect(forwardUnprotected(extended)).toBe(FORWARD_DONE);
+    expect(sent()).toBe(3);
+    expect(load<u64>(map + REG_DROPPED)).toBe(0);
+    const ike = packet6(17, 60);
+    udpEmit(ike.start + 40, 500, 500, 60);
+    udpEmitChecksum6(ike.start, ike.start + 40);
+    expect(forwardUnprotected(ike)).toBe(FORWARD_IKE);
+    consume(ike);
+  });
+
+  test("IPv6 that cannot be forwarded is dropped for its reason", () => {
+    const noChecksum = packet6(17, 60);
+    udpEmit(noChecksum.start + 40, 4500, 4500, 60);
+    storeBE32(noChecksum.start + 48, SPI);
+    forwardUnprotected(noChecksum);
+    expect(drops(DROP_UDP_MALFORMED)).toBe(1, "RFC 8200 8.1");
+    const elsewhere = packet6(50, 64);
+    store<u8>(elsewhere.start + 39, 9);
+    forwardUnprotected(elsewhere);
+    expect(drops(DROP_IP_NOT_FOR_US)).toBe(1);
+    const fragment = packet6(44, 64);
+    store<u64>(fragment.start + 40, 50);
+    storeBE16(fragment.start + 42, 1);
+    forwardUnprotected(fragment);
+    expect(drops(DROP_IP_FRAGMENT)).toBe(1);
+    const cut = packet6(60, 16);
+    store<u16>(cut.start + 40, 50 | (2 << 8));
+    forwardUnprotected(cut);
+    expect(drops(DROP_IPV6_EXTENSION)).toBe(1);
+    const long = packet6(50, 64);
+    storeBE16(long.start + 4, 65);
+    forwardUnprotected(long);
+    expect(drops(DROP_IP_MALFORMED)).toBe(1);
+    forwardUnprotected(packet6(50, 7));
+    expect(drops(DROP_ESP_MALFORMED)).toBe(1);
+    forwardUnprotected(packet6(6, 20));
+    expect(drops(DROP_PROTOCOL_UNKNOWN)).toBe(1);
+    forwardUnprotected(packet6(50, 64));
+    expect(drops(DROP_NO_SA_ENTRY_IKE_BOARD)).toBe(1);
+    expect(load<u64>(map + REG_DROPPED)).toBe(8);
     expect(sent()).toBe(0);
   });
 
