@@ -221,6 +221,8 @@ export const EVENT_SA_REFUSED: u32 = 7;
 
 /** Configuration payload (RFC 7296 3.15). Chassis -> IKE board: a pool; none of that name with other contents may be there. */
 export const MANAGEMENT_POOL_LOAD: u32 = 10; // POOL_NAME, POOL_RANGE, POOL_ATTRIBUTE..
+/** Sends peers to another gateway (RFC 5685): REDIRECT_GATEWAY, and CONNECTION_NAME or IKE_SA_UNIQUE_ID, _REMOTE or _REMOTE_ID. */
+export const MANAGEMENT_REDIRECT: u32 = 12;
 export const MANAGEMENT_LIST_POOLS: u32 = 11; // yields POOL and LEASE messages
 /** Board -> chassis. */
 export const MANAGEMENT_POOL: u32 = 134; // POOL_NAME, POOL_RANGE, POOL_SIZE, POOL_ONLINE, POOL_OFFLINE
@@ -238,6 +240,9 @@ export const POOL_OFFLINE: u32 = 305; // given once, free now; kept for the same
 export const LEASE_ADDRESS: u32 = 306;
 export const LEASE_IDENTITY: u32 = 307; // ID type u8, data
 export const LEASE_ONLINE: u32 = 308; // 1: an IKE_SA holds it
+
+/** Gateway as the notify has it: identity type u8 (1 IPv4, 2 IPv6, 3 FQDN), length u8, octets. */
+export const REDIRECT_GATEWAY: u32 = 309;
 
 /** Family of a traffic selector of a child that stands for this end's address (`dynamic`): its virtual IPs, if it has some. */
 export const TS_DYNAMIC: u32 = 0;

@@ -97,6 +97,13 @@ export const EAP_REASON_REFUSED: u32 = 8; // the other end has said failure
 export const EAP_REASON_TLS: u32 = 9; // the handshake failed
 export const EAP_REASON_CERTIFICATE: u32 = 32; // plus VERDICT_*: the other end's is refused
 
+/**
+ * RFC 6290: the token for an IKE_SA. Field: SPIi and SPIr, 16 octets. Answer: field HMAC-SHA-256 of them under a secret of the
+ * element's that it keeps for longer than a board runs, QCD_TOKEN_OCTETS.
+ */
+export const PSA_QCD_TOKEN: u32 = 28;
+export const QCD_TOKEN_OCTETS: u32 = 32;
+
 export const SIGN_REASON: u32 = 0;
 export const SIGN_METHOD: u32 = 1;
 export const SIGN_LENGTH: u32 = 2;

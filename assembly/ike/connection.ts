@@ -150,6 +150,9 @@ export class Connection {
   named: u32;
   /** Addresses of the peer's that are single ones: it is named by them, and initiated to. */
   remoteSingles: u32;
+  /** Redirects that were followed, since when (RFC 5685 10). */
+  redirects: u32;
+  redirectSince: u64;
 }
 
 const C_NAME: usize = offsetof<Connection>();

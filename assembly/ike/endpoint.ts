@@ -40,6 +40,7 @@ import {
   PSA_GENERATE_KEY,
   PSA_KEY,
   PSA_OP,
+  PSA_QCD_TOKEN,
   PSA_STATUS,
   PSA_SUCCESS,
   PSA_TRANSACTION,
@@ -66,6 +67,7 @@ import {
   IKE_SPI_R,
   IKE_VERSION,
   PAYLOAD_HEADER,
+  PAYLOAD_NOTIFY,
   PAYLOAD_SA,
   PAYLOAD_SK,
   PAYLOAD_SKF,
@@ -85,6 +87,7 @@ import {
   payloadsWalk,
 } from "../wire/ike_message";
 import {
+  NOTIFY_INVALID_IKE_SPI,
   NOTIFY_INVALID_MAJOR_VERSION,
   NOTIFY_INVALID_SYNTAX,
   NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD,
@@ -113,8 +116,8 @@ import {
 } from "./exchange/create_child_sa";
 import { eapAsked, eapCompared, eapOwn, eapSigned, eapStepped, eapVerified } from "./exchange/ike_auth_eap";
 import { authFinish, authRequest, authResponse } from "./exchange/ike_auth_initiator";
-import { ppkFound, ppkKeys, ppkWithoutSigned } from "./exchange/ike_auth_ppk";
-import { authChild, authCompare, authReceive } from "./exchange/ike_auth_responder";
+import { ppkFound, ppkKeys, ppkStart, ppkWithoutSigned } from "./exchange/ike_auth_ppk";
+import { authChild, authCompare, authGrant, authReceive } from "./exchange/ike_auth_responder";
 import {
   followupReceive,
   followupRespond,
@@ -138,7 +141,7 @@ import {
   initSecret,
   initShare,
 } from "./exchange/ike_sa_init";
-import { informationalReceive, informationalResponse } from "./exchange/informational";
+import { informationalReceive, informationalResponse, qcdRenew } from "./exchange/informational";
 import {
   rekeyReceive,
   rekeyResponderSecret,
@@ -162,6 +165,7 @@ import {
   IN_INTERMEDIATE,
   IN_NONE,
   IN_PPK,
+  IN_QCD,
   IN_REKEY_AGREE,
   IN_REKEY_KEY,
   IkeSa,
@@ -184,6 +188,8 @@ import {
   OUT_NONE,
   OUT_PPK,
   OUT_PPK_AUTH,
+  OUT_QCD,
+  OUT_QCD_RENEW,
   OUT_REKEY,
   OUT_REKEY_AGREE,
   OUT_REKEY_KEY,
@@ -197,6 +203,7 @@ import {
   ikeSasReset,
 } from "./ike_sa";
 import { inactivityDue } from "./inactivity";
+import { gatewaysReset } from "./gateway";
 import {
   Job,
   jobAnswerBegin,
@@ -239,6 +246,7 @@ import {
   pathSendKeepalive,
 } from "./path";
 import { placementSettled } from "./placement";
+import { qcdAnswered, qcdKeep, qcdProves, qcdReset, qcdUnknown } from "./qcd";
 import { fragmentEarly, fragmentEarlyDone, reassemblyReset, reassemblyTake } from "./reassembly";
 import { poolsReset } from "./pool";
 import { reauthDue } from "./reauthentication";
@@ -275,6 +283,8 @@ export function ikeReset(): bool {
   eventsReset();
   managementReset();
   cookiesReset();
+  gatewaysReset();
+  qcdReset();
   return (
     poolsReset() &&
     connectionsReset() &&
@@ -317,7 +327,10 @@ export function handleDatagram(frame: Frame): void {
   }
   const fromInitiator = (flags & IKE_FLAG_INITIATOR) != 0;
   const sa = ikeFind(fromInitiator ? spiR : load<u64>(p, IKE_SPI_I));
-  if (!sa || (sa.initiator != 0) == fromInitiator) return drop(frame, DROP_IKE_UNKNOWN_SPI);
+  if (!sa || (sa.initiator != 0) == fromInitiator) {
+    if (!sa) qcdUnknown(p);
+    return drop(frame, DROP_IKE_UNKNOWN_SPI);
+  }
   const peerSpi = fromInitiator ? load<u64>(p, IKE_SPI_I) : spiR;
   if (ikePeerSpi(sa) != peerSpi && !(sa.outStep == OUT_INIT && sa.state == IKE_STATE_CONNECTING))
     return drop(frame, DROP_IKE_UNKNOWN_SPI);
@@ -488,6 +501,7 @@ function response(sa: IkeSa, frame: Frame): void {
     if (walkOuter(frame) != WALK_OK) return drop(frame, DROP_IKE_MALFORMED);
     return initResponse(sa, frame);
   }
+  if (<u32>load<u8>(p, IKE_NEXT_PAYLOAD) == PAYLOAD_NOTIFY) return lost(sa, frame);
   const step = sa.outStep;
   if (step == OUT_INIT || step == OUT_AUTH_VERIFY || step == OUT_EAP || step == OUT_EAP_VERIFY)
     return drop(frame, DROP_IKE_STATE);
@@ -512,6 +526,14 @@ function response(sa: IkeSa, frame: Frame): void {
   else drop(frame, DROP_IKE_STATE);
 }
 
+/** An answer in the clear: with the peer's token it tells that the peer has lost the IKE_SA (RFC 6290 4.4). */
+function lost(sa: IkeSa, frame: Frame): void {
+  if (walkOuter(frame) != WALK_OK || !qcdProves(sa)) return drop(frame, DROP_IKE_AUTHENTICATION);
+  consume(frame);
+  reportAlert(sa.connection, null, NOTIFY_INVALID_IKE_SPI, text("the peer has lost its SAs, as its token proves"));
+  ikeDown(sa, CAUSE_DEAD, false);
+}
+
 /** An answer of the secure element. Takes the frame; secrets in it are wiped. */
 export function handleSecureElement(frame: Frame): void {
   if (frame.length < PSA_FIELDS) return drop(frame, DROP_SECURE_ELEMENT_MALFORMED);
@@ -519,6 +541,7 @@ export function handleSecureElement(frame: Frame): void {
   const op = <u32>load<u16>(p, PSA_OP);
   const transaction = load<u32>(p, PSA_TRANSACTION);
   if (transaction == 0 && (op == PSA_DESTROY_KEY || op == PSA_EAP_END)) return consume(frame);
+  if (op == PSA_QCD_TOKEN && qcdAnswered(frame, load<i32>(p, PSA_STATUS) == PSA_SUCCESS)) return consume(frame);
   const job = jobFind(transaction, op);
   const key = load<u32>(p, PSA_KEY);
   const good = load<i32>(p, PSA_STATUS) == PSA_SUCCESS;
@@ -590,6 +613,12 @@ function dispatchOut(sa: IkeSa, step: u32, key: u32, value: usize, length: u32):
       return followupShare(sa, key, value, length);
     case OUT_FOLLOWUP_AGREE:
       return followupSecret(sa, value, length);
+    case OUT_QCD: {
+      qcdKeep(sa, value, length);
+      return ppkStart(sa);
+    }
+    case OUT_QCD_RENEW:
+      return qcdRenew(sa, value, length);
     case OUT_PPK_AUTH:
       return ppkWithoutSigned(sa, value, length);
     case OUT_PPK:
@@ -627,6 +656,10 @@ function dispatchIn(sa: IkeSa, step: u32, key: u32, value: usize, length: u32): 
       return intermediateRespond(sa, value, length);
     case IN_FOLLOWUP:
       return followupRespond(sa, value, length);
+    case IN_QCD: {
+      qcdKeep(sa, value, length);
+      return authGrant(sa);
+    }
     case IN_PPK:
       return ppkFound(sa, value, length);
     case IN_AUTH_SIGN:

@@ -6,6 +6,7 @@
  * Keys are wiped on free. How many may be half-open is half_open.ts.
  */
 import { IKE_STATE_CONNECTING, IKE_STATE_ESTABLISHED, IKE_STATE_FREE } from "../abi/management";
+import { QCD_TOKEN_OCTETS } from "../abi/psa";
 import { TRACE_IKE_STATE, TRACE_MASK_IKE } from "../abi/trace";
 import { drbgGenerate, drbgU32 } from "../crypto/drbg";
 import { arenaTake } from "../rt/arena";
@@ -49,6 +50,9 @@ export const OUT_EAP: u32 = 30;
 export const OUT_EAP_AUTH: u32 = 31;
 export const OUT_EAP_VERIFY: u32 = 32;
 
+export const OUT_QCD: u32 = 38;
+export const OUT_QCD_RENEW: u32 = 39;
+
 /** What the exchange that the peer initiated waits for. */
 export const IN_NONE: u32 = 0;
 export const IN_INIT_KEY: u32 = 1;
@@ -68,6 +72,8 @@ export const IN_EAP: u32 = 20;
 export const IN_EAP_AUTH: u32 = 21;
 export const IN_EAP_VERIFY: u32 = 22;
 
+export const IN_QCD: u32 = 26;
+
 /** What is to be done when the window allows it. */
 export const WANT_LIVENESS: u32 = 1;
 export const WANT_DELETE: u32 = 2;
@@ -77,6 +83,17 @@ export const WANT_REKEY: u32 = 4;
 export const FRAGMENTS_NONE: u32 = 0;
 export const FRAGMENTS_TAKEN: u32 = 1;
 export const FRAGMENTS_SENT: u32 = 2;
+
+/** The peer is told a new token of ours. */
+export const WANT_QCD: u32 = 1 << 4;
+
+/** RFC 5685: we, or the peer, can be redirected. */
+export const REDIRECT_US: u32 = 1;
+export const REDIRECT_PEER: u32 = 2;
+
+/** Octets of our tokens (RFC 6290), and of the peer's at most. */
+export const QCD_OWN_OCTETS: u32 = QCD_TOKEN_OCTETS;
+export const QCD_PEER_MAX: u32 = 128;
 
 export const NAT_LOCAL: u32 = 1;
 export const NAT_REMOTE: u32 = 2;
@@ -242,6 +259,19 @@ export class IkeSa {
   virtual4: u32;
   virtual6High: u64;
   virtual6Low: u64;
+  /**
+   * Redirect (RFC 5685): REDIRECT_*; where the peer is to be sent, a record of gateway.ts, 0 nowhere; of one that a redirect began whence,
+   * and the IKE_SA that was redirected: index + 1, 0 none.
+   */
+  redirect: u32;
+  redirectTo: u32;
+  redirectedFromHigh: u64;
+  redirectedFromLow: u64;
+  redirectOld: u32;
+  redirectOldGeneration: u32;
+  /** Quick crash detection (qcd.ts): 1: our token is here; octets of the peer's, 0 none. */
+  qcdOwn: u32;
+  qcdPeerLength: u32;
 
   /** 1: we made the first IKE_SA of this line of rekeys: to reauthenticate is our business. */
   originator: u32;
@@ -303,7 +333,9 @@ const AT_REQUEST: usize = AT_KE_PEER + KE_VALUE_MAX;
 const AT_RESPONSE: usize = AT_REQUEST + RETAINED_MAX;
 const AT_INIT_SENT: usize = AT_RESPONSE + RETAINED_MAX;
 const AT_INIT_RECEIVED: usize = AT_INIT_SENT + INIT_MAX;
-const SA_OCTETS: usize = (AT_INIT_RECEIVED + INIT_MAX + 63) & ~63;
+const AT_QCD_OWN: usize = AT_INIT_RECEIVED + INIT_MAX;
+const AT_QCD_PEER: usize = AT_QCD_OWN + QCD_OWN_OCTETS;
+const SA_OCTETS: usize = (AT_QCD_PEER + QCD_PEER_MAX + 63) & ~63;
 
 export const KEY_D: u32 = 0;
 export const KEY_AI: u32 = 1;
@@ -392,6 +424,12 @@ export function ikeResponse(sa: IkeSa): usize {
 }
 export function ikeInitSent(sa: IkeSa): usize {
   return changetype<usize>(sa) + AT_INIT_SENT;
+}
+export function ikeQcdOwn(sa: IkeSa): usize {
+  return changetype<usize>(sa) + AT_QCD_OWN;
+}
+export function ikeQcdPeer(sa: IkeSa): usize {
+  return changetype<usize>(sa) + AT_QCD_PEER;
 }
 export function ikeInitReceived(sa: IkeSa): usize {
   return changetype<usize>(sa) + AT_INIT_RECEIVED;

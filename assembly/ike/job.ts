@@ -95,11 +95,12 @@ export function jobBegin(sa: IkeSa, out: bool, step: u32, op: u32, key: u32, alg
   if (newest < 0) oldest = <i32>i;
   else jobAt(<u32>newest).newer = <i32>i;
   newest = <i32>i;
-  header(frame, op, (job.generation << 16) | i, key, algorithm);
+  jobHeader(frame, op, (job.generation << 16) | i, key, algorithm);
   return frame;
 }
 
-function header(frame: Frame, op: u32, transaction: u32, key: u32, algorithm: u32): void {
+/** Begins a request that no exchange waits for; `transaction` names none of the jobs here. */
+export function jobHeader(frame: Frame, op: u32, transaction: u32, key: u32, algorithm: u32): void {
   store<u32>(frame.start, op, PSA_OP);
   store<u32>(frame.start, transaction, PSA_TRANSACTION);
   store<u32>(frame.start, key, PSA_KEY);
@@ -221,7 +222,7 @@ export function jobRelease(op: u32, key: u32): void {
   if (key == 0) return;
   const frame = originate();
   if (!frame) return;
-  header(frame, op, 0, key, 0);
+  jobHeader(frame, op, 0, key, 0);
   jobPost(frame);
 }
 

@@ -58,7 +58,8 @@ import {
 import { eapForget } from "./eap";
 import { eventRaise, eventRemove, eventTrap } from "./event";
 import { createChildStart, rekeyChildStart } from "./exchange/create_child_sa";
-import { deleteChildStart, deleteIkeStart, livenessStart } from "./exchange/informational";
+import { deleteChildStart, deleteIkeStart, livenessStart, qcdRenewStart } from "./exchange/informational";
+import { redirectStart, redirectUp } from "./exchange/redirect";
 import { rekeyIkeStart } from "./exchange/rekey_ike_sa";
 import { followsIn, followupInForget, followupOutForget } from "./followup";
 import {
@@ -68,6 +69,7 @@ import {
   OUT_NONE,
   WANT_DELETE,
   WANT_LIVENESS,
+  WANT_QCD,
   WANT_REKEY,
   ikeLink,
   ikeMove,
@@ -78,6 +80,7 @@ import {
   lessRandom,
 } from "./ike_sa";
 import { inactivityStart } from "./inactivity";
+import { gatewayFree } from "./gateway";
 import { jobDestroy } from "./job";
 import { attemptStart } from "./name_lookup";
 import { reauthGone, reauthHolds, reauthSchedule, reauthSettle } from "./reauthentication";
@@ -202,9 +205,7 @@ export function attemptAddress(sa: IkeSa): bool {
   if (!pairFind(c)) return false;
   addressCopy(sa.local, pairLocal);
   addressCopy(sa.remote, pairRemote);
-  sa.remotePort = c.remotePort != 0 ? c.remotePort : portIke;
-  // A peer that is not on the IKE port is spoken to from the NAT port, with the marker, as everybody does.
-  sa.localPort = sa.remotePort == portIke ? portIke : portNatt;
+  ikePorts(sa, c);
   return true;
 }
 
@@ -232,6 +233,12 @@ export function attemptAgain(sa: IkeSa): bool {
   return true;
 }
 
+/** Ports to begin with. A peer that is not on the IKE port is spoken to from the NAT port, with the marker, as everybody does. */
+export function ikePorts(sa: IkeSa, c: Connection): void {
+  sa.remotePort = c.remotePort != 0 ? c.remotePort : portIke;
+  sa.localPort = sa.remotePort == portIke ? portIke : portNatt;
+}
+
 /** Starts what is next, if the window is free. */
 export function proceed(sa: IkeSa): void {
   if (sa.outStep != OUT_NONE) return;
@@ -251,9 +258,9 @@ export function proceed(sa: IkeSa): void {
   } else if ((sa.want & WANT_LIVENESS) != 0) {
     sa.want &= ~WANT_LIVENESS;
     livenessStart(sa);
-  } else {
-    reauthSettle(sa);
-  }
+  } else if (sa.redirectTo != 0) redirectStart(sa);
+  else if ((sa.want & WANT_QCD) != 0) qcdRenewStart(sa);
+  else reauthSettle(sa);
 }
 
 function pick(sa: IkeSa, want: u32): bool {
@@ -284,6 +291,7 @@ export function ikeUp(sa: IkeSa): void {
   deadlineClear(timerSa(sa.index, TIMER_EXPIRE));
   sa.established = now();
   sa.lastHeard = now();
+  redirectUp(sa);
   const c = connectionAt(<u32>sa.connection);
   c.failure = 0;
   if (c.rekeyTime != 0) {
@@ -433,6 +441,8 @@ export function ikeDown(sa: IkeSa, cause: u32, linger: bool): void {
   const up = sa.established != 0 && sa.state != IKE_STATE_REKEYED && sa.lifeStage != LIFE_REPLACED;
   if (up) reportSa(EVENT_IKE_UPDOWN, false, sa, null);
   virtualForget(sa);
+  gatewayFree(sa.redirectTo);
+  sa.redirectTo = 0;
   for (let kind: u32 = 0; kind < TIMERS_PER_SA; kind++) deadlineClear(timerSa(sa.index, kind));
   heldFree(sa);
   reassemblyForget(sa);

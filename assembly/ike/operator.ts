@@ -23,6 +23,7 @@ import {
   MANAGEMENT_LIST_POOLS,
   MANAGEMENT_LIST_SAS,
   MANAGEMENT_POOL_LOAD,
+  MANAGEMENT_REDIRECT,
   MANAGEMENT_REKEY,
   MANAGEMENT_TERMINATE,
   MANAGEMENT_TRANSACTION,
@@ -56,6 +57,7 @@ import {
   loadedConnection,
 } from "./connection";
 import { eventTrap } from "./event";
+import { redirectCommand } from "./exchange/redirect";
 import { IkeSa, WANT_DELETE, WANT_REKEY, ikeSaAt } from "./ike_sa";
 import { lingers, listingContinue, listingReset, listingStart } from "./listing";
 import { lookupAnswered, lookupFirst } from "./name_lookup";
@@ -121,6 +123,8 @@ function command(type: u32, transaction: u32, start: usize, end: usize): u32 {
       return rekey(start, end);
     case MANAGEMENT_ADDRESSES:
       return lookupAnswered(start, end);
+    case MANAGEMENT_REDIRECT:
+      return redirectCommand(start, end);
     case MANAGEMENT_LIST_SAS:
     case MANAGEMENT_LIST_POOLS:
     case MANAGEMENT_LIST_CONNECTIONS:

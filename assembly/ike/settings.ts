@@ -2,6 +2,7 @@
  * What the IKE core takes from CONFIG (abi/config.ts), and the limits that are its own.
  */
 import {
+  CONFIG_CRASH_DETECTION,
   CONFIG_FRAGMENT_SIZE,
   CONFIG_IKE_SA_CAPACITY,
   CONFIG_LOCAL_ADDRESS,
@@ -53,6 +54,8 @@ export let retransmitTime: u64 = 0; // ns; set at reset
 export let retransmitTries: u32 = 6;
 /** Octets of an IP packet that a fragment of an IKE message may fill. */
 export let fragmentSize: u32 = 1280;
+/** Tokens after RFC 6290 are given and taken. */
+export let crashDetection: bool = false;
 export let portIke: u32 = 500;
 export let portNatt: u32 = 4500;
 
@@ -67,6 +70,7 @@ export function settingsReset(): bool {
   retransmitTries = number(CONFIG_RETRANSMIT_TRIES, 6);
   fragmentSize = number(CONFIG_FRAGMENT_SIZE, 1280);
   if (fragmentSize < FRAGMENT_SIZE_MIN || fragmentSize > FRAGMENT_SIZE_MAX) return false;
+  crashDetection = number(CONFIG_CRASH_DETECTION, 0) != 0;
   portIke = number(CONFIG_PORT_IKE, 500);
   portNatt = number(CONFIG_PORT_NATT, 4500);
   if (ikeSaCapacity == 0 || ikeSaCapacity > IKE_SA_CAPACITY_MAX) return false;

@@ -26,6 +26,7 @@ import {
   OUT_REKEY_AGREE,
   OUT_REKEY_KEY,
   WANT_DELETE,
+  WANT_QCD,
   ikeMove,
   ikeSaAt,
 } from "./ike_sa";
@@ -33,7 +34,7 @@ import { jobDestroy } from "./job";
 import { CAUSE_LOCAL, LIFE_REPLACED, childDown, embryoFree, ikeUp, proceed } from "./life";
 import { reauthInherit } from "./reauthentication";
 import { reportSa } from "./report";
-import { REPLACED_TIME } from "./settings";
+import { REPLACED_TIME, crashDetection } from "./settings";
 import { TIMER_EXPIRE, TIMER_KEEPALIVE, TIMER_LIFE, timerSa } from "./timer";
 import { virtualInherit } from "./virtual_ip";
 import { requestDone } from "./window";
@@ -102,6 +103,8 @@ function inherit(old: IkeSa, sa: IkeSa): void {
     childAttach(child, sa);
   }
   virtualInherit(sa, old);
+  sa.redirectTo = old.redirectTo;
+  old.redirectTo = 0;
   // What the operator asked of the old one was meant for whoever carries on.
   if (old.terminated != 0) {
     sa.terminated = 1;
@@ -115,6 +118,7 @@ function inherit(old: IkeSa, sa: IkeSa): void {
   deadlineSet(timerSa(old.index, TIMER_EXPIRE), now() + REPLACED_TIME);
   reauthInherit(old, sa);
   ikeUp(sa);
+  if (crashDetection) sa.want |= WANT_QCD;
   reportSa(EVENT_IKE_REKEY, true, sa, null);
   proceed(sa);
   if (sa.initiator == 0) return;

@@ -78,6 +78,8 @@ export interface ChassisOptions {
   retransmitTries?: number;
   /** Octets of an IP packet with a fragment of an IKE message (RFC 7383). Default 1280. */
   fragmentSize?: number;
+  /** Tokens of quick crash detection (RFC 6290) are given and taken. Default: not. */
+  crashDetection?: boolean;
   portIke?: number;
   portNatt?: number;
   /** CONFIG items for all boards. */
@@ -456,6 +458,7 @@ export class Chassis {
       optional(CONFIG.CONFIG_RETRANSMIT_MS, options.retransmitMs);
       optional(CONFIG.CONFIG_RETRANSMIT_TRIES, options.retransmitTries);
       optional(CONFIG.CONFIG_FRAGMENT_SIZE, options.fragmentSize);
+      optional(CONFIG.CONFIG_CRASH_DETECTION, options.crashDetection ? 1 : undefined);
     }
     optional(CONFIG.CONFIG_PORT_IKE, options.portIke);
     optional(CONFIG.CONFIG_PORT_NATT, options.portNatt);

@@ -161,6 +161,14 @@ Exit codes:
     "delete SAs at both ends",
     ({ terminated }: { terminated: string }) => `${terminated}: terminated\n`,
   );
+  json(root.command("redirect").description("send peers to another gateway (RFC 5685)"))
+    .argument("<peer>", "a connection, #unique-id, the peer's address or its identity")
+    .argument("<gateway>", "the other gateway's address or name")
+    .option(...CONTROL_OPTION)
+    .action(async (name: string, gateway: string, options: Options) => {
+      const render = (result: { redirected: string }): string => `${result.redirected}: redirected to ${gateway}\n`;
+      done(await show("redirect", options, render, { name, gateway }));
+    });
   json(root.command("events").description("follow what happens, a line each"))
     .option(...CONTROL_OPTION)
     .action(async (options: Options) => done(await events(options)));

@@ -18,6 +18,7 @@ import { CommandError, Gateway } from "../operator/gateway.ts";
 import { lookUp, systemResolve } from "../operator/name_lookup.ts";
 import { readConfiguration, tellProblems } from "./configuration_file.ts";
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./exit.ts";
+import { tokenSecret } from "./token_secret.ts";
 import { renderEvent } from "./render.ts";
 import { VirtualIps } from "./virtual_ips.ts";
 
@@ -67,6 +68,8 @@ function buildGateway(configuration: Configuration, addresses: readonly string[]
     ...(chassis.saCapacity === undefined
       ? {}
       : { saCapacity: chassis.saCapacity, childSaCapacity: Math.min(131072, chassis.saCapacity * ipsecBoards) }),
+    crashDetection: chassis.crashDetection,
+    ...(chassis.state === undefined ? {} : { tokenSecret: tokenSecret(chassis.state) }),
     ...(chassis.fragmentSize === undefined ? {} : { fragmentSize: chassis.fragmentSize }),
     ...(chassis.retransmitMs === undefined ? {} : { retransmitMs: chassis.retransmitMs }),
     ...(chassis.retransmitTries === undefined ? {} : { retransmitTries: chassis.retransmitTries }),

@@ -69,6 +69,18 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       ? initiateIkeAndWait(gateway, nameOf(args), timeoutOf(args))
       : initiateAndWait(gateway, nameOf(args), timeoutOf(args)),
   rekey: (gateway, args) => rekeyAndWait(gateway, nameOf(args), timeoutOf(args)),
+  redirect: async (gateway, args) => {
+    const name = nameOf(args);
+    const to = args["gateway"];
+    if (typeof to !== "string" || to === "") throw new RequestError("bad-argument", "a gateway is wanted");
+    try {
+      await gateway.redirect(name, to);
+    } catch (error) {
+      if (error instanceof RangeError) throw new RequestError("bad-argument", error.message);
+      throw error;
+    }
+    return { redirected: name, gateway: to };
+  },
   terminate: async (gateway, args) => {
     const name = nameOf(args);
     await gateway.terminate(name);

@@ -15,6 +15,7 @@ import {
   MANAGEMENT_LIST_CONNECTIONS,
   MANAGEMENT_LIST_POOLS,
   MANAGEMENT_LIST_SAS,
+  MANAGEMENT_REDIRECT,
   MANAGEMENT_REKEY,
   MANAGEMENT_TERMINATE,
   RESULT_MALFORMED,
@@ -43,6 +44,7 @@ import {
 } from "./management.ts";
 import { lookUp, type Resolve, systemResolve } from "./name_lookup.ts";
 import { mergePools, type PoolStatus } from "./pools.ts";
+import { redirectItems } from "./redirect.ts";
 import { type ConnectionSas, mergeSas } from "./sas.ts";
 
 export interface ConnectionPlan {
@@ -64,6 +66,8 @@ export interface GatewayOptions extends Omit<ChassisOptions, "secureElement"> {
   connections: readonly ConnectionPlan[];
   pools?: readonly PoolPlan[];
   secrets: readonly IkeSecret[];
+  /** The secret of RFC 6290's tokens; default: another one every time. */
+  tokenSecret?: Uint8Array;
   /** Private keys, certificates and whom to trust. None: shared keys alone. */
   credentials?: Credentials;
   /** Looks names of peers up. Default: the system's resolver. */
@@ -122,13 +126,22 @@ export class Gateway {
   malformed = 0;
 
   constructor(options: GatewayOptions) {
-    const { connections, pools = [], secrets, credentials, resolve = systemResolve, ...chassis } = options;
+    const {
+      connections,
+      pools = [],
+      secrets,
+      tokenSecret,
+      credentials,
+      resolve = systemResolve,
+      ...chassis
+    } = options;
     this.#connections = connections;
     this.#pools = pools;
     this.#resolve = resolve;
     // In lockstep one thread does everything, so that a story is the same every time.
     this.#secureElement = options.drive.kind === "threaded" ? new ThreadedElement() : new SecureElement();
     this.#secureElement.loadSecrets(secrets);
+    if (tokenSecret) this.#secureElement.loadTokenSecret(tokenSecret);
     if (credentials) this.#secureElement.loadCredentials(credentials);
     this.chassis = new Chassis({ ...chassis, secureElement: this.#secureElement });
     this.chassis.onBoard((event) => this.#onBoard(event));
@@ -207,6 +220,21 @@ export class Gateway {
     return name === undefined
       ? this.#command(this.chassis.ikeSlot, MANAGEMENT_TERMINATE, [], SHUTDOWN_PATIENCE).then(() => undefined)
       : this.#named(MANAGEMENT_TERMINATE, name, SHUTDOWN_PATIENCE);
+  }
+
+  /** Sends peers to another gateway (RFC 5685): those of a connection, one IKE_SA, those at an address or of an identity. */
+  async redirect(target: string, gateway: string): Promise<void> {
+    const items = redirectItems(target, gateway, await this.connections());
+    const answer = await this.#send(
+      this.chassis.ikeSlot,
+      encodeMessage(MANAGEMENT_REDIRECT, 0, items),
+      COMMAND_PATIENCE,
+    );
+    if (answer.result === RESULT_OK) return;
+    if (answer.result === RESULT_NOT_FOUND) throw new CommandError(`'${target}': no IKE_SA`, answer.result);
+    if (answer.result === RESULT_UNSUPPORTED)
+      throw new CommandError(`'${target}': the peer cannot be redirected`, answer.result);
+    throw this.#error(`'${target}'`, answer.result);
   }
 
   rekey(name: string): Promise<void> {

@@ -9,7 +9,8 @@ export type ElementOrder =
   | { requests: Uint8Array }
   | { close: true }
   | { secrets: IkeSecret[] }
-  | { credentials: Credentials };
+  | { credentials: Credentials }
+  | { tokenSecret: Uint8Array };
 
 const element = new SecureElement();
 /** Batches whose answers are not all there; undefined when there is none. */
@@ -41,6 +42,11 @@ parentPort?.on("message", (order: ElementOrder) => {
   if ("credentials" in order) {
     element.loadCredentials(order.credentials);
     for (const { key } of order.credentials.credentials) key.fill(0);
+    return;
+  }
+  if ("tokenSecret" in order) {
+    element.loadTokenSecret(order.tokenSecret);
+    order.tokenSecret.fill(0);
     return;
   }
   if ("close" in order) {

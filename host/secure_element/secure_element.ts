@@ -5,7 +5,7 @@
  * node:crypto in turns of the event loop of their own, so packets are not held up behind a burst of handshakes. Bounded: at
  * most KEYS_MAX shares exist at a time. Refuses what it does not know with PSA's status values; it never throws at a request.
  */
-import { randomBytes } from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 import {
   PSA_ALGORITHM,
   PSA_DESTROY_KEY,
@@ -26,6 +26,7 @@ import {
   PSA_OP,
   PSA_PPK_KEYS,
   PSA_PSK_AUTH,
+  PSA_QCD_TOKEN,
   PSA_RAW_KEY_AGREEMENT,
   PSA_RESPOND_KEY,
   PSA_SIGN_AUTH,
@@ -66,6 +67,8 @@ export class SecureElement {
   readonly #now: () => number;
   readonly #date: () => number;
   #nextKey = 1;
+  /** Of RFC 6290's tokens. */
+  #tokenSecret = randomBytes(32);
 
   /** `now`: a clock in ms, to judge the age of shares by; `date`: ms since 1970, to judge certificates by. */
   constructor(now: () => number = () => performance.now(), date: () => number = () => Date.now()) {
@@ -85,6 +88,12 @@ export class SecureElement {
   loadCredentials(credentials: Credentials): void {
     this.#credentials.load(credentials);
     this.#eap.loadPlans(credentials.eap ?? []);
+  }
+
+  /** Replaces the secret of RFC 6290's tokens, which is drawn anew with every element: one that outlives it makes the same tokens. */
+  loadTokenSecret(secret: Uint8Array): void {
+    this.#tokenSecret.fill(0);
+    this.#tokenSecret = Buffer.from(secret);
   }
 
   /** Shares that wait for their peer's public value. */
@@ -127,6 +136,7 @@ export class SecureElement {
     this.#keys.clear();
     this.#eap.close();
     this.loadSecrets([]);
+    this.#tokenSecret.fill(0);
     this.#credentials.load({ credentials: [], trusts: [] });
   }
 
@@ -153,6 +163,10 @@ export class SecureElement {
         return this.#pskAuth(algorithm, fields);
       case PSA_PPK_KEYS:
         return this.#ppkKeys(algorithm, fields);
+      case PSA_QCD_TOKEN:
+        return fields.length === 1 && fields[0]!.length === 16
+          ? { status: PSA_SUCCESS, field: createHmac("sha256", this.#tokenSecret).update(fields[0]!).digest() }
+          : { status: PSA_ERROR_INVALID_ARGUMENT };
       case PSA_SIGN_AUTH:
         return fields.length === 1 && (fields[0] as Uint8Array).length > 0
           ? { status: PSA_SUCCESS, field: this.#credentials.sign(key, algorithm, fields[0] as Uint8Array) }

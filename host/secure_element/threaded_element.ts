@@ -41,6 +41,11 @@ export class ThreadedElement {
     this.#order({ credentials });
   }
 
+  /** Replaces the secret of RFC 6290's tokens; it is copied to the element's thread. */
+  loadTokenSecret(secret: Uint8Array): void {
+    this.#order({ tokenSecret: secret.slice() });
+  }
+
   /** Answers one request of abi/psa.ts. */
   handle(request: Uint8Array): Promise<Uint8Array> {
     if (this.#failure) return Promise.reject(this.#failure);

@@ -63,6 +63,10 @@ export class Cardcage implements Endpoint {
     return this.command("rekey", child);
   }
 
+  redirect(connection: string, gateway: string): Promise<Finished> {
+    return this.command("redirect", connection, gateway);
+  }
+
   terminate(connection: string): Promise<Finished> {
     return this.command("terminate", connection);
   }

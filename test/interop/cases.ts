@@ -244,6 +244,29 @@ function twoRounds(side: Side): Case {
   };
 }
 
+/** The responder, which has two addresses, sends the initiator from one to the other (RFC 5685). */
+function redirected(side: Side): Case {
+  return {
+    name: `${ROLE[side]}: redirected to another gateway`,
+    async story(world) {
+      const secondAddress = "192.0.2.3";
+      await must("ip", "-n", world.topology.gateway("b"), "address", "replace", `${secondAddress}/24`, "dev", "wan0");
+      const pair = await world.pair(side, { ...withPsk(X25519), secondAddress });
+      await establish(pair);
+      const { code, output } = await pair.b.redirect("gw", secondAddress);
+      expect(code === 0, `redirect: ${output.trim()}`);
+      for (const endpoint of [pair.a, pair.b]) {
+        await until(`${endpoint.kind} has the SAs at ${secondAddress} alone`, 20, async () => {
+          const { ikeSas, children, text } = await endpoint.status();
+          return ikeSas === 1 && children.length === 1 && text.includes(secondAddress);
+        });
+      }
+      await expectPing(world.topology);
+      return `the SAs are at ${secondAddress}, ping both ways`;
+    },
+  };
+}
+
 /** An attempt that nobody answers must neither count as an SA nor keep the gateway from ending. */
 const noPeer: Case = {
   name: "initiator: a peer that does not answer; SIGTERM still ends with 0",
@@ -288,6 +311,8 @@ export const CASES: Case[] = [
   wrongPsk("b"),
   fragmented("a"),
   fragmented("b"),
+  redirected("a"),
+  redirected("b"),
   invalidKe("a"),
   invalidKe("b"),
   ...CERTIFICATE_CASES,

@@ -21,6 +21,8 @@ export interface Connection {
   subnets?: number;
   /** Octets of an IP packet with a fragment of an IKE message, at both ends. */
   fragmentSize?: number;
+  /** A further address of the responder, side b. */
+  secondAddress?: string;
   /** Bare private keys: each end proves its own first (RFC 7670), then the shared one (RFC 4739). */
   keys?: Record<Side, KeyObject>;
   /** Seconds after which each end rekeys; never when not given. */
@@ -87,7 +89,7 @@ export function renderConnection(connection: Connection, side: Side): string {
   return `connections {
   gw {
     version = 2
-    local_addrs = ${OUTER[side]}
+    local_addrs = ${OUTER[side]}${side === "b" && connection.secondAddress ? `, ${connection.secondAddress}` : ""}
     remote_addrs = ${OUTER[peer]}
     proposals = ${of(connection.ike, side)}
     mobike = no

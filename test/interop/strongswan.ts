@@ -140,6 +140,10 @@ export class StrongSwan implements Endpoint {
     return this.swanctl("--rekey", "--ike", connection);
   }
 
+  redirect(connection: string, gateway: string): Promise<Finished> {
+    return this.swanctl("--redirect", "--ike", connection, "--gateway", gateway);
+  }
+
   terminate(connection: string): Promise<Finished> {
     return this.swanctl("--terminate", "--ike", connection, "--timeout", "10");
   }

@@ -69,6 +69,7 @@ import {
   OUT_AUTH_SIGN,
   OUT_AUTH_VERIFY,
   OUT_DELETE_IKE,
+  OUT_QCD,
   ikeLocalId,
   ikeMove,
   ikePeerId,
@@ -98,6 +99,7 @@ import {
   soleLength,
 } from "../negotiation";
 import { authLifetimeRead } from "../reauthentication";
+import { qcdAsk, qcdTake, qcdWrite } from "../qcd";
 import { reportAlert, reportSa, text } from "../report";
 import { DELETE_TRIES, HALF_OPEN_TIME } from "../settings";
 import { TIMER_EXPIRE, timerSa } from "../timer";
@@ -113,6 +115,7 @@ import {
   firstWanted,
 } from "./ike_auth_child";
 import { eapGive, eapOnlyWrite, eapProof, eapResponse, eapRound } from "./ike_auth_eap";
+import { redirectAuth } from "./redirect";
 import { ppkAnswered, ppkStart, ppkWrite } from "./ike_auth_ppk";
 
 /** Takes our identity of this round from the connection; our address when none is configured. */
@@ -135,7 +138,8 @@ export function authStart(sa: IkeSa): void {
   memory.copy(ikePeerId(sa), roundId(round), round.idLength);
   // A pattern is nobody's identity: whose it is, the peer will tell.
   sa.peerIdLength = identityWildcard(roundId(round), round.idLength) ? 0 : round.idLength;
-  ppkStart(sa);
+  sa.outStep = OUT_QCD;
+  if (!qcdAsk(sa, true, OUT_QCD)) ppkStart(sa);
 }
 
 /** Has our AUTH of this round computed. */
@@ -193,6 +197,7 @@ export function authRequest(sa: IkeSa, auth: usize, length: u32): void {
 /** A round of ours ends with this request; tells of the next one. */
 export function roundSent(w: Writer, sa: IkeSa): void {
   sa.localRounds += 1;
+  if (sa.localRounds == connectionLocalAuth(connectionAt(<u32>sa.connection)).count) qcdWrite(w, sa);
   if (sa.localRounds < connectionLocalAuth(connectionAt(<u32>sa.connection)).count)
     notifyWrite(w, NOTIFY_ANOTHER_AUTH_FOLLOWS, 0, 0);
 }
@@ -284,6 +289,8 @@ function complete(sa: IkeSa, link: i32): void {
   ikeUp(sa);
   authLifetimeRead(sa);
   reportSa(EVENT_IKE_UPDOWN, true, sa, null);
+  qcdTake(sa);
+  if (redirectAuth(sa, link)) return heldFree(sa);
   configurationAnswered(sa);
   if (link >= 0) {
     const child = childSaAt(<u32>link);

@@ -49,7 +49,16 @@ import { connectionAt, connectionLocalAuth, connectionRemoteAuth } from "../conn
 import { connectionChoose } from "../connection_choice";
 import { EAP_NONE } from "../eap";
 import { FITS_NOT, identityFits } from "../identity";
-import { IN_AUTH_INSTALL, IN_AUTH_SIGN, IN_AUTH_VERIFY, IkeSa, ikeLink, ikeLocalId, ikePeerId } from "../ike_sa";
+import {
+  IN_AUTH_INSTALL,
+  IN_AUTH_SIGN,
+  IN_AUTH_VERIFY,
+  IN_QCD,
+  IkeSa,
+  ikeLink,
+  ikeLocalId,
+  ikePeerId,
+} from "../ike_sa";
 import { jobAnswerKeep } from "../job";
 import { childKeys } from "../keymat";
 import {
@@ -75,6 +84,7 @@ import {
   soleLength,
 } from "../negotiation";
 import { PPK_USED } from "../ppk";
+import { qcdAsk, qcdTake, qcdWrite } from "../qcd";
 import { authLifetimeWrite, reauthSuspect } from "../reauthentication";
 import { reportAlert, reportSa, text } from "../report";
 import { uniqueAllows } from "../uniqueness";
@@ -197,6 +207,7 @@ export function roundVerified(sa: IkeSa): bool {
   if (another != sa.peerRounds + 1 < rounds) return false;
   sa.peerRounds += 1;
   sa.peerAnother = another ? 1 : 0;
+  if (!another) qcdTake(sa);
   return true;
 }
 
@@ -226,6 +237,12 @@ export function roundDone(sa: IkeSa): void {
   if (sa.eapAnswer != 0) return roundAnswer(sa);
   const done = sa.localRounds + (sa.signed != 0 ? 1 : 0);
   if (sa.peerAnother != 0 || done < connectionLocalAuth(connectionAt(<u32>sa.connection)).count) return roundAnswer(sa);
+  sa.inStep = IN_QCD;
+  if (!qcdAsk(sa, false, IN_QCD)) authGrant(sa);
+}
+
+/** Our token is here, or there is none: the last answer can be made. */
+export function authGrant(sa: IkeSa): void {
   heldWalk(changetype<Frame>(sa.offer));
   if (!uniqueAllows(sa)) return refuse(sa, text("the peer has an IKE_SA from elsewhere, and unique = keep"));
   reauthSuspect(sa);
@@ -282,6 +299,7 @@ function grant(sa: IkeSa): void {
 export function authRespond(sa: IkeSa, child: ChildSa | null, notify: u32): void {
   const w = responseBegin(sa, EXCHANGE_IKE_AUTH);
   signedWrite(w, sa);
+  qcdWrite(w, sa);
   configurationReplyWrite(w, sa);
   if (child) {
     answerSaWrite(w, child);

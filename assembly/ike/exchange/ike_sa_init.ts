@@ -39,6 +39,7 @@ import {
   NOTIFY_INTERMEDIATE_EXCHANGE_SUPPORTED,
   NOTIFY_MULTIPLE_AUTH_SUPPORTED,
   NOTIFY_NO_PROPOSAL_CHOSEN,
+  NOTIFY_REDIRECT,
   notifyData,
   notifyDataOctets,
   notifyType,
@@ -106,6 +107,7 @@ import { HALF_OPEN_TIME, portIke, portNatt } from "../settings";
 import { signatureHashesRead, signatureHashesWrite } from "../signature_hash";
 import { TIMER_EXPIRE, timerSa } from "../timer";
 import { requestAnswered, requestBegin, requestDone, requestSend, responseBegin, responseSend } from "../window";
+import { redirectInit, redirectOffer, redirectTake } from "./redirect";
 import { intermediateDue, intermediateStart } from "./ike_intermediate";
 
 const RETRIES_MAX: u32 = 4;
@@ -155,6 +157,7 @@ function buildRequest(sa: IkeSa): void {
   if (proposalsAdd(connectionTransforms(c), c.transformCount))
     notifyWrite(w, NOTIFY_INTERMEDIATE_EXCHANGE_SUPPORTED, 0, 0);
   ppkOffer(w, c);
+  redirectOffer(w, sa);
   requestSend(sa, w, OUT_INIT);
   memory.copy(ikeInitSent(sa), ikeRequest(sa), sa.outLength);
   sa.initSentLength = sa.outLength;
@@ -259,6 +262,7 @@ export function initRequest(frame: Frame): void {
   sa.nat = natDetect(spiI, 0, sa.local, sa.localPort, sa.remote, sa.remotePort);
   sa.fragments = fragmentation(c);
   ppkAgree(sa, c);
+  redirectTake(sa);
   ikeHalfOpen(sa, true);
   ikeHash(sa);
   ikeLink(sa, found);
@@ -369,6 +373,8 @@ export function initResponse(sa: IkeSa, frame: Frame): void {
     buildRequest(sa);
     return;
   }
+  const redirect = notifyFind(NOTIFY_REDIRECT);
+  if (redirect != 0) return redirectInit(sa, frame, redirect);
   const error = notifyFind(0);
   if (error != 0) {
     const type = notifyType(error);

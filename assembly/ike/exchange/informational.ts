@@ -34,16 +34,29 @@ import { NOTIFY_AUTHENTICATION_FAILED, NOTIFY_INVALID_SYNTAX, notifyWrite } from
 import { PROTOCOL_ID_ESP, PROTOCOL_ID_IKE } from "../../wire/ike_payload/sa";
 import { ChildSa, childByPeerSpi, childMove, childSaAt } from "../child_sa";
 import { followsOut } from "../followup";
-import { IkeSa, OUT_CHILD, OUT_DELETE_CHILD, OUT_DELETE_IKE, OUT_LIVENESS, WANT_DELETE, ikeMove } from "../ike_sa";
+import {
+  IkeSa,
+  OUT_CHILD,
+  OUT_DELETE_CHILD,
+  OUT_DELETE_IKE,
+  OUT_LIVENESS,
+  OUT_NONE,
+  OUT_QCD_RENEW,
+  WANT_DELETE,
+  WANT_QCD,
+  ikeMove,
+} from "../ike_sa";
 import { CAUSE_FAILED, CAUSE_LOCAL, CAUSE_PEER, childDown, ikeDown, proceed } from "../life";
 import { notifyFind } from "../negotiation";
 import { authLifetimeRead } from "../reauthentication";
+import { qcdAsk, qcdKeep, qcdTake, qcdWrite } from "../qcd";
 import { replacementOutboundMove } from "../replacement";
 import { reportAlert, text } from "../report";
 import { DELETE_TRIES } from "../settings";
 import { successionAdopt, successionForced } from "../succession";
 import { requestBegin, requestDone, requestSend, responseBegin, responseSend } from "../window";
 import { configurationInform } from "./configuration";
+import { redirectInform } from "./redirect";
 
 /** Asks whether the peer is alive. */
 export function livenessStart(sa: IkeSa): void {
@@ -72,6 +85,23 @@ export function deleteIkeStart(sa: IkeSa): void {
   deleteIkeWrite(w);
   requestSend(sa, w, OUT_DELETE_IKE);
   sa.outLimit = DELETE_TRIES;
+}
+
+/** Gives the peer the token of an IKE_SA that a rekey made (RFC 6290 4.3); first it has to be asked for. */
+export function qcdRenewStart(sa: IkeSa): void {
+  sa.want &= ~WANT_QCD;
+  sa.outStep = OUT_QCD_RENEW;
+  if (!qcdAsk(sa, true, OUT_QCD_RENEW)) sa.outStep = OUT_NONE;
+}
+
+/** It is here; length 0: there is none. */
+export function qcdRenew(sa: IkeSa, value: usize, length: u32): void {
+  qcdKeep(sa, value, length);
+  sa.outStep = OUT_NONE;
+  if (sa.qcdOwn == 0 || sa.state == IKE_STATE_DELETING) return proceed(sa);
+  const w = requestBegin(sa, EXCHANGE_INFORMATIONAL);
+  qcdWrite(w, sa);
+  requestSend(sa, w, OUT_LIVENESS);
 }
 
 /** A request, decrypted. Takes the frame. */
@@ -121,6 +151,8 @@ export function informationalReceive(sa: IkeSa, frame: Frame): void {
     ikeDown(sa, failed ? CAUSE_FAILED : CAUSE_PEER, true);
     return;
   }
+  qcdTake(sa);
+  redirectInform(sa);
   for (let i = payloadFind(PAYLOAD_DELETE); i >= 0; i = payloadFind(PAYLOAD_DELETE, <u32>i + 1)) {
     const body = payloadBody(<u32>i);
     for (let n: u32 = 0; n < deleteCount(body); n++) {

@@ -101,6 +101,7 @@ function embryo(old: IkeSa, initiator: bool): IkeSa | null {
   sa.remotePort = old.remotePort;
   sa.nat = old.nat;
   sa.fragments = old.fragments;
+  sa.redirect = old.redirect;
   sa.ppk = old.ppk; // SK_d comes from it still
   memory.copy(ikeLocalId(sa), ikeLocalId(old), old.localIdLength);
   sa.localIdLength = old.localIdLength;

@@ -37,6 +37,9 @@ export interface ChassisSettings {
   retransmitMs?: number;
   /** Transmissions of a request, the first among them. */
   retransmitTries?: number;
+  /** Quick crash detection (RFC 6290), and the directory for what it keeps over restarts of the whole. */
+  crashDetection: boolean;
+  state?: string;
   ikeSaCapacity?: number;
   /** The TUN device of the protected side. */
   tun: { name: string; mtu: number };
@@ -429,6 +432,8 @@ class Compiler {
       ...(v["sa_capacity"] === undefined ? {} : { saCapacity: v["sa_capacity"] }),
       ...(v["fragment_size"] === undefined ? {} : { fragmentSize: v["fragment_size"] }),
       ...this.retransmission(section),
+      crashDetection: v["crash_detection"] ?? true,
+      ...(v["state"] === undefined ? {} : { state: v["state"] }),
       ...(v["ike_sa_capacity"] === undefined ? {} : { ikeSaCapacity: v["ike_sa_capacity"] }),
       tun: { name: tun, mtu: guarded?.["mtu"] ?? DEFAULT_TUN.mtu },
       portIke: open?.["port_ike"] ?? 500,

@@ -157,6 +157,8 @@ const CHASSIS: SectionSchema = {
     fragment_size: integer(576, 9000),
     retransmit_timeout: time,
     retransmit_tries: integer(1, 20),
+    crash_detection: boolean,
+    state: text,
   },
   sections: {
     slots: SLOTS,
