@@ -253,8 +253,8 @@ function redirected(side: Side): Case {
       await must("ip", "-n", world.topology.gateway("b"), "address", "replace", `${secondAddress}/24`, "dev", "wan0");
       const pair = await world.pair(side, { ...withPsk(X25519), secondAddress });
       await establish(pair);
-      const { code, output } = await pair.b.redirect("gw", secondAddress);
-      expect(code === 0, `redirect: ${output.trim()}`);
+      const told = await pair.b.redirect?.("gw", secondAddress);
+      expect(told?.code === 0, `redirect: ${told?.output.trim()}`);
       for (const endpoint of [pair.a, pair.b]) {
         await until(`${endpoint.kind} has the SAs at ${secondAddress} alone`, 20, async () => {
           const { ikeSas, children, text } = await endpoint.status();

@@ -35,6 +35,10 @@ export interface Connection {
   certified?: Record<Side, Certified>;
   /** They are sent to a peer that does not ask for them, too. */
   sendCert?: "always";
+  /** Local and remote sections that replace those with the shared key, names and passwords of EAP, and files of keys. */
+  authentication?: Record<Side, string>;
+  users?: Record<Side, Record<string, string>>;
+  files?: Record<Side, Directory>;
 }
 
 /** A new shared key that is text to swanctl: not one that begins with 0x or 0s, hexadecimal or base64. */
@@ -48,10 +52,6 @@ export interface Certified {
   remoteAuth?: string;
   /** Further lines of its remote section. */
   remote?: readonly string[];
-  /** Local and remote sections that replace those with the shared key, names and passwords of EAP, and files of keys. */
-  authentication?: Record<Side, string>;
-  users?: Record<Side, Record<string, string>>;
-  files?: Record<Side, Directory>;
 }
 
 /** How our own gateway is built. */

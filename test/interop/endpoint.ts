@@ -33,8 +33,8 @@ export interface Endpoint {
   kill(): Promise<void>;
   initiate(child: string): Promise<Finished>;
   rekey(child: string): Promise<Finished>;
-  /** Sends the peer of the connection to another gateway (RFC 5685). */
-  redirect(connection: string, gateway: string): Promise<Finished>;
+  /** Sends the peer of the connection to another gateway (RFC 5685), where there is a command for it. */
+  redirect?(connection: string, gateway: string): Promise<Finished>;
   /** Deletes the IKE_SA of the connection. */
   terminate(connection: string): Promise<Finished>;
   status(): Promise<SaStatus>;

@@ -160,11 +160,12 @@ export class Authentication {
     // Of several addresses the board knows which one it is.
     const [address] = addresses;
     if (addresses.length === 1 && address && !address.includes("/")) identity ??= parseIdentity(address);
-    if (!identity && addresses.length === 0) {
+    // EAP looks its secret up by the identity, so the board's choice is too late.
+    if (!identity && (addresses.length === 0 || way === "eap")) {
       this.#error(side, side.name, "the local identity wants 'id' or a local address");
       return;
     }
-    if (way === "eap") key = this.#eap.asked({ side, word }, identity, eap);
+    if (way === "eap" && identity) key = this.#eap.asked({ side, word }, identity, eap);
     this.#round(add, abi.CONNECTION_LOCAL_AUTH, WAYS[way], key);
     if (identity) add(abi.CONNECTION_LOCAL_ID, identity);
   }
