@@ -24,6 +24,8 @@ export const MANAGEMENT_ADDRESSES: u32 = 13; // CONNECTION_NAME, LOOKUP_ATTEMPT,
 /** Chassis -> IKE or IPsec board: empty. */
 export const MANAGEMENT_LIST_SAS: u32 = 8;
 export const MANAGEMENT_LIST_CONNECTIONS: u32 = 9;
+/** Chassis -> IKE or IPsec board: the unprotected addresses that there are from now on, instead of CONFIG's. */
+export const MANAGEMENT_LOCAL_ADDRESSES: u32 = 16; // CONNECTION_LOCAL_ADDRESS..
 
 /** Board -> chassis. */
 export const MANAGEMENT_REPLY: u32 = 128; // result u32
@@ -76,6 +78,7 @@ export const CONNECTION_REAUTH_TIME: u32 = 310;
 export const CONNECTION_UNIQUE: u32 = 311; // UNIQUE_*; absent: no
 export const CONNECTION_KEYING_TRIES: u32 = 312; // sequences of retransmissions of an attempt; 0: no end; absent: 1
 export const CONNECTION_NAMED: u32 = 313; // 1: the peer's addresses are to be looked up
+export const CONNECTION_MOBIKE: u32 = 290; // 0: not offered, not taken (RFC 4555); absent: yes
 /** Of MANAGEMENT_INITIATE with CONNECTION_NAME: 1 for the IKE_SA alone (RFC 6023). */
 export const INITIATE_IKE: u32 = 274;
 /** CHILD_NAME opens a child; the CHILD_* items up to the next CHILD_NAME belong to it. */
@@ -197,6 +200,8 @@ export const EVENT_UP: u32 = 129; // 1 up, 0 down
 export const EVENT_NOTIFY: u32 = 130; // the notify type that the peer gave, or that we gave
 export const EVENT_TEXT: u32 = 131;
 
+export const IKE_SA_MOBIKE: u32 = 425; // 1: addresses may change (RFC 4555)
+export const IKE_SA_PEER_ADDRESS: u32 = 426; // address octets that the peer told of, besides the present one; repeated
 export const IKE_SA_PPK: u32 = 413; // 1: its keys come from a PPK, too (RFC 8784)
 
 export const LOOKUP_ATTEMPT: u32 = 440; // u32: which attempt waits; to be given back as it is
@@ -218,6 +223,7 @@ export const EVENT_CHILD_REKEY: u32 = 4;
 export const EVENT_ALERT: u32 = 5; // an attempt failed: EVENT_TEXT says why
 export const EVENT_SA_PLACED: u32 = 6;
 export const EVENT_SA_REFUSED: u32 = 7;
+export const EVENT_IKE_UPDATE: u32 = 8; // an IKE_SA and its CHILD_SAs go elsewhere: IKE_SA_LOCAL, _REMOTE and ports
 
 /** Configuration payload (RFC 7296 3.15). Chassis -> IKE board: a pool; none of that name with other contents may be there. */
 export const MANAGEMENT_POOL_LOAD: u32 = 10; // POOL_NAME, POOL_RANGE, POOL_ATTRIBUTE..

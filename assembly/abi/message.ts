@@ -36,6 +36,7 @@ export const MESSAGE_SA_REMOVE: u32 = 2; // SPI u32, direction u32, link u32
 export const MESSAGE_SA_QUERY: u32 = 3; // SPI u32, direction u32, link u32
 export const MESSAGE_SA_REMOVE_ALL: u32 = 4;
 export const MESSAGE_PING: u32 = 5;
+export const MESSAGE_SA_UPDATE: u32 = 6; // SA ends: where the SA's packets go from now on
 /** IPsec board -> IKE board. */
 export const MESSAGE_SA_INSTALLED: u32 = 129; // link u32, SPI u32, direction u32
 export const MESSAGE_SA_REFUSED: u32 = 130; // link u32, SPI u32, direction u32, reason u32
@@ -43,6 +44,8 @@ export const MESSAGE_SA_REMOVED: u32 = 131; // link u32, SPI u32, direction u32
 export const MESSAGE_SA_STATUS: u32 = 132; // an SA status
 export const MESSAGE_SA_EXPIRING: u32 = 133; // link u32, SPI u32, direction u32, cause u32, EXPIRING_* or EXPIRED_*
 export const MESSAGE_PONG: u32 = 134;
+export const MESSAGE_SA_UPDATED: u32 = 135; // link u32, SPI u32, direction u32
+export const MESSAGE_SA_MOVED: u32 = 136; // SA ends of an inbound SA, as its newest authentic packet had them
 
 export const REFUSED_TABLE_FULL: u32 = 1;
 export const REFUSED_TRANSFORM: u32 = 2;
@@ -51,6 +54,8 @@ export const REFUSED_SPI_IN_USE: u32 = 4;
 export const REFUSED_MODE: u32 = 5;
 /** Not from a board: none is online, or it went away before it answered. */
 export const REFUSED_NO_BOARD: u32 = 6;
+/** SA_UPDATE: the board has no such SA. */
+export const REFUSED_NO_SA: u32 = 7;
 
 export const EXPIRING_SEQUENCE: u32 = 1;
 export const EXPIRING_PACKETS: u32 = 2;
@@ -108,6 +113,11 @@ export const SA_LOCAL_PORT: u32 = 28; // u16: of UDP encapsulation
 export const SA_REMOTE_PORT: u32 = 30; // u16
 export const SA_LOCAL_ADDRESS: u32 = 32; // 16 octets
 export const SA_REMOTE_ADDRESS: u32 = 48; // 16 octets
+/**
+ * SA ends: a record up to here. LINK, SPI and DIRECTION name the SA; UDP_ENCAPSULATION of FLAGS, FAMILY, ports and addresses
+ * are its ends; the rest counts for nothing.
+ */
+export const SA_ENDS: u32 = 64;
 export const SA_SEQUENCE: u32 = 64; // u64: outbound, last number used; inbound, right edge of the replay window
 export const SA_LEASE: u32 = 72; // u64: numbers up to this one may be used; 0: no lease
 export const SA_SOFT_PACKETS: u32 = 80; // u64: 0 none; crossing it raises SA_EXPIRING

@@ -9,18 +9,23 @@ import {
   ANSWER_OCTETS,
   ANSWER_REASON,
   ANSWER_SPI,
+  DIRECTION_INBOUND,
   MESSAGE_CURRENT_VERSION,
   MESSAGE_HEADER,
   MESSAGE_LENGTH,
   MESSAGE_PONG,
   MESSAGE_SA_EXPIRING,
   MESSAGE_SA_INSTALLED,
+  MESSAGE_SA_MOVED,
   MESSAGE_SA_REFUSED,
   MESSAGE_SA_REMOVED,
   MESSAGE_SA_STATUS,
+  MESSAGE_SA_UPDATED,
   MESSAGE_TRANSACTION,
   MESSAGE_TYPE,
   MESSAGE_VERSION,
+  SA_ENDS,
+  SA_SPI,
   STATUS_DIRECTION,
   STATUS_LAST_USED,
   STATUS_LINK,
@@ -30,9 +35,10 @@ import {
 import { Frame } from "../bus/frame";
 import { consume, drop } from "../bus/port";
 import { confirm, refused } from "./establish";
-import { DISTRIBUTION_EXPIRING, DISTRIBUTION_USED, raise } from "./event";
-import { Link, linkAt } from "./local_database";
+import { DISTRIBUTION_EXPIRING, DISTRIBUTION_MOVED, DISTRIBUTION_USED, raise } from "./event";
+import { Link, findInbound, linkAt, linkNumber } from "./local_database";
 import { removalConfirmed } from "./removal";
+import { isUpdate, updateAnswered } from "./update";
 
 /** Takes an opened control message from `slot`. */
 export function handleControl(frame: Frame, slot: u32): void {
@@ -51,8 +57,9 @@ export function handleControl(frame: Frame, slot: u32): void {
     return;
   }
   if (type == MESSAGE_SA_STATUS && frame.length >= STATUS_MESSAGE_OCTETS) return used(frame, slot);
-  // SA_INSTALLED and SA_REMOVED carry no reason.
-  const plain = type == MESSAGE_SA_INSTALLED || type == MESSAGE_SA_REMOVED;
+  if (type == MESSAGE_SA_MOVED) return handleMoved(frame, slot);
+  // What went well carries no reason.
+  const plain = type == MESSAGE_SA_INSTALLED || type == MESSAGE_SA_REMOVED || type == MESSAGE_SA_UPDATED;
   const reasoned = type == MESSAGE_SA_REFUSED || type == MESSAGE_SA_EXPIRING;
   const octets = plain ? ANSWER_REASON : ANSWER_OCTETS;
   if ((!plain && !reasoned) || frame.length < octets) {
@@ -62,8 +69,12 @@ export function handleControl(frame: Frame, slot: u32): void {
   const link = load<u32>(m + ANSWER_LINK);
   const spi = load<u32>(m + ANSWER_SPI);
   const direction = load<u32>(m + ANSWER_DIRECTION);
+  const transaction = load<u32>(m + MESSAGE_TRANSACTION);
   if (type == MESSAGE_SA_INSTALLED) confirm(slot, link, spi, direction);
-  else if (type == MESSAGE_SA_REMOVED) removalConfirmed(load<u32>(m + MESSAGE_TRANSACTION), spi);
+  else if (type == MESSAGE_SA_REMOVED) removalConfirmed(transaction, spi);
+  else if (type == MESSAGE_SA_UPDATED) updateAnswered(slot, transaction, 0);
+  else if (type == MESSAGE_SA_REFUSED && isUpdate(transaction))
+    updateAnswered(slot, transaction, max<u32>(1, load<u32>(m + ANSWER_REASON)));
   else if (type == MESSAGE_SA_REFUSED) refused(slot, link, spi, direction, load<u32>(m + ANSWER_REASON));
   else raise(DISTRIBUTION_EXPIRING, link, spi, direction, load<u32>(m + ANSWER_REASON));
   consume(frame);
@@ -78,5 +89,19 @@ function used(frame: Frame, slot: u32): void {
     const time = load<u64>(m + STATUS_LAST_USED);
     raise(DISTRIBUTION_USED, load<u32>(m + STATUS_LINK), load<u32>(m + STATUS_SPI), direction, 0, time);
   }
+  consume(frame);
+}
+
+/** A peer's packets come from elsewhere: whether that counts is ike's to say. Only the board that has the SA is heard. */
+function handleMoved(frame: Frame, slot: u32): void {
+  if (frame.length < MESSAGE_HEADER + SA_ENDS) {
+    drop(frame, DROP_CONTROL_MALFORMED);
+    return;
+  }
+  const ends = frame.start + MESSAGE_HEADER;
+  const spi = load<u32>(ends, SA_SPI);
+  const link = findInbound(spi);
+  if (link && changetype<Link>(link).slot == slot)
+    raise(DISTRIBUTION_MOVED, linkNumber(changetype<Link>(link)), spi, DIRECTION_INBOUND, 0, 0, ends);
   consume(frame);
 }

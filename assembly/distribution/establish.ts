@@ -35,7 +35,6 @@ import {
 import { STEP_S402, STEP_S403, STEP_S404, TRACE_MASK_ESTABLISH } from "../abi/trace";
 import { originate } from "../bus/port";
 import { controlForget, controlKey } from "../channel/control";
-import { now } from "../rt/registers";
 import { trace } from "../rt/trace";
 import {
   boardGeneration,
@@ -55,6 +54,7 @@ import {
   Link,
   linkAt,
   linkCapacity,
+  linkIsCurrent,
   linkNumber,
   recordOf,
   recordWipe,
@@ -62,44 +62,25 @@ import {
 import { policyInsert, policyRemove } from "./policy";
 import { removeFromBoard } from "./removal";
 import { SELECTION_NONE, selectBoard } from "./selection";
+import {
+  unconfirmedAppend,
+  unconfirmedDeadline,
+  unconfirmedDue,
+  unconfirmedReset,
+  unconfirmedSettle,
+} from "./unconfirmed";
+import { updateForget, updateInstalled, updateRepeat } from "./update";
 
-const RETRY_NS: u64 = 100_000_000;
 const TRIES: u8 = 30;
 /** Links whose transfers one call repeats at most: no poll is held up, and no event lost, by a board that fell silent. */
 const REPEAT_BATCH: u32 = 32;
 
-/** Links with an unconfirmed install, oldest first: one constant interval, so this is also the order of retryAt. */
-let listHead: u32 = 0;
-let listTail: u32 = 0;
 /** Where the walk over the links of a lost board stands; LINK numbers from here on are still to be looked at. */
 let lostCursor: u32 = 0xffffffff;
 
 export function establishReset(): void {
-  listHead = 0;
-  listTail = 0;
+  unconfirmedReset();
   lostCursor = 0xffffffff;
-}
-
-function listRemove(link: Link): void {
-  if (link.listed == 0) return;
-  if (link.previous != 0) changetype<Link>(linkAt(link.previous - 1)).next = link.next;
-  else listHead = link.next;
-  if (link.next != 0) changetype<Link>(linkAt(link.next - 1)).previous = link.previous;
-  else listTail = link.previous;
-  link.next = 0;
-  link.previous = 0;
-  link.listed = 0;
-}
-
-function listAppend(link: Link): void {
-  listRemove(link);
-  const n = linkNumber(link) + 1;
-  link.previous = listTail;
-  if (listTail != 0) changetype<Link>(linkAt(listTail - 1)).next = n;
-  else listHead = n;
-  listTail = n;
-  link.listed = 1;
-  link.retryAt = now() + RETRY_NS;
 }
 
 /** Octets of an SA record, or 0 when its selector counts are beyond the format. */
@@ -146,7 +127,7 @@ export function establish(record: usize): void {
     link.triesOut = 0;
   }
   transfer(link, direction);
-  listAppend(link);
+  unconfirmedAppend(link);
 }
 
 /**
@@ -177,20 +158,12 @@ function transfer(link: Link, direction: u32): void {
   sendControl(frame, link.slot);
 }
 
-// @ts-ignore: decorator
-@inline
-function isCurrent(link: Link, spi: u32, direction: u32): bool {
-  return direction == DIRECTION_INBOUND
-    ? link.spiIn == spi && link.stateIn != LINK_NONE
-    : link.spiOut == spi && link.stateOut != LINK_NONE;
-}
-
 /** SA_INSTALLED from `slot`: the link is live, its key material no longer needed here. */
 export function confirm(slot: u32, number: u32, spi: u32, direction: u32): void {
   const found = linkAt(number);
   if (!found) return;
   const link = changetype<Link>(found);
-  if (link.slot != slot || !boardIsOnline(slot, link.generation) || !isCurrent(link, spi, direction)) return;
+  if (link.slot != slot || !boardIsOnline(slot, link.generation) || !linkIsCurrent(link, spi, direction)) return;
   if (direction == DIRECTION_INBOUND) {
     if (link.stateIn == LINK_LIVE) return; // an answer to a repetition
     link.stateIn = LINK_LIVE;
@@ -204,8 +177,8 @@ export function confirm(slot: u32, number: u32, spi: u32, direction: u32): void 
     link.stateOut = LINK_LIVE;
     heldWake();
   }
-  recordWipe(link, direction);
-  if (link.stateIn != LINK_INSTALLING && link.stateOut != LINK_INSTALLING) listRemove(link);
+  updateInstalled(link, direction);
+  unconfirmedSettle(link);
   raise(DISTRIBUTION_INSTALLED, number, spi, direction, 0);
 }
 
@@ -214,7 +187,7 @@ export function refused(slot: u32, number: u32, spi: u32, direction: u32, reason
   const found = linkAt(number);
   if (!found) return;
   const link = changetype<Link>(found);
-  if (link.slot != slot || !isCurrent(link, spi, direction)) return;
+  if (link.slot != slot || !linkIsCurrent(link, spi, direction)) return;
   close(link, direction);
   raise(DISTRIBUTION_REFUSED, number, spi, direction, reason);
 }
@@ -222,6 +195,7 @@ export function refused(slot: u32, number: u32, spi: u32, direction: u32, reason
 /** Closes one direction of a link; the last one frees the entry. */
 function close(link: Link, direction: u32): void {
   recordWipe(link, direction);
+  updateForget(link, direction);
   if (direction == DIRECTION_INBOUND) {
     link.stateIn = LINK_NONE;
     link.spiIn = 0;
@@ -230,7 +204,7 @@ function close(link: Link, direction: u32): void {
     link.stateOut = LINK_NONE;
     link.spiOut = 0;
   }
-  if (link.stateIn != LINK_INSTALLING && link.stateOut != LINK_INSTALLING) listRemove(link);
+  unconfirmedSettle(link);
   if (link.stateIn == LINK_NONE && link.stateOut == LINK_NONE) boardLinkRemove(link.slot, link.generation);
 }
 
@@ -239,7 +213,7 @@ export function withdraw(number: u32, spi: u32, direction: u32): void {
   const found = linkAt(number);
   if (!found) return;
   const link = changetype<Link>(found);
-  if (!isCurrent(link, spi, direction)) return;
+  if (!linkIsCurrent(link, spi, direction)) return;
   removeFromBoard(link.slot, link.generation, spi, direction, number);
   close(link, direction);
 }
@@ -285,16 +259,19 @@ export function lostPending(): bool {
   return lostCursor < linkCapacity();
 }
 
-/** Repeats unconfirmed transfers that are due, of REPEAT_BATCH links at most; returns when to come again. */
+/** Repeats unconfirmed transfers and updates that are due, of REPEAT_BATCH links at most; returns when to come again. */
 export function establishTimeout(): u64 {
-  for (let i: u32 = 0; i < REPEAT_BATCH && listHead != 0; i++) {
-    const link = changetype<Link>(linkAt(listHead - 1));
-    if (link.retryAt > now()) break;
-    listAppend(link); // to the end, retryAt anew
-    repeat(link, DIRECTION_INBOUND);
-    repeat(link, DIRECTION_OUTBOUND);
+  for (let i: u32 = 0; i < REPEAT_BATCH; i++) {
+    const due = unconfirmedDue();
+    if (!due) break;
+    const link = changetype<Link>(due);
+    unconfirmedAppend(link); // to the end, retryAt anew
+    for (let direction = DIRECTION_INBOUND; direction <= DIRECTION_OUTBOUND; direction++) {
+      repeat(link, direction);
+      updateRepeat(link, direction);
+    }
   }
-  return listHead == 0 ? u64.MAX_VALUE : changetype<Link>(linkAt(listHead - 1)).retryAt;
+  return unconfirmedDeadline();
 }
 
 function repeat(link: Link, direction: u32): void {

@@ -3,11 +3,17 @@
  * in static memory; the main loop drains it in the same poll, so it holds what one poll can raise. SAs lost with a board
  * are not queued here but walked (establish.ts), because one board may carry them all.
  */
+import { SA_ENDS } from "../abi/message";
+
 export const DISTRIBUTION_INSTALLED: u32 = 1;
 export const DISTRIBUTION_REFUSED: u32 = 2;
 export const DISTRIBUTION_EXPIRING: u32 = 3;
 /** A packet met a trap policy: `spi` is the policy's value. */
 export const DISTRIBUTION_ACQUIRE: u32 = 4;
+/** A board has not taken an SA's new ends. */
+export const DISTRIBUTION_NOT_UPDATED: u32 = 6;
+/** A peer's packets come from elsewhere: `ends`. */
+export const DISTRIBUTION_MOVED: u32 = 7;
 
 /** When a packet of an SA last passed: `time`. */
 export const DISTRIBUTION_USED: u32 = 5;
@@ -22,10 +28,13 @@ export class DistributionEvent {
   /** REFUSED_*, EXPIRING_* or EXPIRED_*. */
   reason: u32;
   time: u64;
+  /** Address of SA_ENDS octets (abi/message.ts), 0 none. */
+  ends: usize;
 }
 
 const CAPACITY: u32 = 1024; // more than the frames of one poll
 const ring: usize = memory.data(CAPACITY * offsetof<DistributionEvent>(), 16);
+const endsRing: usize = memory.data(CAPACITY * SA_ENDS, 16);
 let head: u32 = 0;
 let tail: u32 = 0;
 
@@ -35,7 +44,15 @@ export function eventsReset(): void {
 }
 
 /** Queues an event; the acknowledged control messages are repeated, so one lost to a full ring comes again. */
-export function raise(kind: u32, link: u32, spi: u32, direction: u32, reason: u32, time: u64 = 0): void {
+export function raise(
+  kind: u32,
+  link: u32,
+  spi: u32,
+  direction: u32,
+  reason: u32,
+  time: u64 = 0,
+  ends: usize = 0,
+): void {
   if (head - tail == CAPACITY) return;
   const e = changetype<DistributionEvent>(ring + <usize>(head & (CAPACITY - 1)) * offsetof<DistributionEvent>());
   e.kind = kind;
@@ -44,6 +61,11 @@ export function raise(kind: u32, link: u32, spi: u32, direction: u32, reason: u3
   e.direction = direction;
   e.reason = reason;
   e.time = time;
+  e.ends = 0;
+  if (ends != 0) {
+    e.ends = endsRing + <usize>(head & (CAPACITY - 1)) * SA_ENDS;
+    memory.copy(e.ends, ends, SA_ENDS);
+  }
   head += 1;
 }
 

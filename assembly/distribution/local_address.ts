@@ -1,10 +1,11 @@
 /**
- * The gateway's own addresses and ports on the unprotected network, from CONFIG: what is addressed to them is ours to
+ * The gateway's own addresses and ports on the unprotected network, from CONFIG, until the chassis tells of other addresses: what is addressed to them is ours to
  * open, everything else there is not.
  */
 import { CONFIG_LOCAL_ADDRESS, CONFIG_PORT_IKE, CONFIG_PORT_NATT } from "../abi/config";
+import { CONNECTION_LOCAL_ADDRESS } from "../abi/management";
 import { loadBE32 } from "../rt/bytes";
-import { itemFirst, itemLength, itemNext, itemType, itemU32, itemValue } from "../rt/items";
+import { itemFirst, itemLength, itemNext, itemType, itemU32, itemValue, itemsValid } from "../rt/items";
 import { IPV6_ADDRESS, ipv6SameAddress } from "../wire/ipv6";
 
 /** Addresses that CONFIG may name, of each family. */
@@ -18,8 +19,6 @@ let natt: u32 = 4500;
 
 /** Reads CONFIG; false when there are more addresses than fit. */
 export function localAddressReset(start: usize, end: usize): bool {
-  count = 0;
-  count6 = 0;
   ike = 500;
   natt = 4500;
   let item = itemFirst(start, end);
@@ -27,16 +26,30 @@ export function localAddressReset(start: usize, end: usize): bool {
     const type = itemType(item);
     if (type == CONFIG_PORT_IKE) ike = itemU32(item);
     else if (type == CONFIG_PORT_NATT) natt = itemU32(item);
-    else if (type == CONFIG_LOCAL_ADDRESS && itemLength(item) == 4) {
+    item = itemNext(item, end);
+  }
+  return take(start, end, CONFIG_LOCAL_ADDRESS);
+}
+
+/** MANAGEMENT_LOCAL_ADDRESSES: its items take the place of CONFIG's; more than fit are left out, as ike refuses them. */
+export function localAddressTake(start: usize, end: usize): void {
+  if (itemsValid(start, end)) take(start, end, CONNECTION_LOCAL_ADDRESS);
+}
+
+function take(start: usize, end: usize, type: u32): bool {
+  count = 0;
+  count6 = 0;
+  for (let item = itemFirst(start, end); item != 0; item = itemNext(item, end)) {
+    if (itemType(item) != type) continue;
+    if (itemLength(item) == 4) {
       if (count == MAX) return false;
       store<u32>(addresses + (count << 2), loadBE32(itemValue(item)));
       count += 1;
-    } else if (type == CONFIG_LOCAL_ADDRESS && itemLength(item) == IPV6_ADDRESS) {
+    } else if (itemLength(item) == IPV6_ADDRESS) {
       if (count6 == MAX) return false;
       memory.copy(addresses6 + <usize>(count6 * IPV6_ADDRESS), itemValue(item), IPV6_ADDRESS);
       count6 += 1;
     }
-    item = itemNext(item, end);
   }
   return true;
 }

@@ -29,20 +29,22 @@ export class Link {
   generation: u32;
   stateIn: u8;
   stateOut: u8;
-  /** Directions whose install is unconfirmed, and how often it was sent. */
+  /** How often the unconfirmed request of each direction was sent. */
   triesIn: u8;
   triesOut: u8;
   /** Octets of each SA record kept for repetition; 0 when wiped. */
   recordIn: u32;
   recordOut: u32;
-  /** NOW at which the install is repeated. */
+  /** NOW at which the request is repeated. */
   retryAt: u64;
-  /** The list of links with an unconfirmed install, by LINK + 1; 0 ends. */
+  /** The list of links with an unconfirmed request (unconfirmed.ts), by LINK + 1; 0 ends. */
   next: u32;
   previous: u32;
   listed: u32;
-  reserved: u32;
-  reserved64: u64;
+  /** Directions whose SA_UPDATE is unconfirmed (update.ts), 1 inbound, 2 outbound, and the serial numbers of the last ones. */
+  updating: u32;
+  serialIn: u32;
+  serialOut: u32;
 }
 
 let links: usize = 0;
@@ -81,6 +83,15 @@ export function findInbound(spi: u32): Link | null {
   const link = linkAt(spi & ((1 << LINK_BITS) - 1));
   if (!link || link.spiIn != spi || link.stateIn == LINK_NONE) return null;
   return link;
+}
+
+/** True when an SA of the link is this one. */
+// @ts-ignore: decorator
+@inline
+export function linkIsCurrent(link: Link, spi: u32, direction: u32): bool {
+  return direction == DIRECTION_INBOUND
+    ? link.spiIn == spi && link.stateIn != LINK_NONE
+    : link.spiOut == spi && link.stateOut != LINK_NONE;
 }
 
 /** Where the SA record of one direction of a link is kept while unconfirmed: SA_RECORD_MAX octets. */

@@ -10,7 +10,7 @@ import {
   connectionRemote,
   connectionRemotePrefix,
 } from "./connection";
-import { localAddressWithin } from "./settings";
+import { isLocalAddress, localAddressWithin } from "./local_address";
 
 /** What pairFind found. */
 export const pairLocal: IpAddress = changetype<IpAddress>(memory.data(16, 8));
@@ -33,7 +33,7 @@ function localFind(c: Connection, remote: IpAddress): bool {
     const own = connectionLocal(c, i);
     const prefix = connectionLocalPrefix(c, i);
     if (addressFamily(own) != addressFamily(remote)) continue;
-    if (addressWhole(own, prefix)) addressCopy(pairLocal, own);
+    if (addressWhole(own, prefix) && isLocalAddress(own)) addressCopy(pairLocal, own);
     else if (!localAddressWithin(own, prefix, pairLocal)) continue;
     return true;
   }

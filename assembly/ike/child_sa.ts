@@ -26,6 +26,8 @@ export const CHILD_EVENT_INSTALL_OUT: u32 = 2;
 export const CHILD_EVENT_REMOVE_IN: u32 = 4;
 export const CHILD_EVENT_REMOVE_OUT: u32 = 8;
 export const CHILD_EVENT_QUERY: u32 = 16;
+export const CHILD_EVENT_UPDATE_IN: u32 = 32;
+export const CHILD_EVENT_UPDATE_OUT: u32 = 64;
 
 /** Not; by a rekey, so that its end is no news; by that of a new IKE_SA, whose coming up was told. */
 export const REPLACED_NOT: u32 = 0;

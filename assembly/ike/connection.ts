@@ -37,6 +37,7 @@ import {
   CONNECTION_LOCAL_AUTH,
   CONNECTION_LOCAL_ID,
   CONNECTION_LOCAL_NETWORK,
+  CONNECTION_MOBIKE,
   CONNECTION_NAME,
   CONNECTION_NAMED,
   CONNECTION_OVER_TIME,
@@ -153,6 +154,8 @@ export class Connection {
   /** Redirects that were followed, since when (RFC 5685 10). */
   redirects: u32;
   redirectSince: u64;
+  /** 1: MOBIKE is offered and taken (RFC 4555). */
+  mobike: u32;
 }
 
 const C_NAME: usize = offsetof<Connection>();
@@ -400,6 +403,7 @@ export function connectionLoad(start: usize, end: usize): u32 {
   c.digest = itemsDigest(start, end);
   c.remotePort = 0;
   c.keyingTries = 1;
+  c.mobike = 1;
   const result = itemsRead(c, start, end);
   if (result == RESULT_OK) {
     const before = connectionByName(connectionName(c), c.nameLength);
@@ -571,6 +575,10 @@ function connectionItem(c: Connection, item: usize): u32 {
     case CONNECTION_ENCAP: {
       c.encap = itemU32(item);
       return RESULT_OK;
+    }
+    case CONNECTION_MOBIKE: {
+      c.mobike = itemU32(item);
+      return c.mobike <= 1 ? RESULT_OK : RESULT_MALFORMED;
     }
     case CONNECTION_PPK: {
       c.ppk = itemU32(item);

@@ -24,13 +24,10 @@ import {
 } from "../abi/drop";
 import {
   CHILD_STATE_FREE,
-  CHILD_STATE_INSTALLED,
   CHILD_STATE_INSTALLING,
   IKE_STATE_CONNECTING,
   IKE_STATE_DELETING,
-  IKE_STATE_ESTABLISHED,
   IKE_STATE_REKEYED,
-  IKE_STATE_REKEYING,
 } from "../abi/management";
 import {
   PSA_DESTROY_KEY,
@@ -101,8 +98,7 @@ import {
   fragmentTotal,
 } from "../wire/ike_payload/encrypted_fragment";
 import { PROPOSAL_PROTOCOL, PROTOCOL_ID_IKE, saCheck } from "../wire/ike_payload/sa";
-import { addressCopy } from "../wire/ip_address";
-import { CHILD_WANT_REKEY, ChildSa, childSaAt, childSasReset } from "./child_sa";
+import { ChildSa, childSaAt, childSasReset } from "./child_sa";
 import { CHILD_CONFIGS_MAX, childConfigAt, connectionAt, connectionsReset } from "./connection";
 import { cookiesReset } from "./cookie";
 import { eventNext, eventsReset } from "./event";
@@ -141,6 +137,7 @@ import {
   initSecret,
   initShare,
 } from "./exchange/ike_sa_init";
+import { mobikeFound } from "./exchange/mobike";
 import { informationalReceive, informationalResponse, qcdRenew } from "./exchange/informational";
 import {
   rekeyReceive,
@@ -198,7 +195,6 @@ import {
   WANT_REKEY,
   ikeFind,
   ikePeerSpi,
-  ikeResponse,
   ikeSaAt,
   ikeSasReset,
 } from "./ike_sa";
@@ -233,26 +229,21 @@ import {
   initiateChild,
   proceed,
 } from "./life";
+import { keepaliveDue } from "./keepalive";
 import { listingBusy } from "./listing";
+import { localAddressesReset } from "./local_address";
 import { managementHandle, managementReset, managementSettle } from "./operator";
-import {
-  pathLocal,
-  pathLocalPort,
-  pathPull,
-  pathRemote,
-  pathRemotePort,
-  pathSend,
-  pathSendAll,
-  pathSendKeepalive,
-} from "./path";
+import { pathLocal, pathLocalPort, pathPull, pathRecall, pathRemote, pathRemotePort, pathSend } from "./path";
 import { placementSettled } from "./placement";
 import { qcdAnswered, qcdKeep, qcdProves, qcdReset, qcdUnknown } from "./qcd";
 import { fragmentEarly, fragmentEarlyDone, reassemblyReset, reassemblyTake } from "./reassembly";
+import { follow } from "./relocate";
 import { poolsReset } from "./pool";
 import { reauthDue } from "./reauthentication";
 import { reportAlert, text } from "./report";
+import { roamBusy, roamContinue } from "./roam";
 import { secretsReset } from "./secrets";
-import { KEEPALIVE_TIME, SECOND, childSaCapacity, ikeSaCapacity, settingsReset } from "./settings";
+import { SECOND, childSaCapacity, ikeSaCapacity, settingsReset } from "./settings";
 import { skContent, skContentLength, skOpen, skOpenFragment } from "./sk";
 import { successionAdopt, successionForced, successionSettle } from "./succession";
 import {
@@ -270,9 +261,10 @@ import {
   timerSa,
 } from "./timer";
 import { duplicateDelete } from "./uniqueness";
-import { requestRepeat, responseBegin, responseRepeat, responseSend } from "./window";
+import { answerTo, requestRepeat, responseBegin, responseRepeat, responseSend } from "./window";
 
 export { handleUsed } from "./inactivity";
+export { handleMoved, handleNotUpdated } from "./relocate";
 export { handleExpiring, handleInstalled, handleSaLost, setChildPlacement } from "./placement";
 
 const small: usize = memory.data(64, 8);
@@ -286,6 +278,7 @@ export function ikeReset(): bool {
   gatewaysReset();
   qcdReset();
   return (
+    localAddressesReset() &&
     poolsReset() &&
     connectionsReset() &&
     ikeSasReset() &&
@@ -405,29 +398,6 @@ function open(sa: IkeSa, frame: Frame): Frame | null {
   return all;
 }
 
-/** RFC 7296 2.23: an authenticated, new message may move a peer that is behind a NAT, and one that floats its port. */
-function follow(sa: IkeSa): void {
-  if (
-    sa.remote == pathRemote &&
-    sa.remotePort == pathRemotePort &&
-    sa.local == pathLocal &&
-    sa.localPort == pathLocalPort
-  )
-    return;
-  const floats = sa.state == IKE_STATE_CONNECTING && sa.initiator == 0;
-  if (!floats && (sa.nat & NAT_REMOTE) == 0) return;
-  if (sa.local != pathLocal) return;
-  addressCopy(sa.remote, pathRemote);
-  sa.remotePort = pathRemotePort;
-  sa.localPort = pathLocalPort;
-  // The boards still send to where the peer was, and the keys that could tell them anew are gone from here: new
-  // CHILD_SAs are made to the new place. What comes from there is taken by the old ones meanwhile.
-  for (let i = sa.firstChild; i >= 0; i = childSaAt(<u32>i).next) {
-    const child = childSaAt(<u32>i);
-    if (child.state == CHILD_STATE_INSTALLED) child.want |= CHILD_WANT_REKEY;
-  }
-}
-
 function request(sa: IkeSa, frame: Frame): void {
   const p = frame.start;
   const id = ikeMessageId(p);
@@ -436,10 +406,10 @@ function request(sa: IkeSa, frame: Frame): void {
   if (id + 1 == sa.inId) {
     // Of a fragmented request the first fragment alone is answered (RFC 7383 2.6.1).
     if (laterFragment(frame)) return consume(frame);
-    // To whence it came: a NAT may have moved the peer since (RFC 7296 2.11).
-    if ((sa.nat & NAT_REMOTE) != 0 && sa.local == pathLocal)
-      pathSendAll(ikeResponse(sa), sa.inLength, pathLocal, pathLocalPort, pathRemote, pathRemotePort);
-    else responseRepeat(sa);
+    // To whence it came (RFC 7296 2.11): a NAT may have moved the peer since, or it tries its addresses.
+    if (sa.mobike != 0 || ((sa.nat & NAT_REMOTE) != 0 && sa.local == pathLocal))
+      answerTo(sa, pathLocal, pathLocalPort, pathRemote, pathRemotePort);
+    responseRepeat(sa);
     return consume(frame);
   }
   if (id != sa.inId || exchange == EXCHANGE_IKE_SA_INIT) return drop(frame, DROP_IKE_MESSAGE_ID);
@@ -456,6 +426,7 @@ function request(sa: IkeSa, frame: Frame): void {
   const all = open(sa, frame);
   if (!all) return;
   frame = all;
+  answerTo(sa, pathLocal, pathLocalPort, pathRemote, pathRemotePort);
   follow(sa);
   if (openResult != WALK_OK) {
     const w = responseBegin(sa, exchange);
@@ -509,6 +480,7 @@ function response(sa: IkeSa, frame: Frame): void {
   if (!all) return;
   frame = all;
   follow(sa);
+  if (sa.established != 0) mobikeFound(sa);
   if (openResult != WALK_OK) {
     // Authenticated nonsense: this IKE_SA cannot go on (RFC 7296 2.21.3).
     consume(frame);
@@ -724,6 +696,8 @@ function resume(sa: IkeSa): void {
     sa.remote.low = low;
     sa.remotePort = ports & 0xffff;
     sa.localPort = ports >> 16;
+    pathRecall(sa.local, sa.localPort, sa.remote, sa.remotePort);
+    answerTo(sa, sa.local, sa.localPort, sa.remote, sa.remotePort);
     if (openResult != WALK_OK) drop(all, DROP_IKE_MALFORMED);
     else if (ikeExchange(all.start) == EXCHANGE_IKE_INTERMEDIATE) intermediateReceive(sa, all);
     else authReceive(sa, all);
@@ -756,12 +730,13 @@ export function handleTimeout(): void {
   const time = now();
   jobsExpire(time);
   for (let id = deadlineTake(time); id >= 0; id = deadlineTake(time)) timerDue(<u32>id);
+  roamContinue();
   managementSettle();
 }
 
 /** When handleTimeout is next needed (ns on the NOW scale). */
 export function ikeDeadline(): u64 {
-  return jobsWaiting() || listingBusy() ? now() : min<u64>(deadlineNext(), jobsDeadline());
+  return jobsWaiting() || listingBusy() || roamBusy() ? now() : min<u64>(deadlineNext(), jobsDeadline());
 }
 
 /** The next event record (event.ts), or 0. */
@@ -822,9 +797,7 @@ function timerDueSa(sa: IkeSa, kind: u32): void {
       proceed(sa);
     }
   } else if (kind == TIMER_KEEPALIVE) {
-    if (sa.state != IKE_STATE_ESTABLISHED && sa.state != IKE_STATE_REKEYING) return;
-    pathSendKeepalive(sa.local, sa.localPort, sa.remote, sa.remotePort);
-    deadlineSet(timerSa(sa.index, TIMER_KEEPALIVE), now() + KEEPALIVE_TIME);
+    keepaliveDue(sa);
   } else if (kind == TIMER_LIVENESS) {
     if (!c || c.dpdDelay == 0 || sa.state == IKE_STATE_DELETING) return;
     const delay = <u64>c.dpdDelay * SECOND;

@@ -8,6 +8,7 @@
  *   EVENT_INSTALL   LINK, SPI, DIRECTION, RECORD: an SA record of abi/message.ts
  *   EVENT_REMOVE    LINK, SPI, DIRECTION
  *   EVENT_QUERY     LINK: when its SAs were last used
+ *   EVENT_UPDATE    LINK, SPI, DIRECTION, RECORD: SA ends of abi/message.ts
  *   EVENT_TRAP      LINK: index of the child's configuration, UP; RECORD: selectors, LOCAL and REMOTE: how many
  */
 import {
@@ -52,6 +53,8 @@ import {
   CHILD_EVENT_INSTALL_OUT,
   CHILD_EVENT_QUERY,
   CHILD_EVENT_REMOVE_OUT,
+  CHILD_EVENT_UPDATE_IN,
+  CHILD_EVENT_UPDATE_OUT,
   ChildSa,
   childConfig,
   childKeymat,
@@ -77,6 +80,7 @@ export const EVENT_INSTALL: u32 = 1;
 export const EVENT_REMOVE: u32 = 2;
 export const EVENT_TRAP: u32 = 3;
 export const EVENT_QUERY: u32 = 4;
+export const EVENT_UPDATE: u32 = 5;
 
 /** The record that ikePollEvent returns. */
 export const EVENT_KIND: u32 = 0;
@@ -154,6 +158,12 @@ export function eventNext(): usize {
       return tell(EVENT_INSTALL, child, outbound);
     }
     if (bit == CHILD_EVENT_QUERY) return tell(EVENT_QUERY, child, false);
+    if (bit == CHILD_EVENT_UPDATE_IN || bit == CHILD_EVENT_UPDATE_OUT) {
+      // What the boards have not been told of yet, they are told with its present ends.
+      if (child.sa < 0 || (child.there & (bit >> 5)) == 0) continue;
+      endsFill(child, bit == CHILD_EVENT_UPDATE_OUT);
+      return tell(EVENT_UPDATE, child, bit == CHILD_EVENT_UPDATE_OUT);
+    }
     return tell(EVENT_REMOVE, child, bit == CHILD_EVENT_REMOVE_OUT);
   }
   return 0;
@@ -164,7 +174,7 @@ function tell(kind: u32, child: ChildSa, outbound: bool): usize {
   store<u32>(event + EVENT_LINK, child.link);
   store<u32>(event + EVENT_SPI, outbound ? child.spiOut : child.spiIn);
   store<u32>(event + EVENT_DIRECTION, outbound ? DIRECTION_OUTBOUND : DIRECTION_INBOUND);
-  store<u32>(event + EVENT_RECORD, kind == EVENT_INSTALL ? <u32>record : 0);
+  store<u32>(event + EVENT_RECORD, kind == EVENT_REMOVE ? 0 : <u32>record);
   return event;
 }
 
@@ -202,31 +212,36 @@ export function childFlags(child: ChildSa): u32 {
   return flags;
 }
 
-function recordFill(child: ChildSa, outbound: bool): void {
+/** Fills in the ends of one SA: the record up to SA_ENDS, as far as it counts for them. */
+function endsFill(child: ChildSa, outbound: bool): void {
   const sa = ikeSaAt(<u32>child.sa);
-  const suite = childSuite(child);
-  const config = childConfig(child);
-  const row = changetype<Transform>(transformFind(suite.encryption, suite.keyBits, suite.integrity));
   memory.fill(record, 0, SA_SELECTORS);
   store<u32>(record, child.link, SA_LINK);
   store<u32>(record, outbound ? child.spiOut : child.spiIn, SA_SPI);
   store<u8>(record, <u8>(outbound ? DIRECTION_OUTBOUND : DIRECTION_INBOUND), SA_DIRECTION);
-  store<u8>(record, 50, SA_PROTOCOL);
-  store<u8>(record, <u8>MODE_TUNNEL, SA_MODE);
   store<u8>(record, <u8>childFlags(child), SA_FLAGS);
-  store<u16>(record, <u16>suite.encryption, SA_ENCRYPTION);
-  store<u16>(record, <u16>suite.keyBits, SA_KEY_BITS);
-  store<u16>(record, <u16>suite.integrity, SA_INTEGRITY);
-  store<u16>(record, <u16>config.replayWindow, SA_REPLAY_WINDOW);
   store<u8>(record, <u8>addressFamily(sa.remote), SA_FAMILY);
-  store<u8>(record, <u8>child.localCount, SA_LOCAL_TS_COUNT);
-  store<u8>(record, <u8>child.remoteCount, SA_REMOTE_TS_COUNT);
-  const keymat = row.keyOctets + row.saltOctets + row.integrityKeyOctets;
-  store<u16>(record, <u16>keymat, SA_KEYMAT_LENGTH);
   store<u16>(record, <u16>sa.localPort, SA_LOCAL_PORT);
   store<u16>(record, <u16>sa.remotePort, SA_REMOTE_PORT);
   memory.copy(record + SA_LOCAL_ADDRESS, addressOnWire(sa.local), addressOctets(sa.local));
   memory.copy(record + SA_REMOTE_ADDRESS, addressOnWire(sa.remote), addressOctets(sa.remote));
+}
+
+function recordFill(child: ChildSa, outbound: bool): void {
+  const suite = childSuite(child);
+  const config = childConfig(child);
+  const row = changetype<Transform>(transformFind(suite.encryption, suite.keyBits, suite.integrity));
+  endsFill(child, outbound);
+  store<u8>(record, 50, SA_PROTOCOL);
+  store<u8>(record, <u8>MODE_TUNNEL, SA_MODE);
+  store<u16>(record, <u16>suite.encryption, SA_ENCRYPTION);
+  store<u16>(record, <u16>suite.keyBits, SA_KEY_BITS);
+  store<u16>(record, <u16>suite.integrity, SA_INTEGRITY);
+  store<u16>(record, <u16>config.replayWindow, SA_REPLAY_WINDOW);
+  store<u8>(record, <u8>child.localCount, SA_LOCAL_TS_COUNT);
+  store<u8>(record, <u8>child.remoteCount, SA_REMOTE_TS_COUNT);
+  const keymat = row.keyOctets + row.saltOctets + row.integrityKeyOctets;
+  store<u16>(record, <u16>keymat, SA_KEYMAT_LENGTH);
   store<u64>(record, child.softPackets, SA_SOFT_PACKETS);
   store<u64>(record, child.softOctets, SA_SOFT_OCTETS);
   store<u64>(record, config.lifePackets, SA_HARD_PACKETS);
@@ -241,4 +256,10 @@ export function eventRemove(child: ChildSa, directions: u32): void {
   const gone = child.there & directions;
   child.there &= ~directions;
   eventRaise(child, gone << 2);
+}
+
+/** Tells the boards where the SAs of a CHILD_SA go now, as far as they have them. */
+export function eventUpdate(child: ChildSa): void {
+  const there = child.there & (CHILD_EVENT_INSTALL_IN | CHILD_EVENT_INSTALL_OUT);
+  if (there != 0) eventRaise(child, there << 5);
 }

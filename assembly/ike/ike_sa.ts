@@ -13,6 +13,7 @@ import { arenaTake } from "../rt/arena";
 import { zeroize } from "../rt/bytes";
 import { trace } from "../rt/trace";
 import { IpAddress, addressAt, addressSource } from "../wire/ip_address";
+import { IPV6_ADDRESS } from "../wire/ipv6";
 import { connectionAt, connectionRelease } from "./connection";
 import { halfOpenCount, halfOpenReset } from "./half_open";
 import { identityIndexAdd, identityIndexRemove, identityIndexReset } from "./identity_index";
@@ -45,6 +46,8 @@ export const OUT_INTERMEDIATE_AGREE: u32 = 20;
 export const OUT_FOLLOWUP_KEY: u32 = 21;
 export const OUT_FOLLOWUP: u32 = 22;
 export const OUT_FOLLOWUP_AGREE: u32 = 23;
+export const OUT_MOBIKE: u32 = 35;
+export const OUT_ROUTABILITY: u32 = 36;
 export const OUT_LOOKUP: u32 = 40;
 export const OUT_EAP: u32 = 30;
 export const OUT_EAP_AUTH: u32 = 31;
@@ -78,6 +81,7 @@ export const IN_QCD: u32 = 26;
 export const WANT_LIVENESS: u32 = 1;
 export const WANT_DELETE: u32 = 2;
 export const WANT_REKEY: u32 = 4;
+export const WANT_MOBIKE: u32 = 8;
 
 /** RFC 7383: not agreed on; agreed, but none of ours is sent so; long messages go to the peer in fragments. */
 export const FRAGMENTS_NONE: u32 = 0;
@@ -98,6 +102,11 @@ export const QCD_PEER_MAX: u32 = 128;
 export const NAT_LOCAL: u32 = 1;
 export const NAT_REMOTE: u32 = 2;
 
+/** What is to be said about addresses (RFC 4555), bits: where the SAs go now; our other addresses; is the peer where it says? */
+export const MOVE_UPDATE: u32 = 1;
+export const MOVE_ANNOUNCE: u32 = 2;
+export const MOVE_VERIFY: u32 = 4;
+
 /** Octets of a message that is kept for retransmission, its fragments together; a longer one is refused. */
 export const RETAINED_MAX: u32 = 8192;
 /** Octets of a message of IKE_SA_INIT. */
@@ -110,6 +119,12 @@ export const COOKIE_MAX: u32 = 64;
 export const SK_KEY_MAX: u32 = 64;
 /** Octets of an EAP identity that are kept: it is but shown. */
 export const EAP_IDENTITY_MAX: u32 = 128;
+/** Further addresses of a peer that are remembered (RFC 4555). */
+export const PEER_ADDRESSES_MAX: u32 = 8;
+/** Octets of our COOKIE2. */
+export const COOKIE2_OCTETS: u32 = 16;
+/** Octets of a hash of NAT_DETECTION_*. */
+const NAT_HASH_OCTETS: u32 = 24;
 
 
 @unmanaged
@@ -299,6 +314,34 @@ export class IkeSa {
   eapOnly: u32;
   eapMethod: u32;
   eapIdentityLength: u32;
+  /** Where the peer's request came to and from: there its answer goes (RFC 7296 2.11). Ports 0: to the SA's own ends. */
+  private answerLocalHigh: u64;
+  private answerLocalLow: u64;
+  private answerRemoteHigh: u64;
+  private answerRemoteLow: u64;
+  answerLocalPort: u32;
+  answerRemotePort: u32;
+  /** 1: the peer knows of NAT traversal. */
+  natTraversal: u32;
+  /** 1: so do both of MOBIKE (RFC 4555); `peerMobike`: the peer has said so; `mover`: we initiated the first of its IKE_SAs. */
+  mobike: u32;
+  peerMobike: u32;
+  mover: u32;
+  /** MOVE_* that are to be said, and those of the request under way. */
+  move: u32;
+  moving: u32;
+  /** UNEXPECTED_NAT_DETECTED in a row; pairs of addresses that were refused in a row (mobike_pair.ts lists them). */
+  natsMet: u32;
+  pairsRefused: u32;
+  /** Addresses of the peer's that it has told of, besides the present one. */
+  peerAddressCount: u32;
+  /** 1: the hash of our address, as the peer sees it, is known. */
+  natSeen: u32;
+  /** Where the peer has to be when its COOKIE2 comes back, and where the CHILD_SAs go, if that is not where the IKE_SA does. */
+  private verifyHigh: u64;
+  private verifyLow: u64;
+  private placedHigh: u64;
+  private placedLow: u64;
 
   /** Our address and the peer's, in place: addressCopy changes them. */
   // @ts-ignore: decorator
@@ -312,6 +355,30 @@ export class IkeSa {
   get remote(): IpAddress {
     return addressAt(changetype<usize>(this) + offsetof<IkeSa>("remoteHigh"));
   }
+
+  // @ts-ignore: decorator
+  @inline
+  get answerLocal(): IpAddress {
+    return addressAt(changetype<usize>(this) + offsetof<IkeSa>("answerLocalHigh"));
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  get answerRemote(): IpAddress {
+    return addressAt(changetype<usize>(this) + offsetof<IkeSa>("answerRemoteHigh"));
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  get verify(): IpAddress {
+    return addressAt(changetype<usize>(this) + offsetof<IkeSa>("verifyHigh"));
+  }
+
+  // @ts-ignore: decorator
+  @inline
+  get placed(): IpAddress {
+    return addressAt(changetype<usize>(this) + offsetof<IkeSa>("placedHigh"));
+  }
 }
 
 /** SK_* keys, and those that a PPK has replaced for the time being. */
@@ -321,7 +388,10 @@ const AT_SUITE: usize = (offsetof<IkeSa>() + 7) & ~7;
 const AT_KEYS: usize = AT_SUITE + SUITE_OCTETS;
 /** IntAuth of what we sent, and of what the peer did (int_auth.ts). */
 const AT_INT_AUTH: usize = AT_KEYS + KEYS * SK_KEY_MAX;
-const AT_NONCE: usize = AT_INT_AUTH + 2 * SK_KEY_MAX;
+const AT_PEER_ADDRESSES: usize = AT_INT_AUTH + 2 * SK_KEY_MAX;
+const AT_COOKIE2: usize = AT_PEER_ADDRESSES + PEER_ADDRESSES_MAX * IPV6_ADDRESS;
+const AT_NAT_SEEN: usize = AT_COOKIE2 + COOKIE2_OCTETS;
+const AT_NONCE: usize = AT_NAT_SEEN + NAT_HASH_OCTETS;
 const AT_PEER_NONCE: usize = AT_NONCE + NONCE_OCTETS;
 const AT_LOCAL_ID: usize = AT_PEER_NONCE + 256;
 const AT_PEER_ID: usize = AT_LOCAL_ID + 256;
@@ -433,6 +503,17 @@ export function ikeQcdPeer(sa: IkeSa): usize {
 }
 export function ikeInitReceived(sa: IkeSa): usize {
   return changetype<usize>(sa) + AT_INIT_RECEIVED;
+}
+
+export function ikePeerAddress(sa: IkeSa, i: u32): IpAddress {
+  return addressAt(changetype<usize>(sa) + AT_PEER_ADDRESSES + <usize>(i * IPV6_ADDRESS));
+}
+export function ikeCookie2(sa: IkeSa): usize {
+  return changetype<usize>(sa) + AT_COOKIE2;
+}
+/** The hash of our address and port as the peer saw them last (NAT_DETECTION_DESTINATION_IP). */
+export function ikeNatSeen(sa: IkeSa): usize {
+  return changetype<usize>(sa) + AT_NAT_SEEN;
 }
 
 export function ikeOwnSpi(sa: IkeSa): u64 {

@@ -58,6 +58,7 @@ import {
 import { eapForget } from "./eap";
 import { eventRaise, eventRemove, eventTrap } from "./event";
 import { createChildStart, rekeyChildStart } from "./exchange/create_child_sa";
+import { mobikeStart } from "./exchange/mobike";
 import { deleteChildStart, deleteIkeStart, livenessStart, qcdRenewStart } from "./exchange/informational";
 import { redirectStart, redirectUp } from "./exchange/redirect";
 import { rekeyIkeStart } from "./exchange/rekey_ike_sa";
@@ -65,11 +66,11 @@ import { followsIn, followupInForget, followupOutForget } from "./followup";
 import {
   IN_NONE,
   IkeSa,
-  NAT_LOCAL,
   OUT_NONE,
   WANT_DELETE,
   WANT_LIVENESS,
   WANT_QCD,
+  WANT_MOBIKE,
   WANT_REKEY,
   ikeLink,
   ikeMove,
@@ -82,6 +83,7 @@ import {
 import { inactivityStart } from "./inactivity";
 import { gatewayFree } from "./gateway";
 import { jobDestroy } from "./job";
+import { keepaliveStart } from "./keepalive";
 import { attemptStart } from "./name_lookup";
 import { reauthGone, reauthHolds, reauthSchedule, reauthSettle } from "./reauthentication";
 import { replacementGone, replacementTakesOver } from "./replacement";
@@ -90,7 +92,6 @@ import { reportAlert, reportSa, text } from "./report";
 import {
   CHILD_LINGER_TIME,
   INSTALL_TIME,
-  KEEPALIVE_TIME,
   LINGER_TIME,
   RETRY_FIRST,
   RETRY_LAST,
@@ -106,7 +107,6 @@ import {
   TIMER_CHILD_LIFE,
   TIMER_CHILD_REKEY,
   TIMER_EXPIRE,
-  TIMER_KEEPALIVE,
   TIMER_LIFE,
   TIMER_LIVENESS,
   timerChild,
@@ -250,6 +250,7 @@ export function proceed(sa: IkeSa): void {
   }
   // What may yet turn out to be redundant is not used.
   if (state == IKE_STATE_REKEYED || sa.older >= 0) return;
+  if ((sa.want & WANT_MOBIKE) != 0) return mobikeStart(sa);
   if (pick(sa, CHILD_WANT_DELETE) || pick(sa, CHILD_WANT_CREATE) || pick(sa, CHILD_WANT_REKEY)) return;
   // What the peer is asking for belongs to this IKE_SA: its answer comes first (RFC 7296 2.25.2).
   if ((sa.want & WANT_REKEY) != 0 && sa.inStep == IN_NONE && !followsIn(sa)) {
@@ -300,9 +301,7 @@ export function ikeUp(sa: IkeSa): void {
     deadlineSet(timerSa(sa.index, TIMER_LIFE), now() + (time > early ? time - early : time));
   }
   if (c.dpdDelay != 0) deadlineSet(timerSa(sa.index, TIMER_LIVENESS), now() + <u64>c.dpdDelay * SECOND);
-  // Only who is behind a NAT has a mapping to keep (RFC 3948 section 4).
-  if ((sa.nat & NAT_LOCAL) != 0 && sa.localPort == portNatt)
-    deadlineSet(timerSa(sa.index, TIMER_KEEPALIVE), now() + KEEPALIVE_TIME);
+  keepaliveStart(sa);
   reauthSchedule(sa);
 }
 

@@ -70,6 +70,17 @@ export function natDetect(
   return nat;
 }
 
+/** The hash of our address and port as the peer of the message in hand sees them, or 0. */
+export function natDestination(): usize {
+  for (let i = payloadFind(PAYLOAD_NOTIFY); i >= 0; i = payloadFind(PAYLOAD_NOTIFY, <u32>i + 1)) {
+    const body = payloadBody(<u32>i);
+    const length = payloadLength(<u32>i);
+    if (!notifyCheck(body, length) || notifyType(body) != NOTIFY_NAT_DETECTION_DESTINATION_IP) continue;
+    if (notifyDataOctets(body, length) == NAT_HASH) return notifyData(body);
+  }
+  return 0;
+}
+
 /** True when there are notifies of this type and none of them carries the digest in hand. */
 function mismatch(type: u32): bool {
   let seen = false;

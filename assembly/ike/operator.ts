@@ -1,5 +1,6 @@
 /**
- * The operator's commands about IKE (abi/management.ts): load and unload, initiate, terminate, rekey, list.
+ * The operator's commands about IKE (abi/management.ts): load and unload, initiate, terminate, rekey, list; and the chassis's word on
+ * our own addresses.
  *
  * Every command gets one REPLY; TERMINATE gets it when what it ended is gone, at the latest when the peer has not
  * answered the Deletes. Refuses malformed bodies and unknown types by the reply's result.
@@ -8,6 +9,7 @@ import { DROP_MANAGEMENT_MALFORMED } from "../abi/drop";
 import {
   CHILD_NAME,
   CHILD_STATE_DELETING,
+  CONNECTION_LOCAL_ADDRESS,
   CONNECTION_NAME,
   IKE_STATE_CONNECTING,
   IKE_STATE_DELETING,
@@ -24,6 +26,7 @@ import {
   MANAGEMENT_LIST_SAS,
   MANAGEMENT_POOL_LOAD,
   MANAGEMENT_REDIRECT,
+  MANAGEMENT_LOCAL_ADDRESSES,
   MANAGEMENT_REKEY,
   MANAGEMENT_TERMINATE,
   MANAGEMENT_TRANSACTION,
@@ -62,7 +65,9 @@ import { IkeSa, WANT_DELETE, WANT_REKEY, ikeSaAt } from "./ike_sa";
 import { lingers, listingContinue, listingReset, listingStart } from "./listing";
 import { lookupAnswered, lookupFirst } from "./name_lookup";
 import { poolLoad } from "./pool";
+import { localAddressesTake } from "./local_address";
 import { reply } from "./report";
+import { roamReset, roamStart } from "./roam";
 import { ikeSaCapacity } from "./settings";
 import { timerConfig } from "./timer";
 
@@ -74,6 +79,7 @@ let waitingCount: u32 = 0;
 export function managementReset(): void {
   waitingCount = 0;
   listingReset();
+  roamReset();
 }
 
 export function managementHandle(frame: Frame): void {
@@ -125,6 +131,11 @@ function command(type: u32, transaction: u32, start: usize, end: usize): u32 {
       return lookupAnswered(start, end);
     case MANAGEMENT_REDIRECT:
       return redirectCommand(start, end);
+    case MANAGEMENT_LOCAL_ADDRESSES: {
+      if (!localAddressesTake(start, end, CONNECTION_LOCAL_ADDRESS)) return RESULT_MALFORMED;
+      roamStart();
+      return RESULT_OK;
+    }
     case MANAGEMENT_LIST_SAS:
     case MANAGEMENT_LIST_POOLS:
     case MANAGEMENT_LIST_CONNECTIONS:

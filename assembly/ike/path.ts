@@ -26,6 +26,7 @@ import { IKE_LENGTH, ikeExchange, ikeFlags, ikeMessageId } from "../wire/ike_mes
 import {
   FAMILY_IPV4,
   IpAddress,
+  addressCopy,
   addressFamily,
   addressIpv4,
   addressIsLinkLocal,
@@ -71,7 +72,8 @@ import {
   udpLength,
   udpSourcePort,
 } from "../wire/udp";
-import { isLocalAddress, portIke, portNatt } from "./settings";
+import { isLocalAddress } from "./local_address";
+import { portIke, portNatt } from "./settings";
 
 export const NON_ESP_MARKER: u32 = 4;
 const TTL: u32 = 64;
@@ -134,6 +136,14 @@ function pullIpv6(frame: Frame): bool {
   if (addressIsLinkLocal(pathRemote)) return refuse(frame, DROP_IKE_NO_CONNECTION);
   framePull(frame, ipv6WalkOctets());
   return true;
+}
+
+/** What a message that waited came by is what it comes by now. */
+export function pathRecall(local: IpAddress, localPort: u32, remote: IpAddress, remotePort: u32): void {
+  addressCopy(pathLocal, local);
+  addressCopy(pathRemote, remote);
+  pathLocalPort = localPort;
+  pathRemotePort = remotePort;
 }
 
 function refuse(frame: Frame, reason: u32): bool {

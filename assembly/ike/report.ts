@@ -22,6 +22,7 @@ import {
   EVENT_ALERT,
   EVENT_DNS,
   EVENT_EAP_IDENTITY,
+  EVENT_IKE_UPDATE,
   EVENT_KIND,
   EVENT_MISMATCH,
   EVENT_NOTIFY,
@@ -38,7 +39,9 @@ import {
   IKE_SA_LOCAL_ID,
   IKE_SA_LOCAL_PORT,
   IKE_SA_LOCAL_VIP,
+  IKE_SA_MOBIKE,
   IKE_SA_NAT,
+  IKE_SA_PEER_ADDRESS,
   IKE_SA_PPK,
   IKE_SA_PROPOSAL,
   IKE_SA_REMOTE,
@@ -89,7 +92,7 @@ import {
   connectionName,
 } from "./connection";
 import { childFlags } from "./event";
-import { IkeSa, ikeEapIdentity, ikeLocalId, ikePeerId, ikeSaAt, ikeSuite } from "./ike_sa";
+import { IkeSa, ikeEapIdentity, ikeLocalId, ikePeerAddress, ikePeerId, ikeSaAt, ikeSuite } from "./ike_sa";
 import {
   INTERNAL_IP4_DNS,
   INTERNAL_IP6_DNS,
@@ -166,6 +169,13 @@ function putChild(k: ChildConfig): void {
   putOctets(CHILD_NAME, childName(k), k.nameLength);
 }
 
+function putEnds(sa: IkeSa): void {
+  putAddress(IKE_SA_LOCAL, sa.local);
+  put(IKE_SA_LOCAL_PORT, sa.localPort);
+  putAddress(IKE_SA_REMOTE, sa.remote);
+  put(IKE_SA_REMOTE_PORT, sa.remotePort);
+}
+
 export function reply(transaction: u32, result: u32): void {
   if (!begin(MANAGEMENT_REPLY, transaction)) return;
   store<u32>(at, result);
@@ -187,6 +197,16 @@ export function reportSa(kind: u32, up: bool, sa: IkeSa, child: ChildSa | null):
     put(CHILD_SA_SPI_OUT, child.spiOut);
     put(CHILD_SA_LINK, child.link);
   }
+  end();
+}
+
+/** Tells that an IKE_SA and its CHILD_SAs go elsewhere. */
+export function reportMove(sa: IkeSa): void {
+  if (!begin(MANAGEMENT_EVENT, 0)) return;
+  put(EVENT_KIND, EVENT_IKE_UPDATE);
+  if (sa.connection >= 0) putConnection(connectionAt(<u32>sa.connection));
+  put(IKE_SA_UNIQUE_ID, sa.uniqueId);
+  putEnds(sa);
   end();
 }
 
@@ -248,16 +268,15 @@ export function reportIkeSa(transaction: u32, sa: IkeSa): void {
   store<u64>(scratch, sa.spiR);
   putOctets(IKE_SA_SPI_R, scratch, 8);
   put(IKE_SA_INITIATOR, sa.initiator);
-  putAddress(IKE_SA_LOCAL, sa.local);
-  put(IKE_SA_LOCAL_PORT, sa.localPort);
-  putAddress(IKE_SA_REMOTE, sa.remote);
-  put(IKE_SA_REMOTE_PORT, sa.remotePort);
+  putEnds(sa);
   putOctets(IKE_SA_LOCAL_ID, ikeLocalId(sa), sa.localIdLength);
   putOctets(IKE_SA_REMOTE_ID, ikePeerId(sa), sa.peerIdLength);
   if (ikeSuite(sa).encryption != 0) putOctets(IKE_SA_PROPOSAL, scratch, suiteTransforms(ikeSuite(sa), scratch));
   at = itemWriteU64(at, IKE_SA_ESTABLISHED, sa.established);
   put(IKE_SA_NAT, sa.nat);
   put(IKE_SA_PPK, sa.ppk == PPK_USED ? 1 : 0);
+  put(IKE_SA_MOBIKE, sa.mobike);
+  for (let i: u32 = 0; i < sa.peerAddressCount; i++) putAddress(IKE_SA_PEER_ADDRESS, ikePeerAddress(sa, i));
   if (sa.eapMethod != 0) {
     put(IKE_SA_EAP_METHOD, sa.eapMethod);
     putOctets(IKE_SA_EAP_IDENTITY, ikeEapIdentity(sa), sa.eapIdentityLength);

@@ -5,7 +5,7 @@ import {
   CONFIG_CRASH_DETECTION,
   CONFIG_FRAGMENT_SIZE,
   CONFIG_IKE_SA_CAPACITY,
-  CONFIG_LOCAL_ADDRESS,
+  CONFIG_KEEPALIVE,
   CONFIG_PORT_IKE,
   CONFIG_PORT_NATT,
   CONFIG_RETRANSMIT_MS,
@@ -13,9 +13,8 @@ import {
   CONFIG_SA_CAPACITY,
 } from "../abi/config";
 import { LINK_MAX } from "../abi/message";
-import { itemFind, itemFirst, itemLength, itemNext, itemType, itemU32, itemValue, itemsValid } from "../rt/items";
+import { itemFind, itemU32, itemsValid } from "../rt/items";
 import { configAddress, configLength } from "../rt/registers";
-import { IpAddress, addressAt, addressCopy, addressRead, addressWithin } from "../wire/ip_address";
 
 export const SECOND: u64 = 1000000000;
 export const MILLISECOND: u64 = 1000000;
@@ -32,8 +31,6 @@ export const REPLACED_TIME: u64 = 30 * SECOND;
 export const CHILD_LINGER_TIME: u64 = SECOND;
 /** A peer that refuses for the time being for so long is out of step for good (RFC 7296 2.25). */
 export const TEMPORARY_TIME: u64 = 300 * SECOND;
-/** Between two NAT keepalives (RFC 3948 section 4). */
-export const KEEPALIVE_TIME: u64 = 20 * SECOND;
 /** How long an IKE_SA that is gone still answers the last request again. */
 export const LINGER_TIME: u64 = 5 * SECOND;
 /** Transmissions of the Delete of an IKE_SA. */
@@ -46,8 +43,6 @@ const FRAGMENT_SIZE_MIN: u32 = 576;
 const FRAGMENT_SIZE_MAX: u32 = 9000;
 const IKE_SA_CAPACITY_MAX: u32 = 16384;
 
-const local: usize = memory.data(16, 8);
-
 export let ikeSaCapacity: u32 = 256;
 export let childSaCapacity: u32 = 1024;
 export let retransmitTime: u64 = 0; // ns; set at reset
@@ -58,6 +53,8 @@ export let fragmentSize: u32 = 1280;
 export let crashDetection: bool = false;
 export let portIke: u32 = 500;
 export let portNatt: u32 = 4500;
+/** Between two NAT keepalives (RFC 3948 section 4); 0 none. */
+export let keepaliveTime: u64 = 0; // ns; set at reset
 
 /** Reads CONFIG; false when it is malformed or asks for what the tables cannot be. */
 export function settingsReset(): bool {
@@ -73,37 +70,10 @@ export function settingsReset(): bool {
   crashDetection = number(CONFIG_CRASH_DETECTION, 0) != 0;
   portIke = number(CONFIG_PORT_IKE, 500);
   portNatt = number(CONFIG_PORT_NATT, 4500);
+  keepaliveTime = <u64>number(CONFIG_KEEPALIVE, 20) * SECOND;
   if (ikeSaCapacity == 0 || ikeSaCapacity > IKE_SA_CAPACITY_MAX) return false;
   if (childSaCapacity == 0 || childSaCapacity > LINK_MAX) return false;
   return retransmitTime != 0 && retransmitTries != 0 && portIke < 65536 && portNatt < 65536 && portIke != portNatt;
-}
-
-/** True when a packet to this address is for us: one of CONFIG, or any when CONFIG names none. */
-export function isLocalAddress(address: IpAddress): bool {
-  const start = configAddress();
-  const end = start + configLength();
-  const candidate = addressAt(local);
-  let named = false;
-  for (let item = itemFirst(start, end); item != 0; item = itemNext(item, end)) {
-    if (itemType(item) != CONFIG_LOCAL_ADDRESS || !addressRead(candidate, itemValue(item), itemLength(item))) continue;
-    if (candidate == address) return true;
-    named = true;
-  }
-  return !named;
-}
-
-/** Writes the first local address of that network, 0 bits of it: of its family; false when CONFIG names none. */
-export function localAddressWithin(network: IpAddress, prefix: u32, to: IpAddress): bool {
-  const start = configAddress();
-  const end = start + configLength();
-  const candidate = addressAt(local);
-  for (let item = itemFirst(start, end); item != 0; item = itemNext(item, end)) {
-    if (itemType(item) != CONFIG_LOCAL_ADDRESS || !addressRead(candidate, itemValue(item), itemLength(item))) continue;
-    if (!addressWithin(candidate, network, prefix)) continue;
-    addressCopy(to, candidate);
-    return true;
-  }
-  return false;
 }
 
 function number(type: u32, otherwise: u32): u32 {

@@ -19,12 +19,18 @@ import {
 } from "../wire/ike_message";
 import { encryptedBegin } from "../wire/ike_payload/encrypted";
 import { Transform } from "../crypto/transform";
+import { IpAddress, addressCopy } from "../wire/ip_address";
+import { pairLocal, pairRemote, pairsList } from "./mobike_pair";
 import { FRAGMENTS_SENT, IN_NONE, IkeSa, OUT_NONE, RETAINED_MAX, ikeRequest, ikeResponse } from "./ike_sa";
 import { intAuthAdd } from "./int_auth";
+import { keepaliveStart } from "./keepalive";
 import { pathOverhead, pathSendAll } from "./path";
 import { fragmentSize, retransmitTime, retransmitTries } from "./settings";
 import { skSeal, skSealFragments, skTransform } from "./sk";
 import { TIMER_RETRANSMIT, timerSa } from "./timer";
+
+/** Pairs of addresses that one repetition goes by at most, besides the present one. */
+const PAIRS_AT_ONCE: u32 = 8;
 
 /** Header of the SK payload of the message being built, 0 in IKE_SA_INIT. */
 let sk: usize = 0;
@@ -66,11 +72,27 @@ export function requestSend(sa: IkeSa, w: Writer, step: u32): void {
 /** Sends our request again; false when it was sent often enough. */
 export function requestRepeat(sa: IkeSa): bool {
   if (sa.outTries >= sa.outLimit) return false;
-  sa.outTries += 1;
-  sa.outDelay = (sa.outDelay * 9) / 5;
+  const moves = sa.mobike != 0 && sa.mover != 0;
+  const pairs = moves ? pairsList(sa) : 0;
+  // Without an address of ours it waits for one.
+  if (!moves || pairs != 0) {
+    sa.outTries += 1;
+    sa.outDelay = (sa.outDelay * 9) / 5;
+    emit(sa, ikeRequest(sa), sa.outLength);
+    if (pairs != 0) emitElsewhere(sa, pairs);
+  }
   deadlineSet(timerSa(sa.index, TIMER_RETRANSMIT), now() + sa.outDelay);
-  emit(sa, ikeRequest(sa), sa.outLength);
   return true;
+}
+
+/** Our request unanswered goes by other pairs of addresses, too: the answer tells which of them reaches the peer (RFC 4555 3.10). */
+function emitElsewhere(sa: IkeSa, pairs: u32): void {
+  const first = sa.outTries * PAIRS_AT_ONCE;
+  for (let n: u32 = 0; n < min<u32>(pairs, PAIRS_AT_ONCE); n++) {
+    const i = (first + n) % pairs;
+    if (pairLocal(i) == sa.local && pairRemote(i) == sa.remote) continue;
+    pathSendAll(ikeRequest(sa), sa.outLength, pairLocal(i), sa.localPort, pairRemote(i), sa.remotePort);
+  }
 }
 
 /** Stops retransmission: the answer is here, what it brings may take a while. */
@@ -99,15 +121,28 @@ export function responseSend(sa: IkeSa, w: Writer): void {
   sa.inStep = IN_NONE;
   sa.inChild = -1;
   sa.inSa = -1;
-  emit(sa, ikeResponse(sa), sa.inLength);
+  responseRepeat(sa);
 }
 
-/** Answers a duplicate from memory. */
+/** Sends our response, again for a duplicate: to whence the request came (RFC 7296 2.11). */
 export function responseRepeat(sa: IkeSa): void {
-  emit(sa, ikeResponse(sa), sa.inLength);
+  if (sa.answerRemotePort == 0) return emit(sa, ikeResponse(sa), sa.inLength);
+  const local = sa.answerLocal;
+  const remote = sa.answerRemote;
+  pathSendAll(ikeResponse(sa), sa.inLength, local, sa.answerLocalPort, remote, sa.answerRemotePort);
+  keepaliveStart(sa);
+}
+
+/** The peer's request has come by this path. */
+export function answerTo(sa: IkeSa, local: IpAddress, localPort: u32, remote: IpAddress, remotePort: u32): void {
+  addressCopy(sa.answerLocal, local);
+  addressCopy(sa.answerRemote, remote);
+  sa.answerLocalPort = localPort;
+  sa.answerRemotePort = remotePort;
 }
 
 /** Sends a message, or its fragments, which stand one behind the other. */
 function emit(sa: IkeSa, messages: usize, length: u32): void {
   pathSendAll(messages, length, sa.local, sa.localPort, sa.remote, sa.remotePort);
+  keepaliveStart(sa);
 }

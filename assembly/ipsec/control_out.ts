@@ -1,5 +1,5 @@
 /**
- * What an IPsec board says to the IKE board: answers in the frame that brought the request, and SA_EXPIRING of its own
+ * What an IPsec board says to the IKE board: answers in the frame that brought the request, SA_EXPIRING and SA_MOVED of its own
  * accord. Layouts: abi/message.ts.
  */
 import { channelLink, channelPushControl } from "../channel/channel";
@@ -18,6 +18,7 @@ import {
   MESSAGE_TRANSACTION,
   MESSAGE_TYPE,
   MESSAGE_VERSION,
+  SA_ENDS,
   STATUS_DIRECTION,
   STATUS_DROPS,
   STATUS_LAST_USED,
@@ -122,5 +123,15 @@ export function report(type: u32, sa: Sa, cause: u32): bool {
   store<u32>(p, <u32>sa.direction, ANSWER_DIRECTION);
   store<u32>(p, cause, ANSWER_REASON);
   frame.length = WITH_REASON;
+  return post(frame);
+}
+
+/** The same of an inbound SA's ends, whose octets stand at `ends`. */
+export function reportEnds(type: u32, ends: usize): bool {
+  const frame = originate();
+  if (!frame) return false;
+  header(frame.start, type, 0, MESSAGE_HEADER + SA_ENDS);
+  memory.copy(frame.start + MESSAGE_HEADER, ends, SA_ENDS);
+  frame.length = MESSAGE_HEADER + SA_ENDS;
   return post(frame);
 }

@@ -26,6 +26,7 @@ import { replayCheck, replayCommit, replaySequence } from "./replay";
 import { Sa, isTransport, transformOf } from "./sa";
 import { transportJoin } from "./transport";
 import { PASS, tunnelStrip } from "./tunnel";
+import { noteSource } from "./update";
 
 /** A dummy packet (RFC 4303 2.6): authentic, and to be forgotten. Neither PASS nor a drop reason. */
 export const DUMMY: u32 = PASS + 1;
@@ -59,8 +60,11 @@ export function openPrepare(frame: Frame, sa: Sa, job: CipherJob): u32 {
  */
 export function openFinish(frame: Frame, sa: Sa, job: CipherJob, outerTos: u32): u32 {
   if (job.done == 0) return DROP_ICV;
+  const newest = frame.scratch4 > sa.sequence;
   // A twin, or the hard limit, may have been reached by a packet before this one in the same batch.
   if (!replayCommit(sa, frame.scratch4)) return DROP_REPLAY;
+  const headers = frame.scratch3 & 0xffff;
+  if (newest && sa.window != 0 && frame.scratch2 != headers) noteSource(sa, frame.start - frame.scratch2, headers);
   if (!withinLife(sa, 0)) return lifeOver(sa);
   const t = transformOf(sa);
   const length = frame.length - ESP_HEADER - t.ivOctets - t.icvOctets;

@@ -25,6 +25,7 @@ import {
   MESSAGE_SA_REMOVE,
   MESSAGE_SA_REMOVED,
   MESSAGE_SA_REMOVE_ALL,
+  MESSAGE_SA_UPDATE,
   MESSAGE_TRANSACTION,
   MESSAGE_TYPE,
   MESSAGE_VERSION,
@@ -53,13 +54,9 @@ import {
   SA_KEY_BITS,
   SA_LEASE,
   SA_LINK,
-  SA_LOCAL_ADDRESS,
-  SA_LOCAL_PORT,
   SA_LOCAL_TS_COUNT,
   SA_MODE,
   SA_PROTOCOL,
-  SA_REMOTE_ADDRESS,
-  SA_REMOTE_PORT,
   SA_REMOTE_TS_COUNT,
   SA_REPLAY_WINDOW,
   SA_SELECTORS,
@@ -75,26 +72,18 @@ import { Frame } from "../bus/frame";
 import { drop } from "../bus/port";
 import { suiteInit, suiteKeymatOctets, suiteWipe } from "../crypto/suite";
 import { transformFind } from "../crypto/transform";
-import { addressHigh4 } from "../policy/flow";
-import {
-  addressInRange,
-  selectorEndHigh,
-  selectorEndLow,
-  selectorFamily,
-  selectorStartHigh,
-  selectorStartLow,
-  selectorsValid,
-} from "../policy/selector";
+import { selectorsValid } from "../policy/selector";
 import { selectorTableInsert, selectorTableRemove } from "../policy/selector_table";
-import { equalConstantTime, loadBE32, loadBE64, zeroize } from "../rt/bytes";
+import { equalConstantTime, zeroize } from "../rt/bytes";
 import { trace } from "../rt/trace";
 import { ESP_SPI_MINIMUM } from "../wire/esp";
 import { PROTOCOL_ESP } from "../wire/ipv4";
 import { answerPlain, answerShort, answerStatus } from "./control_out";
 import { findInbound, findNamed, localDatabaseRecords, removeSa, saAt, takeSa } from "./local_database";
 import { REPLAY_WINDOW_MAX, replayAdvance, replayReset } from "./replay";
-import { SA_COLD_OCTETS, SHAPE_IPV6, SHAPE_TRANSPORT, Sa, isIpv6 } from "./sa";
+import { SA_COLD_OCTETS, SHAPE_IPV6, SHAPE_TRANSPORT, Sa } from "./sa";
 import { espRoom, outerOctets } from "./tunnel";
+import { endsCovered, endsExamine, endsTake, handleUpdate } from "./update";
 
 /** LINK of the answer to SA_REMOVE_ALL. */
 const ALL_LINKS: u32 = 0xffffffff;
@@ -110,6 +99,8 @@ export function handleControl(frame: Frame): void {
     handleInstall(frame, transaction);
   } else if (<u32>load<u16>(p, MESSAGE_VERSION) != MESSAGE_CURRENT_VERSION) {
     refuse(frame);
+  } else if (type == MESSAGE_SA_UPDATE) {
+    handleUpdate(frame, transaction);
   } else if (type == MESSAGE_PING) {
     answerPlain(frame, MESSAGE_PONG, transaction);
   } else if (type == MESSAGE_SA_REMOVE_ALL) {
@@ -207,10 +198,7 @@ export function install(record: usize, length: u32): u32 {
   sa.flags = load<u8>(record, SA_FLAGS);
   sa.lease = load<u64>(record, SA_LEASE);
   sa.shape = <u16>shapeOf(record);
-  sa.localAddress = isIpv6(sa) ? 0 : loadBE32(record + SA_LOCAL_ADDRESS);
-  sa.remoteAddress = isIpv6(sa) ? 0 : loadBE32(record + SA_REMOTE_ADDRESS);
-  sa.localPort = load<u16>(record, SA_LOCAL_PORT);
-  sa.remotePort = load<u16>(record, SA_REMOTE_PORT);
+  endsTake(sa, record);
   sa.softPackets = load<u64>(record, SA_SOFT_PACKETS);
   sa.softOctets = load<u64>(record, SA_SOFT_OCTETS);
   sa.hardPackets = load<u64>(record, SA_HARD_PACKETS);
@@ -238,51 +226,11 @@ function examine(record: usize, length: u32): u32 {
     return REFUSED_MALFORMED;
   }
   if (<u32>load<u8>(record, SA_PROTOCOL) != PROTOCOL_ESP) return REFUSED_TRANSFORM;
-  const family = <u32>load<u8>(record, SA_FAMILY);
   const mode = <u32>load<u8>(record, SA_MODE);
-  if ((family != 4 && family != 6) || (mode != MODE_TUNNEL && mode != MODE_TRANSPORT)) return REFUSED_MODE;
-  if (!addressGiven(record + SA_LOCAL_ADDRESS, family) || !addressGiven(record + SA_REMOTE_ADDRESS, family)) {
-    return REFUSED_MALFORMED;
-  }
-  if (mode == MODE_TRANSPORT) {
-    const local = record + SA_SELECTORS;
-    const remote = local + <usize>(locals * SELECTOR_OCTETS);
-    if (!covers(local, locals, family, record + SA_LOCAL_ADDRESS)) return REFUSED_MODE;
-    if (!covers(remote, remotes, family, record + SA_REMOTE_ADDRESS)) return REFUSED_MODE;
-  }
-  const encapsulated = ((<u32>load<u8>(record, SA_FLAGS)) & SA_FLAG_UDP_ENCAPSULATION) != 0;
-  if (encapsulated && (load<u16>(record, SA_LOCAL_PORT) == 0 || load<u16>(record, SA_REMOTE_PORT) == 0)) {
-    return REFUSED_MALFORMED;
-  }
-  return ACCEPTED;
-}
-
-/** True when an address of this family is not all zeros. */
-function addressGiven(address: usize, family: u32): bool {
-  return load<u32>(address) != 0 || (family == 6 && (load<u32>(address, 4) | load<u64>(address, 8)) != 0);
-}
-
-/** True when one of `count` selectors holds the address. */
-function covers(selectors: usize, count: u32, family: u32, address: usize): bool {
-  const high = family == 4 ? addressHigh4(address) : loadBE64(address);
-  const low: u64 = family == 4 ? 0 : loadBE64(address + 8);
-  for (let i: u32 = 0; i < count; i++) {
-    const selector = selectors + <usize>(i * SELECTOR_OCTETS);
-    if (
-      selectorFamily(selector) == family &&
-      addressInRange(
-        high,
-        low,
-        selectorStartHigh(selector),
-        selectorStartLow(selector),
-        selectorEndHigh(selector),
-        selectorEndLow(selector),
-      )
-    ) {
-      return true;
-    }
-  }
-  return false;
+  if (mode != MODE_TUNNEL && mode != MODE_TRANSPORT) return REFUSED_MODE;
+  const ends = endsExamine(record);
+  if (ends != ACCEPTED) return ends;
+  return mode == MODE_TUNNEL || endsCovered(record, record + SA_SELECTORS, locals, remotes) ? ACCEPTED : REFUSED_MODE;
 }
 
 /** SHAPE_* of a record that examine accepted. */

@@ -1,24 +1,30 @@
 /**
  * The management port of an IPsec board (abi/management.ts): MANAGEMENT_LIST_SAS, answered by one MANAGEMENT_SA per SA and
- * then by REPLY. A listing goes on over several polls, so that a full table fits through a small ring; while it does, further
+ * then by REPLY; MANAGEMENT_LOCAL_ADDRESSES by REPLY alone. A listing goes on over several polls, so that a full table fits through a small ring; while it does, further
  * commands wait on theirs. Refuses every other command with RESULT_UNSUPPORTED. No key ever leaves here.
  */
 import { DROP_MANAGEMENT_MALFORMED } from "../abi/drop";
 import {
+  CONNECTION_LOCAL_ADDRESS,
   MANAGEMENT_HEADER,
   MANAGEMENT_LENGTH,
   MANAGEMENT_LIST_SAS,
+  MANAGEMENT_LOCAL_ADDRESSES,
   MANAGEMENT_REPLY,
   MANAGEMENT_SA,
   MANAGEMENT_TRANSACTION,
   MANAGEMENT_TYPE,
+  RESULT_MALFORMED,
   RESULT_OK,
+  RESULT_TABLE_FULL,
   RESULT_UNSUPPORTED,
 } from "../abi/management";
 import { PORT_MANAGEMENT } from "../abi/ring";
 import { Frame } from "../bus/frame";
 import { consume, drop, originate, transmit } from "../bus/port";
+import { itemsValid } from "../rt/items";
 import { writeStatus } from "./control_out";
+import { localAddressTake } from "./local_address";
 import { localDatabaseRecords, saAt } from "./local_database";
 
 /** Messages of a listing per poll: half of the port's ring. */
@@ -51,8 +57,15 @@ export function handleManagement(frame: Frame): void {
     consume(frame);
     return;
   }
-  writeReply(frame, RESULT_UNSUPPORTED);
+  writeReply(frame, type == MANAGEMENT_LOCAL_ADDRESSES ? takeAddresses(frame) : RESULT_UNSUPPORTED);
   transmit(PORT_MANAGEMENT, frame);
+}
+
+function takeAddresses(frame: Frame): u32 {
+  const start = frame.start + MANAGEMENT_HEADER;
+  const end = frame.start + frame.length;
+  if (!itemsValid(start, end)) return RESULT_MALFORMED;
+  return localAddressTake(start, end, CONNECTION_LOCAL_ADDRESS) ? RESULT_OK : RESULT_TABLE_FULL;
 }
 
 /** Goes on with a listing. */

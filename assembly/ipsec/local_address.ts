@@ -1,10 +1,11 @@
 /**
- * The gateway's own addresses on the unprotected network, of both families, and its NAT traversal port, from CONFIG: IPsec
+ * The gateway's own addresses on the unprotected network, of both families, and its NAT traversal port, from CONFIG, until the chassis
+ * tells of other addresses: IPsec
  * packets to them are ours to open, and ICMP errors come from them.
  */
 import { CONFIG_LOCAL_ADDRESS, CONFIG_PORT_NATT } from "../abi/config";
 import { loadBE32 } from "../rt/bytes";
-import { itemFirst, itemLength, itemNext, itemType, itemU32, itemValue } from "../rt/items";
+import { itemFind, itemFirst, itemLength, itemNext, itemType, itemU32, itemValue } from "../rt/items";
 import { configAddress, configLength } from "../rt/registers";
 import { IPV6_ADDRESS, ipv6SameAddress } from "../wire/ipv6";
 
@@ -20,14 +21,19 @@ let natt: u32 = 0;
 
 /** Reads CONFIG; false when there are more addresses than there is room for. */
 export function localAddressReset(): bool {
-  count = 0;
-  count6 = 0;
-  natt = NATT_PORT;
   const start = configAddress();
   const end = start + configLength();
+  const port = itemFind(start, end, CONFIG_PORT_NATT);
+  natt = port != 0 ? itemU32(port) : NATT_PORT;
+  return localAddressTake(start, end, CONFIG_LOCAL_ADDRESS);
+}
+
+/** Takes the addresses of the items of `type`, instead of those that there were; false when there are more than there is room for. */
+export function localAddressTake(start: usize, end: usize, type: u32): bool {
+  count = 0;
+  count6 = 0;
   for (let item = itemFirst(start, end); item != 0; item = itemNext(item, end)) {
-    if (itemType(item) == CONFIG_PORT_NATT) natt = itemU32(item);
-    if (itemType(item) != CONFIG_LOCAL_ADDRESS) continue;
+    if (itemType(item) != type) continue;
     if (itemLength(item) == 4) {
       if (count == LOCAL_MAX) return false;
       store<u32>(locals + ((<usize>count) << 2), loadBE32(itemValue(item)));

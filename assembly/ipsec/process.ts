@@ -59,7 +59,7 @@ import { DUMMY, openFinish, openPrepare } from "./esp_open";
 import { sealFinish, sealPrepare } from "./esp_seal";
 import { isLocal, isLocal6, nattPort } from "./local_address";
 import { findInbound, findOutbound } from "./local_database";
-import { SHAPE_AH, SHAPE_IPV6, Sa, localAddress6 } from "./sa";
+import { SHAPE_AH, Sa, isIpv6, isTransport, localAddress6 } from "./sa";
 import { PASS } from "./tunnel";
 
 /**
@@ -152,19 +152,24 @@ function lookUpInbound(frame: Frame, outer: u32): bool {
   return inboundSa(frame, spi, packet, 0);
 }
 
-/** S703 for a sealed packet: the SA of this SPI, protocol (SHAPE_AH or 0) and destination. */
+/**
+ * S703 for a sealed packet to one of our addresses: the SA of this SPI and protocol (SHAPE_AH or 0). To which of them is no matter in
+ * tunnel mode (RFC 4301 4.1): a peer that moves may send to, or from, its new place before we have been told (RFC 4555 3.5).
+ */
 function inboundSa(frame: Frame, spi: u32, packet: usize, shape: u32): bool {
   trace(TRACE_MASK_PACKET, STEP_S703, spi);
   const sa = findInbound(spi);
-  if (!sa) return noEntry(frame, spi);
-  if ((<u32>load<u8>(packet)) >> 4 == 6) shape |= SHAPE_IPV6;
-  if (((<u32>sa.shape) & (SHAPE_AH | SHAPE_IPV6)) != shape) return noEntry(frame, spi);
-  if ((shape & SHAPE_IPV6) != 0) {
-    if (!ipv6SameAddress(localAddress6(sa), packet + IPV6_DESTINATION)) return noEntry(frame, spi);
-  } else if (sa.localAddress != ipv4Destination(packet)) {
-    return noEntry(frame, spi);
-  }
-  return found(frame, sa);
+  if (!sa || ((<u32>sa.shape) & SHAPE_AH) != shape) return noEntry(frame, spi);
+  return isTransport(sa) && !isToItsEnd(sa, packet) ? noEntry(frame, spi) : found(frame, sa);
+}
+
+/** True when a packet's destination is our end of an SA. */
+function isToItsEnd(sa: Sa, packet: usize): bool {
+  const six = (<u32>load<u8>(packet)) >> 4 == 6;
+  if (six != isIpv6(sa)) return false;
+  return six
+    ? ipv6SameAddress(localAddress6(sa), packet + IPV6_DESTINATION)
+    : sa.localAddress == ipv4Destination(packet);
 }
 
 function lookUpOutbound(frame: Frame): bool {

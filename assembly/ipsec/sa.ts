@@ -4,7 +4,7 @@
  *            0                       16                      32                      48                    63
  *           +-----------+-----------+-----------+-----------+-----------+-----------+-----------+----------+
  *   line 0  | spi, link | flags..   | context, bitmap, mask.. | sequence              | lease     | addrs  |
- *   line 1  | packets   | octets    | last used | drops     | expiring at           | ...                  |
+ *   line 1  | packets   | octets    | last used | drops     | expiring at | moved at | ...                 |
  *   line 2  | limits: soft packets, soft octets, hard packets, hard octets           | inner MTU, number    |
  *           +-----------+-----------+-----------+-----------+-----------+-----------+-----------+----------+
  *
@@ -50,6 +50,8 @@ export class Sa {
   drops: u64;
   /** NOW from which SA_EXPIRING may be raised again. */
   expiringAt: u64;
+  /** NOW of the last SA_MOVED, 0 none since the SA has its present ends. */
+  movedAt: u64;
 
   softPackets: u64;
   softOctets: u64;

@@ -29,6 +29,7 @@ import {
   MANAGEMENT_BOARD_UP,
   MANAGEMENT_HEADER,
   MANAGEMENT_LENGTH,
+  MANAGEMENT_LOCAL_ADDRESSES,
   MANAGEMENT_TYPE,
 } from "../../assembly/abi/management";
 import { DIRECTION_INBOUND, LINK_MAX, SELECTOR_OCTETS } from "../../assembly/abi/message";
@@ -106,6 +107,8 @@ import {
   DISTRIBUTION_ACQUIRE,
   DISTRIBUTION_EXPIRING,
   DISTRIBUTION_INSTALLED,
+  DISTRIBUTION_MOVED,
+  DISTRIBUTION_NOT_UPDATED,
   DISTRIBUTION_REFUSED,
   DISTRIBUTION_USED,
   DistributionEvent,
@@ -114,12 +117,13 @@ import {
 } from "../../assembly/distribution/event";
 import { FORWARD_IKE, forwardProtected, forwardUnprotected } from "../../assembly/distribution/forward";
 import { heldNext, heldReset, heldTimeout } from "../../assembly/distribution/held";
-import { localAddressReset } from "../../assembly/distribution/local_address";
+import { localAddressReset, localAddressTake } from "../../assembly/distribution/local_address";
 import { Link, linkAt, localDatabaseReset } from "../../assembly/distribution/local_database";
 import { policyReset, trapInsert, trapRemove } from "../../assembly/distribution/policy";
 import { query } from "../../assembly/distribution/query";
 import { removalReset, removalTimeout } from "../../assembly/distribution/removal";
 import { reportPlacement } from "../../assembly/distribution/report";
+import { update } from "../../assembly/distribution/update";
 import { selectionReset } from "../../assembly/distribution/selection";
 import {
   handleAcquire,
@@ -127,6 +131,8 @@ import {
   handleExpiring,
   handleInstalled,
   handleManagement,
+  handleMoved,
+  handleNotUpdated,
   handleSaLost,
   handleSecureElement,
   handleTimeout,
@@ -149,6 +155,7 @@ import {
   EVENT_SPI,
   EVENT_TRAP,
   EVENT_UP,
+  EVENT_UPDATE,
 } from "../../assembly/ike/event";
 
 const DEFAULT_SA_CAPACITY: u32 = 1024;
@@ -252,8 +259,14 @@ function pollManagement(): void {
       continue;
     }
     const type = <u32>load<u16>(frame.start + MANAGEMENT_TYPE);
-    if (type == MANAGEMENT_BOARD_UP || type == MANAGEMENT_BOARD_DOWN) handleBoard(frame, type);
-    else handleManagement(frame);
+    if (type == MANAGEMENT_BOARD_UP || type == MANAGEMENT_BOARD_DOWN) {
+      handleBoard(frame, type);
+      continue;
+    }
+    // Both cores have to know; ike answers.
+    if (type == MANAGEMENT_LOCAL_ADDRESSES)
+      localAddressTake(frame.start + MANAGEMENT_HEADER, frame.start + frame.length);
+    handleManagement(frame);
   }
 }
 
@@ -362,6 +375,10 @@ function toIke(event: DistributionEvent): void {
     handleUsed(event.link, event.spi, event.direction, event.time);
   } else if (event.kind == DISTRIBUTION_ACQUIRE) {
     handleAcquire(event.spi);
+  } else if (event.kind == DISTRIBUTION_MOVED) {
+    handleMoved(event.ends);
+  } else if (event.kind == DISTRIBUTION_NOT_UPDATED) {
+    handleNotUpdated(event.link);
   }
 }
 
@@ -370,6 +387,8 @@ function toDistribution(event: usize): void {
   const link = load<u32>(event + EVENT_LINK);
   if (kind == EVENT_INSTALL) {
     establish(<usize>load<u32>(event + EVENT_RECORD));
+  } else if (kind == EVENT_UPDATE) {
+    update(<usize>load<u32>(event + EVENT_RECORD));
   } else if (kind == EVENT_REMOVE) {
     withdraw(link, load<u32>(event + EVENT_SPI), load<u32>(event + EVENT_DIRECTION));
   } else if (kind == EVENT_QUERY) {

@@ -15,7 +15,9 @@
 import * as MAP from "../../assembly/abi/board.ts";
 import * as CONFIG from "../../assembly/abi/config.ts";
 import {
+  CONNECTION_LOCAL_ADDRESS,
   MANAGEMENT_HEADER,
+  MANAGEMENT_LOCAL_ADDRESSES,
   MANAGEMENT_REPLY,
   MANAGEMENT_TRANSACTION,
   MANAGEMENT_TYPE,
@@ -82,6 +84,8 @@ export interface ChassisOptions {
   crashDetection?: boolean;
   portIke?: number;
   portNatt?: number;
+  /** Seconds without a packet until a NAT keepalive; 0 none. Default 20. */
+  keepAlive?: number;
   /** CONFIG items for all boards. */
   config?: readonly ConfigItem[];
   /** Check conservation of frames after every poll; a violation is a fault. Default: in lockstep. */
@@ -179,6 +183,7 @@ export class Chassis {
   };
   readonly #messages = new Map<number, Subscribers<[Uint8Array]>>();
   readonly #events: Subscribers<[BoardEvent]> = new Set();
+  #localAddresses: readonly string[];
   #traceMask: number;
   #closed = false;
 
@@ -188,6 +193,7 @@ export class Chassis {
     this.name = options.name ?? "chassis";
     this.drive = options.drive;
     this.ikeSlot = options.ikeSlot ?? 0;
+    this.#localAddresses = options.localAddresses ?? [];
     this.#traceMask = options.traceMask ?? 0;
     this.#link = createLink(options.link, this.ikeSlot);
     for (const plan of this.#plans()) {
@@ -275,6 +281,20 @@ export class Chassis {
     bay.state = "Present";
     bay.reason = "";
     bay.failures = 0;
+  }
+
+  get localAddresses(): readonly string[] {
+    return this.#localAddresses;
+  }
+
+  /** The unprotected local addresses are others now: all boards are told, and those that start later know. */
+  setLocalAddresses(addresses: readonly string[]): void {
+    this.#localAddresses = [...addresses];
+    const items = addresses.map((address) => ({ type: CONNECTION_LOCAL_ADDRESS, value: addressOctets(address) }));
+    const body = encodeItems(items);
+    for (const slot of this.#slots.values()) {
+      if (slot.state === "Online") this.#supervisor.tell(slot, MANAGEMENT_LOCAL_ADDRESSES, body);
+    }
   }
 
   /** A packet arrives from the network of that side; it goes to the IKE board. False when dropped and counted. */
@@ -443,7 +463,7 @@ export class Chassis {
       { type: CONFIG.CONFIG_LINK_KIND, value: this.#link.code },
       { type: CONFIG.CONFIG_IKE_SLOT, value: this.ikeSlot },
     ];
-    for (const address of options.localAddresses ?? []) {
+    for (const address of this.#localAddresses) {
       items.push({ type: CONFIG.CONFIG_LOCAL_ADDRESS, value: addressOctets(address) });
     }
     const optional = (type: number, value: number | undefined): void => {
@@ -459,6 +479,7 @@ export class Chassis {
       optional(CONFIG.CONFIG_RETRANSMIT_TRIES, options.retransmitTries);
       optional(CONFIG.CONFIG_FRAGMENT_SIZE, options.fragmentSize);
       optional(CONFIG.CONFIG_CRASH_DETECTION, options.crashDetection ? 1 : undefined);
+      optional(CONFIG.CONFIG_KEEPALIVE, options.keepAlive);
     }
     optional(CONFIG.CONFIG_PORT_IKE, options.portIke);
     optional(CONFIG.CONFIG_PORT_NATT, options.portNatt);

@@ -198,22 +198,28 @@ export class Supervisor {
   }
 
   #tellIke(type: number, body: Uint8Array): void {
+    const ike = this.#parts.slots.get(this.#parts.ikeSlot);
+    if (ike) this.tell(ike, type, body);
+  }
+
+  /** Tells a board something on its MANAGEMENT port. */
+  tell(slot: Slot, type: number, body: Uint8Array): void {
     const message = new Uint8Array(MANAGEMENT_HEADER + body.length);
     const view = new DataView(message.buffer);
     view.setUint16(MANAGEMENT_TYPE, type, true);
     view.setUint32(MANAGEMENT_TRANSACTION, this.transaction(), true);
     view.setUint32(MANAGEMENT_LENGTH, message.length, true);
     message.set(body, MANAGEMENT_HEADER);
-    this.#deliver(message, this.#parts.slots.get(this.#parts.ikeSlot)?.generation, TELL_TRIES);
+    this.#deliver(slot, message, slot.generation, TELL_TRIES);
   }
 
-  /** A full management ring must not lose an announcement: it is repeated while the IKE board is the same. */
-  #deliver(message: Uint8Array, generation: number | undefined, tries: number): void {
-    const { cage, drive, ikeSlot, slots } = this.#parts;
-    if (cage.deliver(ikeSlot, PORT_MANAGEMENT, message) || tries === 0) return;
+  /** A full management ring must not lose an announcement: it is repeated while the board is the same. */
+  #deliver(slot: Slot, message: Uint8Array, generation: number, tries: number): void {
+    const { cage, drive } = this.#parts;
+    if (cage.deliver(slot.number, PORT_MANAGEMENT, message) || tries === 0) return;
     drive.after(TELL_PAUSE, () => {
-      const ike = slots.get(ikeSlot);
-      if (ike?.state === "Online" && ike.generation === generation) this.#deliver(message, generation, tries - 1);
+      if (slot.state === "Online" && slot.generation === generation)
+        this.#deliver(slot, message, generation, tries - 1);
     });
   }
 }

@@ -11,7 +11,7 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { Threaded } from "../chassis/drive/threaded.ts";
-import { type LinuxNics, localAddresses, openLinuxNics } from "../nic/linux/index.ts";
+import { type LinuxNics, localAddresses, openLinuxNics, presentAddresses } from "../nic/linux/index.ts";
 import type { Configuration } from "../operator/configuration/compile.ts";
 import { ControlServer } from "../operator/control.ts";
 import { CommandError, Gateway } from "../operator/gateway.ts";
@@ -24,6 +24,8 @@ import { VirtualIps } from "./virtual_ips.ts";
 
 /** Milliseconds that names have at the start; the gateway looks them up again by itself. */
 const START_PATIENCE = 3000;
+/** What a board takes. */
+const ADDRESSES_MAX = 64;
 
 function log(text: string): void {
   process.stdout.write(`${new Date().toISOString()} ${text}\n`);
@@ -73,12 +75,41 @@ function buildGateway(configuration: Configuration, addresses: readonly string[]
     ...(chassis.fragmentSize === undefined ? {} : { fragmentSize: chassis.fragmentSize }),
     ...(chassis.retransmitMs === undefined ? {} : { retransmitMs: chassis.retransmitMs }),
     ...(chassis.retransmitTries === undefined ? {} : { retransmitTries: chassis.retransmitTries }),
+    ...(chassis.keepAlive === undefined ? {} : { keepAlive: chassis.keepAlive }),
     ...(chassis.ikeSaCapacity === undefined ? {} : { ikeSaCapacity: chassis.ikeSaCapacity }),
     connections,
     pools: configuration.pools,
     secrets,
     credentials,
   });
+}
+
+/** Has NICs and boards know the addresses that this machine has now, one change after the other. */
+function followAddresses(
+  gateway: Gateway,
+  configuration: Configuration,
+): { changed: () => void; start: (nics: LinuxNics) => void } {
+  let nics: LinuxNics | undefined;
+  let turn: Promise<void> = Promise.resolve();
+  const change = async (): Promise<void> => {
+    if (!nics) return;
+    const present = presentAddresses(configuration.localAddresses, nics.tunName).slice(0, ADDRESSES_MAX);
+    const before = gateway.chassis.localAddresses;
+    if (present.length === before.length && present.every((address) => before.includes(address))) return;
+    const addresses = await nics.setLocalAddresses(present);
+    log(`unprotected ${addresses.length > 0 ? addresses.join(", ") : "without an address"}`);
+    gateway.chassis.setLocalAddresses(addresses);
+  };
+  const changed = (): void => {
+    turn = turn.then(change).catch((error: Error) => log(`addresses: ${error.message}`));
+  };
+  return {
+    changed,
+    start: (opened) => {
+      nics = opened;
+      changed();
+    },
+  };
 }
 
 /** Runs until a signal; the exit code. */
@@ -99,6 +130,7 @@ export async function up(file: string, socket: string): Promise<number> {
   try {
     const addresses = localAddresses(configuration.localAddresses);
     gateway = buildGateway(configuration, addresses, drive);
+    const addressing = followAddresses(gateway, configuration);
     nics = await openLinuxNics({
       localAddresses: addresses,
       portIke: configuration.chassis.portIke,
@@ -106,6 +138,7 @@ export async function up(file: string, socket: string): Promise<number> {
       tun: configuration.chassis.tun,
       routes: configuration.routes.map((destination) => ({ destination })),
       keep: [...configuration.remoteAddresses, ...(await namedAddresses(configuration))],
+      onAddresses: addressing.changed,
       onFailure: (error) => fail(`NIC: ${error.message}`),
     });
     log(`unprotected ${addresses.join(", ")}   protected ${nics.tunName} ${configuration.routes.join(", ")}`);
@@ -117,6 +150,7 @@ export async function up(file: string, socket: string): Promise<number> {
       virtualIps.take(event);
     });
     await gateway.start();
+    addressing.start(nics);
     control = await ControlServer.listen(socket, gateway);
     log(`ready: ${configuration.connections.map(({ name }) => name).join(", ")}   control socket ${socket}`);
     const { failure } = await ended;

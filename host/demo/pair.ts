@@ -213,6 +213,7 @@ export class Pair {
       slots: chassis.slots,
       ikeSlot: chassis.ikeSlot,
       localAddresses,
+      ...(chassis.keepAlive === undefined ? {} : { keepAlive: chassis.keepAlive }),
       connections,
       pools,
       secrets,

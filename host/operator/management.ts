@@ -66,6 +66,9 @@ export interface IkeSaStatus {
   "eap-method"?: string;
   "local-eap-id"?: string;
   "remote-eap-id"?: string;
+  /** Its addresses may change (RFC 4555), and those that the peer told of besides the present one. */
+  mobike?: string;
+  "remote-addresses"?: string[];
   "nat-local": boolean;
   "nat-remote": boolean;
   /** Nanoseconds on the board's NOW scale. */
@@ -124,6 +127,11 @@ export interface ManagementEvent {
   text?: string;
   /** Of the end that was asked by EAP. */
   "eap-id"?: string;
+  /** Of ike-update: where the SAs go now. */
+  "local-host"?: string;
+  "local-port"?: string;
+  "remote-host"?: string;
+  "remote-port"?: string;
   "spi-in"?: string;
   link?: number;
   slot?: number;
@@ -178,6 +186,7 @@ const EVENT_KINDS = new Map([
   [abi.EVENT_SA_PLACED, "sa-placed"],
   [abi.EVENT_SA_REFUSED, "sa-refused"],
   [abi.EVENT_VIRTUAL_IP, "virtual-ip"],
+  [abi.EVENT_IKE_UPDATE, "ike-update"],
 ]);
 
 /** Items of one message, by type, with typed access. */
@@ -268,6 +277,9 @@ function ikeSaOf(items: Items): IkeSaStatus {
     ...addresses(items, "local-vips", abi.IKE_SA_LOCAL_VIP),
     ...addresses(items, "remote-vips", abi.IKE_SA_REMOTE_VIP),
     ...eapOf(items),
+    ...(items.u32(abi.IKE_SA_MOBIKE) === 1
+      ? { mobike: "yes", "remote-addresses": items.all(abi.IKE_SA_PEER_ADDRESS).map(addressText) }
+      : {}),
     "nat-local": (nat & 1) !== 0,
     "nat-remote": (nat & 2) !== 0,
     establishedAt: items.u64(abi.IKE_SA_ESTABLISHED),
@@ -325,6 +337,12 @@ function eventOf(items: Items): ManagementEvent {
       decodeTransforms(items.octets(abi.EVENT_TRANSFORMS_OURS)),
       decodeTransforms(items.octets(abi.EVENT_TRANSFORMS_THEIRS)),
     );
+  }
+  if (items.has(abi.IKE_SA_REMOTE)) {
+    event["local-host"] = addressText(items.octets(abi.IKE_SA_LOCAL));
+    event["local-port"] = String(items.u32(abi.IKE_SA_LOCAL_PORT));
+    event["remote-host"] = addressText(items.octets(abi.IKE_SA_REMOTE));
+    event["remote-port"] = String(items.u32(abi.IKE_SA_REMOTE_PORT));
   }
   if (items.has(abi.CHILD_SA_SPI_IN)) event["spi-in"] = spiText(items.u32(abi.CHILD_SA_SPI_IN));
   if (items.has(abi.CHILD_SA_LINK)) event.link = items.u32(abi.CHILD_SA_LINK);

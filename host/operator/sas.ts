@@ -60,6 +60,9 @@ export interface ConnectionSas {
   "eap-method"?: string;
   "local-eap-id"?: string;
   "remote-eap-id"?: string;
+  /** Its addresses may change (RFC 4555), and those that the peer told of besides the present one. */
+  mobike?: string;
+  "remote-addresses"?: string[];
   /** Seconds since it was established. */
   established?: number;
   "child-sas": ChildSas[];
@@ -126,6 +129,7 @@ export function renderSas(sas: readonly ConnectionSas[], link: string): string {
       `  local  '${ike["local-id"]}' @ ${ike["local-host"]}[${ike["local-port"]}]${vips(ike["local-vips"])}` +
         `   remote '${ike["remote-id"]}' @ ${ike["remote-host"]}[${ike["remote-port"]}]${vips(ike["remote-vips"])}`,
     );
+    if (ike.mobike === "yes") lines.push(`  MOBIKE${elsewhere(ike["remote-addresses"] ?? [])}`);
     if (ike.suite) lines.push(`  ${suiteText(ike.suite)}${ike.ppk === "yes" ? "/PPK" : ""}`);
     if (ike["eap-method"]) {
       const end = ike["remote-eap-id"] === undefined ? "local" : "remote";
@@ -149,6 +153,9 @@ export function renderSas(sas: readonly ConnectionSas[], link: string): string {
   }
   return `${lines.join("\n")}\n`;
 }
+
+const elsewhere = (addresses: readonly string[]): string =>
+  addresses.length === 0 ? "" : `, the peer also at ${addresses.join(", ")}`;
 
 /** Virtual channel between the IKE board and a slot (abi/fabric.ts). */
 const vcOf = (link: string, slot: number): string => (link === "atm" ? ` 0/${32 + slot}` : "");

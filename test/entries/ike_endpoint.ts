@@ -13,6 +13,7 @@ import {
   handleDatagram,
   handleInstalled,
   handleManagement,
+  handleMoved,
   handleSecureElement,
   handleTimeout,
   ikeDeadline,
@@ -26,19 +27,38 @@ import {
   EVENT_LINK,
   EVENT_RECORD,
   EVENT_SPI,
+  EVENT_UPDATE,
 } from "../../assembly/ike/event";
 import { childByLink, childSasFree } from "../../assembly/ike/child_sa";
-import { ikeSasFree } from "../../assembly/ike/ike_sa";
+import { IkeSa, OUT_LIVENESS, ikeCookie2, ikeSaAt, ikeSasFree } from "../../assembly/ike/ike_sa";
 import { CAUSE_LOCAL, childDown } from "../../assembly/ike/life";
 import { arenaReset, arenaUsed } from "../../assembly/rt/arena";
-import { REFUSED_NO_BOARD, SA_KEYMAT, SA_REMOTE_PORT } from "../../assembly/abi/message";
+import { ikeSaCapacity } from "../../assembly/ike/settings";
+import { requestBegin, requestSend } from "../../assembly/ike/window";
+import { storeBE32 } from "../../assembly/rt/bytes";
+import { EXCHANGE_INFORMATIONAL } from "../../assembly/wire/ike_message";
+import { notifyWrite } from "../../assembly/wire/ike_payload/notify";
+import { addressIpv4 } from "../../assembly/wire/ip_address";
+import { IKE_STATE_ESTABLISHED } from "../../assembly/abi/management";
+import {
+  REFUSED_NO_BOARD,
+  SA_ENDS,
+  SA_FAMILY,
+  SA_KEYMAT,
+  SA_LINK,
+  SA_LOCAL_ADDRESS,
+  SA_LOCAL_PORT,
+  SA_REMOTE_ADDRESS,
+  SA_REMOTE_PORT,
+  SA_SPI,
+} from "../../assembly/abi/message";
 import { countPoll, entropy, mapReset, refuse, setDeadline, setState } from "../../assembly/rt/registers";
 import { REG_ENTROPY_OCTETS } from "../../assembly/abi/board";
 
-/** The last EVENTS events: kind, link, SPI, direction, first 4 octets of KEYMAT, remote port. */
+/** The last EVENTS events: kind, link, SPI, direction, first 4 octets of KEYMAT, remote port, local address, remote address. */
 const EVENTS: u32 = 512;
-const EVENT_OCTETS: u32 = 24;
-const log: usize = memory.data(512 * 24, 8);
+const EVENT_OCTETS: u32 = 56;
+const log: usize = memory.data(512 * 56, 8);
 let logged: u32 = 0;
 
 const BOARDS_REFUSE: u32 = 1;
@@ -59,6 +79,56 @@ export function forgetChild(link: u32): void {
 /** Traffic for the configured child `index` that has no SA. */
 export function acquire(index: u32): void {
   handleAcquire(index);
+}
+
+/** The first IKE_SA that is up. */
+function established(): IkeSa {
+  let i: u32 = 0;
+  while (ikeSaAt(i).state != IKE_STATE_ESTABLISHED) i += 1;
+  return ikeSaAt(i);
+}
+
+const notes: usize = memory.data(512, 8);
+
+/** Where inform finds its notifies. */
+export function notesAt(): usize {
+  return notes;
+}
+
+/** An INFORMATIONAL request as nobody here would send it: notifies one behind the other, TYPE u16, LENGTH u16, data. */
+export function inform(octets: u32): void {
+  const sa = established();
+  const w = requestBegin(sa, EXCHANGE_INFORMATIONAL);
+  for (let p = notes; p < notes + octets; p += 4 + <u32>load<u16>(p, 2)) {
+    notifyWrite(w, <u32>load<u16>(p), p + 4, <u32>load<u16>(p, 2));
+  }
+  requestSend(sa, w, OUT_LIVENESS);
+}
+
+/** The COOKIE2 that was sent is another one than is expected back. */
+export function spoilCookie2(): void {
+  const cookie = ikeCookie2(established());
+  store<u8>(cookie, load<u8>(cookie) ^ 1);
+}
+
+/** All peers are such that know no NAT traversal. */
+export function forgetNatTraversal(): void {
+  for (let i: u32 = 0; i < ikeSaCapacity; i++) ikeSaAt(i).natTraversal = 0;
+}
+
+/** A board says that the packets of a CHILD_SA come from this IPv4 address and port. */
+export function moved(link: u32, spi: u32, remote: u32, port: u32): void {
+  const child = childByLink(link);
+  const local = child ? addressIpv4(ikeSaAt(<u32>child.sa).local) : 0;
+  memory.fill(notes, 0, SA_ENDS);
+  store<u32>(notes, link, SA_LINK);
+  store<u32>(notes, spi, SA_SPI);
+  store<u8>(notes, 4, SA_FAMILY);
+  store<u16>(notes, 4500, SA_LOCAL_PORT);
+  store<u16>(notes, <u16>port, SA_REMOTE_PORT);
+  storeBE32(notes + SA_LOCAL_ADDRESS, local);
+  storeBE32(notes + SA_REMOTE_ADDRESS, remote);
+  handleMoved(notes);
 }
 
 export function boardMap(): usize {
@@ -109,13 +179,15 @@ export function boardPoll(): u32 {
   for (let e = ikePollEvent(); e != 0; e = ikePollEvent()) {
     const at = log + <usize>(logged % EVENTS) * EVENT_OCTETS;
     memory.copy(at, e + EVENT_KIND, 16);
-    store<u64>(at, 0, 16);
+    memory.fill(at + 16, 0, EVENT_OCTETS - 16);
     const kind = load<u32>(e, EVENT_KIND);
     logged += 1;
-    if (kind != EVENT_INSTALL) continue;
+    if (kind != EVENT_INSTALL && kind != EVENT_UPDATE) continue;
     const record = <usize>load<u32>(e, EVENT_RECORD);
-    store<u32>(at, load<u32>(record, SA_KEYMAT), 16);
+    if (kind == EVENT_INSTALL) store<u32>(at, load<u32>(record, SA_KEYMAT), 16);
     store<u32>(at, load<u16>(record, SA_REMOTE_PORT), 20);
+    memory.copy(at + 24, record + SA_LOCAL_ADDRESS, 32);
+    if (kind == EVENT_UPDATE) continue;
     if (boards == BOARDS_SILENT) continue;
     const refused = boards == BOARDS_REFUSE ? REFUSED_NO_BOARD : 0;
     handleInstalled(load<u32>(e, EVENT_LINK), load<u32>(e, EVENT_SPI), load<u32>(e, EVENT_DIRECTION), refused);

@@ -93,8 +93,8 @@ test("what swanctl knows and this gateway does not is told as such", () => {
       "version: '1' is known to swanctl, but not supported by this gateway: IKEv1 is deprecated (RFC 9395)",
     ],
     [
-      { connection: "mobike = yes" },
-      "mobike: 'yes' is known to swanctl, but not supported by this gateway: set mobike = no: RFC 4555 is not done",
+      { connection: "mobike = maybe" },
+      "mobike: 'maybe' is none of 0, 1, yes, true, enabled, on, no, false, disabled, off",
     ],
     [
       { connection: "dscp = 000000" },

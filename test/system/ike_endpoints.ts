@@ -116,12 +116,15 @@ export interface BoardEvent {
   direction: number;
   key: number;
   remotePort: number;
+  /** IPv4 addresses. */
+  local: string;
+  remote: string;
 }
 
 export class Endpoint {
   memory: WebAssembly.Memory;
   view: DataView;
-  wasm: Record<string, (value?: number) => number>;
+  wasm: Record<string, (...values: number[]) => number>;
   map: number;
   /** Where the pool of frames begins. */
   frames: number;
@@ -151,7 +154,7 @@ export class Endpoint {
     this.view = new DataView(this.memory.buffer);
     this.wasm = new WebAssembly.Instance(image.module, { env: { memory: this.memory } }).exports as unknown as Record<
       string,
-      (value?: number) => number
+      (...values: number[]) => number
     >;
     this.map = this.wasm.boardMap();
     const config = items([
@@ -279,12 +282,14 @@ export class Endpoint {
   events(): BoardEvent[] {
     const at = this.wasm.eventLog();
     return Array.from({ length: this.wasm.eventCount() }, (_, i) => ({
-      kind: this.u32(at + i * 24),
-      link: this.u32(at + i * 24 + 4),
-      spi: this.u32(at + i * 24 + 8),
-      direction: this.u32(at + i * 24 + 12),
-      key: this.u32(at + i * 24 + 16),
-      remotePort: this.u32(at + i * 24 + 20),
+      kind: this.u32(at + i * 56),
+      link: this.u32(at + i * 56 + 4),
+      spi: this.u32(at + i * 56 + 8),
+      direction: this.u32(at + i * 56 + 12),
+      key: this.u32(at + i * 56 + 16),
+      remotePort: this.u32(at + i * 56 + 20),
+      local: [...new Uint8Array(this.memory.buffer, at + i * 56 + 24, 4)].join("."),
+      remote: [...new Uint8Array(this.memory.buffer, at + i * 56 + 40, 4)].join("."),
     }));
   }
 
@@ -459,6 +464,10 @@ export interface Options {
   /** Further items, of the connection and of every child. */
   more?: Item[];
   moreChild?: Item[];
+  /** Default no. */
+  mobike?: boolean;
+  /** Addresses of the peer's. */
+  remote?: number[][];
 }
 
 /** The connection "gw" with the child "net", or those of `children`, as `mine` (1 or 2) sees it. */
@@ -469,7 +478,8 @@ export function connection(mine: number, o: Options = {}): Item[] {
   const net = (n: number, i: number): Buffer => selector([10, n, 16 * i, 0], [10, n, 16 * i + 15, 255]);
   return [
     [M.CONNECTION_NAME, Buffer.from(o.name ?? "gw")],
-    [M.CONNECTION_REMOTE_ADDRESS, Buffer.from([192, 0, 2, peer])],
+    ...(o.remote ?? [[192, 0, 2, peer]]).map((a): Item => [M.CONNECTION_REMOTE_ADDRESS, Buffer.from(a)]),
+    [M.CONNECTION_MOBIKE, o.mobike ? 1 : 0],
     [
       M.CONNECTION_PROPOSAL,
       Buffer.concat([

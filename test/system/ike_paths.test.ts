@@ -15,6 +15,7 @@ const TEMPORARY_FAILURE = 43;
 const CHILD_SA_NOT_FOUND = 44;
 const BOARDS_REFUSE = 1;
 const BOARDS_SILENT = 2;
+const UPDATED = 5;
 
 function pair(a: Options = {}, b: Options = {}, pskB = "secret"): Pair {
   const p = new Pair("secret", pskB);
@@ -107,21 +108,48 @@ test("without a NAT there are no keepalives", () => {
   assert.is(keepalives(p).length, 0);
 });
 
-test("a NAT that forgets: the CHILD_SA is made anew to the peer's new port", () => {
+/** What the boards of an endpoint were told of outbound SAs: installed or updated, to which port. */
+const told = (e: Endpoint): string[] =>
+  e
+    .events()
+    .flatMap(({ kind, direction, remotePort }) =>
+      direction !== 1 || (kind !== 1 && kind !== UPDATED)
+        ? []
+        : [`${kind === 1 ? "installed" : "updated"} ${remotePort}`],
+    );
+
+test("a NAT that forgets: the boards send the same CHILD_SA to the peer's new port", () => {
   const p = pair({ dpd: 5 });
   const mapping = { port: 30000 };
   natted(p, mapping);
   up(p);
   const first = p.b.installed();
-  const ports = (): number[] => p.b.events().flatMap((e) => (e.kind === 1 && e.direction === 1 ? [e.remotePort] : []));
-  assert.equal(ports(), [30000]);
+  assert.equal(told(p.b), ["installed 30000"]);
   mapping.port = 31000;
   p.drive(20);
   mirrored(p);
-  assert.not.equal(p.b.installed(), first);
-  assert.is(ports().at(-1), 31000);
+  assert.equal(p.b.installed(), first);
+  assert.equal(told(p.b), ["installed 30000", "updated 31000"]);
   p.drive(30);
-  assert.is(ports().length, 2, "one move, one rekey");
+  assert.is(told(p.b).length, 2, "one move");
+  assert.equal(told(p.a), ["installed 4500"]);
+});
+
+test("who is behind a NAT itself does not follow", () => {
+  const p = pair({ dpd: 5 });
+  const mapping = { port: 30000 };
+  natted(p, mapping);
+  // B as well: its packets come from elsewhere than it thinks.
+  const outward = p.wire;
+  p.wire = (packet, fromA) => outward(fromA ? packet : from(packet, [192, 0, 2, 2], packet.readUInt16BE(20)), fromA);
+  p.b.command(M.MANAGEMENT_CONNECTION_LOAD, connection(2, { encap: true }));
+  up(p);
+  const [sa] = p.a.list(p.time).filter((m) => m.type === M.MANAGEMENT_IKE_SA);
+  assert.is(sa!.items.get(M.IKE_SA_NAT)!.readUInt32LE(0), 3, "both are behind NATs, to A");
+  p.wire = (packet, fromA) =>
+    fromA ? outward(packet, true) : from(outward(packet, false) ?? packet, [192, 0, 2, 9], 4500);
+  p.drive(20);
+  assert.equal(told(p.a), ["installed 4500"]);
 });
 
 test("without a NAT the peer does not move", () => {

@@ -53,6 +53,8 @@ export class Story {
   /** Sent by the hosts of a site, in order, and not yet accounted for. */
   readonly #sent: Record<SiteName, Uint8Array[]> = { moon: [], sun: [] };
   #serial = 0;
+  /** Changes packets on the cable, before they are seen: a NAT. */
+  alter: (packet: Uint8Array, from: "a" | "b") => void = () => undefined;
   /** Takes packets off the cable after they were seen. */
   pass: (seen: Seen) => boolean = () => true;
   readonly offences: string[] = [];
@@ -60,6 +62,7 @@ export class Story {
   constructor(options: PairOptions, legible = false) {
     this.pair = new Pair(options);
     this.pair.wan.filter = (packet, from) => {
+      this.alter(packet, from);
       const seen: Seen = { packet: packet.slice(), from, kind: wanKind(packet) };
       this.seen.push(seen);
       if (seen.kind === "other") this.offences.push(`on the WAN: ${hex(packet)}`);

@@ -116,6 +116,7 @@ import {
 } from "./ike_auth_child";
 import { eapGive, eapOnlyWrite, eapProof, eapResponse, eapRound } from "./ike_auth_eap";
 import { redirectAuth } from "./redirect";
+import { mobikeAccepted, mobikeOffer } from "./ike_auth_mobike";
 import { ppkAnswered, ppkStart, ppkWrite } from "./ike_auth_ppk";
 
 /** Takes our identity of this round from the connection; our address when none is configured. */
@@ -189,6 +190,7 @@ export function authRequest(sa: IkeSa, auth: usize, length: u32): void {
   if (first) notifyWrite(w, NOTIFY_MULTIPLE_AUTH_SUPPORTED, 0, 0);
   if (eap) eapOnlyWrite(w, sa);
   ppkWrite(w, sa);
+  if (first) mobikeOffer(w, sa);
   if (!eap) roundSent(w, sa);
   if (w.overflow != 0) return ikeFail(sa, 0, text("IKE_AUTH with its certificates is longer than a message may be"));
   requestSend(sa, w, OUT_AUTH);
@@ -286,6 +288,7 @@ export function roundDone(sa: IkeSa): void {
 }
 
 function complete(sa: IkeSa, link: i32): void {
+  mobikeAccepted(sa);
   ikeUp(sa);
   authLifetimeRead(sa);
   reportSa(EVENT_IKE_UPDOWN, true, sa, null);

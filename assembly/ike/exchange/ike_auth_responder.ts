@@ -27,6 +27,7 @@ import {
   NOTIFY_MULTIPLE_AUTH_SUPPORTED,
   NOTIFY_NO_ADDITIONAL_SAS,
   NOTIFY_TEMPORARY_FAILURE,
+  NOTIFY_UNEXPECTED_NAT_DETECTED,
   notifyWrite,
 } from "../../wire/ike_payload/notify";
 import {
@@ -93,6 +94,7 @@ import { configurationGrant, configurationReplyWrite } from "./configuration";
 import { firstNonces } from "./ike_auth_child";
 import { eapAnswerWrite, eapOffer, eapReceive, eapSignedWrite } from "./ike_auth_eap";
 import { identify } from "./ike_auth_initiator";
+import { mobikeAccept, mobikeOffered } from "./ike_auth_mobike";
 import { ppkReceive, ppkWrite } from "./ike_auth_ppk";
 
 /** Connections whose trust a peer may be tried with. */
@@ -131,6 +133,8 @@ function firstReceive(sa: IkeSa): void {
   if (notifyFind(NOTIFY_MULTIPLE_AUTH_SUPPORTED) != 0) sa.peerMultiple = 1;
   if (notifyFind(NOTIFY_EAP_ONLY_AUTHENTICATION) != 0) sa.eapOnly = 1;
   sa.certAsked = certRequested() ? 1 : 0;
+  if (!mobikeOffered(sa))
+    return fail(sa, NOTIFY_UNEXPECTED_NAT_DETECTED, text("the peer forbids NATs, and there is one on the way"));
   if (authWay() == WAY_UNKNOWN) return refuse(sa, text("the peer does not authenticate in a way that is known here"));
   ppkReceive(sa);
 }
@@ -308,6 +312,7 @@ export function authRespond(sa: IkeSa, child: ChildSa | null, notify: u32): void
     notifyWrite(w, notify, 0, 0);
   }
   authLifetimeWrite(w, sa);
+  mobikeAccept(w, sa);
   if (w.overflow != 0) return refuse(sa, text("IKE_AUTH with its certificates is longer than a message may be"));
   responseSend(sa, w);
   ikeUp(sa);

@@ -38,6 +38,7 @@ import {
   NOTIFY_IKEV2_FRAGMENTATION_SUPPORTED,
   NOTIFY_INTERMEDIATE_EXCHANGE_SUPPORTED,
   NOTIFY_MULTIPLE_AUTH_SUPPORTED,
+  NOTIFY_NAT_DETECTION_SOURCE_IP,
   NOTIFY_NO_PROPOSAL_CHOSEN,
   NOTIFY_REDIRECT,
   notifyData,
@@ -258,6 +259,7 @@ export function initRequest(frame: Frame): void {
   sa.initReceivedLength = frame.length;
   drbgGenerate(ikeNonce(sa), NONCE_OCTETS);
   sa.peerHashes = signatureHashesRead();
+  sa.natTraversal = notifyFind(NOTIFY_NAT_DETECTION_SOURCE_IP) != 0 ? 1 : 0;
   // The request's hashes were made with a responder's SPI of zero.
   sa.nat = natDetect(spiI, 0, sa.local, sa.localPort, sa.remote, sa.remotePort);
   sa.fragments = fragmentation(c);
@@ -452,6 +454,7 @@ export function initResponse(sa: IkeSa, frame: Frame): void {
   sa.peerMultiple = notifyFind(NOTIFY_MULTIPLE_AUTH_SUPPORTED) != 0 ? 1 : 0;
   sa.fragments = fragmentation(c);
   ppkAgree(sa, c);
+  sa.natTraversal = notifyFind(NOTIFY_NAT_DETECTION_SOURCE_IP) != 0 ? 1 : 0;
   sa.nat = natDetect(sa.spiI, sa.spiR, sa.local, sa.localPort, sa.remote, sa.remotePort);
   requestDone(sa);
   sa.outStep = OUT_INIT_AGREE;
@@ -465,8 +468,11 @@ export function initResponse(sa: IkeSa, frame: Frame): void {
 /** Initiator: the shared secret is here. */
 export function initSecret(sa: IkeSa, secret: usize, length: u32): void {
   ikeKeys(sa, secret, length);
-  // RFC 7296 2.23: with a NAT, and when told to pretend one, everything from IKE_AUTH on goes by port 4500.
-  if ((sa.nat != 0 || connectionAt(<u32>sa.connection).encap != 0) && sa.localPort != portNatt) {
+  const c = connectionAt(<u32>sa.connection);
+  // RFC 7296 2.23: with a NAT, and when told to pretend one, everything from IKE_AUTH on goes by port 4500; with MOBIKE also where
+  // a NAT may yet come to be (RFC 4555 3.3).
+  const floats = sa.nat != 0 || c.encap != 0 || (c.mobike != 0 && sa.natTraversal != 0);
+  if (floats && sa.localPort != portNatt) {
     sa.localPort = portNatt;
     if (sa.remotePort == portIke) sa.remotePort = portNatt;
   }

@@ -1,5 +1,6 @@
 /**
- * INFORMATIONAL (RFC 7296 section 1.4): liveness, Delete of CHILD_SAs and of the IKE_SA by either side, configuration payloads.
+ * INFORMATIONAL (RFC 7296 section 1.4): liveness, Delete of CHILD_SAs and of the IKE_SA by either side, configuration payloads; what it
+ * is to MOBIKE is mobike.ts.
  *
  *   HDR, SK { [D], [N], [CP] }  -->
  *                               <--  HDR, SK { [D], [CP] }
@@ -40,8 +41,10 @@ import {
   OUT_DELETE_CHILD,
   OUT_DELETE_IKE,
   OUT_LIVENESS,
+  OUT_MOBIKE,
   OUT_NONE,
   OUT_QCD_RENEW,
+  OUT_ROUTABILITY,
   WANT_DELETE,
   WANT_QCD,
   ikeMove,
@@ -57,10 +60,20 @@ import { successionAdopt, successionForced } from "../succession";
 import { requestBegin, requestDone, requestSend, responseBegin, responseSend } from "../window";
 import { configurationInform } from "./configuration";
 import { redirectInform } from "./redirect";
+import {
+  mobikeAnswer,
+  mobikeAnswered,
+  mobikeMoved,
+  mobikeProbeWrite,
+  mobikeProbed,
+  routabilityAnswered,
+} from "./mobike";
 
 /** Asks whether the peer is alive. */
 export function livenessStart(sa: IkeSa): void {
-  requestSend(sa, requestBegin(sa, EXCHANGE_INFORMATIONAL), OUT_LIVENESS);
+  const w = requestBegin(sa, EXCHANGE_INFORMATIONAL);
+  mobikeProbeWrite(w, sa);
+  requestSend(sa, w, OUT_LIVENESS);
 }
 
 /** Deletes one CHILD_SA, both directions (RFC 7296 1.4.1: we name the inbound one). */
@@ -136,6 +149,7 @@ export function informationalReceive(sa: IkeSa, frame: Frame): void {
     }
     payloadEnd(w);
   }
+  if (!all && !failed) mobikeAnswer(w, sa);
   responseSend(sa, w);
   if (all || failed) {
     consume(frame);
@@ -162,6 +176,7 @@ export function informationalReceive(sa: IkeSa, frame: Frame): void {
     }
   }
   consume(frame);
+  mobikeMoved(sa);
   proceed(sa);
 }
 
@@ -183,13 +198,17 @@ function answered(sa: IkeSa, body: usize, w: Writer | null): u32 {
 /** An answer, decrypted. Takes the frame. */
 export function informationalResponse(sa: IkeSa, frame: Frame): void {
   const step = sa.outStep;
-  if (step != OUT_LIVENESS && step != OUT_DELETE_CHILD && step != OUT_DELETE_IKE) {
+  const moves = step == OUT_MOBIKE || step == OUT_ROUTABILITY;
+  if (!moves && step != OUT_LIVENESS && step != OUT_DELETE_CHILD && step != OUT_DELETE_IKE) {
     drop(frame, DROP_IKE_STATE);
     return;
   }
-  consume(frame);
   const link = sa.outChild;
   requestDone(sa);
+  if (step == OUT_MOBIKE) mobikeAnswered(sa);
+  else if (step == OUT_ROUTABILITY) routabilityAnswered(sa);
+  else if (step == OUT_LIVENESS) mobikeProbed(sa);
+  consume(frame);
   if (step == OUT_DELETE_IKE) return ikeDown(sa, sa.endCause, false);
   if (step == OUT_DELETE_CHILD && link >= 0) childDown(childSaAt(<u32>link), CAUSE_LOCAL);
   proceed(sa);

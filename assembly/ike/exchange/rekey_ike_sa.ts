@@ -85,6 +85,7 @@ import { SECOND } from "../settings";
 import { successionBorn, successionSettle } from "../succession";
 import { TIMER_LIFE, timerSa } from "../timer";
 import { requestAnswered, requestBegin, requestDone, requestSend, responseBegin, responseSend } from "../window";
+import { mobikeInherit } from "./ike_auth_mobike";
 import { followupAwait, followupKeep, followupLinkTake, followupStart } from "./ike_followup_ke";
 
 const suiteTried: usize = memory.data(64, 8);
@@ -100,6 +101,7 @@ function embryo(old: IkeSa, initiator: bool): IkeSa | null {
   sa.localPort = old.localPort;
   sa.remotePort = old.remotePort;
   sa.nat = old.nat;
+  mobikeInherit(sa, old);
   sa.fragments = old.fragments;
   sa.redirect = old.redirect;
   sa.ppk = old.ppk; // SK_d comes from it still

@@ -5,18 +5,21 @@
  */
 
 import { Worker } from "node:worker_threads";
+import { addressOctets } from "../../chassis/config.ts";
 import * as libc from "./libc.ts";
 import { NIC_COUNTERS_OCTETS, NicCounters, counterIndex } from "./counters.ts";
 import { PacketRing, packetRingOctets } from "./packet_ring.ts";
+import { openAddressWatch } from "./address_watch.ts";
 import { NicError, kernelDrops, openOuterSockets } from "./sockets.ts";
+import type { OuterSocket } from "./sockets.ts";
 import { RING_CAPACITY, STATE_OCTETS, STATE_SLEEPING, STATE_STOP, STATE_TOLD } from "./shared_state.ts";
-import type { NicWorkerData, NicWorkerMessage } from "./shared_state.ts";
+import type { NicWorkerCommand, NicWorkerData, NicWorkerMessage } from "./shared_state.ts";
 import { TunAddresses, TunRoutes, openTun } from "./tun.ts";
 import type { ProtectedRoute, TunOptions } from "./tun.ts";
 import type { Nic } from "../nic.ts";
 
 export { NicError } from "./sockets.ts";
-export { interfaceAddresses, localAddresses } from "./interfaces.ts";
+export { interfaceAddresses, localAddresses, presentAddresses } from "./interfaces.ts";
 export type { ProtectedRoute, TunOptions } from "./tun.ts";
 
 export interface LinuxNicOptions {
@@ -29,6 +32,8 @@ export interface LinuxNicOptions {
   routes?: readonly ProtectedRoute[];
   /** Outer addresses of peers that stay on their present path although a route covers them. */
   keep?: readonly string[];
+  /** Told when addresses have come or gone, or interfaces gone up or down: once for several changes in a row. */
+  onAddresses?: () => void;
   /** Told once when the worker has failed (the TUN device was deleted, say); no packet moves any more. */
   onFailure?: (error: Error) => void;
 }
@@ -44,9 +49,17 @@ export interface LinuxNics {
   setRoutes(routes: readonly ProtectedRoute[], keep?: readonly string[]): Promise<void>;
   /** Replaces the addresses of the TUN device. */
   setAddresses(addresses: readonly string[]): Promise<void>;
+  /** Listens on these addresses from now on, and on no others; gives those that can be listened on. */
+  setLocalAddresses(addresses: readonly string[]): Promise<string[]>;
   /** Sends what is queued, then closes both NICs; device and routes are gone when it resolves. */
   close(): Promise<void>;
 }
+
+/** What changes of addresses are waited for after the first, ms: they come in heaps. */
+const SETTLE_MILLISECONDS = 200;
+
+/** An address, however it is spelled. */
+const nameOf = (octets: Uint8Array): string => Buffer.from(octets).toString("hex");
 
 const wakeOne = new BigUint64Array([1n]);
 const wakeOneAddress = libc.addressOf(wakeOne.buffer);
@@ -113,7 +126,8 @@ function startWorker(data: NicWorkerData): Promise<Worker> {
 
 /** Opens both NICs. Throws NicError, RangeError or Error with the reason; then nothing is left open. */
 export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics> {
-  const sockets = openOuterSockets(options.localAddresses, options.portIke ?? 500, options.portNatt ?? 4500);
+  const ports = [options.portIke ?? 500, options.portNatt ?? 4500] as const;
+  let sockets = openOuterSockets(options.localAddresses, ...ports);
   const descriptors = sockets.map(({ fd }) => fd);
   const closeDescriptors = (): void => descriptors.splice(0).forEach((fd) => libc.close(fd));
   let routes: TunRoutes | undefined;
@@ -126,6 +140,8 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
     const wakeFd = libc.eventfd(0, libc.O_NONBLOCK | libc.O_CLOEXEC);
     if (wakeFd < 0) throw new NicError(`eventfd: errno ${libc.errno()}`, libc.errno());
     descriptors.push(wakeFd);
+    const watch = openAddressWatch();
+    descriptors.push(watch);
 
     const state = new Int32Array(new SharedArrayBuffer(STATE_OCTETS));
     const counters = new NicCounters(new SharedArrayBuffer(NIC_COUNTERS_OCTETS));
@@ -135,6 +151,7 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
       sockets,
       tun,
       wake: wakeFd,
+      watch,
       state: state.buffer as SharedArrayBuffer,
       counters: counters.memory,
       unprotectedReceive: unprotectedReceive.memory,
@@ -151,6 +168,7 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
     let closing: Promise<void> | undefined;
     const close = (): Promise<void> => {
       closing ??= (async () => {
+        clearTimeout(settling);
         Atomics.store(state, STATE_STOP, 1);
         if (!stopped) libc.write(wakeFd, wakeOneAddress, 8);
         await ended;
@@ -162,7 +180,17 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
     };
     const unprotectedNic = new RingNic("unprotected", unprotectedReceive, unprotectedTransmit, counters, wake, close);
     const protectedNic = new RingNic("protected", protectedReceive, protectedTransmit, counters, wake, close);
+    let settling: NodeJS.Timeout | undefined;
+    const swaps: (() => void)[] = [];
     worker.on("message", (message: NicWorkerMessage) => {
+      if (message.kind === "addresses") {
+        settling ??= setTimeout(() => {
+          settling = undefined;
+          if (!stopped && !closing) options.onAddresses?.();
+        }, SETTLE_MILLISECONDS);
+        return;
+      }
+      if (message.kind === "sockets") swaps.shift()?.();
       if (message.kind !== "received") return;
       // Lowered before looking: what arrives from here on brings a message of its own.
       Atomics.store(state, STATE_TOLD, 0);
@@ -174,11 +202,42 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
       options.onFailure?.(error);
     });
 
+    const setLocalAddresses = async (wantedAddresses: readonly string[]): Promise<string[]> => {
+      const wanted = new Map(wantedAddresses.map((address) => [nameOf(addressOctets(address)), address]));
+      const kept = sockets.filter(({ address }) => wanted.has(nameOf(address)));
+      const gone = sockets.filter(({ address }) => !wanted.has(nameOf(address)));
+      const present = new Set(kept.map(({ address }) => nameOf(address)));
+      const opened: OuterSocket[] = [];
+      for (const [name, address] of wanted) {
+        if (present.has(name)) continue;
+        try {
+          opened.push(...openOuterSockets([address], ...ports));
+          present.add(name);
+        } catch (error) {
+          // It has gone again, or is not usable yet: the next change is told of, too.
+          if (!(error instanceof NicError)) throw error;
+        }
+      }
+      sockets = [...kept, ...opened];
+      descriptors.push(...opened.map(({ fd }) => fd));
+      const swapped = new Promise<void>((resolve) => swaps.push(resolve));
+      worker.postMessage({ sockets } satisfies NicWorkerCommand);
+      if (!stopped) libc.write(wakeFd, wakeOneAddress, 8);
+      await Promise.race([swapped, ended]);
+      await routes?.refresh();
+      for (const { fd } of gone) {
+        const at = descriptors.indexOf(fd);
+        if (at >= 0) descriptors.splice(at, 1).forEach((closed) => libc.close(closed));
+      }
+      return [...wanted].filter(([name]) => present.has(name)).map(([, address]) => address);
+    };
+
     return {
       unprotected: unprotectedNic,
       protected: protectedNic,
       tunName: tun.name,
       counters: () => ({ ...counters.read(), kernel_rx_dropped: stopped ? 0 : kernelDrops(sockets) }),
+      setLocalAddresses,
       setRoutes: (wanted, keep) => routes!.replace(wanted, keep ?? []),
       setAddresses: (wanted) => addresses.replace(wanted),
       close,

@@ -22,9 +22,9 @@ export function interfaceAddresses(): InterfaceAddress[] {
   return found.sort((a, b) => Number(a.internal) - Number(b.internal));
 }
 
-/** The addresses of this machine that a network has, or "%any". */
-function present(word: string): string[] {
-  const external = interfaceAddresses().filter(({ internal }) => !internal);
+/** The addresses of this machine that a network has, or "%any"; but for those of `device`. */
+function present(word: string, device?: string): string[] {
+  const external = interfaceAddresses().filter(({ name, internal }) => !internal && name !== device);
   if (word === "%any") return external.map(({ address }) => address);
   const [network, prefix] = word.split("/") as [string, string];
   const family = network.includes(":") ? "ipv6" : "ipv4";
@@ -52,4 +52,14 @@ export function localAddresses(configured: readonly string[]): string[] {
     for (const address of own) addresses.add(address);
   }
   return [...addresses];
+}
+
+/** Of the addresses to listen on those that there are now, but for those of `device`, which is ours: there may be none. */
+export function presentAddresses(configured: readonly string[], device: string): string[] {
+  const own = interfaceAddresses().map(({ address }) => address);
+  const addresses = configured.flatMap((word) => {
+    if (word === "%any" || word.includes("/")) return present(word, device);
+    return own.includes(word) ? [word] : [];
+  });
+  return [...new Set(addresses)];
 }

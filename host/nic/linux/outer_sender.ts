@@ -71,12 +71,16 @@ export class OuterSender {
   private readonly pollAddress = libc.addressOf(this.pollEntry.buffer);
 
   constructor(
-    sockets: readonly OuterSocket[],
     private readonly ring: PacketRing,
     private readonly counters: NicCounters,
   ) {
     this.octets = new Uint8Array(ring.memory);
     this.base = libc.addressOf(ring.memory);
+  }
+
+  /** Sends by these sockets from now on. */
+  use(sockets: readonly OuterSocket[]): void {
+    for (const map of [this.udp, this.raw, this.esp]) map.clear();
     for (const socket of sockets) {
       const sockets = socket.kind === SOCKET_UDP ? this.udp : socket.kind === SOCKET_RAW ? this.raw : this.esp;
       sockets.set(socketKey(socket.address, 0, socket.family, socket.port), socket);

@@ -21,6 +21,8 @@ export interface NicWorkerData {
   sockets: OuterSocket[];
   tun: { fd: number; mtu: number };
   wake: number;
+  /** Readable when addresses have changed (address_watch.ts). */
+  watch: number;
   state: SharedArrayBuffer;
   counters: SharedArrayBuffer;
   unprotectedReceive: SharedArrayBuffer;
@@ -29,5 +31,10 @@ export interface NicWorkerData {
   protectedTransmit: SharedArrayBuffer;
 }
 
-/** Messages from the worker. */
-export type NicWorkerMessage = { kind: "ready" } | { kind: "received" } | { kind: "stopped" };
+/** Messages to the worker, which looks for them when it is woken: the sockets from now on. */
+export interface NicWorkerCommand {
+  sockets: OuterSocket[];
+}
+
+/** Messages from the worker. `sockets`: those of the last command are in use, others no longer. */
+export type NicWorkerMessage = { kind: "ready" | "received" | "addresses" | "sockets" | "stopped" };

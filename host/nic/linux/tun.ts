@@ -93,6 +93,9 @@ export async function openTun(options: TunOptions): Promise<TunDevice> {
   return { fd, name, mtu: options.mtu };
 }
 
+const prefixOf = (destination: string): number =>
+  destination === "default" ? 0 : Number(destination.split("/")[1] ?? 128);
+
 /** A default route would tie with the existing one: two halves are more specific than it. */
 export function routeDestinations(destination: string): string[] {
   if (destination === "::/0") return ["::/1", "8000::/1"];
@@ -157,6 +160,21 @@ export class TunRoutes {
       this.present.set(destination, route);
     }
     for (const peer of [...this.kept.keys()]) if (!keep.includes(peer)) await this.release(peer);
+  }
+
+  /** The addresses of this machine have changed: where a kept peer's path leads now, beside the routes into the device. */
+  async refresh(): Promise<void> {
+    for (const peer of this.kept.keys()) {
+      const answer = await ip("-json", "route", "show", "match", peer).catch(() => "[]");
+      const paths = (JSON.parse(answer) as { dst: string; gateway?: string; dev: string }[]).filter(
+        ({ dst, dev }) => dev !== this.device && dst !== peer,
+      );
+      const path = paths.sort((a, b) => prefixOf(b.dst) - prefixOf(a.dst))[0];
+      if (path === undefined) continue;
+      const words = [...(path.gateway ? ["via", path.gateway] : []), "dev", path.dev];
+      await ip("route", "replace", `${peer}/32`, ...words).catch(() => undefined);
+      this.kept.set(peer, words);
+    }
   }
 
   /** Takes the host routes of kept peers away; those into the device go with it. */

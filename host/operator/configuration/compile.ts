@@ -40,6 +40,8 @@ export interface ChassisSettings {
   /** Quick crash detection (RFC 6290), and the directory for what it keeps over restarts of the whole. */
   crashDetection: boolean;
   state?: string;
+  /** Seconds. */
+  keepAlive?: number;
   ikeSaCapacity?: number;
   /** The TUN device of the protected side. */
   tun: { name: string; mtu: number };
@@ -184,6 +186,7 @@ class Compiler {
     if (v["unique"] !== undefined) add(abi.CONNECTION_UNIQUE, v["unique"]);
     add(abi.CONNECTION_DPD_DELAY, (v["dpd_delay"] as number | undefined) ?? 0);
     add(abi.CONNECTION_ENCAP, v["encap"] ? 1 : 0);
+    add(abi.CONNECTION_MOBIKE, v["mobike"] === false ? 0 : 1);
     this.ppks.connection(section, add);
     if (v["childless"] !== undefined) add(abi.CONNECTION_CHILDLESS, v["childless"]);
     if (v["fragmentation"] !== undefined) add(abi.CONNECTION_FRAGMENTATION, v["fragmentation"]);
@@ -434,6 +437,7 @@ class Compiler {
       ...this.retransmission(section),
       crashDetection: v["crash_detection"] ?? true,
       ...(v["state"] === undefined ? {} : { state: v["state"] }),
+      ...(v["keep_alive"] === undefined ? {} : { keepAlive: v["keep_alive"] }),
       ...(v["ike_sa_capacity"] === undefined ? {} : { ikeSaCapacity: v["ike_sa_capacity"] }),
       tun: { name: tun, mtu: guarded?.["mtu"] ?? DEFAULT_TUN.mtu },
       portIke: open?.["port_ike"] ?? 500,

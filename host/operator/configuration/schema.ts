@@ -91,7 +91,7 @@ const CONNECTION: SectionSchema = {
     remote_port: integer(1, 65535),
     proposals: text,
     encap: boolean,
-    mobike: fixed(["no"], "set mobike = no: RFC 4555 is not done"),
+    mobike: boolean,
     dpd_delay: time,
     dpd_timeout: time,
     fragmentation: word({
@@ -159,6 +159,7 @@ const CHASSIS: SectionSchema = {
     retransmit_tries: integer(1, 20),
     crash_detection: boolean,
     state: text,
+    keep_alive: time,
   },
   sections: {
     slots: SLOTS,

@@ -16,12 +16,14 @@ import {
   DIRECTION_OUTBOUND,
   LINK_BITS,
   REFUSED_NO_BOARD,
+  REFUSED_NO_SA,
   REFUSED_TABLE_FULL,
   SA_DIRECTION,
   SA_KEYMAT,
   SA_LINK,
   SA_LOCAL_TS_COUNT,
   SA_RECORD_MAX,
+  SA_REMOTE_PORT,
   SA_REMOTE_TS_COUNT,
   SA_SELECTORS,
   SA_SPI,
@@ -51,6 +53,7 @@ import {
 } from "../../../assembly/distribution/establish";
 import {
   DISTRIBUTION_INSTALLED,
+  DISTRIBUTION_NOT_UPDATED,
   DISTRIBUTION_REFUSED,
   DistributionEvent,
   eventsReset,
@@ -59,6 +62,7 @@ import {
 import { Link, findInbound, linkAt, localDatabaseReset, recordOf } from "../../../assembly/distribution/local_database";
 import { policyReset } from "../../../assembly/distribution/policy";
 import { removalReset, removalTimeout } from "../../../assembly/distribution/removal";
+import { update, updateAnswered } from "../../../assembly/distribution/update";
 import { selectionReset } from "../../../assembly/distribution/selection";
 import { SELECTOR_TABLE_NONE, selectorTableLookup } from "../../../assembly/policy/selector_table";
 import { PORT_NONE } from "../../../assembly/policy/flow";
@@ -293,5 +297,114 @@ describe("establish (S402 to S404)", () => {
     const made = load<u64>(map + REG_IN) + load<u64>(map + REG_ORIGINATED);
     const gone = load<u64>(map + REG_SENT) + load<u64>(map + REG_DROPPED) + load<u64>(map + REG_CONSUMED);
     expect(made).toBe(gone);
+  });
+});
+
+/** An SA in place, both directions confirmed, its events taken. */
+function place(link: u32): void {
+  boardUp(1, 1, 10, key);
+  installBoth(link);
+  confirm(1, link, spiOf(link), DIRECTION_INBOUND);
+  confirm(1, link, 0xc0ffee00 + link, DIRECTION_OUTBOUND);
+  while (pollDistributionEvent());
+}
+
+/** New ends of the outbound SA of `link`. */
+function moved(link: u32, port: u16): usize {
+  sa(link, DIRECTION_OUTBOUND, 0xc0ffee00 + link);
+  store<u16>(record + SA_REMOTE_PORT, port);
+  return record;
+}
+
+/** The transaction of the n-th SA_UPDATE of the outbound SA of `link`. */
+function transaction(link: u32, n: u32): u32 {
+  return 0x40000000 | (n << 18) | (link << 1) | DIRECTION_OUTBOUND;
+}
+
+function passRetry(): void {
+  store<u64>(map + REG_NOW, load<u64>(map + REG_NOW) + 100_000_000);
+  establishTimeout();
+}
+
+describe("update (RFC 7296 2.23, RFC 4555 3.5)", () => {
+  beforeEach(reset);
+
+  test("repeated until it is answered, no key kept", () => {
+    place(4);
+    update(moved(4, 40000));
+    expect(sent()).toBe(3);
+    passRetry();
+    expect(sent()).toBe(4);
+    updateAnswered(1, transaction(4, 1), 0);
+    passRetry();
+    expect(sent()).toBe(4);
+    expect(establishTimeout()).toBe(u64.MAX_VALUE);
+    let left: u32 = 0;
+    for (let i: u32 = 0; i < SA_RECORD_MAX; i++)
+      left |= load<u8>(recordOf(changetype<Link>(linkAt(4)), DIRECTION_OUTBOUND) + i);
+    expect(left).toBe(0);
+    expect(lookup(4)).toBe(4, "the SA is where it was");
+  });
+
+  test("the newest ends count: an answer to those before, or from another slot, confirms nothing", () => {
+    place(4);
+    update(moved(4, 40000));
+    update(moved(4, 40001));
+    updateAnswered(1, transaction(4, 1), 0);
+    updateAnswered(2, transaction(4, 2), 0);
+    expect(sent()).toBe(4);
+    passRetry();
+    expect(sent()).toBe(5);
+    updateAnswered(1, transaction(4, 2), 0);
+    passRetry();
+    expect(sent()).toBe(5);
+  });
+
+  test("refused, or not answered: told, and the SA stays", () => {
+    place(4);
+    update(moved(4, 40000));
+    updateAnswered(1, transaction(4, 1), REFUSED_NO_SA);
+    const refusal = changetype<DistributionEvent>(pollDistributionEvent());
+    expect(refusal.kind).toBe(DISTRIBUTION_NOT_UPDATED);
+    expect(refusal.link).toBe(4);
+    expect(refusal.reason).toBe(REFUSED_NO_SA);
+    update(moved(4, 40001));
+    for (let i = 0; i < 40; i++) passRetry();
+    const silence = changetype<DistributionEvent>(pollDistributionEvent());
+    expect(silence.kind).toBe(DISTRIBUTION_NOT_UPDATED);
+    expect(silence.reason).toBe(REFUSED_NO_BOARD);
+    expect(pollDistributionEvent() == null).toBe(true);
+    expect(establishTimeout()).toBe(u64.MAX_VALUE);
+    expect(findInbound(spiOf(4)) != null).toBe(true);
+  });
+
+  test("an SA that is being installed has the new ends in its record, and an SA_UPDATE behind it", () => {
+    boardUp(1, 1, 10, key);
+    installBoth(4);
+    update(moved(4, 40000));
+    expect(sent()).toBe(2);
+    const kept = recordOf(changetype<Link>(linkAt(4)), DIRECTION_OUTBOUND);
+    expect(load<u16>(kept + SA_REMOTE_PORT)).toBe(40000);
+    expect(load<u8>(kept + SA_KEYMAT)).toBe(0xa5);
+    confirm(1, 4, 0xc0ffee04, DIRECTION_OUTBOUND);
+    expect(sent()).toBe(3);
+    expect(load<u8>(kept + SA_KEYMAT)).toBe(0);
+    expect(load<u16>(kept + SA_REMOTE_PORT)).toBe(40000);
+    updateAnswered(1, transaction(4, 1), 0);
+    confirm(1, 4, spiOf(4), DIRECTION_INBOUND);
+    expect(establishTimeout()).toBe(u64.MAX_VALUE);
+  });
+
+  test("of an SA that is not there, or that has gone meanwhile, no board hears", () => {
+    place(4);
+    update(moved(5, 40000));
+    expect(sent()).toBe(2);
+    update(moved(4, 40000));
+    withdraw(4, 0xc0ffee04, DIRECTION_OUTBOUND);
+    const before = sent();
+    passRetry();
+    expect(sent()).toBe(before);
+    updateAnswered(1, transaction(4, 1), REFUSED_NO_SA);
+    expect(pollDistributionEvent() == null).toBe(true);
   });
 });
