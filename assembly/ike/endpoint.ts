@@ -137,8 +137,8 @@ import {
   initSecret,
   initShare,
 } from "./exchange/ike_sa_init";
-import { mobikeFound } from "./exchange/mobike";
 import { informationalReceive, informationalResponse, qcdRenew } from "./exchange/informational";
+import { mobikeFound } from "./exchange/mobike";
 import {
   rekeyReceive,
   rekeyResponderSecret,

@@ -58,9 +58,9 @@ import {
 import { eapForget } from "./eap";
 import { eventRaise, eventRemove, eventTrap } from "./event";
 import { createChildStart, rekeyChildStart } from "./exchange/create_child_sa";
-import { mobikeStart } from "./exchange/mobike";
 import { deleteChildStart, deleteIkeStart, livenessStart, qcdRenewStart } from "./exchange/informational";
 import { redirectStart, redirectUp } from "./exchange/redirect";
+import { mobikeStart } from "./exchange/mobike";
 import { rekeyIkeStart } from "./exchange/rekey_ike_sa";
 import { followsIn, followupInForget, followupOutForget } from "./followup";
 import {

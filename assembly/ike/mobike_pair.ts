@@ -7,7 +7,16 @@
  * one in use, so that whoever goes on from one to the next tries them all.
  */
 import { SELECTOR_END, SELECTOR_FAMILY, SELECTOR_OCTETS, SELECTOR_START } from "../abi/message";
-import { IpAddress, addressAt, addressCopy, addressFamily, addressOctets, addressOnWire, addressWhole, addressWithin } from "../wire/ip_address";
+import {
+  IpAddress,
+  addressAt,
+  addressCopy,
+  addressFamily,
+  addressOctets,
+  addressOnWire,
+  addressWhole,
+  addressWithin,
+} from "../wire/ip_address";
 import { IPV6_ADDRESS } from "../wire/ipv6";
 import { childSaAt, childSelectors } from "./child_sa";
 import {

@@ -115,8 +115,8 @@ import {
   firstWanted,
 } from "./ike_auth_child";
 import { eapGive, eapOnlyWrite, eapProof, eapResponse, eapRound } from "./ike_auth_eap";
-import { redirectAuth } from "./redirect";
 import { mobikeAccepted, mobikeOffer } from "./ike_auth_mobike";
+import { redirectAuth } from "./redirect";
 import { ppkAnswered, ppkStart, ppkWrite } from "./ike_auth_ppk";
 
 /** Takes our identity of this round from the connection; our address when none is configured. */

@@ -59,7 +59,6 @@ import { DELETE_TRIES } from "../settings";
 import { successionAdopt, successionForced } from "../succession";
 import { requestBegin, requestDone, requestSend, responseBegin, responseSend } from "../window";
 import { configurationInform } from "./configuration";
-import { redirectInform } from "./redirect";
 import {
   mobikeAnswer,
   mobikeAnswered,
@@ -68,6 +67,7 @@ import {
   mobikeProbed,
   routabilityAnswered,
 } from "./mobike";
+import { redirectInform } from "./redirect";
 
 /** Asks whether the peer is alive. */
 export function livenessStart(sa: IkeSa): void {
