@@ -18,6 +18,8 @@ import { IDENTITY, NETWORK, OUTER, other } from "./topology.ts";
 import type { Side } from "./topology.ts";
 
 const IKED = "/usr/sbin/iked";
+/** How often it is started at most: on a busy machine it gives up by itself. */
+const STARTS = 5;
 const IKECTL = "/usr/sbin/ikectl";
 
 /** What is missing for OpenIKED, one line each; empty when all is there. */
@@ -56,6 +58,11 @@ export class OpenIked implements Foreign {
     this.writeKeys();
     this.write();
     await this.kernel.start();
+    for (let tries = 1; !(await this.run()); tries++) if (tries === STARTS) throw new Error(`iked: ${this.log()}`);
+  }
+
+  /** False: it has given up, since its kernel took more than two seconds to answer. */
+  private run(): Promise<boolean> {
     // Keys and certificates are read from /etc/iked; ip netns exec gives it a mount namespace of its own.
     const shell = 'mount --bind "$0" /etc/iked && exec "$@"';
     const words = [IKED, "-d", "-v", "-v", "-f", this.configuration("passive"), "-s", this.socket];
@@ -65,10 +72,11 @@ export class OpenIked implements Foreign {
       join(this.directory, "iked.log"),
       this.kernel.environment(),
     );
-    await until("iked answers its control socket", 60, async () => {
-      if (this.program?.code !== undefined) throw new Error(`iked: ${this.log()}`);
-      return (await this.control("show", "sa")).code === 0;
-    });
+    const program = this.program;
+    return until("iked has its configuration", 60, () => {
+      if (program.code !== undefined) return { up: false };
+      return /config_getcompile: compilation done/.test(program.log) ? { up: true } : undefined;
+    }).then(({ up }) => up);
   }
 
   private write(): void {
