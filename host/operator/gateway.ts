@@ -126,15 +126,7 @@ export class Gateway {
   malformed = 0;
 
   constructor(options: GatewayOptions) {
-    const {
-      connections,
-      pools = [],
-      secrets,
-      tokenSecret,
-      credentials,
-      resolve = systemResolve,
-      ...chassis
-    } = options;
+    const { connections, pools = [], secrets, tokenSecret, credentials, resolve = systemResolve, ...chassis } = options;
     this.#connections = connections;
     this.#pools = pools;
     this.#resolve = resolve;
