@@ -17,7 +17,7 @@ const KEY_AR = 2;
 const KEY_EI = 3;
 const KEY_ER = 4;
 const EVENT_LOG = 512;
-const EVENT_OCTETS = 24;
+const EVENT_OCTETS = 56;
 const EVENT_INSTALL = 1;
 const EVENT_REMOVE = 2;
 
