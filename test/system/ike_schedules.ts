@@ -72,7 +72,7 @@ class Boards {
     const count = this.#core.wasm.eventCount();
     assert.ok(count - this.#read <= 512, "the log holds what happened since the last look");
     for (; this.#read < count; this.#read++) {
-      const e = at + (this.#read % 512) * 24;
+      const e = at + (this.#read % 512) * 56;
       const [kind, , spi, direction, key] = [0, 4, 8, 12, 16].map((o) => this.#core.u32(e + o));
       const table = direction === 0 ? this.inbound : this.outbound;
       if (kind === 1) {
