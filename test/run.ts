@@ -15,7 +15,7 @@ import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
-const UVU_LIMIT_MS = 300_000;
+const UVU_LIMIT_MS = 600_000;
 const UNIT_LIMIT_MS = 900_000;
 const HOST_PARALLEL = 2;
 
