@@ -6,6 +6,7 @@
  *   npm run test:interop -- --self            strongSwan in our place too: checks the machine, not us
  *   npm run test:interop -- --harness DIR     also libreswan and OpenIKED, and the scenarios of an interop harness in DIR
  *   npm run test:interop -- --only-harness    nothing but those; DIR may also be given as CARDCAGE_INTEROP
+ *   npm run test:interop -- --foreign --harness DIR   libreswan and OpenIKED as peers, and nothing else
  *   npm run test:interop -- --soak            nothing but fast rekeys under iperf3, six minutes (wants iperf3)
  *   npm run test:interop -- --keep            leaves the logs and says where
  *
@@ -39,6 +40,7 @@ const { values: options, positionals: words } = parseArgs({
     harness: { type: "string", default: process.env.CARDCAGE_INTEROP },
     "only-harness": { type: "boolean", default: false },
     soak: { type: "boolean", default: false },
+    foreign: { type: "boolean", default: false },
     keep: { type: "boolean", default: false },
   },
 });
@@ -47,8 +49,9 @@ const { values: options, positionals: words } = parseArgs({
 function chosenCases(): Case[] {
   if (options["only-harness"]) return [];
   if (options.soak) return SOAK_CASES.filter(({ name }) => words.every((word) => name.includes(word)));
-  const foreign = options.harness === undefined ? [] : foreignCases(options.harness);
-  return [...CASES, ...foreign].filter(
+  if (options.foreign && options.harness === undefined) throw new Error("--foreign needs --harness DIR");
+  const cases = options.foreign ? foreignCases(options.harness as string) : CASES;
+  return cases.filter(
     ({ name, oursOnly }) => words.every((word) => name.includes(word)) && !(options.self && oursOnly === true),
   );
 }
@@ -127,9 +130,9 @@ async function main(): Promise<number> {
       await topology.up();
       add(await runCases(topology, directory, chosen));
     }
-    const harness = options.soak ? undefined : options.harness;
+    const harness = options.soak || options.foreign ? undefined : options.harness;
     if (harness !== undefined) add(await runHarness(harness, directory, words));
-    else if (!options.soak) console.log("not run without --harness DIR: its scenarios, libreswan, OpenIKED");
+    else if (!options.soak) console.log("not run without --harness DIR: its scenarios");
     if (harness === undefined && options["only-harness"])
       throw new Error("--only-harness needs --harness DIR or CARDCAGE_INTEROP");
   } finally {
