@@ -208,7 +208,7 @@ test("mistakes name file, line and word", () => {
     [{ remote: "cert_policy = gold" }, "t.conf:6: cert_policy: 'gold' is no object identifier"],
     [
       { remote: "auth = rsa-sha265" },
-      "t.conf:6: auth: 'sha265' is none of psk, any, pubkey, rsa, rsa/pss, ecdsa, ed25519, ed448, sha256, sha384, sha512, nor the least strength of a key (did you mean 'sha256'?)",
+      "t.conf:6: auth: 'sha265' is none of psk, any, pubkey, eap, rsa, rsa/pss, ecdsa, ed25519, ed448, sha256, sha384, sha512, nor the least strength of a key (did you mean 'sha256'?)",
     ],
     [
       { local: "auth = rsa-2048 ; certs = moon.pem" },

@@ -614,6 +614,7 @@ test("the chassis section, and what it stands for when it is not there", () => {
     tun: { name: "ipsec0", mtu: 1380 },
     portIke: 1500,
     portNatt: 4500,
+    crashDetection: true,
   });
 });
 

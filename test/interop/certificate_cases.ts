@@ -143,5 +143,6 @@ function bad(side: Side, whose: "ours" | "strongSwan's", { what, ours, theirs, m
 export const CERTIFICATE_CASES: Case[] = [
   ...SIDES.flatMap((side) => GOOD.map((kind) => good(side, kind))),
   ...SIDES.flatMap((side) => BAD.map((kind) => bad(side, "strongSwan's", kind))),
-  ...BAD.map((kind) => bad("a", "ours", kind)),
+  // What strongSwan refuses without a plugin for revocation, whoever asks for which identity.
+  ...BAD.filter(({ what }) => what === "expired" || what.includes("authority")).map((kind) => bad("a", "ours", kind)),
 ];
