@@ -11,7 +11,6 @@ import { EAP_CASES } from "./eap.ts";
 import { Program, expect, must, until } from "./process.ts";
 import { countOuter } from "./capture.ts";
 import { CERTIFICATE_CASES } from "./certificate_cases.ts";
-import { RESTART_CASES } from "./restart_cases.ts";
 import { SUITE_CASES } from "./suites.ts";
 import { NETWORK, OUTER } from "./topology.ts";
 import type { Side } from "./topology.ts";
@@ -316,7 +315,6 @@ export const CASES: Case[] = [
   invalidKe("a"),
   invalidKe("b"),
   ...CERTIFICATE_CASES,
-  ...RESTART_CASES,
   ...SUITE_CASES,
   ...EAP_CASES,
   protocol50,

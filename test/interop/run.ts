@@ -7,7 +7,7 @@
  *   npm run test:interop -- --harness DIR     also libreswan and OpenIKED, and the scenarios of an interop harness in DIR
  *   npm run test:interop -- --only-harness    nothing but those; DIR may also be given as CARDCAGE_INTEROP
  *   npm run test:interop -- --foreign --harness DIR   libreswan and OpenIKED as peers, and nothing else
- *   npm run test:interop -- --soak            nothing but fast rekeys under iperf3, six minutes (wants iperf3)
+ *   npm run test:interop -- --soak            nothing but fast rekeys under iperf3, six minutes (wants iperf3), and gateways that die and come again
  *   npm run test:interop -- --keep            leaves the logs and says where
  *
  * Ends in `N passed, N failed`; exits non-zero when something failed, nothing ran, or something needed is missing.
@@ -23,6 +23,7 @@ import { missingFakeKernel } from "./fake_kernel.ts";
 import { foreignCases, missingForeign } from "./foreign_cases.ts";
 import { runHarness } from "./harness.ts";
 import { run, stopAll } from "./process.ts";
+import { RESTART_CASES } from "./restart_cases.ts";
 import { SOAK_CASES } from "./soak_cases.ts";
 import { missingStrongSwan } from "./strongswan.ts";
 import { Topology, removeStale } from "./topology.ts";
@@ -48,7 +49,8 @@ const { values: options, positionals: words } = parseArgs({
 /** The cases that are asked for. */
 function chosenCases(): Case[] {
   if (options["only-harness"]) return [];
-  if (options.soak) return SOAK_CASES.filter(({ name }) => words.every((word) => name.includes(word)));
+  if (options.soak)
+    return [...SOAK_CASES, ...RESTART_CASES].filter(({ name }) => words.every((word) => name.includes(word)));
   if (options.foreign && options.harness === undefined) throw new Error("--foreign needs --harness DIR");
   const cases = options.foreign ? foreignCases(options.harness as string) : CASES;
   return cases.filter(
