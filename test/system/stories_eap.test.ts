@@ -9,7 +9,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { SiteName } from "../../host/demo/pair.ts";
 import { type Directory, issue, type Issued, writeDirectory } from "../pki/authority.ts";
-import { LINKS, type Story, tell, type StoryOptions } from "./story.ts";
+import { LINKS, type Story, tellAtPort500 as tell, type StoryOptions } from "./story.ts";
 
 const ca = issue({ name: "authority", ca: true });
 const stranger = issue({ name: "another authority", ca: true });

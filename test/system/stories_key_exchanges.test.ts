@@ -5,7 +5,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { SiteName } from "../../host/demo/pair.ts";
-import { LINKS, type Story, type StoryOptions, tell } from "./story.ts";
+import { LINKS, type Story, type StoryOptions, tellAtPort500 as tell } from "./story.ts";
 
 const SUITE = "aes256gcm16-prfsha384-x25519";
 /** IANA exchange types. */

@@ -2,7 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { SiteName } from "../../host/demo/pair.ts";
-import { LINKS, tell } from "./story.ts";
+import { LINKS, tellAtPort500 as tell } from "./story.ts";
 
 const SITES: readonly SiteName[] = ["moon", "sun"];
 const REAUTH = "reauth_time = 30s\n rand_time = 3s\n over_time = 20s";

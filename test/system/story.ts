@@ -263,3 +263,10 @@ export async function tell(options: StoryOptions, tale: (story: Story) => Promis
     await story.pair.close();
   }
 }
+
+/** The same without MOBIKE, so that all of IKE goes by port 500 where there is no NAT. */
+export const tellAtPort500: typeof tell = (options, story) => {
+  const { connection } = options;
+  const fixed = (text = ""): string => `${text}\n mobike = no`;
+  return tell({ ...options, connection: { moon: fixed(connection?.moon), sun: fixed(connection?.sun) } }, story);
+};
