@@ -50,6 +50,7 @@ import { TRACE_OCTETS } from "../../assembly/abi/trace.ts";
 import { violation } from "./conservation.ts";
 import { BoardFault, faultText, type TrapReport } from "./fault.ts";
 import { type Image, ramPages } from "./image.ts";
+import { giveBackRam, takeRam } from "./ram.ts";
 import { boardClassName } from "./vocabulary.ts";
 
 /** What a board is told at power-on. */
@@ -93,6 +94,8 @@ export class Board {
   readonly u8: Uint8Array;
   readonly #u32: Uint32Array;
   readonly #view: DataView;
+  /** Absent once it is wiped. */
+  #memory: WebAssembly.Memory | undefined;
   readonly #poll: () => number;
   readonly #fuel: WebAssembly.Global | undefined;
   readonly #slot: number;
@@ -112,7 +115,8 @@ export class Board {
    */
   constructor(image: Image, power: PowerOn, now: bigint, wall: bigint) {
     const pages = power.pages ?? ramPages(image, IKE_SAS, SAS);
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    const memory = takeRam(pages);
+    this.#memory = memory;
     this.u8 = new Uint8Array(memory.buffer);
     this.#u32 = new Uint32Array(memory.buffer);
     this.#view = new DataView(memory.buffer);
@@ -267,9 +271,11 @@ export class Board {
     return frames;
   }
 
-  /** Overwrites the RAM: nothing of a board outlives it. The object is of no use afterwards. */
+  /** Overwrites the RAM and gives it back: nothing of a board outlives it. The object is of no use afterwards. */
   wipe(): void {
-    this.u8.fill(0);
+    const memory = this.#memory;
+    this.#memory = undefined;
+    if (memory) giveBackRam(memory);
   }
 
   #violation(): string | undefined {

@@ -38,7 +38,8 @@ export interface Image {
 }
 
 const MAX_PAGES = 65536;
-const PAGE_OCTETS = 65536;
+/** A page of WebAssembly's memory. */
+export const PAGE_OCTETS = 65536;
 /** The section that the build appends (host/image/manifest.ts). */
 const MANIFEST_SECTION = "cardcage.manifest";
 const SECTION_IMPORT = 2;

@@ -171,6 +171,21 @@ test("wiping leaves no octet behind", () => {
   assert.not.ok(board.u8.some((octet) => octet !== 0));
 });
 
+test("the next board of the size gets that RAM, and no two boards the same", () => {
+  const first = new Board(image, power(), 0n, 0n);
+  // As if the firmware had written to the last octet of all.
+  first.u8[first.u8.length - 1] = 0xee;
+  first.wipe();
+  first.wipe();
+  const second = new Board(image, power(), 0n, 0n);
+  assert.is(second.u8.buffer, first.u8.buffer);
+  assert.is(second.u8.at(-1), 0);
+  const third = new Board(image, power(), 0n, 0n);
+  assert.is.not(third.u8.buffer, second.u8.buffer);
+  second.wipe();
+  third.wipe();
+});
+
 test("a board whose map turns to nonsense faults, the chassis's thread does not", () => {
   const board = new Board(image, power(), 0n, 0n);
   board.deliver(PORT_MANAGEMENT, new Uint8Array(8), 0, 8, 0);
