@@ -83,6 +83,10 @@ export class Cardcage implements Endpoint {
     return this.program?.log ?? "";
   }
 
+  async drops(): Promise<string> {
+    return JSON.stringify(await request(this.socket, "drops"));
+  }
+
   /** What `cardcage sas --json` shows, without starting a process each time it is asked for. */
   private ask(): Promise<unknown> {
     return request(this.socket, "sas");

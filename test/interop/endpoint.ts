@@ -39,6 +39,8 @@ export interface Endpoint {
   terminate(connection: string): Promise<Finished>;
   status(): Promise<SaStatus>;
   log(): string;
+  /** Packets that it dropped, by reason, where it counts them. */
+  drops?(): Promise<string>;
 }
 
 /** How our gateway tells that authentication failed: by the name, or by the number of RFC 7296 section 3.10.1. */

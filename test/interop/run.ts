@@ -89,7 +89,7 @@ async function runCases(topology: Topology, directory: string, chosen: readonly 
     } catch (error) {
       failure = error as Error;
     }
-    const tails = failure === undefined ? "" : world.tails();
+    const tails = failure === undefined ? "" : await world.tails();
     await world.close();
     await stopAll();
     const seconds = ((performance.now() - began) / 1000).toFixed(1);

@@ -81,11 +81,14 @@ export class World {
     await Promise.all(this.started.map((endpoint) => endpoint.stop()));
   }
 
-  /** The last lines of every gateway's log. */
-  tails(lines = 40): string {
-    return this.started
-      .map((endpoint) => `--- ${endpoint.kind}\n${endpoint.log().trimEnd().split("\n").slice(-lines).join("\n")}`)
-      .join("\n");
+  /** Every gateway's drops, where it counts them, and the last lines of its log. */
+  async tails(lines = 40): Promise<string> {
+    const tails = this.started.map(async (endpoint) => {
+      const log = endpoint.log().trimEnd().split("\n").slice(-lines);
+      const drops = await endpoint.drops?.().catch((error: unknown) => (error as Error).message);
+      return [`--- ${endpoint.kind}`, ...(drops === undefined ? [] : [`drops: ${drops}`]), ...log].join("\n");
+    });
+    return (await Promise.all(tails)).join("\n");
   }
 }
 
