@@ -60,7 +60,9 @@ export class TlsHandshake {
       maxVersion: "TLSv1.3",
       ciphers: CIPHERS,
       honorCipherOrder: true,
-      secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+      // An EAP server that does not know RFC 5746 is taken: without renegotiation there is nothing to be spliced into.
+      secureOptions:
+        constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_LEGACY_SERVER_CONNECT,
     });
     const trust = { rejectUnauthorized: false, secureContext };
     this.#socket = server

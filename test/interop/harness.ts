@@ -128,7 +128,7 @@ const SCENARIOS: readonly Scenario[] = [
   { name: "ppk", roles: BOTH, except: { responder: "log-b" } },
   { name: "eap-md5", roles: BOTH },
   { name: "eap-mschapv2", roles: BOTH },
-  { name: "eap-tls", roles: ["responder"] },
+  { name: "eap-tls", roles: BOTH },
   { name: "multi-auth", roles: BOTH },
   { name: "childless", roles: BOTH, except: { responder: "log-b" } },
   { name: "vip-pool", roles: BOTH },
