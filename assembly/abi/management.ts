@@ -68,6 +68,7 @@ export const CONNECTION_SEND_CERT: u32 = 258; // SEND_CERT_*
 export const CONNECTION_AUTHORITIES: u32 = 259;
 /** From here on, items of a child again. */
 export const CHILD_ITEMS_MORE: u32 = 352;
+export const CHILD_PROTOCOL: u32 = 362; // of its proposals, as SA_PROTOCOL: 50 ESP, 51 AH; absent: ESP
 export const CONNECTION_FRAGMENTATION: u32 = 272; // FRAGMENTATION_*; absent: yes
 export const CONNECTION_CHILDLESS: u32 = 273; // CHILDLESS_*; absent: allow
 export const CONNECTION_PPK_ID: u32 = 275; // PPK_ID (RFC 8784) to offer as initiator; absent: none
@@ -202,6 +203,8 @@ export const EVENT_TEXT: u32 = 131;
 
 export const IKE_SA_MOBIKE: u32 = 425; // 1: addresses may change (RFC 4555)
 export const IKE_SA_PEER_ADDRESS: u32 = 426; // address octets that the peer told of, besides the present one; repeated
+export const CHILD_SA_PROTOCOL: u32 = 450; // as SA_PROTOCOL
+
 export const IKE_SA_PPK: u32 = 413; // 1: its keys come from a PPK, too (RFC 8784)
 
 export const LOOKUP_ATTEMPT: u32 = 440; // u32: which attempt waits; to be given back as it is

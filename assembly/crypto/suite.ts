@@ -177,6 +177,36 @@ export function suiteJobExtended(job: CipherJob, context: usize, header: usize, 
   }
 }
 
+/**
+ * Fills `job` for a transform that authenticates and does nothing else (transformFindAh): it covers `length` octets from `text` on, among
+ * which is the IV at `iv`, where there is one. The ICV stands at `tag`; when that is among them, it is zero.
+ */
+export function suiteJobCovering(
+  job: CipherJob,
+  context: usize,
+  text: usize,
+  length: u32,
+  iv: usize,
+  tag: usize,
+): void {
+  const t = rowOf(context);
+  job.context = <u32>context;
+  job.iv = <u32>iv;
+  job.aad = <u32>text;
+  job.aadLength = length;
+  job.data = <u32>(text + length);
+  job.length = 0;
+  job.tag = <u32>tag;
+  job.tagLength = t.icvOctets;
+  job.text = <u32>text;
+  job.textLength = length;
+  job.done = 0;
+  if (t.ivOctets == 0) return;
+  const nonce = nonceOf(job);
+  store<u32>(nonce, load<u32>(context, CONTEXT_SALT));
+  store<u64>(nonce, load<u64>(iv), 4);
+}
+
 /** Puts back what suiteJobExtended moved; sealing gets its ICV to its place thereby. */
 function restore(job: CipherJob, t: Transform): void {
   const saved = changetype<usize>(job) + JOB_SAVED;

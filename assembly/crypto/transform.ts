@@ -1,5 +1,5 @@
 /**
- * The table of ESP and IKE transforms as data: what a negotiated pair of IANA identifiers means in octets, and which kernels do
+ * The table of ESP, AH and IKE transforms as data: what a negotiated pair of IANA identifiers means in octets, and which kernels do
  * it (RFC 7296 3.3.2).
  *
  * A combined mode stands alone; the other ciphers go with each integrity transform, so their rows are made of two tables:
@@ -24,6 +24,10 @@ export const INTEG_NONE: u32 = 0;
 export const INTEG_HMAC_SHA1_96: u32 = 2;
 export const INTEG_AES_XCBC_96: u32 = 5;
 export const INTEG_AES_CMAC_96: u32 = 8;
+/** Of AH alone. */
+export const INTEG_AES_128_GMAC: u32 = 9;
+export const INTEG_AES_192_GMAC: u32 = 10;
+export const INTEG_AES_256_GMAC: u32 = 11;
 export const INTEG_HMAC_SHA2_256_128: u32 = 12;
 export const INTEG_HMAC_SHA2_384_192: u32 = 13;
 export const INTEG_HMAC_SHA2_512_256: u32 = 14;
@@ -134,6 +138,40 @@ export function transformFind(encryption: u32, keyBits: u32, integrity: u32): us
       if (load<u32>(mac) == integrity) return write(first + <usize>(k + 1) * ROW_OCTETS, cipher, mac);
     }
     return 0;
+  }
+  return 0;
+}
+
+/** AES-GMAC for AH (RFC 4543 section 4): transform, key bits. */
+const GMACS: u32 = 3;
+// prettier-ignore
+const gmacs: usize = memory.data<u32>([
+  INTEG_AES_128_GMAC, 128,
+  INTEG_AES_192_GMAC, 192,
+  INTEG_AES_256_GMAC, 256,
+]);
+
+/** Rows of AH, written when first asked for: integrity by itself, then AES-GMAC. */
+const ahRows: usize = memory.data(9 * 44, 16);
+/** A cipher that is none. */
+const noCipher: usize = memory.data<u32>([ENCR_NONE, 0, 0, 0, 0, 0, 4, KERNEL_NULL]);
+
+/** Address of the row of an integrity transform for AH, or 0: not supported. */
+export function transformFindAh(integrity: u32): usize {
+  for (let k: u32 = 0; k < INTEGRITIES; k++) {
+    const mac = integrities + <usize>k * INTEGRITY_OCTETS;
+    if (load<u32>(mac) == integrity) return write(ahRows + <usize>k * ROW_OCTETS, noCipher, mac);
+  }
+  for (let k: u32 = 0; k < GMACS; k++) {
+    const gmac = gmacs + ((<usize>k) << 3);
+    if (load<u32>(gmac) != integrity) continue;
+    const row = ahRows + <usize>(INTEGRITIES + k) * ROW_OCTETS;
+    memory.copy(row, transformFind(ENCR_NULL_AUTH_AES_GMAC, load<u32>(gmac, 4), INTEG_NONE), ROW_OCTETS);
+    const t = changetype<Transform>(row);
+    t.encryption = ENCR_NONE;
+    t.keyBits = 0;
+    t.integrity = integrity;
+    return row;
   }
   return 0;
 }

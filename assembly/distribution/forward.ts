@@ -13,6 +13,7 @@
  * Refuses to reassemble fragments: a fragment has no SPI and no ports to look up.
  */
 import {
+  DROP_AH_MALFORMED,
   DROP_BOARD_OFFLINE,
   DROP_ESP_MALFORMED,
   DROP_IP_FRAGMENT,
@@ -86,7 +87,7 @@ export function forwardUnprotected(frame: Frame): u32 {
     return inbound(frame, loadBE32(payload));
   }
   if (protocol == PROTOCOL_AH) {
-    if (octets < 12) return dropped(frame, 0, DROP_ESP_MALFORMED);
+    if (octets < 12) return dropped(frame, 0, DROP_AH_MALFORMED);
     return inbound(frame, loadBE32(payload + 4));
   }
   if (protocol != PROTOCOL_UDP) return dropped(frame, 0, DROP_PROTOCOL_UNKNOWN);

@@ -99,6 +99,9 @@ export class ChildSa {
   answers: u32;
   /** 1: its life is over before a rekey was, so another one is wanted in its place. */
   expired: u32;
+
+  /** MODE_*: asked for, then agreed on. */
+  mode: u32;
 }
 
 const AT_SUITE: usize = (offsetof<ChildSa>() + 7) & ~7;
@@ -225,12 +228,13 @@ export function childSasFree(): u32 {
   return free;
 }
 
-/** The CHILD_SA of `sa` whose outbound SPI this is, or null: how the peer names it (RFC 7296 1.3.3, 1.4.1). */
-export function childByPeerSpi(sa: IkeSa, spi: u32): ChildSa | null {
+/** The CHILD_SA of `sa` of this protocol (PROTOCOL_ID_*) and outbound SPI, or null: how the peer names it (RFC 7296 1.3.3, 1.4.1). */
+export function childByPeerSpi(sa: IkeSa, protocol: u32, spi: u32): ChildSa | null {
   let i = sa.firstChild;
   while (i >= 0) {
     const child = childSaAt(<u32>i);
-    if (child.spiOut == spi && child.state > CHILD_STATE_CREATED) return child;
+    if (child.spiOut == spi && child.state > CHILD_STATE_CREATED && childConfig(child).protocol == protocol)
+      return child;
     i = child.next;
   }
   return null;

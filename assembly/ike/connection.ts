@@ -2,8 +2,8 @@
  * The configured connections and their children, in swanctl.conf's terms, as the operator loads them (CONNECTION_* and
  * CHILD_* items of abi/management.ts).
  *
- * A connection is replaced by loading one of the same name: IKE_SAs of the old one keep it until they end. Refuses
- * transport mode, AH, and whatever does not fit its fields, with a result and nothing changed.
+ * A connection is replaced by loading one of the same name: IKE_SAs of the old one keep it until they end. Refuses what does not
+ * fit its fields, with a result and nothing changed.
  */
 import {
   CHILD_CLOSE_ACTION,
@@ -17,6 +17,7 @@ import {
   CHILD_MODE,
   CHILD_NAME,
   CHILD_PROPOSAL,
+  CHILD_PROTOCOL,
   CHILD_RAND_BYTES,
   CHILD_RAND_PACKETS,
   CHILD_RAND_TIME,
@@ -69,7 +70,7 @@ import {
   UNIQUE_KEEP,
   FRAGMENTATION_NO,
 } from "../abi/management";
-import { MODE_TUNNEL, SELECTOR_OCTETS } from "../abi/message";
+import { MODE_TRANSPORT, SELECTOR_OCTETS } from "../abi/message";
 import { arenaTake } from "../rt/arena";
 import {
   itemFirst,
@@ -83,7 +84,9 @@ import {
   itemsValid,
 } from "../rt/items";
 import { AUTHORITY_OCTETS } from "../wire/ike_payload/certreq";
+import { PROTOCOL_ID_AH, PROTOCOL_ID_ESP } from "../wire/ike_payload/sa";
 import { IpAddress, addressAt, addressOctets, addressRead, addressWithin } from "../wire/ip_address";
+import { PROTOCOL_AH, PROTOCOL_ESP } from "../wire/ipv4";
 import { IPV6_ADDRESS } from "../wire/ipv6";
 import { AuthRounds, ROUNDS_OCTETS, roundIdentify, roundOpen, roundsComplete } from "./auth_round";
 import { Pool, poolAt, poolByName } from "./pool";
@@ -209,6 +212,11 @@ export class ChildConfig {
   randBytes: u64;
   /** Seconds without a packet after which a CHILD_SA is deleted, 0 never. */
   inactivity: u32;
+
+  /** MODE_*. */
+  mode: u32;
+  /** PROTOCOL_ID_ESP or PROTOCOL_ID_AH: of its proposals. */
+  protocol: u32;
 }
 
 const K_NAME: usize = offsetof<ChildConfig>();
@@ -468,6 +476,7 @@ function childTake(connection: u32): ChildConfig | null {
     k.used = 1;
     k.connection = connection;
     k.replayWindow = 32;
+    k.protocol = PROTOCOL_ID_ESP;
     return k;
   }
   return null;
@@ -665,8 +674,10 @@ function childItem(k: ChildConfig, item: usize): u32 {
       k.remoteCount += 1;
       return result;
     }
-    case CHILD_MODE:
-      return value == MODE_TUNNEL ? RESULT_OK : RESULT_UNSUPPORTED;
+    case CHILD_MODE: {
+      k.mode = value;
+      return value <= MODE_TRANSPORT ? RESULT_OK : RESULT_UNSUPPORTED;
+    }
     case CHILD_START_ACTION: {
       k.startAction = value;
       return value <= START_TRAP_START ? RESULT_OK : RESULT_MALFORMED;
@@ -694,6 +705,10 @@ function childItem(k: ChildConfig, item: usize): u32 {
     case CHILD_REPLAY_WINDOW: {
       k.replayWindow = value;
       return value < 65536 ? RESULT_OK : RESULT_MALFORMED;
+    }
+    case CHILD_PROTOCOL: {
+      k.protocol = value == PROTOCOL_AH ? PROTOCOL_ID_AH : PROTOCOL_ID_ESP;
+      return value == PROTOCOL_AH || value == PROTOCOL_ESP ? RESULT_OK : RESULT_UNSUPPORTED;
     }
     case CHILD_REKEY_PACKETS: {
       k.rekeyPackets = itemU64(item);

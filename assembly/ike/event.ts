@@ -14,7 +14,6 @@
 import {
   DIRECTION_INBOUND,
   DIRECTION_OUTBOUND,
-  MODE_TUNNEL,
   SA_DIRECTION,
   SA_ENCRYPTION,
   SA_FAMILY,
@@ -45,9 +44,11 @@ import {
   SA_SPI,
   SELECTOR_OCTETS,
 } from "../abi/message";
-import { Transform, transformFind } from "../crypto/transform";
+import { Transform } from "../crypto/transform";
 import { zeroize } from "../rt/bytes";
 import { addressFamily, addressOctets, addressOnWire } from "../wire/ip_address";
+import { PROTOCOL_ID_AH } from "../wire/ike_payload/sa";
+import { PROTOCOL_AH, PROTOCOL_ESP } from "../wire/ipv4";
 import {
   CHILD_EVENT_INSTALL_IN,
   CHILD_EVENT_INSTALL_OUT,
@@ -75,6 +76,7 @@ import {
 } from "./connection";
 import { trapTs } from "./dynamic_ts";
 import { ikeSaAt } from "./ike_sa";
+import { suiteRow } from "./proposal";
 
 export const EVENT_INSTALL: u32 = 1;
 export const EVENT_REMOVE: u32 = 2;
@@ -204,12 +206,17 @@ function trapNext(): usize {
 /** SA_FLAG_* of a CHILD_SA. */
 export function childFlags(child: ChildSa): u32 {
   let flags: u32 = childSuite(child).esn != 0 ? SA_FLAG_ESN : 0;
-  if (child.sa >= 0) {
+  if (child.sa >= 0 && childProtocol(child) == PROTOCOL_ESP) {
     const sa = ikeSaAt(<u32>child.sa);
     // RFC 7296 2.23: ESP goes in UDP when there is a NAT, or when we were told to pretend that there is one.
     if (sa.nat != 0 || (sa.connection >= 0 && connectionEncap(<u32>sa.connection))) flags |= SA_FLAG_UDP_ENCAPSULATION;
   }
   return flags;
+}
+
+/** SA_PROTOCOL of a CHILD_SA. */
+export function childProtocol(child: ChildSa): u32 {
+  return childConfig(child).protocol == PROTOCOL_ID_AH ? PROTOCOL_AH : PROTOCOL_ESP;
 }
 
 /** Fills in the ends of one SA: the record up to SA_ENDS, as far as it counts for them. */
@@ -230,10 +237,10 @@ function endsFill(child: ChildSa, outbound: bool): void {
 function recordFill(child: ChildSa, outbound: bool): void {
   const suite = childSuite(child);
   const config = childConfig(child);
-  const row = changetype<Transform>(transformFind(suite.encryption, suite.keyBits, suite.integrity));
+  const row = changetype<Transform>(suiteRow(suite));
   endsFill(child, outbound);
-  store<u8>(record, 50, SA_PROTOCOL);
-  store<u8>(record, <u8>MODE_TUNNEL, SA_MODE);
+  store<u8>(record, <u8>childProtocol(child), SA_PROTOCOL);
+  store<u8>(record, <u8>child.mode, SA_MODE);
   store<u16>(record, <u16>suite.encryption, SA_ENCRYPTION);
   store<u16>(record, <u16>suite.keyBits, SA_KEY_BITS);
   store<u16>(record, <u16>suite.integrity, SA_INTEGRITY);

@@ -16,9 +16,10 @@
  */
 import { PRF_AES128_CMAC, PRF_AES128_XCBC, prf, prfOctets } from "../crypto/prf";
 import { prfPlus } from "../crypto/prf_plus";
-import { Transform, transformFind } from "../crypto/transform";
+import { Transform } from "../crypto/transform";
 import { zeroize } from "../rt/bytes";
 import { ChildSa, childKeymat, childNonce, childPeerNonce, childSuite } from "./child_sa";
+import { suiteRow } from "./proposal";
 import { SECRETS_MAX } from "./secrets";
 import {
   IkeSa,
@@ -110,7 +111,7 @@ function gather(secret: usize, secretLength: u32, moreLength: u32, n: usize, nLe
 
 function spread(sa: IkeSa, n: usize, length: u32, skeyseedLength: u32): void {
   const suite = ikeSuite(sa);
-  const row = changetype<Transform>(transformFind(suite.encryption, suite.keyBits, suite.integrity));
+  const row = changetype<Transform>(suiteRow(suite));
   memory.copy(seed, n, length);
   store<u64>(seed + length, sa.spiI);
   store<u64>(seed + length, sa.spiR, 8);
@@ -153,7 +154,7 @@ export function childKeysOf(
   moreLength: u32 = 0,
 ): void {
   const suite = childSuite(child);
-  const row = changetype<Transform>(transformFind(suite.encryption, suite.keyBits, suite.integrity));
+  const row = changetype<Transform>(suiteRow(suite));
   const one = row.keyOctets + row.saltOctets + row.integrityKeyOctets;
   const ours = child.initiator != 0;
   const length = gather(secret, secretLength, moreLength, n, nLength);

@@ -3,7 +3,7 @@
  * share.
  */
 import { CHILD_STATE_FREE } from "../abi/management";
-import { SA_SELECTORS_MAX, SELECTOR_OCTETS } from "../abi/message";
+import { MODE_TRANSPORT, MODE_TUNNEL, SA_SELECTORS_MAX, SELECTOR_OCTETS } from "../abi/message";
 import { STEP_S401, TRACE_MASK_ESTABLISH } from "../abi/trace";
 import { Frame } from "../bus/frame";
 import { loadBE32, storeBE32 } from "../rt/bytes";
@@ -22,19 +22,21 @@ import {
 } from "../wire/ike_message";
 import {
   NOTIFY_INVALID_SYNTAX,
+  NOTIFY_IPCOMP_SUPPORTED,
   NOTIFY_NO_ADDITIONAL_SAS,
   NOTIFY_NO_PROPOSAL_CHOSEN,
   NOTIFY_STATUS_FIRST,
   NOTIFY_TS_UNACCEPTABLE,
+  NOTIFY_USE_TRANSPORT_MODE,
   notifyCheck,
   notifyType,
 } from "../wire/ike_payload/notify";
-import { PROTOCOL_ID_ESP, saCheck } from "../wire/ike_payload/sa";
+import { PROTOCOL_ID_AH, saCheck } from "../wire/ike_payload/sa";
 import { TS_COUNT_MAX, tsCheck, tsRead, tsWrite } from "../wire/ike_payload/traffic_selector";
 import { ChildSa, childConfig, childSelectors, childSuite, childTake } from "./child_sa";
 import { CHILD_CONFIGS_MAX, ChildConfig, TS_MAX, childConfigAt, childTransforms } from "./connection";
 import { childTs } from "./dynamic_ts";
-import { IkeSa, ikeSaAt } from "./ike_sa";
+import { IkeSa } from "./ike_sa";
 import {
   EXCHANGES_ALL,
   EXCHANGES_NONE,
@@ -47,6 +49,8 @@ import {
   suiteWrite,
 } from "./proposal";
 import { mismatchTell } from "./proposal_mismatch";
+import { reportAlert, text } from "./report";
+import { transportAnswered, transportFits, transportTranslate, transportWrite } from "./transport_mode";
 import { tsNarrow, tsWithin } from "./ts";
 
 const spi: usize = memory.data(4, 4);
@@ -85,8 +89,19 @@ export function heldWalk(frame: Frame): void {
 /** Takes the selectors of its configuration into a CHILD_SA that we are about to ask for. */
 export function childDefaults(child: ChildSa, sa: IkeSa): void {
   const to = childSelectors(child);
-  child.localCount = childTs(childConfig(child), sa, true, to);
-  child.remoteCount = childTs(childConfig(child), sa, false, to + child.localCount * SELECTOR_OCTETS);
+  const config = childConfig(child);
+  child.localCount = childTs(config, sa, true, to);
+  const toRemote = to + child.localCount * SELECTOR_OCTETS;
+  child.remoteCount = childTs(config, sa, false, toRemote);
+  child.mode = config.mode;
+  if (child.mode == MODE_TUNNEL || transportFits(sa, to, child.localCount, toRemote, child.remoteCount)) return;
+  child.mode = MODE_TUNNEL;
+  notHosts(sa, config);
+}
+
+function notHosts(sa: IkeSa, config: ChildConfig): void {
+  const literal = text("no transport mode, but tunnel mode: the selectors are not the addresses of the two ends");
+  reportAlert(sa.connection, config, 0, literal);
 }
 
 function tsBothWrite(w: Writer, child: ChildSa): void {
@@ -97,15 +112,16 @@ function tsBothWrite(w: Writer, child: ChildSa): void {
   tsWrite(w, PAYLOAD_TSR, ours ? remote : local, ours ? child.remoteCount : child.localCount);
 }
 
-/** Writes the SA payload of our offer. */
+/** Writes the mode and the SA payload of our offer. */
 export function offerSaWrite(w: Writer, child: ChildSa, useKe: bool): void {
   const config = childConfig(child);
+  transportWrite(w, child);
   storeBE32(spi, child.spiIn);
   proposalsWrite(
     w,
     childTransforms(config),
     config.transformCount,
-    PROTOCOL_ID_ESP,
+    config.protocol,
     spi,
     4,
     useKe ? EXCHANGES_ALL : EXCHANGES_NONE,
@@ -117,8 +133,9 @@ export function selectorsWrite(w: Writer, child: ChildSa): void {
   tsBothWrite(w, child);
 }
 
-/** Writes the SA payload of what was agreed on. */
+/** Writes the mode and the SA payload of what was agreed on. */
 export function answerSaWrite(w: Writer, child: ChildSa): void {
+  transportWrite(w, child);
   storeBE32(spi, child.spiIn);
   suiteWrite(w, childSuite(child), spi, 4);
 }
@@ -137,7 +154,7 @@ function offerRead(weInitiated: bool): bool {
 }
 
 /** Takes the responder's answer to our offer; 0, or the notify that names what is wrong with it. */
-export function answerAccept(child: ChildSa, useKe: bool): u32 {
+export function answerAccept(sa: IkeSa, child: ChildSa, useKe: bool): u32 {
   const config = childConfig(child);
   const body = sole(PAYLOAD_SA);
   if (body == 0 || !saCheck(body, soleLength)) return NOTIFY_INVALID_SYNTAX;
@@ -148,7 +165,7 @@ export function answerAccept(child: ChildSa, useKe: bool): u32 {
       config.transformCount,
       body,
       soleLength,
-      PROTOCOL_ID_ESP,
+      config.protocol,
       4,
       useKe ? EXCHANGES_ALL : EXCHANGES_NONE,
       childSuite(child),
@@ -158,7 +175,14 @@ export function answerAccept(child: ChildSa, useKe: bool): u32 {
   }
   child.spiOut = loadBE32(selectedSpi);
   if (child.spiOut < 256) return NOTIFY_INVALID_SYNTAX;
+  if (!protocolPasses(sa, config)) return NOTIFY_NO_PROPOSAL_CHOSEN;
   if (!offerRead(true)) return NOTIFY_INVALID_SYNTAX;
+  // RFC 7296 2.22: compression is granted to who asks for it. We never do; a peer's own offer is left unanswered.
+  if (notifyFind(NOTIFY_IPCOMP_SUPPORTED) != 0) return NOTIFY_INVALID_SYNTAX;
+  if (!transportAnswered(sa, child, notifyFind(NOTIFY_USE_TRANSPORT_MODE) != 0)) return NOTIFY_INVALID_SYNTAX;
+  if (child.mode == MODE_TRANSPORT) {
+    transportTranslate(sa, offerLocal, offerLocalCount, offerRemote, offerRemoteCount);
+  }
   const asked = childSelectors(child);
   const askedRemote = asked + child.localCount * SELECTOR_OCTETS;
   if (
@@ -170,9 +194,9 @@ export function answerAccept(child: ChildSa, useKe: bool): u32 {
     return NOTIFY_TS_UNACCEPTABLE;
   }
   // Virtual IPs that came with the answer are not all that was offered for them (2.19).
-  const localCount = narrow(config, ikeSaAt(<u32>child.sa), true);
-  if (localCount == 0) return NOTIFY_TS_UNACCEPTABLE;
-  selectorsTake(child, narrowLocal, localCount, offerRemote, offerRemoteCount);
+  narrowBoth(config, sa, offerLocal, offerRemote);
+  if (narrowLocalCount == 0) return NOTIFY_TS_UNACCEPTABLE;
+  selectorsTake(child, narrowLocal, narrowLocalCount, offerRemote, offerRemoteCount);
   return 0;
 }
 
@@ -198,22 +222,30 @@ export function offerChoose(sa: IkeSa, config: i32, useKe: bool): ChildSa | null
   assert(SUITE_OCTETS <= 64);
   const body = sole(PAYLOAD_SA);
   const length = soleLength;
+  const asked = notifyFind(NOTIFY_USE_TRANSPORT_MODE) != 0;
   offerRefusal = NOTIFY_INVALID_SYNTAX;
   if (body == 0 || !saCheck(body, length) || !offerRead(false)) return null;
   offerRefusal = NOTIFY_TS_UNACCEPTABLE;
   for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
     const k = childConfigAt(i);
     if (k.used == 0 || <i32>k.connection != sa.connection || (config >= 0 && <i32>i != config)) continue;
-    const localCount = narrow(k, sa, true);
-    const remoteCount = narrow(k, sa, false);
+    const mode = asked && k.mode == MODE_TRANSPORT && narrowHosts(k, sa) ? MODE_TRANSPORT : MODE_TUNNEL;
+    if (mode == MODE_TUNNEL) narrowBoth(k, sa, offerLocal, offerRemote);
+    const localCount = narrowLocalCount;
+    const remoteCount = narrowRemoteCount;
     if (localCount == 0 || remoteCount == 0) continue;
+    if (!protocolPasses(sa, k)) {
+      offerRefusal = NOTIFY_NO_PROPOSAL_CHOSEN;
+      continue;
+    }
+    if (mode != k.mode && asked) notHosts(sa, k);
     if (
       !proposalSelect(
         childTransforms(k),
         k.transformCount,
         body,
         length,
-        PROTOCOL_ID_ESP,
+        k.protocol,
         4,
         useKe ? EXCHANGES_ALL : EXCHANGES_NONE,
         changetype<Suite>(chosen),
@@ -236,21 +268,38 @@ export function offerChoose(sa: IkeSa, config: i32, useKe: bool): ChildSa | null
     assert(child.state != CHILD_STATE_FREE);
     memory.copy(changetype<usize>(childSuite(child)), chosen, SUITE_OCTETS);
     child.spiOut = spiOut;
+    child.mode = mode;
     selectorsTake(child, narrowLocal, localCount, narrowRemote, remoteCount);
     return child;
   }
   return null;
 }
 
-function narrow(k: ChildConfig, sa: IkeSa, local: bool): u32 {
-  return tsNarrow(
-    own,
-    childTs(k, sa, local, own),
-    local ? offerLocal : offerRemote,
-    local ? offerLocalCount : offerRemoteCount,
-    local ? narrowLocal : narrowRemote,
-    TS_MAX,
-  );
+/** False for AH where there is a NAT: its ICV covers the addresses that one changes (RFC 3715 section 2.1). */
+export function protocolPasses(sa: IkeSa, k: ChildConfig): bool {
+  if (k.protocol != PROTOCOL_ID_AH || sa.nat == 0) return true;
+  reportAlert(sa.connection, k, 0, text("no AH: there is a NAT between the peer and us"));
+  return false;
+}
+
+let narrowLocalCount: u32 = 0;
+let narrowRemoteCount: u32 = 0;
+const hostsLocal: usize = memory.data(TS_COUNT_MAX * SELECTOR_OCTETS, 8);
+const hostsRemote: usize = memory.data(TS_COUNT_MAX * SELECTOR_OCTETS, 8);
+
+/** Narrows the offer for transport mode; false when that cannot be. */
+function narrowHosts(k: ChildConfig, sa: IkeSa): bool {
+  memory.copy(hostsLocal, offerLocal, offerLocalCount * SELECTOR_OCTETS);
+  memory.copy(hostsRemote, offerRemote, offerRemoteCount * SELECTOR_OCTETS);
+  transportTranslate(sa, hostsLocal, offerLocalCount, hostsRemote, offerRemoteCount);
+  narrowBoth(k, sa, hostsLocal, hostsRemote);
+  return transportFits(sa, narrowLocal, narrowLocalCount, narrowRemote, narrowRemoteCount);
+}
+
+/** What a configured child and an offer of offerLocalCount and offerRemoteCount selectors have in common. */
+function narrowBoth(k: ChildConfig, sa: IkeSa, local: usize, remote: usize): void {
+  narrowLocalCount = tsNarrow(own, childTs(k, sa, true, own), local, offerLocalCount, narrowLocal, TS_MAX);
+  narrowRemoteCount = tsNarrow(own, childTs(k, sa, false, own), remote, offerRemoteCount, narrowRemote, TS_MAX);
 }
 
 /** S401: the CHILD_SA is agreed on. */

@@ -14,13 +14,13 @@
  */
 import { TRANSFORM_ID, TRANSFORM_KEY_BITS, TRANSFORM_OCTETS, TRANSFORM_TYPE } from "../abi/management";
 import { prfOctets } from "../crypto/prf";
-import { ENCR_NULL, ENCR_NULL_AUTH_AES_GMAC, INTEG_NONE, transformFind } from "../crypto/transform";
+import { ENCR_NULL, ENCR_NULL_AUTH_AES_GMAC, INTEG_NONE, transformFind, transformFindAh } from "../crypto/transform";
 import { Writer } from "../wire/ike_message";
 import {
   ADDKE_MAX,
   PROPOSAL_NUMBER,
   PROPOSAL_PROTOCOL,
-  PROTOCOL_ID_ESP,
+  PROTOCOL_ID_AH,
   PROTOCOL_ID_IKE,
   TRANSFORM_ADDKE,
   TRANSFORM_ENCR,
@@ -181,6 +181,26 @@ function pick(own: usize, count: u32, number: u32, wire: usize, type: u32): u32 
   return ownMayLack(own, count, number, type) && wireMayLack(wire, type) ? 0 : NEVER;
 }
 
+/** The transform of a suite (crypto/transform.ts), 0 without one. */
+export function suiteRow(suite: Suite): usize {
+  return suite.protocol == PROTOCOL_ID_AH
+    ? transformFindAh(suite.integrity)
+    : transformFind(suite.encryption, suite.keyBits, suite.integrity);
+}
+
+/** AH: the first integrity transform that both sides have, and a kernel. A proposal with a cipher is none of AH's (section 3.3.3). */
+function pickIntegrity(own: usize, count: u32, number: u32, wire: usize, suite: Suite): bool {
+  suite.encryption = 0;
+  suite.keyBits = 0;
+  if (wireHasType(wire, TRANSFORM_ENCR)) return false;
+  let i = common(own, count, number, wire, TRANSFORM_INTEG, 0);
+  for (; i >= 0; i = common(own, count, number, wire, TRANSFORM_INTEG, <u32>i + 1)) {
+    suite.integrity = ownId(own, <u32>i);
+    if (transformFindAh(suite.integrity) != 0) return true;
+  }
+  return false;
+}
+
 /** Cipher and integrity: the first of our ciphers that both sides have with an integrity that both have, and a kernel. */
 function pickCipher(own: usize, count: u32, number: u32, wire: usize, protocol: u32, suite: Suite): bool {
   const none = ownMayLack(own, count, number, TRANSFORM_INTEG) && wireMayLack(wire, TRANSFORM_INTEG);
@@ -257,7 +277,9 @@ function matches(
     if (type == 0 || type >= TRANSFORM_ADDKE + ADDKE_MAX) return differ(RANK_UNKNOWN, type, number, wire);
     if (type == TRANSFORM_PRF && protocol != PROTOCOL_ID_IKE) return differ(RANK_UNKNOWN, type, number, wire);
   }
-  if (!pickCipher(own, count, number, wire, protocol, suite)) {
+  if (protocol == PROTOCOL_ID_AH) {
+    if (!pickIntegrity(own, count, number, wire, suite)) return differ(RANK_INTEG, TRANSFORM_INTEG, number, wire);
+  } else if (!pickCipher(own, count, number, wire, protocol, suite)) {
     const cipher = common(own, count, number, wire, TRANSFORM_ENCR, 0) >= 0;
     return cipher ? differ(RANK_INTEG, TRANSFORM_INTEG, number, wire) : differ(RANK_ENCR, TRANSFORM_ENCR, number, wire);
   }
@@ -419,7 +441,7 @@ export function proposalsWrite(
 /** Writes the transforms of one proposal of ours; returns how many. */
 function transformsWrite(w: Writer, own: usize, from: u32, stop: u32, protocol: u32, exchanges: u32, prf: u32): u32 {
   let last: u32 = from;
-  let esn = protocol != PROTOCOL_ID_ESP;
+  let esn = protocol == PROTOCOL_ID_IKE;
   for (let i = from; i < stop; i++) {
     const t = own + <usize>i * TRANSFORM_OCTETS;
     if (isOffered(t, exchanges, prf)) last = i;
@@ -433,7 +455,7 @@ function transformsWrite(w: Writer, own: usize, from: u32, stop: u32, protocol: 
     written += 1;
   }
   if (esn) return written;
-  // An ESP proposal must say what it wants with ESN (RFC 7296 3.3.3).
+  // A proposal of ESP or AH must say what it wants with ESN (RFC 7296 3.3.3).
   transformWrite(w, TRANSFORM_ESN, 0, 0, true);
   return written + 1;
 }
@@ -499,13 +521,14 @@ function ownHas(own: usize, count: u32, number: u32, type: u32, id: u32, bits: u
 /** Writes an SA payload with the one proposal that was agreed on. */
 export function suiteWrite(w: Writer, suite: Suite, spi: usize, spiOctets: u32): void {
   const ike = suite.protocol == PROTOCOL_ID_IKE;
-  let transforms: u32 = 2;
+  const ah = suite.protocol == PROTOCOL_ID_AH;
+  let transforms: u32 = ah ? 1 : 2;
   if (suite.integrity != 0) transforms += 1;
   if (suite.ke != 0) transforms += 1;
   for (let n: u32 = 0; n < ADDKE_MAX; n++) if (additionalAnswered(suite, n)) transforms += 1;
   saBegin(w);
   const proposal = proposalBegin(w, suite.number, suite.protocol, spi, spiOctets);
-  transformWrite(w, TRANSFORM_ENCR, suite.encryption, suite.keyBits, false);
+  if (!ah) transformWrite(w, TRANSFORM_ENCR, suite.encryption, suite.keyBits, false);
   if (suite.integrity != 0) transformWrite(w, TRANSFORM_INTEG, suite.integrity, 0, false);
   if (suite.ke != 0) transformWrite(w, TRANSFORM_KE, suite.ke, 0, false);
   for (let n: u32 = 0; n < ADDKE_MAX; n++) {
@@ -524,7 +547,8 @@ function additionalAnswered(suite: Suite, n: u32): bool {
 
 /** Writes the suite as transforms of abi/management.ts; returns the octets. Room for 12 transforms. */
 export function suiteTransforms(suite: Suite, to: usize): u32 {
-  let at = transformPut(to, TRANSFORM_ENCR, suite.encryption, suite.keyBits);
+  let at = to;
+  if (suite.protocol != PROTOCOL_ID_AH) at = transformPut(at, TRANSFORM_ENCR, suite.encryption, suite.keyBits);
   if (suite.integrity != 0) at = transformPut(at, TRANSFORM_INTEG, suite.integrity, 0);
   if (suite.protocol == PROTOCOL_ID_IKE) at = transformPut(at, TRANSFORM_PRF, suite.prf, 0);
   else at = transformPut(at, TRANSFORM_ESN, suite.esn, 0);

@@ -8,7 +8,12 @@
  * With MOBIKE a peer says where it is: nothing else moves it (RFC 4555 3.8). Who is behind a NAT itself does not follow: one packet
  * from elsewhere would end the connection (RFC 7296 2.23).
  */
-import { IKE_STATE_CONNECTING, IKE_STATE_ESTABLISHED, IKE_STATE_REKEYING } from "../abi/management";
+import {
+  CHILD_STATE_CREATED,
+  IKE_STATE_CONNECTING,
+  IKE_STATE_ESTABLISHED,
+  IKE_STATE_REKEYING,
+} from "../abi/management";
 import {
   SA_FAMILY,
   SA_LINK,
@@ -20,13 +25,15 @@ import {
 } from "../abi/message";
 import { FAMILY_IPV4, IPV4_ADDRESS, IpAddress, addressAt, addressCopy, addressRead } from "../wire/ip_address";
 import { IPV6_ADDRESS } from "../wire/ipv6";
-import { childByLink, childSaAt } from "./child_sa";
+import { childByLink, childConfig, childSaAt } from "./child_sa";
 import { eventUpdate } from "./event";
 import { IkeSa, NAT_LOCAL, NAT_REMOTE, ikeSaAt } from "./ike_sa";
 import { keepaliveStart } from "./keepalive";
-import { childRekey } from "./life";
+import { childDelete, childRekey } from "./life";
+import { protocolPasses } from "./negotiation";
 import { pathLocal, pathLocalPort, pathRemote, pathRemotePort } from "./path";
 import { reportMove } from "./report";
+import { transportStays } from "./transport_mode";
 
 const local: usize = memory.data(16, 8);
 const remote: usize = memory.data(16, 8);
@@ -54,10 +61,21 @@ function endsInherit(index: i32, from: IkeSa): void {
   sa.nat = from.nat;
 }
 
-/** The CHILD_SAs go to where the IKE_SA does from now on. */
+/**
+ * The CHILD_SAs go to where the IKE_SA does from now on. One in transport mode is between addresses by its selectors: another one is made
+ * in its place. One of AH ends when there is a NAT on the way now.
+ */
 export function relocate(sa: IkeSa): void {
   addressCopy(sa.placed, sa.remote);
-  for (let i = sa.firstChild; i >= 0; i = childSaAt(<u32>i).next) eventUpdate(childSaAt(<u32>i));
+  for (let i = sa.firstChild; i >= 0; ) {
+    const child = childSaAt(<u32>i);
+    i = child.next;
+    // What is not agreed on yet is looked at when it is.
+    if (child.state == CHILD_STATE_CREATED) continue;
+    if (!protocolPasses(sa, childConfig(child))) childDelete(child);
+    else if (!transportStays(sa, child)) childRekey(child);
+    else eventUpdate(child);
+  }
   keepaliveStart(sa);
   reportMove(sa);
 }

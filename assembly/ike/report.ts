@@ -11,6 +11,7 @@ import {
   CHILD_SA_LOCAL_TS,
   CHILD_SA_MODE,
   CHILD_SA_PROPOSAL,
+  CHILD_SA_PROTOCOL,
   CHILD_SA_REMOTE_TS,
   CHILD_SA_SLOT,
   CHILD_SA_SPI_IN,
@@ -74,7 +75,7 @@ import {
   POOL_RANGE,
   POOL_SIZE,
 } from "../abi/management";
-import { MODE_TUNNEL, SELECTOR_OCTETS } from "../abi/message";
+import { SELECTOR_OCTETS } from "../abi/message";
 import { PORT_MANAGEMENT } from "../abi/ring";
 import { Frame } from "../bus/frame";
 import { originate, transmit } from "../bus/port";
@@ -91,7 +92,7 @@ import {
   connectionAt,
   connectionName,
 } from "./connection";
-import { childFlags } from "./event";
+import { childFlags, childProtocol } from "./event";
 import { IkeSa, ikeEapIdentity, ikeLocalId, ikePeerAddress, ikePeerId, ikeSaAt, ikeSuite } from "./ike_sa";
 import {
   INTERNAL_IP4_DNS,
@@ -348,13 +349,14 @@ export function reportChildSa(transaction: u32, child: ChildSa): void {
     put(CHILD_SA_SLOT, child.slot);
     put(CHILD_SA_GENERATION, child.boardGeneration);
   }
-  if (childSuite(child).encryption != 0)
+  if (childSuite(child).protocol != 0)
     putOctets(CHILD_SA_PROPOSAL, scratch, suiteTransforms(childSuite(child), scratch));
   for (let i: u32 = 0; i < child.localCount + child.remoteCount; i++) {
     const type = i < child.localCount ? CHILD_SA_LOCAL_TS : CHILD_SA_REMOTE_TS;
     putOctets(type, childSelectors(child) + <usize>i * SELECTOR_OCTETS, SELECTOR_OCTETS);
   }
-  put(CHILD_SA_MODE, MODE_TUNNEL);
+  put(CHILD_SA_MODE, child.mode);
+  put(CHILD_SA_PROTOCOL, childProtocol(child));
   put(CHILD_SA_FLAGS, childFlags(child));
   at = itemWriteU64(at, CHILD_SA_INSTALLED, child.installed);
   end();

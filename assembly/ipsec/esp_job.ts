@@ -4,8 +4,17 @@
  */
 import { POLL_BATCH } from "../abi/board";
 import { SA_FLAG_ESN } from "../abi/message";
+import { Frame } from "../bus/frame";
 import { CIPHER_JOB_OCTETS, CipherJob } from "../crypto/job";
-import { SUITE_LIST_MAX, suiteJob, suiteJobExtended, suiteOpenBatch, suiteSealBatch } from "../crypto/suite";
+import {
+  SUITE_LIST_MAX,
+  suiteJob,
+  suiteJobCovering,
+  suiteJobExtended,
+  suiteOpenBatch,
+  suiteSealBatch,
+} from "../crypto/suite";
+import { storeBE32 } from "../rt/bytes";
 import { ESP_HEADER } from "../wire/esp";
 import { Sa } from "./sa";
 
@@ -37,6 +46,32 @@ export function jobsBegin(): void {
 export function jobFill(job: CipherJob, sa: Sa, sequence: u64, header: usize, length: u32, seal: bool): void {
   if ((sa.flags & SA_FLAG_ESN) != 0) suiteJobExtended(job, sa.context, header, length, <u32>(sequence >> 32));
   else suiteJob(job, sa.context, header, ESP_HEADER, length);
+  post(job, seal);
+}
+
+/**
+ * Fills a job for an AH packet: the ICV, which stands at `tag`, covers all of the frame as it is and with extended numbers the high half
+ * behind it (RFC 4302 3.3.3.2.2), for which 4 octets of the tailroom are free. `iv`: of AES-GMAC.
+ */
+export function jobFillCovering(
+  job: CipherJob,
+  sa: Sa,
+  sequence: u64,
+  frame: Frame,
+  iv: usize,
+  tag: usize,
+  seal: bool,
+): void {
+  let covered = frame.length;
+  if ((sa.flags & SA_FLAG_ESN) != 0) {
+    storeBE32(frame.start + covered, <u32>(sequence >> 32));
+    covered += 4;
+  }
+  suiteJobCovering(job, sa.context, frame.start, covered, iv, tag);
+  post(job, seal);
+}
+
+function post(job: CipherJob, seal: bool): void {
   if (seal) {
     store<u32>(seals + ((<usize>sealCount) << 2), <u32>changetype<usize>(job));
     sealCount += 1;

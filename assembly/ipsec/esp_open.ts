@@ -44,13 +44,31 @@ export function openPrepare(frame: Frame, sa: Sa, job: CipherJob): u32 {
   const length = frame.length - around;
   if ((length & (t.blockOctets - 1)) != 0) return DROP_ESP_MALFORMED;
   const p = frame.start;
-  const sequence = replaySequence(sa, espSequence(p));
+  const verdict = openNumber(frame, sa, espSequence(p));
+  if (verdict != PASS) return verdict;
+  jobFill(job, sa, frame.scratch4, p, length, false);
+  return PASS;
+}
+
+/** The number of a packet, of which `low` travels: replay, lease, life. On PASS it is frame.scratch4. */
+export function openNumber(frame: Frame, sa: Sa, low: u32): u32 {
+  const sequence = replaySequence(sa, low);
   if (!replayCheck(sa, sequence)) return DROP_REPLAY;
   if (sa.lease != 0 && sequence > sa.lease) return DROP_LEASE_WAIT;
   if (!withinLife(sa, 0)) return lifeOver(sa);
   frame.scratch4 = sequence;
-  jobFill(job, sa, sequence, p, length, false);
   return PASS;
+}
+
+/** The verdict on the ICV, then replay and its commitment, where it came from when that was UDP, and life. */
+export function openProved(frame: Frame, sa: Sa, job: CipherJob): u32 {
+  if (job.done == 0) return DROP_ICV;
+  const newest = frame.scratch4 > sa.sequence;
+  // A twin, or the hard limit, may have been reached by a packet before this one in the same batch.
+  if (!replayCommit(sa, frame.scratch4)) return DROP_REPLAY;
+  const headers = frame.scratch3 & 0xffff;
+  if (newest && sa.window != 0 && frame.scratch2 != headers) noteSource(sa, frame.start - frame.scratch2, headers);
+  return withinLife(sa, 0) ? PASS : lifeOver(sa);
 }
 
 /**
@@ -59,13 +77,8 @@ export function openPrepare(frame: Frame, sa: Sa, job: CipherJob): u32 {
  * scratch2 and scratch3 are those of process.ts.
  */
 export function openFinish(frame: Frame, sa: Sa, job: CipherJob, outerTos: u32): u32 {
-  if (job.done == 0) return DROP_ICV;
-  const newest = frame.scratch4 > sa.sequence;
-  // A twin, or the hard limit, may have been reached by a packet before this one in the same batch.
-  if (!replayCommit(sa, frame.scratch4)) return DROP_REPLAY;
-  const headers = frame.scratch3 & 0xffff;
-  if (newest && sa.window != 0 && frame.scratch2 != headers) noteSource(sa, frame.start - frame.scratch2, headers);
-  if (!withinLife(sa, 0)) return lifeOver(sa);
+  const proved = openProved(frame, sa, job);
+  if (proved != PASS) return proved;
   const t = transformOf(sa);
   const length = frame.length - ESP_HEADER - t.ivOctets - t.icvOctets;
   const data = frame.start + ESP_HEADER + t.ivOctets;

@@ -7,7 +7,7 @@
  * leaves what there was.
  *
  * In transport mode the selectors must cover the SA's own ends, or no packet could ever be its own: REFUSED_MODE otherwise.
- * Refuses AH and transforms without a kernel. The request's plaintext is wiped with the answer.
+ * Refuses AH in UDP and transforms without a kernel. The request's plaintext is wiped with the answer.
  */
 import { DROP_CONTROL_MALFORMED } from "../abi/drop";
 import {
@@ -71,19 +71,18 @@ import { STEP_S501, STEP_S502, TRACE_MASK_ESTABLISH } from "../abi/trace";
 import { Frame } from "../bus/frame";
 import { drop } from "../bus/port";
 import { suiteInit, suiteKeymatOctets, suiteWipe } from "../crypto/suite";
-import { transformFind } from "../crypto/transform";
+import { ENCR_NONE, transformFind, transformFindAh } from "../crypto/transform";
 import { selectorsValid } from "../policy/selector";
 import { selectorTableInsert, selectorTableRemove } from "../policy/selector_table";
 import { equalConstantTime, zeroize } from "../rt/bytes";
 import { trace } from "../rt/trace";
 import { ESP_SPI_MINIMUM } from "../wire/esp";
-import { PROTOCOL_ESP } from "../wire/ipv4";
+import { PROTOCOL_AH, PROTOCOL_ESP } from "../wire/ipv4";
 import { answerPlain, answerShort, answerStatus } from "./control_out";
 import { findInbound, findNamed, localDatabaseRecords, removeSa, saAt, takeSa } from "./local_database";
 import { REPLAY_WINDOW_MAX, replayAdvance, replayReset } from "./replay";
-import { SA_COLD_OCTETS, SHAPE_IPV6, SHAPE_TRANSPORT, Sa } from "./sa";
-import { espRoom, outerOctets } from "./tunnel";
-import { endsCovered, endsExamine, endsTake, handleUpdate } from "./update";
+import { SA_COLD_OCTETS, SHAPE_AH, SHAPE_IPV6, SHAPE_TRANSPORT, Sa } from "./sa";
+import { endsCovered, endsExamine, endsTake, handleUpdate, roomReckon } from "./update";
 
 /** LINK of the answer to SA_REMOVE_ALL. */
 const ALL_LINKS: u32 = 0xffffffff;
@@ -168,11 +167,7 @@ function handleInstall(frame: Frame, transaction: u32): void {
 export function install(record: usize, length: u32): u32 {
   const malformed = examine(record, length);
   if (malformed != ACCEPTED) return malformed;
-  const row = transformFind(
-    <u32>load<u16>(record, SA_ENCRYPTION),
-    <u32>load<u16>(record, SA_KEY_BITS),
-    <u32>load<u16>(record, SA_INTEGRITY),
-  );
+  const row = findTransform(record);
   if (row == 0) return REFUSED_TRANSFORM;
   if (<u32>load<u16>(record, SA_KEYMAT_LENGTH) != suiteKeymatOctets(row)) return REFUSED_MALFORMED;
 
@@ -203,10 +198,19 @@ export function install(record: usize, length: u32): u32 {
   sa.softOctets = load<u64>(record, SA_SOFT_OCTETS);
   sa.hardPackets = load<u64>(record, SA_HARD_PACKETS);
   sa.hardOctets = load<u64>(record, SA_HARD_OCTETS);
-  sa.innerMtu = espRoom(sa, outerOctets(sa));
+  roomReckon(sa);
   zeroize(sa.cold, SA_COLD_OCTETS);
   memory.copy(sa.cold, record, recordOctets(record));
   return ACCEPTED;
+}
+
+/** The transform that a record asks for, or 0. */
+function findTransform(record: usize): usize {
+  const encryption = <u32>load<u16>(record, SA_ENCRYPTION);
+  const keyBits = <u32>load<u16>(record, SA_KEY_BITS);
+  const integrity = <u32>load<u16>(record, SA_INTEGRITY);
+  if (<u32>load<u8>(record, SA_PROTOCOL) == PROTOCOL_ESP) return transformFind(encryption, keyBits, integrity);
+  return encryption == ENCR_NONE && keyBits == 0 ? transformFindAh(integrity) : 0;
 }
 
 /** What can be said of a record without the database and the transforms. */
@@ -225,10 +229,11 @@ function examine(record: usize, length: u32): u32 {
   ) {
     return REFUSED_MALFORMED;
   }
-  if (<u32>load<u8>(record, SA_PROTOCOL) != PROTOCOL_ESP) return REFUSED_TRANSFORM;
+  const protocol = <u32>load<u8>(record, SA_PROTOCOL);
+  if (protocol != PROTOCOL_ESP && protocol != PROTOCOL_AH) return REFUSED_TRANSFORM;
   const mode = <u32>load<u8>(record, SA_MODE);
   if (mode != MODE_TUNNEL && mode != MODE_TRANSPORT) return REFUSED_MODE;
-  const ends = endsExamine(record);
+  const ends = endsExamine(record, protocol == PROTOCOL_AH);
   if (ends != ACCEPTED) return ends;
   return mode == MODE_TUNNEL || endsCovered(record, record + SA_SELECTORS, locals, remotes) ? ACCEPTED : REFUSED_MODE;
 }
@@ -237,6 +242,7 @@ function examine(record: usize, length: u32): u32 {
 function shapeOf(record: usize): u32 {
   return (
     (<u32>load<u8>(record, SA_MODE) == MODE_TRANSPORT ? SHAPE_TRANSPORT : 0) |
+    (<u32>load<u8>(record, SA_PROTOCOL) == PROTOCOL_AH ? SHAPE_AH : 0) |
     (load<u8>(record, SA_FAMILY) == 6 ? SHAPE_IPV6 : 0)
   );
 }
@@ -277,6 +283,7 @@ function sameSelectors(a: usize, b: usize): bool {
 /** True when a record asks for the transform of the SA that is there. */
 function sameTransform(sa: Sa, record: usize): bool {
   return (
+    load<u8>(sa.cold, SA_PROTOCOL) == load<u8>(record, SA_PROTOCOL) &&
     load<u32>(sa.cold, SA_ENCRYPTION) == load<u32>(record, SA_ENCRYPTION) && // with SA_KEY_BITS
     load<u16>(sa.cold, SA_INTEGRITY) == load<u16>(record, SA_INTEGRITY) &&
     ((<u32>sa.flags) & SA_FLAG_ESN) == ((<u32>load<u8>(record, SA_FLAGS)) & SA_FLAG_ESN)

@@ -7,25 +7,26 @@
  *   4 finish      S705       inbound: replay again and its commitment, padding, tunnel, selectors; outbound: outer headers
  *   5 emit        S706       opened packets to the protected side, sealed ones to the unprotected side, never back
  *
- * The order of packets is kept. Every frame given in ends here: sent, consumed or dropped. Refuses AH.
+ * The order of packets is kept. Every frame given in ends here: sent, consumed or dropped.
  */
 import { POLL_BATCH } from "../abi/board";
 import {
+  DROP_AH_MALFORMED,
   DROP_ESP_MALFORMED,
   DROP_IPV6_EXTENSION,
   DROP_IP_FRAGMENT,
   DROP_IP_MALFORMED,
   DROP_NO_SA_ENTRY_IPSEC_BOARD,
-  DROP_PROTOCOL_UNKNOWN,
   DROP_UDP_MALFORMED,
   DROP_UDP_PORT,
 } from "../abi/drop";
-import { DIRECTION_INBOUND, DIRECTION_OUTBOUND } from "../abi/message";
+import { DIRECTION_INBOUND } from "../abi/message";
 import { PORT_PROTECTED, PORT_UNPROTECTED } from "../abi/ring";
 import { STEP_S703, STEP_S704, STEP_S705, STEP_S706, STEP_S707, TRACE_MASK_PACKET } from "../abi/trace";
 import { Frame, framePull } from "../bus/frame";
 import { consume, drop, transmit } from "../bus/port";
 import { trace } from "../rt/trace";
+import { AH_HEADER, ahSpi } from "../wire/ah";
 import { ESP_HEADER, ESP_KEEPALIVE, espSpi } from "../wire/esp";
 import {
   IPV4_PROTOCOL,
@@ -54,12 +55,14 @@ import {
   ipv6WalkProtocol,
 } from "../wire/ipv6";
 import { UDP_HEADER, udpCheck, udpDestinationPort, udpLength } from "../wire/udp";
+import { ahOpenFinish, ahOpenPrepare } from "./ah_open";
+import { ahSealFinish, ahSealPrepare } from "./ah_seal";
 import { jobAt, jobsBegin, jobsRun } from "./esp_job";
 import { DUMMY, openFinish, openPrepare } from "./esp_open";
 import { sealFinish, sealPrepare } from "./esp_seal";
 import { isLocal, isLocal6, nattPort } from "./local_address";
 import { findInbound, findOutbound } from "./local_database";
-import { SHAPE_AH, Sa, isIpv6, isTransport, localAddress6 } from "./sa";
+import { SHAPE_AH, Sa, isAh, isIpv6, isTransport, localAddress6 } from "./sa";
 import { PASS } from "./tunnel";
 
 /**
@@ -81,10 +84,10 @@ export function process(frames: usize, count: u32): void {
 }
 
 /**
- * Phase 1. True: frame.scratch0 is the SA; an inbound frame starts with its ESP header, frame.scratch1 is the outer TOS or
- * traffic class, frame.scratch2 the octets in front of the ESP header, frame.scratch3 those of them that are IP headers, with the
+ * Phase 1. True: frame.scratch0 is the SA; an inbound frame starts with its ESP header, or with AH with its IP header; frame.scratch1 is the outer TOS or
+ * traffic class, frame.scratch2 the octets in front of the ESP header or AH, frame.scratch3 those of them that are IP headers, with the
  * offset of the octet that names the next layer above it (<< 16).
- * Nothing on the link tells the direction: inbound is what is addressed to us and is ESP, by itself or in UDP.
+ * Nothing on the link tells the direction: inbound is what is addressed to us and is AH or ESP, by itself or in UDP.
  */
 function lookUp(frame: Frame): bool {
   const p = frame.start;
@@ -99,9 +102,9 @@ function lookUp(frame: Frame): bool {
     const header = ipv4HeaderOctets(p);
     frame.scratch1 = <u32>load<u8>(p, IPV4_TOS);
     frame.scratch3 = header | (IPV4_PROTOCOL << 16);
-    if (protocol == PROTOCOL_AH) return fail(frame, DROP_PROTOCOL_UNKNOWN);
     if (ipv4IsFragment(p)) return fail(frame, DROP_IP_FRAGMENT);
     if (protocol == PROTOCOL_ESP) return lookUpInbound(frame, header);
+    if (protocol == PROTOCOL_AH) return lookUpAh(frame, header);
     if (!udpCheck(p + header, frame.length - header)) return fail(frame, DROP_UDP_MALFORMED);
     if (udpDestinationPort(p + header) == nattPort()) {
       frame.length = header + udpLength(p + header);
@@ -125,9 +128,9 @@ function lookUp6(frame: Frame): bool {
     const header = ipv6WalkOctets();
     frame.scratch1 = ipv6TrafficClass(p);
     frame.scratch3 = header | (ipv6WalkNextHeaderAt() << 16);
-    if (protocol == PROTOCOL_AH) return fail(frame, DROP_PROTOCOL_UNKNOWN);
     if (ipv6WalkFragmented()) return fail(frame, DROP_IP_FRAGMENT);
     if (protocol == PROTOCOL_ESP) return lookUpInbound(frame, header);
+    if (protocol == PROTOCOL_AH) return lookUpAh(frame, header);
     if (!udpCheck(p + header, frame.length - header)) return fail(frame, DROP_UDP_MALFORMED);
     if (udpDestinationPort(p + header) == nattPort()) {
       frame.length = header + udpLength(p + header);
@@ -150,6 +153,13 @@ function lookUpInbound(frame: Frame, outer: u32): bool {
   const spi = espSpi(frame.start);
   if (spi == 0) return fail(frame, DROP_UDP_PORT);
   return inboundSa(frame, spi, packet, 0);
+}
+
+/** `headers`: octets in front of AH. */
+function lookUpAh(frame: Frame, headers: u32): bool {
+  frame.scratch2 = headers;
+  if (frame.length - headers < AH_HEADER) return fail(frame, DROP_AH_MALFORMED);
+  return inboundSa(frame, ahSpi(frame.start + headers), frame.start, SHAPE_AH);
 }
 
 /**
@@ -194,22 +204,33 @@ function noEntry(frame: Frame, spi: u32): bool {
 /** Phase 2. */
 function prepare(frame: Frame, index: u32): bool {
   const sa = changetype<Sa>(<usize>frame.scratch0);
-  const verdict =
-    <u32>sa.direction == DIRECTION_INBOUND
-      ? openPrepare(frame, sa, jobAt(index))
-      : sealPrepare(frame, sa, jobAt(index));
+  const job = jobAt(index);
+  let verdict: u32;
+  if (isAh(sa)) {
+    verdict = isInbound(sa) ? ahOpenPrepare(frame, sa, job) : ahSealPrepare(frame, sa, job);
+  } else {
+    verdict = isInbound(sa) ? openPrepare(frame, sa, job) : sealPrepare(frame, sa, job);
+  }
   return verdict == PASS || failOf(frame, sa, verdict);
+}
+
+// @ts-ignore: decorator
+@inline
+function isInbound(sa: Sa): bool {
+  return <u32>sa.direction == DIRECTION_INBOUND;
 }
 
 /** Phases 4 and 5. */
 function finish(frame: Frame, index: u32): void {
   const sa = changetype<Sa>(<usize>frame.scratch0);
-  if (<u32>sa.direction == DIRECTION_OUTBOUND) {
-    sealFinish(frame, sa);
+  if (!isInbound(sa)) {
+    if (isAh(sa)) ahSealFinish(frame);
+    else sealFinish(frame, sa);
     emit(frame, sa, PORT_UNPROTECTED);
     return;
   }
-  const verdict = openFinish(frame, sa, jobAt(index), frame.scratch1);
+  const job = jobAt(index);
+  const verdict = isAh(sa) ? ahOpenFinish(frame, sa, job, frame.scratch1) : openFinish(frame, sa, job, frame.scratch1);
   if (verdict == PASS) {
     emit(frame, sa, PORT_PROTECTED);
   } else if (verdict == DUMMY) {

@@ -48,10 +48,11 @@ import { now } from "../rt/registers";
 import { IPV4_DESTINATION, IPV4_SOURCE, ipv4Source } from "../wire/ipv4";
 import { IPV6_ADDRESS, IPV6_DESTINATION, IPV6_SOURCE, ipv6SameAddress } from "../wire/ipv6";
 import { udpDestinationPort, udpSourcePort } from "../wire/udp";
+import { ahSealedOctets } from "./ah_seal";
 import { answerShort, reportEnds } from "./control_out";
 import { findNamed } from "./local_database";
-import { SHAPE_IPV6, Sa, isIpv6, isTransport, remoteAddress6 } from "./sa";
-import { espRoom, outerOctets } from "./tunnel";
+import { SHAPE_IPV6, Sa, isAh, isIpv6, isTransport, remoteAddress6 } from "./sa";
+import { OUTER_MTU, espRoom, outerIpOctets, outerOctets } from "./tunnel";
 
 /** Not one of REFUSED_*. */
 const ACCEPTED: u32 = 0;
@@ -79,7 +80,7 @@ export function handleUpdate(frame: Frame, transaction: u32): void {
 
 /** Gives an SA other ends; 0 or REFUSED_*. */
 function update(sa: Sa, ends: usize): u32 {
-  const malformed = endsExamine(ends);
+  const malformed = endsExamine(ends, isAh(sa));
   if (malformed != ACCEPTED) return malformed;
   if (isTransport(sa)) {
     const selectors = sa.cold + SA_SELECTORS;
@@ -92,12 +93,17 @@ function update(sa: Sa, ends: usize): u32 {
     ((<u32>sa.flags) & ~SA_FLAG_UDP_ENCAPSULATION) | ((<u32>load<u8>(ends, SA_FLAGS)) & SA_FLAG_UDP_ENCAPSULATION);
   sa.flags = <u8>flags;
   sa.shape = <u16>(((<u32>sa.shape) & ~SHAPE_IPV6) | (load<u8>(ends, SA_FAMILY) == 6 ? SHAPE_IPV6 : 0));
-  sa.innerMtu = espRoom(sa, outerOctets(sa));
+  roomReckon(sa);
   const cold = sa.cold;
   store<u8>(cold, sa.flags, SA_FLAGS);
   store<u8>(cold, load<u8>(ends, SA_FAMILY), SA_FAMILY);
   memory.copy(cold + SA_LOCAL_PORT, ends + SA_LOCAL_PORT, SA_ENDS - SA_LOCAL_PORT);
   return ACCEPTED;
+}
+
+/** Reckons the largest clear packet that the SA's tunnel carries whole, by its ends and its transform. */
+export function roomReckon(sa: Sa): void {
+  sa.innerMtu = isAh(sa) ? OUTER_MTU - outerIpOctets(sa) - ahSealedOctets(sa) : espRoom(sa, outerOctets(sa));
 }
 
 /** Takes the addresses and ports of a record, or of ends, into what every packet needs. */
@@ -110,14 +116,15 @@ export function endsTake(sa: Sa, ends: usize): void {
   sa.movedAt = 0;
 }
 
-/** What can be said of the ends in a record by themselves: 0 or REFUSED_*. */
-export function endsExamine(ends: usize): u32 {
+/** What can be said of the ends in a record by themselves, for `ah` or ESP: 0 or REFUSED_*. There is no AH in UDP. */
+export function endsExamine(ends: usize, ah: bool): u32 {
   const family = <u32>load<u8>(ends, SA_FAMILY);
   if (family != 4 && family != 6) return REFUSED_MODE;
   if (!addressGiven(ends + SA_LOCAL_ADDRESS, family) || !addressGiven(ends + SA_REMOTE_ADDRESS, family)) {
     return REFUSED_MALFORMED;
   }
   const encapsulated = ((<u32>load<u8>(ends, SA_FLAGS)) & SA_FLAG_UDP_ENCAPSULATION) != 0;
+  if (encapsulated && ah) return REFUSED_MODE;
   if (encapsulated && (load<u16>(ends, SA_LOCAL_PORT) == 0 || load<u16>(ends, SA_REMOTE_PORT) == 0)) {
     return REFUSED_MALFORMED;
   }

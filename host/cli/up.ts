@@ -136,7 +136,10 @@ export async function up(file: string, socket: string): Promise<number> {
       portIke: configuration.chassis.portIke,
       portNatt: configuration.chassis.portNatt,
       tun: configuration.chassis.tun,
-      routes: configuration.routes.map((destination) => ({ destination })),
+      routes: configuration.routes.map((destination) => {
+        const source = configuration.sources[destination];
+        return { destination, ...(source === undefined ? {} : { source }) };
+      }),
       keep: [...configuration.remoteAddresses, ...(await namedAddresses(configuration))],
       onAddresses: addressing.changed,
       onFailure: (error) => fail(`NIC: ${error.message}`),

@@ -20,14 +20,14 @@ export class VirtualIps {
   /** By connection and address: how many IKE_SAs have it. */
   readonly #held = new Map<string, Map<string, number>>();
   readonly #device: Device;
-  readonly #configuration: Pick<Configuration, "routes" | "virtualRoutes" | "remoteAddresses">;
+  readonly #configuration: Pick<Configuration, "routes" | "virtualRoutes" | "sources" | "remoteAddresses">;
   readonly #tell: (problem: string) => void;
   #installed: string[] = [];
   #work: Promise<void> = Promise.resolve();
 
   constructor(
     device: Device,
-    configuration: Pick<Configuration, "routes" | "virtualRoutes" | "remoteAddresses">,
+    configuration: Pick<Configuration, "routes" | "virtualRoutes" | "sources" | "remoteAddresses">,
     tell: (problem: string) => void,
   ) {
     this.#device = device;
@@ -73,7 +73,7 @@ export class VirtualIps {
       }
     }
     return this.#configuration.routes.map((destination) => {
-      const source = sources.get(destination);
+      const source = sources.get(destination) ?? this.#configuration.sources[destination];
       return source === undefined ? { destination } : { destination, source };
     });
   }

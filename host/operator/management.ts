@@ -84,7 +84,7 @@ export interface ChildSaStatus {
   uniqueid: string;
   state: string;
   mode: "TUNNEL" | "TRANSPORT";
-  protocol: "ESP";
+  protocol: "ESP" | "AH";
   encap: boolean;
   esn: boolean;
   "spi-in": string;
@@ -299,6 +299,9 @@ function eapOf(items: Items): Pick<IkeSaStatus, "eap-method" | "local-eap-id" | 
   return { "eap-method": EAP_METHODS[method] ?? String(method), [name]: identity };
 }
 
+/** IANA protocol number. */
+const PROTOCOL_AH = 51;
+
 function childSaOf(items: Items): ChildSaStatus {
   const flags = items.u32(abi.CHILD_SA_FLAGS);
   return {
@@ -308,7 +311,7 @@ function childSaOf(items: Items): ChildSaStatus {
     uniqueid: String(items.u32(abi.CHILD_SA_UNIQUE_ID)),
     state: CHILD_STATES.get(items.u32(abi.CHILD_SA_STATE)) ?? "UNKNOWN",
     mode: items.u32(abi.CHILD_SA_MODE) === MODE_TRANSPORT ? "TRANSPORT" : "TUNNEL",
-    protocol: "ESP",
+    protocol: items.u32(abi.CHILD_SA_PROTOCOL) === PROTOCOL_AH ? "AH" : "ESP",
     encap: (flags & SA_FLAG_UDP_ENCAPSULATION) !== 0,
     esn: (flags & SA_FLAG_ESN) !== 0,
     "spi-in": spiText(items.u32(abi.CHILD_SA_SPI_IN)),

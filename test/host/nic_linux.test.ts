@@ -23,6 +23,7 @@ import { interfaceAddresses, localAddresses } from "../../host/nic/linux/interfa
 import { NIC_COUNTERS, NIC_COUNTERS_OCTETS, NicCounters, counterIndex } from "../../host/nic/linux/counters.ts";
 import { addressOctets } from "../../host/chassis/config.ts";
 import { openOuterSockets } from "../../host/nic/linux/sockets.ts";
+import { FRAGMENT_OCTETS, fragmentsOf } from "../../host/nic/linux/ah_fragments.ts";
 import * as libc from "../../host/nic/linux/libc.ts";
 import { MessageBatch } from "../../host/nic/linux/message_batch.ts";
 
@@ -341,5 +342,26 @@ for (const family of hasIpv6 ? ([4, 6] as const) : ([4] as const)) {
     }
   });
 }
+
+test("an AH packet in fragments: put together they are the packet, header and all that the ICV covers", () => {
+  const packet = packetOf(3001, 5);
+  packet.set([0x45, 0x2a, 3001 >> 8, 3001 & 255, 0x12, 0x34, 0, 0, 64, 51, 0, 0]);
+  const fragments = fragmentsOf(packet);
+  assert.is(fragments.length, 3);
+  const together = new Uint8Array(3001);
+  fragments.forEach((fragment, i) => {
+    assert.ok(fragment.length <= FRAGMENT_OCTETS);
+    assert.is(headerChecksum(fragment, 0, 20), 0);
+    const words = new DataView(fragment.buffer);
+    assert.is(words.getUint16(2), fragment.length);
+    assert.is(words.getUint16(6) & 0xe000, i < 2 ? 0x2000 : 0);
+    assert.equal(fragment.subarray(4, 6), packet.subarray(4, 6), "the ID");
+    assert.equal(fragment.subarray(12, 20), packet.subarray(12, 20));
+    together.set(fragment.subarray(20), 20 + (words.getUint16(6) & 0x1fff) * 8);
+  });
+  assert.equal(together.subarray(20), packet.subarray(20));
+  packet[0] = 0x46;
+  assert.equal(fragmentsOf(packet), []);
+});
 
 test.run();

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import * as abi from "../../assembly/abi/management.ts";
+import { MODE_TRANSPORT } from "../../assembly/abi/message.ts";
 import { decodeItems } from "../../host/chassis/config.ts";
 import type { Configuration } from "../../host/operator/configuration/compile.ts";
 import {
@@ -109,12 +110,75 @@ test("what swanctl knows and this gateway does not is told as such", () => {
       "setting 'groups' in section 'connections.gw.remote' is known to swanctl, but not supported by this gateway",
     ],
     [
-      { child: "mode = transport" },
-      "mode: 'transport' is known to swanctl, but not supported by this gateway: only tunnel mode is done",
+      { child: "mode = beet" },
+      "mode: 'beet' is known to swanctl, but not supported by this gateway: only tunnel and transport mode are done",
     ],
     [
-      { child: "ah_proposals = sha256" },
-      "setting 'ah_proposals' in section 'connections.gw.children.net' is known to swanctl, but not supported by this gateway",
+      { child: "ipcomp = yes" },
+      "ipcomp: 'yes' is known to swanctl, but not supported by this gateway: there is no compression",
+    ],
+  ];
+  for (const [parts, message] of cases) assert.equal(messages(parts), [message]);
+});
+
+/** A child in transport mode to these peers. */
+function transport(remote: string, child: string): string[] {
+  const whole = text({ connection: remote, child: `mode = transport ${"\n"} ${child}` });
+  const bare = whole.replace(/local_ts = 10.1.0.0\/16 \n remote_ts = 10.2.0.0\/16/, "");
+  const result = loadConfigurationText(bare, "t.conf");
+  return "errors" in result ? result.errors.map((error) => renderError(error).replace(/^t\.conf:\d+: /, "")) : [];
+}
+
+test("transport mode: the selectors are the addresses of the two ends, and its routes the peers'", () => {
+  const whole = text({ connection: "remote_addrs = 192.0.2.2", child: "mode = transport" });
+  const result = loadConfigurationText(
+    whole.replace("10.1.0.0/16", "192.0.2.1[tcp/80]").replace("10.2.0.0/16", "dynamic[tcp]"),
+    "t.conf",
+  );
+  if ("errors" in result) throw new Error(result.errors.map(renderError).join("\n"));
+  assert.is(number(result.configuration, abi.CHILD_MODE), MODE_TRANSPORT);
+  const [remote] = valuesOf(result.configuration, abi.CHILD_REMOTE_TS);
+  assert.equal([remote![0], remote![1]], [abi.TS_DYNAMIC, 6], "the board puts the address there");
+  assert.equal(result.configuration.routes, ["192.0.2.2/32"]);
+  assert.equal(result.configuration.sources, { "192.0.2.2/32": "192.0.2.1" });
+
+  assert.equal(transport("remote_addrs = 192.0.2.2", ""), []);
+  assert.equal(transport("remote_addrs = 192.0.2.2, 192.0.2.3", ""), []);
+  const own = (setting: string, whose: string): string =>
+    `${setting}: in transport mode the selectors are the addresses of the two ends, those of ${whose}`;
+  const networks = transport("remote_addrs = 192.0.2.2", "local_ts = 10.1.0.0/16 \n remote_ts = 192.0.2.9");
+  assert.equal(networks, [own("local_ts", "local_addrs"), own("remote_ts", "remote_addrs")]);
+  assert.equal(transport("version = 2", ""), [
+    "mode = transport wants the peer's address in remote_addrs: our own packets are routed by it",
+  ]);
+});
+
+test("AH: integrity alone, AES-GMAC among it, and never with ESP or in UDP", () => {
+  const suites = (ah: string): string[] =>
+    valuesOf(loaded({ child: `ah_proposals = ${ah}` }), abi.CHILD_PROPOSAL).map((value) =>
+      decodeTransforms(value)
+        .map(({ type, id }) => `${type}:${id}`)
+        .join(" "),
+    );
+  assert.is(number(loaded({ child: "ah_proposals = sha256" }), abi.CHILD_PROTOCOL), 51);
+  assert.equal(valuesOf(loaded({}), abi.CHILD_PROTOCOL), []);
+  assert.equal(suites("sha256-esn"), ["3:12 5:1"]);
+  assert.equal(suites("sha1-aesxcbc-aescmac-x25519, aes128gmac-aes192gmac-aes256gmac"), [
+    "3:2 3:5 3:8 4:31 5:0",
+    "3:9 3:10 3:11 5:0",
+  ]);
+  assert.equal(suites("default"), ["3:12 3:13 3:14 5:0"]);
+  const cases: [Parts, string][] = [
+    [{ child: "ah_proposals = aes128-sha256" }, "proposal 'aes128-sha256' names a cipher, which has no place in AH"],
+    [{ child: "ah_proposals = sha256-prfsha256" }, "proposal 'sha256-prfsha256' names a PRF, which has no place in AH"],
+    [{ child: "ah_proposals = x25519" }, "proposal 'x25519' wants an integrity algorithm, such as sha256"],
+    [
+      { child: `ah_proposals = sha256 ${"\n"} esp_proposals = aes128gcm16` },
+      "a child has ah_proposals or esp_proposals: the one protocol around the other is not done",
+    ],
+    [
+      { connection: "encap = yes", child: "ah_proposals = sha256" },
+      "ah_proposals: encap = yes puts ESP into UDP, and there is no AH in UDP",
     ],
   ];
   for (const [parts, message] of cases) assert.equal(messages(parts), [message]);

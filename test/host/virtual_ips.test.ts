@@ -16,8 +16,9 @@ function device(): { log: string[]; virtual: VirtualIps } {
         ),
     },
     {
-      routes: ["10.2.0.0/16", "10.9.0.0/16", "fd00:b:0:0:0:0:0:0/64"],
+      routes: ["10.2.0.0/16", "10.9.0.0/16", "fd00:b:0:0:0:0:0:0/64", "192.0.2.2/32"],
       virtualRoutes: new Map([["gw", ["10.2.0.0/16", "fd00:b:0:0:0:0:0:0/64"]]]),
+      sources: { "192.0.2.2/32": "192.0.2.1" },
       remoteAddresses: ["192.0.2.2"],
     },
     (problem) => log.push(problem),
@@ -39,14 +40,14 @@ test("an address is there before a route has it as source, and goes after", asyn
   await virtual.settled();
   assert.equal(log.splice(0), [
     "addresses 10.3.0.1",
-    "routes 10.2.0.0/16<10.3.0.1 10.9.0.0/16< fd00:b:0:0:0:0:0:0/64< keep 192.0.2.2",
+    "routes 10.2.0.0/16<10.3.0.1 10.9.0.0/16< fd00:b:0:0:0:0:0:0/64< 192.0.2.2/32<192.0.2.1 keep 192.0.2.2",
     "addresses 10.3.0.1",
   ]);
   virtual.take(event(false, "10.3.0.1"));
   await virtual.settled();
   assert.equal(log, [
     "addresses 10.3.0.1",
-    "routes 10.2.0.0/16< 10.9.0.0/16< fd00:b:0:0:0:0:0:0/64< keep 192.0.2.2",
+    "routes 10.2.0.0/16< 10.9.0.0/16< fd00:b:0:0:0:0:0:0/64< 192.0.2.2/32<192.0.2.1 keep 192.0.2.2",
     "addresses ",
   ]);
 });
@@ -58,7 +59,7 @@ test("it stays while another IKE_SA has it", async () => {
   assert.is(log.at(-1), "addresses 10.3.0.1 fd00:c:0:0:0:0:0:1");
   assert.is(
     log.at(-2),
-    "routes 10.2.0.0/16<10.3.0.1 10.9.0.0/16< fd00:b:0:0:0:0:0:0/64<fd00:c:0:0:0:0:0:1 keep 192.0.2.2",
+    "routes 10.2.0.0/16<10.3.0.1 10.9.0.0/16< fd00:b:0:0:0:0:0:0/64<fd00:c:0:0:0:0:0:1 192.0.2.2/32<192.0.2.1 keep 192.0.2.2",
   );
   virtual.take(event(false, "10.3.0.1", "fd00:c:0:0:0:0:0:1"));
   await virtual.settled();
@@ -73,7 +74,7 @@ test("what the system refuses is told, and the next one is tried", async () => {
       setAddresses: () => (fails ? Promise.reject(new Error("not permitted")) : Promise.resolve()),
       setRoutes: () => Promise.resolve(void told.push("routes")),
     },
-    { routes: [], virtualRoutes: new Map(), remoteAddresses: [] },
+    { routes: [], virtualRoutes: new Map(), sources: {}, remoteAddresses: [] },
     (problem) => told.push(problem),
   );
   virtual.take(event(true, "10.3.0.1"));

@@ -39,6 +39,8 @@ export interface Connection {
   authentication?: Record<Side, string>;
   users?: Record<Side, Record<string, string>>;
   files?: Record<Side, Directory>;
+  /** The gateways' own packets, in transport mode. */
+  transport?: boolean;
 }
 
 /** A new shared key that is text to swanctl: not one that begins with 0x or 0s, hexadecimal or base64. */
@@ -85,7 +87,9 @@ export function renderConnection(connection: Connection, side: Side): string {
   const rekey = connection.rekey?.[side];
   const id = (of: Side): string => `${IDENTITY[of]}${connection.identityTail ?? ""}`;
   const networks = (of: Side): string =>
-    Array.from({ length: connection.subnets ?? 1 }, (_, i) => NETWORK[of].replace(".0.0/", `.${i}.0/`)).join(", ");
+    connection.transport
+      ? "dynamic"
+      : Array.from({ length: connection.subnets ?? 1 }, (_, i) => NETWORK[of].replace(".0.0/", `.${i}.0/`)).join(", ");
   return `connections {
   gw {
     version = 2
@@ -98,7 +102,7 @@ ${indented("    ", [...settings, ...rekeyTime(rekey?.ike, "over_time")])}${conne
         local_ts = ${networks(side)}
         remote_ts = ${networks(peer)}
         esp_proposals = ${of(connection.esp, side)}
-        mode = tunnel
+        mode = ${connection.transport ? "transport" : "tunnel"}
 ${indented("        ", [...action, ...rekeyTime(rekey?.child, "life_time")])}      }
     }
   }

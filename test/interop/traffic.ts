@@ -71,8 +71,9 @@ export class StreamServer {
     private readonly topology: Pick<Topology, "host">,
     private readonly side: Side,
     directory: string,
+    private readonly addresses: Record<Side, string> = INNER,
   ) {
-    const words = ["netns", "exec", topology.host(side), process.execPath, STREAM, "serve", INNER[side], PORT];
+    const words = ["netns", "exec", topology.host(side), process.execPath, STREAM, "serve", addresses[side], PORT];
     this.program = new Program("ip", words, join(directory, `stream-server-${side}.log`));
   }
 
@@ -83,7 +84,7 @@ export class StreamServer {
   /** Sends octets from the other host and compares SHA-256; `rate` in octets per second, undefined: no limit. */
   async receive(octets: number, rate?: number): Promise<StreamResult> {
     const from = other(this.side);
-    const to = [INNER[this.side], PORT, String(octets), ...(rate === undefined ? [] : [String(rate)])];
+    const to = [this.addresses[this.side], PORT, String(octets), ...(rate === undefined ? [] : [String(rate)])];
     const words = ["netns", "exec", this.topology.host(from), process.execPath, STREAM, "send", ...to];
     const { code, output } = await run("ip", words, { seconds: 120 });
     expect(code === 0, `${octets} octets by TCP from host ${from}: ${output.trim()}`);
@@ -95,15 +96,19 @@ export class StreamServer {
   }
 }
 
-/** Sends octets by TCP from one host to the other and compares SHA-256; `rate` in octets per second, undefined: no limit. */
+/**
+ * Sends octets by TCP from one host to the other and compares SHA-256; `rate` in octets per second, undefined: no limit. `addresses` are
+ * those of the inner hosts when not given.
+ */
 export async function stream(
   topology: Pick<Topology, "host">,
   from: Side,
   directory: string,
   octets: number,
   rate?: number,
+  addresses?: Record<Side, string>,
 ): Promise<StreamResult> {
-  const server = new StreamServer(topology, other(from), directory);
+  const server = new StreamServer(topology, other(from), directory, addresses);
   try {
     await server.ready();
     return await server.receive(octets, rate);

@@ -466,8 +466,13 @@ export interface Options {
   moreChild?: Item[];
   /** Default no. */
   mobike?: boolean;
-  /** Addresses of the peer's. */
+  /** Addresses of the peer's, if they are others than usual; none: any. */
   remote?: number[][];
+  /** MODE_*. */
+  childMode?: number;
+  /** AH: its integrity transforms. */
+  ah?: number[];
+  esn?: boolean;
 }
 
 /** The connection "gw" with the child "net", or those of `children`, as `mine` (1 or 2) sees it. */
@@ -506,11 +511,13 @@ export function connection(mine: number, o: Options = {}): Item[] {
     ...(o.more ?? []),
     ...(o.children ?? ["net"]).flatMap((name, i): Item[] => [
       [M.CHILD_NAME, Buffer.from(name)],
+      [M.CHILD_PROTOCOL, o.ah ? 51 : 50],
       [
         M.CHILD_PROPOSAL,
         Buffer.concat([
-          transform(1, 20, o.keyBits ?? 128),
+          ...(o.ah ? o.ah.map((id) => transform(3, id)) : [transform(1, 20, o.keyBits ?? 128)]),
           ...(o.childKe ? [transform(4, o.childKe), ...additional] : []),
+          transform(5, o.esn ? 1 : 0),
         ]),
       ],
       ...(o.localTs ?? [net(mine, i)]).map((t): Item => [M.CHILD_LOCAL_TS, t]),
@@ -520,6 +527,7 @@ export function connection(mine: number, o: Options = {}): Item[] {
       [M.CHILD_LIFE_TIME, o.childLife ?? 0],
       [M.CHILD_DPD_ACTION, o.dpdAction ?? 0],
       [M.CHILD_CLOSE_ACTION, o.closeAction ?? 0],
+      [M.CHILD_MODE, o.childMode ?? 0],
       ...(o.moreChild ?? []),
     ]),
   ];

@@ -39,13 +39,13 @@ import {
   NOTIFY_TEMPORARY_FAILURE,
   notifyData,
   notifyDataOctets,
+  notifyProtocol,
   notifySpi,
   notifySpiOctets,
   notifySpiWrite,
   notifyType,
   notifyWrite,
 } from "../../wire/ike_payload/notify";
-import { PROTOCOL_ID_ESP } from "../../wire/ike_payload/sa";
 import {
   CHILD_WANT_CREATE,
   CHILD_WANT_DELETE,
@@ -149,11 +149,12 @@ export function createChildShare(sa: IkeSa, key: u32, value: usize, length: u32)
 
 function buildRequest(sa: IkeSa, child: ChildSa, ke: usize, keLength: u32): void {
   const w = requestBegin(sa, EXCHANGE_CREATE_CHILD_SA);
+  const config = childConfig(child);
   sa.deletedSpi = 0;
   if (child.rekeys >= 0) {
     // The SPI that we expect in inbound packets of the old one (RFC 7296 1.3.3).
     storeBE32(scratch, childSaAt(<u32>child.rekeys).spiIn);
-    notifySpiWrite(w, PROTOCOL_ID_ESP, scratch, 4, NOTIFY_REKEY_SA, 0, 0);
+    notifySpiWrite(w, config.protocol, scratch, 4, NOTIFY_REKEY_SA, 0, 0);
   }
   offerSaWrite(w, child, true);
   nonceWrite(w, childNonce(child), NONCE_OCTETS);
@@ -193,19 +194,20 @@ export function createChildReceive(sa: IkeSa, frame: Frame): void {
   if (sa.state != IKE_STATE_ESTABLISHED || followsIn(sa)) {
     // Being rekeyed or deleted (RFC 7296 2.25.2), or the peer is not through with another one.
     consume(frame);
-    return refuse(sa, NOTIFY_TEMPORARY_FAILURE, 0);
+    return refuse(sa, NOTIFY_TEMPORARY_FAILURE);
   }
   const notify = notifyFind(NOTIFY_REKEY_SA);
   let old: ChildSa | null = null;
   if (notify != 0) {
     const spi = notifySpiOctets(notify) == 4 ? loadBE32(notifySpi(notify)) : 0;
-    old = childByPeerSpi(sa, spi);
+    const protocol = notifyProtocol(notify);
+    old = childByPeerSpi(sa, protocol, spi);
     if (!old || old.state >= CHILD_STATE_REKEYED || (old.want & CHILD_WANT_DELETE) != 0) {
       // Gone; or on its way out, deleted or replaced already.
       consume(frame);
       // Or not there yet: the answer that brings it may be on its way.
       const temporary = old != null || sa.outStep == OUT_CHILD || (followsOut(sa) && sa.outChild >= 0);
-      return refuse(sa, temporary ? NOTIFY_TEMPORARY_FAILURE : NOTIFY_CHILD_SA_NOT_FOUND, spi);
+      return refuseOld(sa, temporary ? NOTIFY_TEMPORARY_FAILURE : NOTIFY_CHILD_SA_NOT_FOUND, protocol, spi);
     }
   }
   const nonce = sole(PAYLOAD_NONCE);
@@ -218,12 +220,12 @@ export function createChildReceive(sa: IkeSa, frame: Frame): void {
     (ke != 0 && (!keCheck(ke, keLength) || keLength - KE_HEADER > KE_VALUE_MAX))
   ) {
     consume(frame);
-    return refuse(sa, NOTIFY_INVALID_SYNTAX, 0);
+    return refuse(sa, NOTIFY_INVALID_SYNTAX);
   }
   const child = offerChoose(sa, old ? old.config : -1, true);
   if (!child) {
     consume(frame);
-    return refuse(sa, offerRefusal, 0);
+    return refuse(sa, offerRefusal);
   }
   drbgGenerate(childNonce(child), NONCE_OCTETS);
   memory.copy(childPeerNonce(child), nonce, nonceLength);
@@ -258,14 +260,22 @@ export function createChildReceive(sa: IkeSa, frame: Frame): void {
 
 function failResponder(sa: IkeSa, child: ChildSa): void {
   childDown(child, CAUSE_LOCAL);
-  refuse(sa, NOTIFY_TEMPORARY_FAILURE, 0);
+  refuse(sa, NOTIFY_TEMPORARY_FAILURE);
 }
 
-/** Answers with one notify; `spi` names the ESP SA that it is about, 0 none. */
-function refuse(sa: IkeSa, type: u32, spi: u32, exchange: u32 = EXCHANGE_CREATE_CHILD_SA): void {
+/** Answers with one notify. */
+function refuse(sa: IkeSa, type: u32, exchange: u32 = EXCHANGE_CREATE_CHILD_SA): void {
   const w = responseBegin(sa, exchange);
+  notifyWrite(w, type, 0, 0);
+  responseSend(sa, w);
+  proceed(sa);
+}
+
+/** The same, about the SA that is to be rekeyed, as the peer named it. */
+function refuseOld(sa: IkeSa, type: u32, protocol: u32, spi: u32): void {
+  const w = responseBegin(sa, EXCHANGE_CREATE_CHILD_SA);
   storeBE32(scratch, spi);
-  if (spi != 0) notifySpiWrite(w, PROTOCOL_ID_ESP, scratch, 4, type, 0, 0);
+  if (spi != 0) notifySpiWrite(w, protocol, scratch, 4, type, 0, 0);
   else notifyWrite(w, type, 0, 0);
   responseSend(sa, w);
   proceed(sa);
@@ -275,7 +285,7 @@ function refuse(sa: IkeSa, type: u32, spi: u32, exchange: u32 = EXCHANGE_CREATE_
 export function createChildResponderShare(sa: IkeSa, key: u32, value: usize, length: u32): void {
   if (sa.inChild < 0) {
     jobDestroy(key);
-    return refuse(sa, NOTIFY_TEMPORARY_FAILURE, 0);
+    return refuse(sa, NOTIFY_TEMPORARY_FAILURE);
   }
   const child = childSaAt(<u32>sa.inChild);
   if (length == 0 || length > KE_VALUE_MAX) return failResponder(sa, child);
@@ -288,7 +298,7 @@ export function createChildResponderShare(sa: IkeSa, key: u32, value: usize, len
 
 /** Responder: the shared secret is here. */
 export function createChildResponderSecret(sa: IkeSa, secret: usize, length: u32): void {
-  if (sa.inChild < 0) return refuse(sa, NOTIFY_TEMPORARY_FAILURE, 0);
+  if (sa.inChild < 0) return refuse(sa, NOTIFY_TEMPORARY_FAILURE);
   const child = childSaAt(<u32>sa.inChild);
   if (length == 0 || length > KE_VALUE_MAX) return failResponder(sa, child);
   if (!suiteAdds(childSuite(child))) return install(sa, child, secret, length);
@@ -324,7 +334,7 @@ function respondBegin(sa: IkeSa, child: ChildSa): Writer {
 export function createChildRefused(sa: IkeSa, child: ChildSa, late: bool): void {
   const exchange = suiteAdds(childSuite(child)) ? EXCHANGE_IKE_FOLLOWUP_KE : EXCHANGE_CREATE_CHILD_SA;
   childDown(child, CAUSE_LOCAL);
-  refuse(sa, late ? NOTIFY_TEMPORARY_FAILURE : NOTIFY_NO_ADDITIONAL_SAS, 0, exchange);
+  refuse(sa, late ? NOTIFY_TEMPORARY_FAILURE : NOTIFY_NO_ADDITIONAL_SAS, exchange);
 }
 
 /** Initiator: the answer, decrypted. Takes the frame. */
@@ -370,7 +380,7 @@ export function createChildResponse(sa: IkeSa, frame: Frame): void {
   const keLength = soleLength;
   let refusal: u32 = NOTIFY_INVALID_SYNTAX;
   if (nonce != 0 && nonceCheck(nonce, nonceLength) && (ke == 0 || keCheck(ke, keLength)))
-    refusal = answerAccept(child, true);
+    refusal = answerAccept(sa, child, true);
   const method = childSuite(child).ke;
   if (refusal == 0 && method != 0 && (ke == 0 || keMethod(ke) != method || method != sa.method || key == 0))
     refusal = NOTIFY_INVALID_SYNTAX;

@@ -301,7 +301,7 @@ function complete(sa: IkeSa, link: i32): void {
     if (sole(PAYLOAD_SA) == 0) {
       childFail(child, error != 0 ? notifyType(error) : 0, text("the peer refused the CHILD_SA"));
     } else {
-      const refusal = answerAccept(child, false);
+      const refusal = answerAccept(sa, child, false);
       if (refusal != 0) {
         childFail(child, refusal, text("the peer granted what was not offered"));
       } else {

@@ -23,17 +23,17 @@ import {
   write32,
 } from "../../wire/ike_message";
 import {
+  deleteChildBegin,
+  deleteChildWrite,
   deleteCheck,
   deleteCount,
-  deleteEspBegin,
-  deleteEspWrite,
   deleteIkeWrite,
   deleteProtocol,
   deleteSpi,
 } from "../../wire/ike_payload/delete";
 import { NOTIFY_AUTHENTICATION_FAILED, NOTIFY_INVALID_SYNTAX, notifyWrite } from "../../wire/ike_payload/notify";
-import { PROTOCOL_ID_ESP, PROTOCOL_ID_IKE } from "../../wire/ike_payload/sa";
-import { ChildSa, childByPeerSpi, childMove, childSaAt } from "../child_sa";
+import { PROTOCOL_ID_AH, PROTOCOL_ID_ESP, PROTOCOL_ID_IKE } from "../../wire/ike_payload/sa";
+import { ChildSa, childByPeerSpi, childConfig, childMove, childSaAt } from "../child_sa";
 import { followsOut } from "../followup";
 import {
   IkeSa,
@@ -84,7 +84,7 @@ export function deleteChildStart(sa: IkeSa, child: ChildSa): void {
   }
   replacementOutboundMove(child);
   const w = requestBegin(sa, EXCHANGE_INFORMATIONAL);
-  deleteEspWrite(w, child.spiIn);
+  deleteChildWrite(w, childConfig(child).protocol, child.spiIn);
   sa.outChild = <i32>child.link;
   if (child.state != CHILD_STATE_DELETING) childMove(child, CHILD_STATE_DELETING);
   requestSend(sa, w, OUT_DELETE_CHILD);
@@ -120,7 +120,6 @@ export function qcdRenew(sa: IkeSa, value: usize, length: u32): void {
 /** A request, decrypted. Takes the frame. */
 export function informationalReceive(sa: IkeSa, frame: Frame): void {
   let all = false;
-  let spis: u32 = 0;
   const failed = notifyFind(NOTIFY_AUTHENTICATION_FAILED) != 0;
   for (let i = payloadFind(PAYLOAD_DELETE); i >= 0; i = payloadFind(PAYLOAD_DELETE, <u32>i + 1)) {
     const body = payloadBody(<u32>i);
@@ -137,17 +136,11 @@ export function informationalReceive(sa: IkeSa, frame: Frame): void {
     authLifetimeRead(sa);
   }
   const w = responseBegin(sa, EXCHANGE_INFORMATIONAL);
-  for (let i = payloadFind(PAYLOAD_DELETE); i >= 0; i = payloadFind(PAYLOAD_DELETE, <u32>i + 1)) {
-    if (deleteProtocol(payloadBody(<u32>i)) == PROTOCOL_ID_ESP) spis += answered(sa, payloadBody(<u32>i), null);
-  }
   if (!all) configurationInform(w, sa);
   // An IKE_SA's Delete takes its CHILD_SAs with it and is answered empty.
-  if (!all && spis != 0) {
-    deleteEspBegin(w, spis);
-    for (let i = payloadFind(PAYLOAD_DELETE); i >= 0; i = payloadFind(PAYLOAD_DELETE, <u32>i + 1)) {
-      if (deleteProtocol(payloadBody(<u32>i)) == PROTOCOL_ID_ESP) answered(sa, payloadBody(<u32>i), w);
-    }
-    payloadEnd(w);
+  if (!all) {
+    answer(sa, w, PROTOCOL_ID_ESP);
+    answer(sa, w, PROTOCOL_ID_AH);
   }
   if (!all && !failed) mobikeAnswer(w, sa);
   responseSend(sa, w);
@@ -170,7 +163,7 @@ export function informationalReceive(sa: IkeSa, frame: Frame): void {
   for (let i = payloadFind(PAYLOAD_DELETE); i >= 0; i = payloadFind(PAYLOAD_DELETE, <u32>i + 1)) {
     const body = payloadBody(<u32>i);
     for (let n: u32 = 0; n < deleteCount(body); n++) {
-      const child = childByPeerSpi(sa, loadBE32(deleteSpi(body, n)));
+      const child = childByPeerSpi(sa, deleteProtocol(body), loadBE32(deleteSpi(body, n)));
       if (child) childDown(child, CAUSE_PEER);
       else if (sa.outStep == OUT_CHILD || followsOut(sa)) sa.deletedSpi = loadBE32(deleteSpi(body, n));
     }
@@ -180,6 +173,20 @@ export function informationalReceive(sa: IkeSa, frame: Frame): void {
   proceed(sa);
 }
 
+/** Writes the Delete that answers those of one protocol in the message in hand, if there are any. */
+function answer(sa: IkeSa, w: Writer, protocol: u32): void {
+  let spis: u32 = 0;
+  for (let i = payloadFind(PAYLOAD_DELETE); i >= 0; i = payloadFind(PAYLOAD_DELETE, <u32>i + 1)) {
+    if (deleteProtocol(payloadBody(<u32>i)) == protocol) spis += answered(sa, payloadBody(<u32>i), null);
+  }
+  if (spis == 0) return;
+  deleteChildBegin(w, protocol, spis);
+  for (let i = payloadFind(PAYLOAD_DELETE); i >= 0; i = payloadFind(PAYLOAD_DELETE, <u32>i + 1)) {
+    if (deleteProtocol(payloadBody(<u32>i)) == protocol) answered(sa, payloadBody(<u32>i), w);
+  }
+  payloadEnd(w);
+}
+
 /**
  * Counts, and with a writer writes, the SPIs that our answer to a Delete names: our inbound one of each pair, but of those
  * that we are deleting ourselves (RFC 7296 1.4.1). An SPI that stands twice in the message counts twice, as it was asked.
@@ -187,7 +194,7 @@ export function informationalReceive(sa: IkeSa, frame: Frame): void {
 function answered(sa: IkeSa, body: usize, w: Writer | null): u32 {
   let n: u32 = 0;
   for (let i: u32 = 0; i < deleteCount(body); i++) {
-    const child = childByPeerSpi(sa, loadBE32(deleteSpi(body, i)));
+    const child = childByPeerSpi(sa, deleteProtocol(body), loadBE32(deleteSpi(body, i)));
     if (!child || child.state == CHILD_STATE_DELETING) continue;
     n += 1;
     if (w) write32(w, child.spiIn);

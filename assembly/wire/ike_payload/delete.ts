@@ -41,17 +41,17 @@ export function deleteIkeWrite(w: Writer): void {
   payloadEnd(w);
 }
 
-/** Opens a Delete of ESP SPIs; write32 each of `count` of them, then payloadEnd. */
-export function deleteEspBegin(w: Writer, count: u32): void {
+/** Opens a Delete of SPIs of ESP or AH; write32 each of `count` of them, then payloadEnd. */
+export function deleteChildBegin(w: Writer, protocol: u32, count: u32): void {
   payloadBegin(w, PAYLOAD_DELETE);
-  write8(w, PROTOCOL_ID_ESP);
+  write8(w, protocol);
   write8(w, 4);
   write16(w, count);
 }
 
-/** A Delete of one ESP SPI. */
-export function deleteEspWrite(w: Writer, spi: u32): void {
-  deleteEspBegin(w, 1);
+/** A Delete of one SPI of ESP or AH. */
+export function deleteChildWrite(w: Writer, protocol: u32, spi: u32): void {
+  deleteChildBegin(w, protocol, 1);
   write32(w, spi);
   payloadEnd(w);
 }

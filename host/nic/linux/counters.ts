@@ -7,11 +7,14 @@ export const NIC_COUNTERS = [
   // received and handed over
   "udp_received",
   "esp_received",
+  "ah_received",
   "tun_received",
   // sent
   "udp_sent",
   "esp_sent",
   "esp_sent_in_fragments",
+  "ah_sent",
+  "ah_sent_in_fragments",
   "tun_sent",
   // dropped on the way in
   "unprotected_rx_ring_full",

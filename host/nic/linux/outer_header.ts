@@ -12,6 +12,7 @@ export const IPV4_HEADER = 20;
 export const IPV6_HEADER = 40;
 export const UDP_HEADER = 8;
 export const PROTOCOL_ESP = 50;
+export const PROTOCOL_AH = 51;
 export const PROTOCOL_UDP = 17;
 
 const IPV6_NEXT_HEADER = 6;
@@ -141,9 +142,10 @@ function writeIpv6(protocol: number, arrival: Arrival, at: number, behind: numbe
   octets.set(destination, at + IPV6_DESTINATION);
 }
 
-/** How a packet leaves: by the UDP socket of its source, by a raw socket, or not at all. */
+/** How a packet leaves: by the UDP socket of its source, by a raw socket (of ESP or AH), or not at all. */
 export const LEAVES_UDP = 1;
 export const LEAVES_RAW = 2;
+export const LEAVES_AH = 3;
 export const REFUSED_MALFORMED = -1;
 export const REFUSED_PROTOCOL = -2;
 
@@ -185,6 +187,7 @@ export function readOuterHeader(octets: Uint8Array, at: number, length: number, 
   else if (version === 6) protocol = readIpv6(octets, at, length, header);
   if (protocol < 0) return REFUSED_MALFORMED;
   if (protocol === PROTOCOL_ESP) return LEAVES_RAW;
+  if (protocol === PROTOCOL_AH) return LEAVES_AH;
   if (protocol !== PROTOCOL_UDP) return REFUSED_PROTOCOL;
   if (header.payloadLength < UDP_HEADER) return REFUSED_MALFORMED;
   const udp = at + header.payloadAt;

@@ -5,18 +5,26 @@ import { EAGAIN, EINTR, errno } from "./libc.ts";
 import { counterIndex } from "./counters.ts";
 import type { NicCounters } from "./counters.ts";
 import { MessageBatch } from "./message_batch.ts";
-import { PROTOCOL_ESP, PROTOCOL_UDP, headerOctets, writeOuterHeader } from "./outer_header.ts";
+import { PROTOCOL_AH, PROTOCOL_ESP, PROTOCOL_UDP, headerOctets, writeOuterHeader } from "./outer_header.ts";
 import type { Arrival } from "./outer_header.ts";
 import type { PacketRing } from "./packet_ring.ts";
-import { SOCKET_UDP } from "./sockets.ts";
+import { SOCKET_AH, SOCKET_ESP, SOCKET_UDP } from "./sockets.ts";
 import type { OuterSocket } from "./sockets.ts";
 
 const BATCH = 64;
 /** In front of each receive buffer: room for the header that the kernel has taken off (48 octets at most). */
 const HEADROOM = 48;
 
-const UDP_RECEIVED = counterIndex("udp_received");
-const ESP_RECEIVED = counterIndex("esp_received");
+const RECEIVED: Record<number, number> = {
+  [SOCKET_UDP]: counterIndex("udp_received"),
+  [SOCKET_ESP]: counterIndex("esp_received"),
+  [SOCKET_AH]: counterIndex("ah_received"),
+};
+const PROTOCOL: Record<number, number> = {
+  [SOCKET_UDP]: PROTOCOL_UDP,
+  [SOCKET_ESP]: PROTOCOL_ESP,
+  [SOCKET_AH]: PROTOCOL_AH,
+};
 const RING_FULL = counterIndex("unprotected_rx_ring_full");
 const TOO_LONG = counterIndex("unprotected_rx_too_long");
 
@@ -42,7 +50,7 @@ export class OuterReceiver {
     if (count < 0) return errno() === EAGAIN || errno() === EINTR ? 0 : -1;
     let received = 0;
     for (let i = 0; i < count; i++) received += this.accept(socket, i);
-    this.counters.add(socket.kind === SOCKET_UDP ? UDP_RECEIVED : ESP_RECEIVED, received);
+    this.counters.add(RECEIVED[socket.kind], received);
     return received;
   }
 
@@ -51,7 +59,7 @@ export class OuterReceiver {
     let at = batch.dataAt(i);
     let length = batch.receivedLength(i);
     // A raw socket of IPv4 gives the header that was there.
-    const protocol = socket.kind === SOCKET_UDP ? PROTOCOL_UDP : PROTOCOL_ESP;
+    const protocol = PROTOCOL[socket.kind];
     const written = protocol === PROTOCOL_UDP || socket.family === 6;
     const header = written ? headerOctets(socket.family, protocol) : 0;
     if (batch.truncated(i) || header + length > FRAME_CAPACITY) {

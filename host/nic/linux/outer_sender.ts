@@ -1,14 +1,19 @@
 /**
  * Unprotected side, outward: from the transmit ring to the socket that fits, octets in place. UDP leaves by the socket
  * bound to its source address and port; ESP by the raw socket, which takes our own outer header, except that a packet
- * too long for the path goes to the protocol-50 socket and is fragmented by the kernel, unless it says don't fragment.
+ * too long for the path goes to the protocol-50 socket and is fragmented by the kernel, unless it says don't fragment. AH over
+ * IPv4 leaves by the protocol-51 socket, with our own header always (ah_fragments.ts). AH over IPv6 leaves as ESP does, too long a packet by
+ * the protocol-51 socket: what the kernel writes there is what the receiver puts together again, and no more of it is covered than what
+ * the two headers have in common (RFC 4302 3.3.3.1.2).
  */
 
 import * as libc from "./libc.ts";
+import { FRAGMENT_OCTETS, fragmentsOf } from "./ah_fragments.ts";
 import { counterIndex } from "./counters.ts";
 import type { NicCounters } from "./counters.ts";
 import { MessageBatch } from "./message_batch.ts";
 import {
+  LEAVES_AH,
   LEAVES_RAW,
   LEAVES_UDP,
   REFUSED_PROTOCOL,
@@ -18,7 +23,7 @@ import {
 } from "./outer_header.ts";
 import type { Family } from "./outer_header.ts";
 import type { PacketRing } from "./packet_ring.ts";
-import { SOCKET_ESP, SOCKET_RAW, SOCKET_UDP } from "./sockets.ts";
+import { SOCKET_AH, SOCKET_ESP, SOCKET_RAW, SOCKET_UDP } from "./sockets.ts";
 import type { OuterSocket } from "./sockets.ts";
 
 const BATCH = 64;
@@ -29,6 +34,9 @@ const POLLOUT = 4;
 const UDP_SENT = counterIndex("udp_sent");
 const ESP_SENT = counterIndex("esp_sent");
 const ESP_FRAGMENTED = counterIndex("esp_sent_in_fragments");
+const AH_SENT = counterIndex("ah_sent");
+const AH_FRAGMENTED = counterIndex("ah_sent_in_fragments");
+const SENT: Record<number, number> = { [SOCKET_UDP]: UDP_SENT, [SOCKET_RAW]: ESP_SENT, [SOCKET_AH]: AH_SENT };
 const MALFORMED = counterIndex("unprotected_tx_malformed");
 const OTHER_PROTOCOL = counterIndex("unprotected_tx_other_protocol");
 const NO_SOCKET = counterIndex("unprotected_tx_no_socket");
@@ -37,7 +45,7 @@ const TOO_LONG = counterIndex("unprotected_tx_too_long");
 const UNREACHABLE = counterIndex("unprotected_tx_unreachable");
 const FAILED = counterIndex("unprotected_tx_failed");
 
-/** An oversized ESP packet is kept track of by its place in the batch. */
+/** An oversized packet is kept track of by its place in the batch. */
 interface Queued {
   address: number;
   length: number;
@@ -66,7 +74,12 @@ export class OuterSender {
   private readonly base: number;
   private readonly udp = new Map<number | string, OuterSocket>();
   private readonly raw = new Map<number | string, OuterSocket>();
-  private readonly esp = new Map<number | string, OuterSocket>();
+  private readonly ah = new Map<number | string, OuterSocket>();
+  /** Whose kernel writes the header: for what is to be fragmented. */
+  private readonly espByKernel = new Map<number | string, OuterSocket>();
+  private readonly ahByKernel = new Map<number | string, OuterSocket>();
+  private readonly fragment = new Uint8Array(FRAGMENT_OCTETS);
+  private readonly fragmentAddress = libc.addressOf(this.fragment.buffer);
   private readonly pollEntry = new DataView(new ArrayBuffer(8));
   private readonly pollAddress = libc.addressOf(this.pollEntry.buffer);
 
@@ -80,10 +93,17 @@ export class OuterSender {
 
   /** Sends by these sockets from now on. */
   use(sockets: readonly OuterSocket[]): void {
-    for (const map of [this.udp, this.raw, this.esp]) map.clear();
+    for (const map of [this.udp, this.raw, this.ah, this.espByKernel, this.ahByKernel]) map.clear();
     for (const socket of sockets) {
-      const sockets = socket.kind === SOCKET_UDP ? this.udp : socket.kind === SOCKET_RAW ? this.raw : this.esp;
-      sockets.set(socketKey(socket.address, 0, socket.family, socket.port), socket);
+      const { kind, family, address, port } = socket;
+      const key = socketKey(address, 0, family, port);
+      if (kind === SOCKET_UDP) this.udp.set(key, socket);
+      else if (kind === SOCKET_ESP) this.espByKernel.set(key, socket);
+      else if (kind === SOCKET_AH) (family === 4 ? this.ah : this.ahByKernel).set(key, socket);
+      else {
+        this.raw.set(key, socket);
+        if (family === 6) this.ah.set(key, { ...socket, kind: SOCKET_AH });
+      }
     }
   }
 
@@ -124,6 +144,7 @@ export class OuterSender {
     const { family, sourceAt, sourcePort } = header;
     if (verdict === LEAVES_UDP) socket = this.udp.get(socketKey(this.octets, at + sourceAt, family, sourcePort));
     else if (verdict === LEAVES_RAW) socket = this.raw.get(socketKey(this.octets, at + sourceAt, family, 0));
+    else if (verdict === LEAVES_AH) socket = this.ah.get(socketKey(this.octets, at + sourceAt, family, 0));
     else {
       counters.add(verdict === REFUSED_PROTOCOL ? OTHER_PROTOCOL : MALFORMED, 1);
       return undefined;
@@ -134,7 +155,7 @@ export class OuterSender {
 
   private flush(socket: OuterSocket): void {
     const { batch, counters } = this;
-    const sentCounter = socket.kind === SOCKET_UDP ? UDP_SENT : ESP_SENT;
+    const sentCounter = SENT[socket.kind];
     let waited = false;
     for (let from = 0; from < batch.queued; ) {
       const sent = batch.send(socket.fd, from);
@@ -150,7 +171,7 @@ export class OuterSender {
         this.waitWritable(socket.fd);
         continue;
       }
-      if (errno === libc.EMSGSIZE && socket.kind === SOCKET_RAW && this.sendFragmented(socket, from)) {
+      if (errno === libc.EMSGSIZE && this.sendFragmented(socket, from)) {
         from++;
         continue;
       }
@@ -167,18 +188,41 @@ export class OuterSender {
     return FAILED;
   }
 
-  private sendFragmented(raw: OuterSocket, index: number): boolean {
+  /** A packet that is too long for its path goes in fragments, if it may; false: it does not go. */
+  private sendFragmented(socket: OuterSocket, index: number): boolean {
+    const { kind, family } = socket;
+    if (kind === SOCKET_UDP || this.queued[index].dontFragment) return false;
+    const ah = kind === SOCKET_AH;
+    const sent = ah && family === 4 ? this.sendAhFragments(socket, index) : this.sendByKernel(socket, index);
+    if (sent) this.counters.add(ah ? AH_FRAGMENTED : ESP_FRAGMENTED, 1);
+    return sent;
+  }
+
+  /** The kernel writes the header anew, which ESP's ICV does not cover, and AH's over IPv6 only where the two are the same. */
+  private sendByKernel(raw: OuterSocket, index: number): boolean {
     const queued = this.queued[index];
-    const socket = this.esp.get(socketKey(raw.address, 0, raw.family, 0));
-    if (queued.dontFragment || socket === undefined || socket.kind !== SOCKET_ESP) return false;
+    const sockets = raw.kind === SOCKET_AH ? this.ahByKernel : this.espByKernel;
+    const socket = sockets.get(socketKey(raw.address, 0, raw.family, 0));
+    if (socket === undefined) return false;
     const payload = queued.length - queued.headerOctets;
     this.single.queued = 0;
     const { family, destinationAt } = queued;
     this.single.queue(queued.address + queued.headerOctets, payload, family, this.octets, destinationAt, 0);
     this.single.mark(family, queued.tos);
-    if (this.single.send(socket.fd, 0) !== 1) return false;
-    this.counters.add(ESP_FRAGMENTED, 1);
-    return true;
+    return this.single.send(socket.fd, 0) === 1;
+  }
+
+  private sendAhFragments(socket: OuterSocket, index: number): boolean {
+    const { address, length, family, destinationAt } = this.queued[index];
+    const at = address - this.base;
+    const fragments = fragmentsOf(this.octets.subarray(at, at + length));
+    for (const fragment of fragments) {
+      this.fragment.set(fragment);
+      this.single.queued = 0;
+      this.single.queue(this.fragmentAddress, fragment.length, family, this.octets, destinationAt, 0);
+      if (this.single.send(socket.fd, 0) !== 1) return false;
+    }
+    return fragments.length > 0;
   }
 
   private waitWritable(fd: number): void {

@@ -3,7 +3,10 @@
  *
  *   udp ike, udp natt    bound to address and port, so that source and destination are known without asking
  *   esp                  raw, protocol 50, bound to the address: receives ESP; sends what must be fragmented
- *   raw                  raw, IPPROTO_RAW: sends ESP with the outer header that the firmware wrote, receives nothing
+ *   raw                  raw, IPPROTO_RAW: sends ESP with the outer header that the firmware wrote, receives nothing; of IPv6
+ *                        AH as well
+ *   ah                   raw, protocol 51, bound to the address: receives AH; of IPv4 sends it with its own header, of IPv6 what must
+ *                        be fragmented (outer_sender.ts)
  *
  * A raw socket of IPv6 takes the header off what it gives (RFC 3542 section 3); its traffic class comes beside.
  *
@@ -13,7 +16,8 @@
 
 import * as libc from "./libc.ts";
 import { addressOctets } from "../../chassis/config.ts";
-import { PROTOCOL_ESP } from "./outer_header.ts";
+import { OWN_MARK } from "./own_routes.ts";
+import { PROTOCOL_AH, PROTOCOL_ESP } from "./outer_header.ts";
 import type { Family } from "./outer_header.ts";
 
 /** Octets of socket buffer asked for; without CAP_NET_ADMIN the kernel gives net.core.rmem_max at most. */
@@ -22,6 +26,7 @@ const BUFFER_OCTETS = 8 << 20;
 export const SOCKET_UDP = 0;
 export const SOCKET_ESP = 1;
 export const SOCKET_RAW = 2;
+export const SOCKET_AH = 3;
 
 /** One socket, as the worker needs it. */
 export interface OuterSocket {
@@ -94,11 +99,19 @@ function enlarge(fd: number): void {
   }
 }
 
+/** Protocol of the raw sockets. */
+const RAW_PROTOCOL: Record<number, number> = {
+  [SOCKET_ESP]: PROTOCOL_ESP,
+  [SOCKET_RAW]: libc.IPPROTO_RAW,
+  [SOCKET_AH]: PROTOCOL_AH,
+};
+
 /** Datagrams may be fragmented; the TOS octet or traffic class of what arrives is told. */
 function setFamilyOptions(fd: number, kind: number, family: Family): void {
   if (family === 4) {
     setInteger(fd, libc.IPPROTO_IP, libc.IP_MTU_DISCOVER, libc.IP_PMTUDISC_DONT);
     if (kind === SOCKET_UDP) setInteger(fd, libc.IPPROTO_IP, libc.IP_RECVTOS, 1);
+    if (kind === SOCKET_AH) setInteger(fd, libc.IPPROTO_IP, libc.IP_HDRINCL, 1);
     return;
   }
   setInteger(fd, libc.IPPROTO_IPV6, libc.IPV6_V6ONLY, 1);
@@ -110,14 +123,15 @@ function openSocket(kind: number, text: string, port: number): OuterSocket {
   const address = addressOctets(text);
   const family = address.length === 16 ? 6 : 4;
   const flags = libc.SOCK_NONBLOCK | libc.SOCK_CLOEXEC;
-  const what = kind === SOCKET_UDP ? `UDP ${text} port ${port}` : `raw IPv${family} socket for ESP on ${text}`;
+  const what = kind === SOCKET_UDP ? `UDP ${text} port ${port}` : `raw IPv${family} socket for ESP and AH on ${text}`;
   const domain = family === 6 ? libc.AF_INET6 : libc.AF_INET;
   const fd =
     kind === SOCKET_UDP
       ? libc.socket(domain, libc.SOCK_DGRAM | flags, 0)
-      : libc.socket(domain, libc.SOCK_RAW | flags, kind === SOCKET_ESP ? PROTOCOL_ESP : libc.IPPROTO_RAW);
+      : libc.socket(domain, libc.SOCK_RAW | flags, RAW_PROTOCOL[kind]);
   if (fd < 0) throw explain(what, libc.errno());
   enlarge(fd);
+  setInteger(fd, libc.SOL_SOCKET, libc.SO_MARK, OWN_MARK);
   setFamilyOptions(fd, kind, family);
   const bound = socketAddress(address, port);
   if (libc.bind(fd, bound, bound.length) !== 0) {
@@ -146,6 +160,7 @@ export function openOuterSockets(addresses: readonly string[], portIke: number, 
       sockets.push(openSocket(SOCKET_UDP, address, portNatt));
       sockets.push(openSocket(SOCKET_ESP, address, 0));
       sockets.push(openSocket(SOCKET_RAW, address, 0));
+      sockets.push(openSocket(SOCKET_AH, address, 0));
     }
   } catch (error) {
     for (const opened of sockets) libc.close(opened.fd);

@@ -3,18 +3,17 @@
  * lead the networks of the remote traffic selectors into it. Device and routes vanish when the descriptor is closed.
  *
  * A destination whose route would swallow a peer's outer address needs that peer kept on its present path: `keep`. Those
- * host routes do not hang on the device, so they are taken away by removeRoutes().
+ * host routes do not hang on the device, so they are taken away by removeRoutes(). A destination that is a peer's outer address
+ * itself is a route of our own packets' alone (own_routes.ts).
  *
  * Configuration goes through iproute2's `ip`. The device makes no link-local address of its own, or the kernel would
  * send router solicitations into it.
  */
 
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import * as libc from "./libc.ts";
+import { familyOf, ip } from "./iproute2.ts";
+import { OwnRoutes } from "./own_routes.ts";
 import { NicError } from "./sockets.ts";
-
-const run = promisify(execFile);
 
 /** struct ifreq: name, then the union that holds the flags. */
 const IFREQ = 40;
@@ -39,16 +38,6 @@ export interface TunDevice {
   fd: number;
   name: string;
   mtu: number;
-}
-
-async function ip(...words: string[]): Promise<string> {
-  try {
-    return (await run("ip", words)).stdout;
-  } catch (error) {
-    const { code, stderr } = error as { code?: string | number; stderr?: string };
-    if (code === "ENOENT") throw new Error("the `ip` command (package iproute2) is needed to configure the TUN device");
-    throw new Error(`ip ${words.join(" ")}: ${(stderr ?? String(error)).trim()}`);
-  }
 }
 
 /** Creates the device, sets its MTU and brings it up. Throws NicError that says what is missing. */
@@ -136,13 +125,18 @@ const prefixed = (address: string): string => `${address}/${address.includes(":"
 export class TunRoutes {
   private present = new Map<string, ProtectedRoute>();
   private kept = new Map<string, string[]>();
+  private readonly own: OwnRoutes;
 
-  constructor(private readonly device: string) {}
+  constructor(private readonly device: string) {
+    this.own = new OwnRoutes(device);
+  }
 
   /** Makes `routes` the routes into the device and `keep` the peers that stay on their present path. */
   async replace(routes: readonly ProtectedRoute[], keep: readonly string[]): Promise<void> {
     const wanted = new Map<string, ProtectedRoute>();
+    const peers = new Set(keep.map(prefixed));
     for (const route of routes) {
+      if (peers.has(route.destination)) continue;
       for (const destination of routeDestinations(route.destination))
         wanted.set(destination, { ...route, destination });
     }
@@ -159,26 +153,29 @@ export class TunRoutes {
       await ip("route", "replace", destination, "dev", this.device, ...(route.source ? ["src", route.source] : []));
       this.present.set(destination, route);
     }
+    await this.own.replace(routes.filter(({ destination }) => peers.has(destination)));
     for (const peer of [...this.kept.keys()]) if (!keep.includes(peer)) await this.release(peer);
   }
 
   /** The addresses of this machine have changed: where a kept peer's path leads now, beside the routes into the device. */
   async refresh(): Promise<void> {
     for (const peer of this.kept.keys()) {
-      const answer = await ip("-json", "route", "show", "match", peer).catch(() => "[]");
+      const answer = await ip(familyOf(peer), "-json", "route", "show", "match", peer).catch(() => "[]");
       const paths = (JSON.parse(answer) as { dst: string; gateway?: string; dev: string }[]).filter(
-        ({ dst, dev }) => dev !== this.device && dst !== peer,
+        ({ dst, dev }) => dev !== this.device && dst !== peer && dst !== prefixed(peer),
       );
       const path = paths.sort((a, b) => prefixOf(b.dst) - prefixOf(a.dst))[0];
       if (path === undefined) continue;
       const words = [...(path.gateway ? ["via", path.gateway] : []), "dev", path.dev];
-      await ip("route", "replace", `${peer}/32`, ...words).catch(() => undefined);
+      await ip("route", "replace", prefixed(peer), ...words).catch(() => undefined);
       this.kept.set(peer, words);
     }
+    await this.own.refresh();
   }
 
-  /** Takes the host routes of kept peers away; those into the device go with it. */
+  /** Takes the host routes of kept peers and the rules away; the routes into the device go with it. */
   async removeRoutes(): Promise<void> {
+    await this.own.remove();
     for (const peer of [...this.kept.keys()]) await this.release(peer);
   }
 

@@ -25,7 +25,7 @@ import { TunPort } from "./tun_port.ts";
 const SLEEP_MILLISECONDS = 100;
 const POLL_ENTRY = 8;
 /** Room for the sockets of 64 addresses, as many as a board takes. */
-const POLL_ENTRIES = 256;
+const POLL_ENTRIES = 320;
 const WATCHED_OCTETS = 8192;
 const READABLE = libc.POLLIN | libc.POLLERR | libc.POLLHUP;
 

@@ -4,7 +4,13 @@
  */
 import * as abi from "../../../assembly/abi/management.ts";
 import { FRAME_CAPACITY } from "../../../assembly/abi/frame.ts";
-import { MODE_TUNNEL, SELECTOR_FAMILY } from "../../../assembly/abi/message.ts";
+import {
+  MODE_TRANSPORT,
+  MODE_TUNNEL,
+  SELECTOR_END,
+  SELECTOR_FAMILY,
+  SELECTOR_START,
+} from "../../../assembly/abi/message.ts";
 import { isIPv6 } from "node:net";
 import { addressOctets, type ConfigItem } from "../../chassis/config.ts";
 import type { SlotPlan } from "../../chassis/chassis.ts";
@@ -19,7 +25,7 @@ import { CredentialFiles, type Passphrase } from "./credential_files.ts";
 import { parseIdentity } from "./identity.ts";
 import type { ConfigurationError, Place } from "./parser.ts";
 import { Pools } from "./pool.ts";
-import { parseProposals } from "./proposal.ts";
+import { type ProposalKind, parseProposals } from "./proposal.ts";
 import { Ppks } from "./ppk.ts";
 import { EAP_SECRETS, PPK_SECRETS, type Values } from "./schema.ts";
 import { networksOf, parseSelector } from "./selector.ts";
@@ -63,6 +69,8 @@ export interface Configuration {
   routes: string[];
   /** Of these, those of connections that ask for virtual IPs: their packets have one as source, while there is one. */
   virtualRoutes: ReadonlyMap<string, readonly string[]>;
+  /** Of routes to peers themselves (transport mode): the address that our own packets have, where one is configured. */
+  sources: Record<string, string>;
 }
 
 const HOUR = 3600;
@@ -71,6 +79,8 @@ const CONNECTIONS_MAX = 128;
 const CHILDREN_MAX = 256;
 const ADDRESSES_MAX = 4;
 const NAME_MAX = 64;
+/** IANA protocol number of AH. */
+const PROTOCOL_AH = 51;
 /** `%any` in a secret (psk_store.ts). */
 const ANY_IDENTITY = Uint8Array.of(0);
 const DEFAULT_TUN = { name: "cardcage0", mtu: 1400 };
@@ -89,6 +99,7 @@ class Compiler {
   readonly localAddresses = new Set<string>();
   readonly remoteAddresses = new Set<string>();
   readonly routes = new Set<string>();
+  readonly sources = new Map<string, string>();
   /** What the secrets section has. */
   readonly secrets: readonly IkeSecret[];
   readonly ppks: Ppks;
@@ -191,6 +202,11 @@ class Compiler {
     if (v["childless"] !== undefined) add(abi.CONNECTION_CHILDLESS, v["childless"]);
     if (v["fragmentation"] !== undefined) add(abi.CONNECTION_FRAGMENTATION, v["fragmentation"]);
     const children = [...(section.sections.get("children")?.sections.values() ?? [])];
+    const ah = children.find(({ values }) => values["ah_proposals"] !== undefined);
+    if (v["encap"] && ah) {
+      const message = "ah_proposals: encap = yes puts ESP into UDP, and there is no AH in UDP";
+      this.error(this.place(ah, "ah_proposals"), "ah_proposals", message);
+    }
     if (children.length === 0) this.error(section, section.name, `connection '${section.name}' has no children`);
     const pooled = this.pools.connection(section, add);
     const remotes =
@@ -218,7 +234,7 @@ class Compiler {
     return ((value ?? []) as (string | undefined)[]).filter((address) => address !== undefined);
   }
 
-  proposals(section: Values, setting: string, kind: "ike" | "esp", add: (value: Uint8Array) => void): void {
+  proposals(section: Values, setting: string, kind: ProposalKind, add: (value: Uint8Array) => void): void {
     const { proposals, errors } = parseProposals((section.values[setting] as string | undefined) ?? "default", kind);
     const { file, line } = this.place(section, setting);
     for (const error of errors) {
@@ -268,12 +284,42 @@ class Compiler {
     const add = (type: number, value: Uint8Array | number): void => void items.push({ type, value });
     this.name(section);
     add(abi.CHILD_NAME, textValue(section.name));
-    this.proposals(section, "esp_proposals", "esp", (value) => add(abi.CHILD_PROPOSAL, value));
-    this.selectors(section, "local_ts", (value) => add(abi.CHILD_LOCAL_TS, value));
-    this.selectors(section, "remote_ts", (value) => {
-      add(abi.CHILD_REMOTE_TS, value);
-      routes.push(...(value[SELECTOR_FAMILY] === abi.TS_DYNAMIC ? remotes : networksOf(value)));
-    });
+    if (v["ah_proposals"] === undefined) {
+      this.proposals(section, "esp_proposals", "esp", (value) => add(abi.CHILD_PROPOSAL, value));
+    } else {
+      add(abi.CHILD_PROTOCOL, PROTOCOL_AH);
+      this.proposals(section, "ah_proposals", "ah", (value) => add(abi.CHILD_PROPOSAL, value));
+      if (v["esp_proposals"] !== undefined) {
+        const message = "a child has ah_proposals or esp_proposals: the one protocol around the other is not done";
+        this.error(this.place(section, "ah_proposals"), "ah_proposals", message);
+      }
+    }
+    const transport = v["mode"] === "transport";
+    if (transport) {
+      const given = this.addresses(connection.values["local_addrs"]);
+      // Where networks say which of ours are meant, it may be any of them.
+      const local = given.some(isNetwork) ? [] : given;
+      const peers = this.addresses(connection.values["remote_addrs"]);
+      const remote = peers.filter((word) => !isName(word) && !isNetwork(word));
+      this.hosts(section, "local_ts", local, (value) => add(abi.CHILD_LOCAL_TS, value));
+      this.hosts(section, "remote_ts", remote, (value) => add(abi.CHILD_REMOTE_TS, value));
+      if (remote.length === 0 || remote.length < peers.length) {
+        const message = "mode = transport wants the peer's address in remote_addrs: our own packets are routed by it";
+        this.error(this.place(section, "mode"), "transport", message);
+      }
+      for (const address of remote) {
+        const route = `${address}/${isIPv6(address) ? 128 : 32}`;
+        routes.push(route);
+        const own = local.filter((ours) => isIPv6(ours) === isIPv6(address));
+        if (own.length === 1) this.sources.set(route, own[0]!);
+      }
+    } else {
+      this.selectors(section, "local_ts", (value) => add(abi.CHILD_LOCAL_TS, value));
+      this.selectors(section, "remote_ts", (value) => {
+        add(abi.CHILD_REMOTE_TS, value);
+        routes.push(...(value[SELECTOR_FAMILY] === abi.TS_DYNAMIC ? remotes : networksOf(value)));
+      });
+    }
     // swanctl's rules: life_time is rekey_time and a tenth, rand_time is what lies between; without a rekey_time, an hour.
     const life = v["life_time"] as number | undefined;
     const rekey = (v["rekey_time"] as number | undefined) ?? (life === undefined ? HOUR : Math.floor((life * 10) / 11));
@@ -281,7 +327,7 @@ class Compiler {
     if (rekey > 0 && lifeTime <= rekey) {
       this.error(this.place(section, "life_time"), String(lifeTime), "life_time must be longer than rekey_time");
     }
-    add(abi.CHILD_MODE, MODE_TUNNEL);
+    add(abi.CHILD_MODE, transport ? MODE_TRANSPORT : MODE_TUNNEL);
     add(abi.CHILD_REKEY_TIME, rekey);
     add(abi.CHILD_LIFE_TIME, lifeTime);
     add(abi.CHILD_RAND_TIME, (v["rand_time"] as number | undefined) ?? Math.max(0, lifeTime - rekey));
@@ -314,6 +360,22 @@ class Compiler {
     if (rekey > 0n) add(rekeyType, u64(rekey));
     if (end > 0n) add(lifeType, u64(end));
     if (rekey > 0n) add(randType, u64(given("rand") ?? (end > rekey ? end - rekey : 0n)));
+  }
+
+  /** The selectors of a child in transport mode: addresses of that end, with protocol and ports where narrowed. */
+  hosts(section: Values, setting: string, ends: readonly string[], add: (value: Uint8Array) => void): void {
+    this.selectors(section, setting, (value) => {
+      add(value);
+      if (value[SELECTOR_FAMILY] === abi.TS_DYNAMIC) return;
+      const octets = value[SELECTOR_FAMILY] === 6 ? 16 : 4;
+      const start = value.subarray(SELECTOR_START, SELECTOR_START + octets);
+      const end = value.subarray(SELECTOR_END, SELECTOR_END + octets);
+      const known = ends.length === 0 || ends.some((address) => Buffer.compare(addressOctets(address), start) === 0);
+      if (known && Buffer.compare(start, end) === 0) return;
+      const whose = setting === "local_ts" ? "local_addrs" : "remote_addrs";
+      const message = `${setting}: in transport mode the selectors are the addresses of the two ends, those of ${whose}`;
+      this.error(this.place(section, setting), section.values[setting] as string, message);
+    });
   }
 
   selectors(section: Values, setting: string, add: (value: Uint8Array) => void): void {
@@ -489,6 +551,7 @@ export function compile(
       remoteAddresses: [...compiler.remoteAddresses],
       routes: [...compiler.routes],
       virtualRoutes: new Map([...compiler.virtualRoutes].map(([name, networks]) => [name, [...networks]])),
+      sources: Object.fromEntries(compiler.sources),
     },
     errors: compiler.errors,
   };

@@ -5,6 +5,8 @@
  *         aes256-sha256-modp2048           cipher, integrity (and its PRF), key exchange
  *   ESP   aes128gcm16-x25519-noesn         cipher, key exchange for PFS if wanted, ESN
  *         aes256-sha256                    cipher, integrity
+ *   AH    sha256-x25519-esn                integrity, key exchange for PFS if wanted, ESN
+ *         aes128gmac                       the cipher that is none, as integrity
  *
  * As strongSwan does it: an IKE proposal that names no PRF has those of its integrity algorithms; with ciphers that
  * authenticate, integrity is no transform, but in IKE it still stands for the PRF; ciphers that authenticate and others are
@@ -38,6 +40,9 @@ const AES_GCM_12 = 19;
 const AES_GCM_16 = 20;
 const NULL_AES_GMAC = 21;
 const CHACHA20_POLY1305 = 28;
+
+/** AES-GMAC as integrity of AH, by bits of its key. */
+const GMAC_OF_BITS: Record<number, number> = { 128: 9, 192: 10, 256: 11 };
 
 /** Ciphers that want an integrity algorithm beside them; all others authenticate. */
 const CLASSIC = new Set([NULL, AES_CBC, AES_CTR]);
@@ -188,19 +193,21 @@ const DEFAULT_IKE = [
   `aes256-aes128-sha384-sha256-sha512-${EXCHANGES}`,
 ];
 const DEFAULT_ESP = ["aes256gcm16-aes128gcm16-chacha20poly1305", "aes256-aes128-sha256-sha384-sha512"];
+const DEFAULT_AH = ["sha256-sha384-sha512"];
+const DEFAULTS = { ike: DEFAULT_IKE, esp: DEFAULT_ESP, ah: DEFAULT_AH };
+
+export type ProposalKind = keyof typeof DEFAULTS;
 
 /** The proposals of a setting that are usable, and what is wrong with the others. */
 export function parseProposals(
   text: string,
-  kind: "ike" | "esp",
+  kind: ProposalKind,
 ): { proposals: TransformValue[][]; errors: ProposalError[] } {
   const errors: ProposalError[] = [];
   const unusable: ProposalError[] = [];
   const proposals: TransformValue[][] = [];
   const words = text.split(",").map((word) => word.trim());
-  const expanded = words.flatMap((word) =>
-    word === "default" ? (kind === "ike" ? DEFAULT_IKE : DEFAULT_ESP) : [word],
-  );
+  const expanded = words.flatMap((word) => (word === "default" ? DEFAULTS[kind] : [word]));
   for (const word of expanded) {
     const proposal = new Proposal(word, kind);
     proposal.parse();
@@ -223,9 +230,9 @@ class Proposal {
   /** Kinds that were asked for, whether supported or not. */
   readonly #asked = new Set<number>();
   readonly #text: string;
-  readonly #kind: "ike" | "esp";
+  readonly #kind: ProposalKind;
 
-  constructor(text: string, kind: "ike" | "esp") {
+  constructor(text: string, kind: ProposalKind) {
     this.#text = text;
     this.#kind = kind;
   }
@@ -239,7 +246,8 @@ class Proposal {
 
   #algorithm(raw: string): void {
     const word = raw.toLowerCase();
-    const transform = Object.hasOwn(SUPPORTED, word) ? SUPPORTED[word] : additional(word);
+    const known = Object.hasOwn(SUPPORTED, word) ? SUPPORTED[word] : additional(word);
+    const transform = known && this.#kind === "ah" ? ofAh(known) : known;
     if (transform) {
       this.#add(transform);
       if (this.#kind === "ike" && transform.type === TRANSFORM_ENCR && CLEAR.has(transform.id)) {
@@ -284,7 +292,11 @@ class Proposal {
       this.errors.push({ word: this.#text, message: `proposal '${this.#text}' ${message}` });
       return false;
     };
-    if (this.#kind === "esp" && this.#asked.has(TRANSFORM_PRF)) return fault("names a PRF, which has no place in ESP");
+    const place = this.#kind === "ah" ? "AH" : "ESP";
+    if (this.#kind !== "ike" && this.#asked.has(TRANSFORM_PRF))
+      return fault(`names a PRF, which has no place in ${place}`);
+    if (this.#kind === "ah" && this.#asked.has(TRANSFORM_ENCR))
+      return fault("names a cipher, which has no place in AH");
     if (this.#kind === "ike" && this.#asked.has(TRANSFORM_ESN)) return fault("names ESN, which has no place in IKE");
     const ciphers = this.#of(TRANSFORM_ENCR);
     const additional = this.transforms.some(({ type }) => type >= TRANSFORM_ADDKE);
@@ -292,7 +304,7 @@ class Proposal {
     const classic = ciphers.filter(({ id }) => CLASSIC.has(id));
     const mixed = classic.length > 0 && classic.length < ciphers.length;
     if (mixed) return fault("mixes ciphers that authenticate with others: they want proposals of their own");
-    const wanted = this.#kind === "ike" ? [TRANSFORM_ENCR, TRANSFORM_PRF, TRANSFORM_KE] : [TRANSFORM_ENCR];
+    const wanted = WANTED[this.#kind].slice();
     if (classic.length > 0) wanted.splice(1, 0, TRANSFORM_INTEG);
     const examples: Record<number, string> = {
       [TRANSFORM_ENCR]: "aes256gcm16",
@@ -310,10 +322,23 @@ class Proposal {
     }
     // Asked for, but nothing of it is supported: the algorithms have been told already.
     if ([...this.#asked].some((type) => this.#of(type).length === 0)) return false;
-    // RFC 7296 section 3.3.3: ESN is mandatory in a proposal for ESP.
-    if (this.#kind === "esp" && this.#of(TRANSFORM_ESN).length === 0) this.transforms.push(t(TRANSFORM_ESN, 0));
+    // RFC 7296 section 3.3.3: ESN is mandatory in a proposal for ESP or AH.
+    if (this.#kind !== "ike" && this.#of(TRANSFORM_ESN).length === 0) this.transforms.push(t(TRANSFORM_ESN, 0));
     return true;
   }
+}
+
+/** What no proposal may lack. */
+const WANTED: Record<ProposalKind, readonly number[]> = {
+  ike: [TRANSFORM_ENCR, TRANSFORM_PRF, TRANSFORM_KE],
+  esp: [TRANSFORM_ENCR],
+  ah: [TRANSFORM_INTEG],
+};
+
+/** What an algorithm is in AH: AES-GMAC is integrity. */
+function ofAh(transform: TransformValue): TransformValue {
+  const gmac = transform.type === TRANSFORM_ENCR && transform.id === NULL_AES_GMAC;
+  return gmac ? t(TRANSFORM_INTEG, GMAC_OF_BITS[transform.keyBits] as number) : transform;
 }
 
 const article = (noun: string): string => (/^[aeiou]/.test(noun) ? `an ${noun}` : `a ${noun}`);

@@ -52,7 +52,8 @@ const CHILD: SectionSchema = {
     local_ts: text,
     remote_ts: text,
     esp_proposals: text,
-    mode: fixed(["tunnel"], "only tunnel mode is done"),
+    ah_proposals: text,
+    mode: fixed(["tunnel", "transport"], "only tunnel and transport mode are done"),
     rekey_time: time,
     rekey_bytes: size,
     rekey_packets: size,
@@ -77,7 +78,7 @@ const CHILD: SectionSchema = {
     policies_fwd_out: fixed(["no"], "there are no forward policies"),
   },
   unsupported: (
-    "ah_proposals updown hostaccess reqid priority interface mark_in mark_in_sa " +
+    "updown hostaccess reqid priority interface mark_in mark_in_sa " +
     "mark_out set_mark_in set_mark_out if_id_in if_id_out label label_mode tfc_padding per_cpu_sas"
   ).split(" "),
 };

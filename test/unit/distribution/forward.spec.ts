@@ -12,6 +12,7 @@ import {
 import { MAP_DROPS } from "../../../assembly/abi/board";
 import { CONFIG_IKE_SLOT, CONFIG_LINK_KIND, CONFIG_LOCAL_ADDRESS } from "../../../assembly/abi/config";
 import {
+  DROP_AH_MALFORMED,
   DROP_BOARD_OFFLINE,
   DROP_ESP_MALFORMED,
   DROP_IP_FRAGMENT,
@@ -214,7 +215,8 @@ describe("forward, unprotected side (S601 to S606)", () => {
     expect(drops(DROP_NO_SA_ENTRY_IKE_BOARD)).toBe(1);
     forwardUnprotected(packet(50, 7));
     forwardUnprotected(packet(51, 11));
-    expect(drops(DROP_ESP_MALFORMED)).toBe(2);
+    expect(drops(DROP_ESP_MALFORMED)).toBe(1);
+    expect(drops(DROP_AH_MALFORMED)).toBe(1);
     forwardUnprotected(packet(50, 64, PEER, US + 1));
     expect(drops(DROP_IP_NOT_FOR_US)).toBe(1);
     forwardUnprotected(packet(6, 64));
