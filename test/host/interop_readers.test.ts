@@ -67,7 +67,7 @@ test("ping -q: sent and received; nothing of it is no answer", () => {
   assert.equal(readPing("ping: connect: Network is unreachable"), { sent: 0, received: 0 });
 });
 
-test("a capture: ESP, ESP in UDP, IKE and clear packets are told apart", () => {
+test("a capture: ESP, AH, ESP in UDP, IKE and clear packets are told apart", () => {
   const packet = (protocol: number, port: number, first: number): Buffer => {
     const octets = Buffer.alloc(14 + 20 + 24);
     octets.writeUInt16BE(0x0800, 12);
@@ -81,7 +81,7 @@ test("a capture: ESP, ESP in UDP, IKE and clear packets are told apart", () => {
     return octets;
   };
   const packets = [packet(50, 1, 1), packet(50, 1, 1), packet(17, 4500, 7), packet(17, 4500, 0), packet(17, 500, 5)];
-  packets.push(packet(17, 53, 1), packet(1, 0, 0));
+  packets.push(packet(17, 53, 1), packet(1, 0, 0), packet(51, 0, 0));
   const header = Buffer.alloc(24);
   header.writeUInt32LE(0xa1b2c3d4);
   const records = packets.flatMap((octets) => {
@@ -94,7 +94,8 @@ test("a capture: ESP, ESP in UDP, IKE and clear packets are told apart", () => {
   try {
     const path = join(directory, "wan.pcap");
     writeFileSync(path, Buffer.concat([header, ...records]));
-    assert.equal(countOuter(path), { esp: { "192.0.2.1 192.0.2.2": 2 }, espInUdp: 1, ike: 2, clear: 2 });
+    const ends = "192.0.2.1 192.0.2.2";
+    assert.equal(countOuter(path), { esp: { [ends]: 2 }, ah: { [ends]: 1 }, espInUdp: 1, ike: 2, clear: 2 });
     writeFileSync(path, "no capture, but long enough for a header");
     assert.throws(() => countOuter(path), /no little-endian pcap/);
   } finally {

@@ -73,9 +73,11 @@ function record(direction: number, family: number, t: AhTransform, o: B.Sa = {})
   return Buffer.concat([head, ...selectors]);
 }
 
-function bench(build: "base" | "simd", family: number, t: AhTransform, o: B.Sa = {}): B.Bench {
+const linkOf = (family: number): number => (family === 4 ? LINK_ETHERNET : LINK_ATM);
+
+function bench(build: "base" | "simd", family: number, t: AhTransform, o: B.Sa = {}, link = linkOf(family)): B.Bench {
   const extra = [{ type: CONFIG.CONFIG_LOCAL_ADDRESS, value: HERE }];
-  const b = new B.Bench(build, family === 4 ? LINK_ETHERNET : LINK_ATM, extra);
+  const b = new B.Bench(build, link, extra);
   for (const direction of [M.DIRECTION_INBOUND, M.DIRECTION_OUTBOUND]) {
     assert.is(b.ask(M.MESSAGE_SA_INSTALL, record(direction, family, t, o)).type, M.MESSAGE_SA_INSTALLED, t.name);
   }
@@ -398,6 +400,33 @@ for (const build of ["base", "simd"] as const) {
     const mtu = answer.readUInt16BE(26);
     assert.is(mtu, 1500 - 20 - 28);
     assert.is(one(give(b, B.ip(B.udp(Buffer.alloc(mtu - 28)), { df: true }), PORT_UNPROTECTED)).length, 1500);
+  });
+
+  it("SA_UPDATE: the same SA goes to other ends, of IPv6 as well, and its numbers go on; never in UDP", () => {
+    const b = bench(build, 4, SHA256, {}, LINK_ATM);
+    proved(SHA256, one(give(b, B.ip(BODY), PORT_UNPROTECTED)), 20);
+    const six = record(M.DIRECTION_OUTBOUND, 6, SHA256).subarray(0, M.SA_ENDS);
+    const inUdp = Buffer.from(six);
+    inUdp[M.SA_FLAGS] |= M.SA_FLAG_UDP_ENCAPSULATION;
+    assert.is(b.ask(M.MESSAGE_SA_UPDATE, inUdp).fields[3], M.REFUSED_MODE);
+    assert.is(b.ask(M.MESSAGE_SA_UPDATE, six).type, M.MESSAGE_SA_UPDATED);
+    const octets = ahOctets(SHA256, true);
+    const largest = B.ip(B.udp(Buffer.alloc(1500 - 40 - octets - 28)), { df: true });
+    const sealed = one(give(b, largest, PORT_UNPROTECTED));
+    assert.is(sealed.length, 1500);
+    assert.is(sealed[6], 51);
+    assert.equal(sealed.subarray(8, 40), Buffer.concat([HERE, THERE]));
+    assert.is(sealed.readUInt32BE(48), 2, "the second number");
+    proved(SHA256, sealed, 40);
+    const [told] = give(b, B.ip(B.udp(Buffer.alloc(1500 - 40 - octets - 27)), { df: true }), PORT_PROTECTED);
+    assert.is(told!.readUInt16BE(26), 1500 - 40 - octets, "its sender hears of the room there is");
+    assert.is(b.drops(DROP.DROP_PACKET_TOO_BIG), 1);
+    assert.is(
+      b.ask(M.MESSAGE_SA_UPDATE, record(M.DIRECTION_INBOUND, 6, SHA256).subarray(0, M.SA_ENDS)).type,
+      M.MESSAGE_SA_UPDATED,
+    );
+    const inner = B.arriving(77);
+    assert.equal(one(give(b, arriving(SHA256, 6, inner), PORT_PROTECTED)), inner);
   });
 
   it("what cannot be is refused at installation", () => {

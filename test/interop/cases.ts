@@ -8,13 +8,14 @@ import { freshPsk } from "./connection.ts";
 import type { Connection } from "./connection.ts";
 import { AUTHENTICATION_FAILED, STRONGSWAN_AUTHENTICATION_FAILED } from "./endpoint.ts";
 import { EAP_CASES } from "./eap.ts";
-import { Program, expect, must, run, until } from "./process.ts";
+import { OWN_HOST_CASES } from "./own_hosts.ts";
+import { Program, expect, must, until } from "./process.ts";
 import { countOuter } from "./capture.ts";
 import { CERTIFICATE_CASES } from "./certificate_cases.ts";
 import { SUITE_CASES } from "./suites.ts";
 import { NETWORK, OUTER } from "./topology.ts";
 import type { Side } from "./topology.ts";
-import { Flood, expectPing, ping, readPing, stream } from "./traffic.ts";
+import { Flood, expectPing, ping, stream } from "./traffic.ts";
 import { TRANSFER_OCTETS, establish, staysEmpty } from "./world.ts";
 import type { World } from "./world.ts";
 
@@ -229,56 +230,6 @@ const protocol50: Case = {
   },
 };
 
-/** The gateways' own packets in transport mode, while their IKE and ESP go where they did. */
-const ownHosts: Case = {
-  name: "two of ours: transport mode between the gateways' own addresses",
-  oursOnly: true,
-  async story(world) {
-    const connection = { ...withPsk(X25519), transport: true };
-    const a = world.endpoint("a", connection, { links: "ethernet", slots: 2 });
-    const b = world.endpoint("b", connection, { links: "atm", slots: 2 });
-    await Promise.all([world.start(a), world.start(b)]);
-    const { topology, directory } = world;
-    const capture = join(directory, "wan.pcap");
-    const dump = ["netns", "exec", topology.gateway("b"), "tcpdump", "-U", "-n", "-i", "wan0", "-w", capture];
-    const tcpdump = new Program("ip", dump, join(directory, "tcpdump.log"));
-    await until("tcpdump listens", 10, () => tcpdump.log.includes("listening on"));
-    await establish({ a, b, ours: a, peer: b, side: "a" });
-    const { text } = await a.status();
-    expect(/"mode":\s*"TRANSPORT"/.test(text), `no transport mode:\n${text}`);
-    const gateways = { host: (side: Side): string => topology.gateway(side) };
-    const { output } = await run("ip", [
-      "netns",
-      "exec",
-      topology.gateway("a"),
-      "ping",
-      "-q",
-      "-c",
-      "5",
-      "-i",
-      "0.1",
-      OUTER.b,
-    ]);
-    const { sent, received } = readPing(output);
-    expect(sent === 5 && received === 5, `ping between the gateways: ${received} of ${sent} answered`);
-    const there = await stream(gateways, "a", directory, TRANSFER_OCTETS, undefined, OUTER);
-    const { code, output: told } = await a.rekey("net");
-    expect(code === 0, `rekey: ${told.trim()}`);
-    const back = await stream(gateways, "b", directory, TRANSFER_OCTETS, undefined, OUTER);
-    await tcpdump.stop("SIGINT");
-    const seen = countOuter(capture);
-    expect(seen.clear === 0, `${seen.clear} packets in clear on the wire`);
-    for (const endpoint of [a, b]) {
-      const ended = await endpoint.stop();
-      expect(ended === 0, `exit code ${ended}`);
-    }
-    const rules = await must("ip", "-n", topology.gateway("a"), "rule");
-    expect(!rules.includes("4500"), `rules are left:\n${rules}`);
-    const packets = Object.values(seen.esp).reduce((sum, count) => sum + count, 0);
-    return `${packets} ESP packets on the wire, none in clear; ${megabits(there)}, ${megabits(back)}`;
-  },
-};
-
 /** Bare public keys (RFC 7670), and a shared one in a second round (RFC 4739). */
 function twoRounds(side: Side): Case {
   return {
@@ -368,6 +319,6 @@ export const CASES: Case[] = [
   ...SUITE_CASES,
   ...EAP_CASES,
   protocol50,
-  ownHosts,
+  ...OWN_HOST_CASES,
   noPeer,
 ];

@@ -41,6 +41,10 @@ export interface Connection {
   files?: Record<Side, Directory>;
   /** The gateways' own packets, in transport mode. */
   transport?: boolean;
+  /** Proposals of AH, in place of ESP. */
+  ah?: string;
+  /** Addresses of the gateways, if others than OUTER. */
+  outer?: Record<Side, string>;
 }
 
 /** A new shared key that is text to swanctl: not one that begins with 0x or 0s, hexadecimal or base64. */
@@ -83,6 +87,7 @@ export function renderConnection(connection: Connection, side: Side): string {
     ...(sendCert === undefined ? [] : [`send_cert = ${sendCert}`]),
     ...(liveness === undefined ? [] : [`dpd_delay = ${liveness}s`]),
   ];
+  const outer = connection.outer ?? OUTER;
   const action = liveness === undefined ? [] : ["dpd_action = restart"];
   const rekey = connection.rekey?.[side];
   const id = (of: Side): string => `${IDENTITY[of]}${connection.identityTail ?? ""}`;
@@ -93,15 +98,15 @@ export function renderConnection(connection: Connection, side: Side): string {
   return `connections {
   gw {
     version = 2
-    local_addrs = ${OUTER[side]}${side === "b" && connection.secondAddress ? `, ${connection.secondAddress}` : ""}
-    remote_addrs = ${OUTER[peer]}
+    local_addrs = ${outer[side]}${side === "b" && connection.secondAddress ? `, ${connection.secondAddress}` : ""}
+    remote_addrs = ${outer[peer]}
     proposals = ${of(connection.ike, side)}
     mobike = no
 ${indented("    ", [...settings, ...rekeyTime(rekey?.ike, "over_time")])}${connection.authentication?.[side] ?? authentication(connection, side, id)}    children {
       net {
         local_ts = ${networks(side)}
         remote_ts = ${networks(peer)}
-        esp_proposals = ${of(connection.esp, side)}
+        ${connection.ah === undefined ? `esp_proposals = ${of(connection.esp, side)}` : `ah_proposals = ${connection.ah}`}
         mode = ${connection.transport ? "transport" : "tunnel"}
 ${indented("        ", [...action, ...rekeyTime(rekey?.child, "life_time")])}      }
     }

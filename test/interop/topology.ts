@@ -13,6 +13,8 @@ import { must, run } from "./process.ts";
 export type Side = "a" | "b";
 
 export const OUTER: Record<Side, string> = { a: "192.0.2.1", b: "192.0.2.2" };
+/** Of the same devices, once ipv6() has put them there. */
+export const OUTER6: Record<Side, string> = { a: "2001:db8:ff::1", b: "2001:db8:ff::2" };
 export const INNER: Record<Side, string> = { a: "10.1.0.2", b: "10.2.0.2" };
 export const NETWORK: Record<Side, string> = { a: "10.1.0.0/24", b: "10.2.0.0/24" };
 export const IDENTITY: Record<Side, string> = { a: "a.example.org", b: "b.example.org" };
@@ -63,6 +65,13 @@ export class Topology {
   private async address(namespace: string, device: string, ...addresses: string[]): Promise<void> {
     for (const address of addresses) await must("ip", "-n", namespace, "address", "add", address, "dev", device);
     await must("ip", "-n", namespace, "link", "set", device, "up");
+  }
+
+  /** Gives the gateways their IPv6 addresses. */
+  async ipv6(): Promise<void> {
+    for (const side of ["a", "b"] as const) {
+      await must("ip", "-n", this.gateway(side), "address", "add", `${OUTER6[side]}/64`, "dev", "wan0", "nodad");
+    }
   }
 
   async down(): Promise<void> {
