@@ -2,7 +2,7 @@
  * `cardcage up FILE`: a gateway on this machine's network, in the foreground.
  *
  *   1  the configuration is read; nothing is touched when it is wrong
- *   2  NICs: UDP 500/4500 and protocol 50 outside, a TUN device with the routes to the peers' networks inside
+ *   2  NICs: UDP 500/4500 and protocols 50 and 51 outside, a TUN device with the routes to the peers' networks inside
  *   3  the boards get power, the connections are loaded, the control socket opens
  *   4  SIGTERM or SIGINT: SAs are deleted at the peers (up to 5 s), power off, NICs closed, exit 0; a second signal
  *      ends at once

@@ -153,6 +153,25 @@ test("transport mode: the selectors are the addresses of the two ends, and its r
   ]);
 });
 
+test("transport mode over both IP versions: each route has the source of its family, where that is one; networks are no peers", () => {
+  const hosts = (own: string, remote: string): string =>
+    text({ own, connection: `remote_addrs = ${remote}`, child: "mode = transport" })
+      .replace("10.1.0.0/16", "dynamic")
+      .replace("10.2.0.0/16", "dynamic");
+  const sources = (own: string): Record<string, string> => {
+    const result = loadConfigurationText(hosts(own, "192.0.2.2, 2001:db8::2"), "t.conf");
+    if ("errors" in result) throw new Error(result.errors.map(renderError).join("\n"));
+    assert.equal(result.configuration.routes, ["192.0.2.2/32", "2001:db8::2/128"]);
+    return result.configuration.sources;
+  };
+  assert.equal(sources("192.0.2.1, 2001:db8::1"), { "192.0.2.2/32": "192.0.2.1", "2001:db8::2/128": "2001:db8::1" });
+  assert.equal(sources("192.0.2.1, 192.0.2.3, 2001:db8::1"), { "2001:db8::2/128": "2001:db8::1" });
+  assert.equal(sources("192.0.2.0/24, 2001:db8::1"), {}, "it may be any of those");
+  const network = loadConfigurationText(hosts("192.0.2.1", "192.0.2.2, 198.51.100.0/24"), "t.conf");
+  assert.ok("errors" in network);
+  assert.match(network.errors[0]!.message, /wants the peer's address in remote_addrs/);
+});
+
 test("AH: integrity alone, AES-GMAC among it, and never with ESP or in UDP", () => {
   const suites = (ah: string): string[] =>
     valuesOf(loaded({ child: `ah_proposals = ${ah}` }), abi.CHILD_PROPOSAL).map((value) =>
