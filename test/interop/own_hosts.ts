@@ -4,6 +4,8 @@
  */
 
 import { join } from "node:path";
+import { addressOctets } from "../../host/chassis/config.ts";
+import { addressText } from "../../host/operator/identity.ts";
 import { countOuter } from "./capture.ts";
 import type { Case } from "./cases.ts";
 import { freshPsk } from "./connection.ts";
@@ -19,6 +21,7 @@ import type { World } from "./world.ts";
 const SUITE = { ike: "aes128gcm16-prfsha256-x25519", esp: "aes128gcm16" };
 /** A whole inner packet of this ping fits the TUN device and, sealed, not the narrow path. */
 const NARROW_MTU = 1300;
+const MTU = 1500;
 const WIDE_PING = 1320;
 
 const megabits = ({ sent, seconds }: StreamResult): string => `${((sent * 8) / seconds / 1e6).toFixed(0)} Mbit/s`;
@@ -29,10 +32,18 @@ interface Options {
   tunnel?: boolean;
 }
 
+/** An address as countOuter writes it. */
+const captured = (address: string): string => addressText(addressOctets(address));
+
 async function pings(namespace: string, to: string, ...words: string[]): Promise<void> {
   const command = ["netns", "exec", namespace, "ping", "-q", "-c", "5", "-i", "0.1", "-W", "2", ...words, to];
   const { sent, received } = readPing((await run("ip", command)).output);
   expect(sent === 5 && received === 5, `ping ${words.join(" ")} to ${to}: ${received} of ${sent} answered`);
+}
+
+async function pathMtu({ topology }: World, octets: number): Promise<void> {
+  for (const side of ["a", "b"] as const)
+    await must("ip", "-n", topology.gateway(side), "link", "set", "wan0", "mtu", String(octets));
 }
 
 async function capture(world: World): Promise<{ file: string; tcpdump: Program }> {
@@ -74,13 +85,16 @@ async function play(world: World, options: Options): Promise<string> {
     [outer.a, outer.b],
     [outer.b, outer.a],
   ]) {
-    const packets = sealed[`${from} ${to}`] ?? 0;
+    const packets = sealed[`${captured(from)} ${captured(to)}`] ?? 0;
     expect(packets > 1000, `${packets} ${protocol} packets from ${from} to ${to} on the wire`);
   }
   if (options.ah !== undefined) {
-    for (const side of ["a", "b"] as const)
-      await must("ip", "-n", topology.gateway(side), "link", "set", "wan0", "mtu", String(NARROW_MTU));
-    await pings(hosts.host("a"), addresses.b, "-M", "dont", "-s", String(WIDE_PING));
+    try {
+      await pathMtu(world, NARROW_MTU);
+      await pings(hosts.host("a"), addresses.b, "-M", "dont", "-s", String(WIDE_PING));
+    } finally {
+      await pathMtu(world, MTU);
+    }
   }
   for (const endpoint of [a, b]) {
     const ended = await endpoint.stop();

@@ -70,7 +70,7 @@ export class Topology {
   /** Gives the gateways their IPv6 addresses. */
   async ipv6(): Promise<void> {
     for (const side of ["a", "b"] as const) {
-      await must("ip", "-n", this.gateway(side), "address", "add", `${OUTER6[side]}/64`, "dev", "wan0", "nodad");
+      await must("ip", "-n", this.gateway(side), "address", "replace", `${OUTER6[side]}/64`, "dev", "wan0", "nodad");
     }
   }
 
