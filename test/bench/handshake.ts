@@ -11,6 +11,7 @@
  * Needs root and what the interoperability tests need. Processor time is that of the responder's process tree. What was lost
  * or refused is told, and makes the exit status 1.
  */
+import { createPublicKey } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,7 +24,8 @@ import { renderCage } from "../interop/connection.ts";
 import { must, stopAll } from "../interop/process.ts";
 import { missingStrongSwan, StrongSwan } from "../interop/strongswan.ts";
 import { OUTER, removeStale, Topology } from "../interop/topology.ts";
-import { SUITES } from "./handshake/initiator.ts";
+import { type Issued, issue, writeDirectory } from "../pki/authority.ts";
+import { SUITES, type Suite } from "./handshake/initiator.ts";
 import type { Order, Outcome } from "./handshake/load.ts";
 
 const LOAD = fileURLToPath(new URL("./handshake/load.ts", import.meta.url));
@@ -31,6 +33,8 @@ const PSK = "the key of a bench that protects nothing";
 /** Handshakes before those that are measured: an engine compiles what is used in stages. */
 const WARM_UP = 2500;
 const CONCURRENCY = 64;
+/** Initiators' certificates, which take turns. */
+const CERTIFICATES = 64;
 /** Initiators' addresses: one source must not have all half-open IKE_SAs. */
 const SOURCES = Array.from({ length: CONCURRENCY }, (_, i) => `192.0.2.${100 + i}`);
 /** Clock ticks of /proc a second. */
@@ -52,23 +56,44 @@ interface Responder {
   readonly pid: number | undefined;
 }
 
-function configuration(suite: string): string {
+interface Pki {
+  ca: Issued;
+  responder: Issued;
+  initiators: { identity: string; issued: Issued }[];
+}
+
+function makePki(): Pki {
+  const ca = issue({ name: "bench", ca: true });
+  return {
+    ca,
+    responder: issue({ name: "b", san: "b.example.org" }, ca),
+    initiators: Array.from({ length: CERTIFICATES }, (_, i) => {
+      const identity = `peer-${i}.example.org`;
+      return { identity, issued: issue({ name: `peer ${i}`, san: identity }, ca) };
+    }),
+  };
+}
+
+function configuration({ proposal, auth }: Suite): string {
   return `connections {
   gw {
     version = 2
     local_addrs = ${OUTER.b}
     remote_addrs = %any
-    proposals = ${suite}
+    proposals = ${proposal}
+    send_cert = always
     mobike = no
     unique = never
     rekey_time = 0
     local {
-      auth = psk
+      auth = ${auth}
       id = b.example.org
+      ${auth === "pubkey" ? "certs = b.pem" : ""}
     }
     remote {
-      auth = psk
+      auth = ${auth}
       id = %any
+      ${auth === "pubkey" ? "cacerts = ca.pem" : ""}
     }
     children {
       net {
@@ -130,9 +155,25 @@ interface Turn {
   lost: number;
 }
 
-async function turn(topology: Topology, name: Name, suite: string, directory: string): Promise<Turn> {
+function orderOf(suite: Suite, pki: Pki): Pick<Order, "suite" | "psk" | "credentials"> {
+  if (suite.auth === "psk") return { suite: suite.name, psk: PSK, credentials: [] };
+  const responder = createPublicKey(pki.responder.key).export({ type: "spki", format: "pem" }) as string;
+  const credentials = pki.initiators.map(({ identity, issued }) => ({
+    identity,
+    certificate: Buffer.from(issued.der).toString("base64"),
+    key: issued.key.export({ type: "pkcs8", format: "pem" }) as string,
+    responder,
+  }));
+  return { suite: suite.name, credentials };
+}
+
+async function turn(topology: Topology, name: Name, suite: Suite, pki: Pki, directory: string): Promise<Turn> {
   const count = Number(values.count);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if (suite.auth === "pubkey") {
+    const { ca, responder } = pki;
+    writeDirectory(directory, { x509: { b: responder }, x509ca: { ca }, private: { b: responder.key } });
+  }
   const cage = renderCage({ links: "ethernet", slots: 2 }).replace(
     "chassis {\n",
     `chassis {\n  sa_capacity = 8192\n  ike_sa_capacity = 16384\n`,
@@ -146,13 +187,13 @@ async function turn(topology: Topology, name: Name, suite: string, directory: st
     await responder.start();
     const { pid } = responder;
     if (pid === undefined) throw new Error(`${name} is not running`);
-    const order = { suite, psk: PSK, local: SOURCES, remote: OUTER.b, concurrency: CONCURRENCY };
+    const order = { ...orderOf(suite, pki), local: SOURCES, remote: OUTER.b, concurrency: CONCURRENCY };
     const first = await load(topology.gateway("a"), { ...order, count: WARM_UP, first: 0, remove: true });
     const before = processorTime(pid);
     const outcome = await load(topology.gateway("a"), { ...order, count, first: WARM_UP, remove: false });
     const cpu = processorTime(pid) - before;
     for (const [reason, times] of [...Object.entries(first.failures), ...Object.entries(outcome.failures)])
-      console.error(`${name}, ${suite}: ${times} times: ${reason}`);
+      console.error(`${name}, ${suite.name}: ${times} times: ${reason}`);
     return { cpu, milliseconds: outcome.milliseconds, lost: count + WARM_UP - outcome.done - first.done };
   } finally {
     await responder.stop();
@@ -168,6 +209,11 @@ function median(numbers: readonly number[]): number {
 }
 
 async function main(): Promise<number> {
+  const suites = values.suite.split(",").map((name) => {
+    const found = SUITES.find((suite) => suite.name === name);
+    if (!found) throw new RangeError(`${name}: no such suite (${SUITES.map((suite) => suite.name).join(", ")})`);
+    return found;
+  });
   const lacks = missingStrongSwan();
   if (process.getuid?.() !== 0) lacks.unshift("root: network namespaces need it");
   if (lacks.length > 0) {
@@ -184,20 +230,28 @@ async function main(): Promise<number> {
     await topology.up();
     for (const address of SOURCES)
       await must("ip", "-n", topology.gateway("a"), "address", "add", `${address}/32`, "dev", "wan0");
-    for (const suite of values.suite.split(",")) {
+    const pki = makePki();
+    for (const suite of suites) {
       const turns: Record<Name, Turn[]> = { cardcage: [], strongSwan: [] };
       for (let i = 0; i < Number(values.turns); i++) {
         for (const name of ["cardcage", "strongSwan"] as const)
-          turns[name].push(await turn(topology, name, suite, join(directory, `${name}-${suite}-${i}`)));
+          turns[name].push(await turn(topology, name, suite, pki, join(directory, `${name}-${suite.name}-${i}`)));
       }
       const cpu = (name: Name): number => median(turns[name].map((one) => one.cpu)) / count;
       for (const name of ["cardcage", "strongSwan"] as const) {
         const rate = (count * 1000) / median(turns[name].map(({ milliseconds }) => milliseconds));
         lost += turns[name].reduce((sum, one) => sum + one.lost, 0);
         const ratio = cpu("strongSwan") / cpu(name);
-        rows.push({ suite, gateway: name, handshakes: count, cpuMilliseconds: cpu(name), perSecond: rate, ratio });
+        rows.push({
+          suite: suite.name,
+          gateway: name,
+          handshakes: count,
+          cpuMilliseconds: cpu(name),
+          perSecond: rate,
+          ratio,
+        });
         console.log(
-          `${suite.padEnd(32)} ${name.padEnd(11)} ${cpu(name).toFixed(2)} ms of CPU a handshake, ` +
+          `${suite.name.padEnd(20)} ${name.padEnd(11)} ${cpu(name).toFixed(2)} ms of CPU a handshake, ` +
             `${rate.toFixed(0)} a second; ${ratio.toFixed(2)} of strongSwan's handshakes a second of CPU`,
         );
       }

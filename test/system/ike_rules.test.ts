@@ -81,7 +81,7 @@ class Hand {
     this.peer = new Handshake(
       SUITE,
       SHARE,
-      { identity: "gw1.example", psk: "secret", local: PEER, remote: OURS },
+      { identity: "gw1.example", proof: { psk: "secret" }, local: PEER, remote: OURS },
       Buffer.from([10, 1, 0, 1]),
       inner,
     );

@@ -1,6 +1,7 @@
 /**
- * An IKEv2 initiator that only shakes hands: IKE_SA_INIT and IKE_AUTH with a shared key and one CHILD_SA (RFC 7296 1.2), with
- * cookies (2.6) and the move to port 4500 (2.23). It is a load, independent of the firmware; it checks the peer's AUTH.
+ * An IKEv2 initiator that only shakes hands: IKE_SA_INIT and IKE_AUTH with one CHILD_SA (RFC 7296 1.2), authenticated by a shared
+ * key or by certificates and ECDSA (RFC 7427), with cookies (2.6) and the move to port 4500 (2.23). It is a load, independent of
+ * the firmware; it checks the peer's AUTH, of certificates by the one public key that it knows the responder by.
  *
  * Pure: octets in, octets out. AES-GCM with 16-octet ICVs alone. Its Diffie-Hellman key pairs serve many handshakes
  * (2.12), which spares the load's processor and not the responder's.
@@ -11,24 +12,52 @@ import {
   createECDH,
   createHash,
   createHmac,
+  createPrivateKey,
   createPublicKey,
   diffieHellman,
   generateKeyPairSync,
   randomBytes,
+  sign,
   timingSafeEqual,
+  verify,
 } from "node:crypto";
 
 /** What is proposed. Key lengths in octets; ids are IANA's. */
 export interface Suite {
   name: string;
+  proposal: string;
+  /** Both ends authenticate so. */
+  auth: "psk" | "pubkey";
   encryptionOctets: 16 | 32;
   prf: "sha256" | "sha384";
   group: "x25519" | "ecp384";
 }
 
 export const SUITES: readonly Suite[] = [
-  { name: "aes128gcm16-prfsha256-x25519", encryptionOctets: 16, prf: "sha256", group: "x25519" },
-  { name: "aes256gcm16-prfsha384-ecp384", encryptionOctets: 32, prf: "sha384", group: "ecp384" },
+  {
+    name: "psk-x25519",
+    proposal: "aes128gcm16-prfsha256-x25519",
+    auth: "psk",
+    encryptionOctets: 16,
+    prf: "sha256",
+    group: "x25519",
+  },
+  {
+    name: "psk-ecp384",
+    proposal: "aes256gcm16-prfsha384-ecp384",
+    auth: "psk",
+    encryptionOctets: 32,
+    prf: "sha384",
+    group: "ecp384",
+  },
+  {
+    name: "cert-ecp256-x25519",
+    proposal: "aes128gcm16-prfsha256-x25519",
+    auth: "pubkey",
+    encryptionOctets: 16,
+    prf: "sha256",
+    group: "x25519",
+  },
 ];
 
 const GROUP_IDS = { x25519: 31, ecp384: 20 };
@@ -42,6 +71,7 @@ const SA = 33;
 const KE = 34;
 const ID_I = 35;
 const ID_R = 36;
+const CERT = 37;
 const AUTH = 39;
 const NONCE = 40;
 const NOTIFY = 41;
@@ -57,6 +87,13 @@ const RESPONSE = 0x20;
 const COOKIE = 16390;
 const NAT_SOURCE = 16388;
 const NAT_DESTINATION = 16389;
+const SIGNATURE_HASH_ALGORITHMS = 16431;
+const HASH_SHA2_256 = 2;
+const CERT_X509_SIGNATURE = 4;
+const AUTH_SHARED_KEY = 2;
+const AUTH_DIGITAL_SIGNATURE = 14;
+/** Its length, and the AlgorithmIdentifier of ecdsa-with-SHA256 (RFC 5758 3.2), in front of a signature (RFC 7427 3). */
+const ECDSA_SHA256 = Buffer.from("0c300a06082a8648ce3d040302", "hex");
 
 export interface KeyShare {
   publicValue: Buffer;
@@ -82,9 +119,16 @@ export function keyShare(group: Suite["group"]): KeyShare {
   };
 }
 
+/** A certificate of ours in DER with its private key in PEM, and the responder's public key in PEM. */
+export interface Credential {
+  certificate: Buffer;
+  key: string;
+  responder: string;
+}
+
 export interface Peer {
   identity: string;
-  psk: string;
+  proof: { psk: string } | Credential;
   /** IPv4 in 4 octets, and the port that messages go to first. */
   local: Buffer;
   remote: Buffer;
@@ -197,6 +241,7 @@ export class Handshake {
       notify(NAT_SOURCE, hash(this.peer.local)),
       notify(NAT_DESTINATION, hash(this.peer.remote)),
     ];
+    if (this.suite.auth === "pubkey") payloads.push(notify(SIGNATURE_HASH_ALGORITHMS, Buffer.of(0, HASH_SHA2_256)));
     if (this.cookie) payloads.unshift(notify(COOKIE, this.cookie));
     this.init = this.message(IKE_SA_INIT, 0, payloads[0]?.[0] ?? 0, chain(payloads));
     return { send: this.init, natt: false };
@@ -268,13 +313,45 @@ export class Handshake {
     return Buffer.concat(blocks);
   }
 
-  private signature(message: Buffer, nonce: Buffer, key: Buffer, id: Buffer): Buffer {
-    const prf = (k: Buffer | string, ...data: Buffer[]): Buffer => {
-      const hmac = createHmac(this.suite.prf, k);
-      for (const part of data) hmac.update(part);
-      return hmac.digest();
-    };
-    return prf(prf(this.peer.psk, Buffer.from("Key Pad for IKEv2")), message, nonce, prf(key, id));
+  private prf(key: Buffer | string, data: Buffer): Buffer {
+    return createHmac(this.suite.prf, key).update(data).digest();
+  }
+
+  /** What AUTH is made of (RFC 7296 2.15). */
+  private signedOctets(message: Buffer, nonce: Buffer, key: Buffer, id: Buffer): Buffer {
+    return Buffer.concat([message, nonce, this.prf(key, id)]);
+  }
+
+  private sharedKeyAuth(psk: string, octets: Buffer): Buffer {
+    return this.prf(this.prf(psk, Buffer.from("Key Pad for IKEv2")), octets);
+  }
+
+  /** Our AUTH, and the certificate in front of it. */
+  private proof(octets: Buffer): Payload[] {
+    const { proof } = this.peer;
+    if ("psk" in proof) {
+      return [[AUTH, Buffer.concat([Buffer.of(AUTH_SHARED_KEY, 0, 0, 0), this.sharedKeyAuth(proof.psk, octets)])]];
+    }
+    const signature = sign("sha256", octets, createPrivateKey(proof.key));
+    return [
+      [CERT, Buffer.concat([Buffer.of(CERT_X509_SIGNATURE), proof.certificate])],
+      [AUTH, Buffer.concat([Buffer.of(AUTH_DIGITAL_SIGNATURE, 0, 0, 0), ECDSA_SHA256, signature])],
+    ];
+  }
+
+  /** True when the responder's AUTH payload is good. */
+  private proven(auth: Buffer, octets: Buffer): boolean {
+    const { proof } = this.peer;
+    const given = auth.subarray(4);
+    if ("psk" in proof) {
+      const expected = this.sharedKeyAuth(proof.psk, octets);
+      return auth[0] === AUTH_SHARED_KEY && given.length === expected.length && timingSafeEqual(given, expected);
+    }
+    return (
+      auth[0] === AUTH_DIGITAL_SIGNATURE &&
+      given.subarray(0, ECDSA_SHA256.length).equals(ECDSA_SHA256) &&
+      verify("sha256", octets, createPublicKey(proof.responder), given.subarray(ECDSA_SHA256.length))
+    );
   }
 
   /** What goes into IKE_AUTH besides what has to. */
@@ -289,7 +366,7 @@ export class Handshake {
     const esp = [transform(false, 1, ENCR_AES_GCM_16, 128), transform(true, 5, 0)];
     const payloads: Payload[] = [
       [ID_I, id],
-      [AUTH, Buffer.concat([Buffer.of(2, 0, 0, 0), this.signature(this.init, this.nonceR, keys.pi, id)])],
+      ...this.proof(this.signedOctets(this.init, this.nonceR, keys.pi, id)),
       [SA, proposal(3, spi, esp)],
       [TS_I, Buffer.concat([Buffer.of(1, 0, 0, 0), selector(this.inner, this.inner)])],
       [TS_R, Buffer.concat([Buffer.of(1, 0, 0, 0), selector(...this.innerRemote)])],
@@ -345,9 +422,7 @@ export class Handshake {
       const error = payloads.find(([type]) => type === NOTIFY)?.[1].readUInt16BE(2);
       return { failed: `IKE_AUTH refused with notify ${error ?? "none"}` };
     }
-    const expected = this.signature(this.initR, this.nonce, keys.pr, id);
-    const given = auth.subarray(4);
-    if (auth[0] !== 2 || given.length !== expected.length || !timingSafeEqual(given, expected))
+    if (!this.proven(auth, this.signedOctets(this.initR, this.nonce, keys.pr, id)))
       return { failed: "the responder's AUTH is wrong" };
     return { done: sa.readUInt32BE(8) };
   }

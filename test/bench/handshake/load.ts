@@ -8,7 +8,9 @@ import { SUITES, Handshake, keyShare, type KeyShare, type Step, type Suite } fro
 
 export interface Order {
   suite: string;
-  psk: string;
+  /** What the initiators prove themselves by: one shared key for all, or certificates that take turns, with their FQDNs. */
+  psk?: string;
+  credentials: readonly { identity: string; certificate: string; key: string; responder: string }[];
   /** IPv4 addresses: ours, and the responder's. */
   local: readonly string[];
   remote: string;
@@ -96,14 +98,18 @@ class Load {
   private next(sockets: Sockets): void {
     if (this.begun === this.order.count) return;
     const number = this.order.first + this.begun++;
+    const { psk, credentials } = this.order;
+    const own = credentials[number % Math.max(1, credentials.length)];
+    const peer = own
+      ? { identity: own.identity, proof: { ...own, certificate: Buffer.from(own.certificate, "base64") } }
+      : { identity: `peer-${number}.example.org`, proof: { psk: psk ?? "" } };
     const inner = Buffer.alloc(4);
     inner.writeUInt32BE(0x0a800000 + number, 0);
     const handshake = new Handshake(
       this.suite,
       this.shares[number % SHARES] as KeyShare,
       {
-        identity: `peer-${number}.example.org`,
-        psk: this.order.psk,
+        ...peer,
         local: octets(sockets.address),
         remote: octets(this.order.remote),
       },
