@@ -43,7 +43,7 @@ import {
   PSA_TRANSACTION,
 } from "../abi/psa";
 import { TRACE_IKE_RECEIVED, TRACE_MASK_IKE } from "../abi/trace";
-import { Frame, frameAddress } from "../bus/frame";
+import { Frame } from "../bus/frame";
 import { consume, drop } from "../bus/port";
 import { zeroize } from "../rt/bytes";
 import { deadlineNext, deadlineSet, deadlineTake, deadlinesReset } from "../rt/deadlines";
@@ -90,13 +90,7 @@ import {
   NOTIFY_UNSUPPORTED_CRITICAL_PAYLOAD,
   notifyWrite,
 } from "../wire/ike_payload/notify";
-import {
-  FRAGMENTS_MAX,
-  FRAGMENT_FIELDS,
-  fragmentCheck,
-  fragmentNumber,
-  fragmentTotal,
-} from "../wire/ike_payload/encrypted_fragment";
+import { FRAGMENT_FIELDS, fragmentCheck, fragmentNumber, fragmentTotal } from "../wire/ike_payload/encrypted_fragment";
 import { PROPOSAL_PROTOCOL, PROTOCOL_ID_IKE, saCheck } from "../wire/ike_payload/sa";
 import { ChildSa, childSaAt, childSasReset } from "./child_sa";
 import { CHILD_CONFIGS_MAX, childConfigAt, connectionAt, connectionsReset } from "./connection";
@@ -129,14 +123,7 @@ import {
   intermediateSecret,
   intermediateShare,
 } from "./exchange/ike_intermediate";
-import {
-  initRequest,
-  initResponderSecret,
-  initResponderShare,
-  initResponse,
-  initSecret,
-  initShare,
-} from "./exchange/ike_sa_init";
+import { initRequest, initRespond, initResponse, initSecret, initShare } from "./exchange/ike_sa_init";
 import { informationalReceive, informationalResponse, qcdRenew } from "./exchange/informational";
 import { mobikeFound } from "./exchange/mobike";
 import {
@@ -156,7 +143,6 @@ import {
   IN_EAP,
   IN_EAP_AUTH,
   IN_EAP_VERIFY,
-  IN_INIT_AGREE,
   IN_INIT_KEY,
   IN_FOLLOWUP,
   IN_INTERMEDIATE,
@@ -233,10 +219,10 @@ import { keepaliveDue } from "./keepalive";
 import { listingBusy } from "./listing";
 import { localAddressesReset } from "./local_address";
 import { managementHandle, managementReset, managementSettle } from "./operator";
-import { pathLocal, pathLocalPort, pathPull, pathRecall, pathRemote, pathRemotePort, pathSend } from "./path";
+import { pathLocal, pathLocalPort, pathPull, pathRemote, pathRemotePort, pathSend } from "./path";
 import { placementSettled } from "./placement";
 import { qcdAnswered, qcdKeep, qcdProves, qcdReset, qcdUnknown } from "./qcd";
-import { fragmentEarly, fragmentEarlyDone, reassemblyReset, reassemblyTake } from "./reassembly";
+import { reassemblyReset, reassemblyTake } from "./reassembly";
 import { follow } from "./relocate";
 import { poolsReset } from "./pool";
 import { reauthDue } from "./reauthentication";
@@ -413,11 +399,6 @@ function request(sa: IkeSa, frame: Frame): void {
     return consume(frame);
   }
   if (id != sa.inId || exchange == EXCHANGE_IKE_SA_INIT) return drop(frame, DROP_IKE_MESSAGE_ID);
-  if (sa.inStep == IN_INIT_AGREE && sa.state == IKE_STATE_CONNECTING) {
-    // The keys are not there yet: wait for them with the message.
-    if (exchange != due(sa)) return consume(frame);
-    return holdEarly(sa, frame);
-  }
   if (sa.inStep != IN_NONE) return consume(frame);
   if (sa.state == IKE_STATE_CONNECTING && (sa.initiator != 0 || exchange != due(sa)))
     return drop(frame, DROP_IKE_STATE);
@@ -617,11 +598,7 @@ function dispatchOut(sa: IkeSa, step: u32, key: u32, value: usize, length: u32):
 function dispatchIn(sa: IkeSa, step: u32, key: u32, value: usize, length: u32): void {
   switch (step) {
     case IN_INIT_KEY:
-      return initResponderShare(sa, key, value, length);
-    case IN_INIT_AGREE:
-      if (length == 0) return ikeDown(sa, CAUSE_LOCAL, false);
-      initResponderSecret(sa, value, length);
-      return resume(sa);
+      return initRespond(sa, value, length);
     case IN_AUTH_VERIFY:
       return authCompare(sa, value, length);
     case IN_INTERMEDIATE:
@@ -652,55 +629,6 @@ function dispatchIn(sa: IkeSa, step: u32, key: u32, value: usize, length: u32): 
       return rekeyResponderSecret(sa, value, length);
     default:
       return;
-  }
-}
-
-/** Keeps a message, or fragments of one, until its keys are there; its scratch tells whence it came. */
-function holdEarly(sa: IkeSa, frame: Frame): void {
-  if (sa.held != 0 && !isFragment(frame)) return consume(frame);
-  let count: u32 = 0;
-  let last: usize = 0;
-  for (let at = sa.held; at != 0; at = changetype<Frame>(at).next) {
-    count += 1;
-    last = at;
-  }
-  if (last != 0 && (count >= FRAGMENTS_MAX || !fragmentEarly())) return drop(frame, DROP_IKE_FRAGMENT);
-  frame.scratch3 = pathRemotePort | (pathLocalPort << 16);
-  frame.scratch4 = pathRemote.high;
-  frame.scratch5 = pathRemote.low;
-  frame.next = 0;
-  if (last == 0) sa.held = frameAddress(frame);
-  else changetype<Frame>(last).next = frameAddress(frame);
-}
-
-/** What came before its keys: a message, or fragments of one. */
-function resume(sa: IkeSa): void {
-  let next = sa.held;
-  const first = next;
-  sa.held = 0;
-  while (next != 0) {
-    const frame = changetype<Frame>(next);
-    if (next != first) fragmentEarlyDone();
-    next = frame.next;
-    frame.next = 0;
-    if (sa.inStep != IN_NONE || sa.state != IKE_STATE_CONNECTING) {
-      consume(frame);
-      continue;
-    }
-    const ports = frame.scratch3;
-    const high = frame.scratch4;
-    const low = frame.scratch5;
-    const all = open(sa, frame);
-    if (!all) continue;
-    sa.remote.high = high;
-    sa.remote.low = low;
-    sa.remotePort = ports & 0xffff;
-    sa.localPort = ports >> 16;
-    pathRecall(sa.local, sa.localPort, sa.remote, sa.remotePort);
-    answerTo(sa, sa.local, sa.localPort, sa.remote, sa.remotePort);
-    if (openResult != WALK_OK) drop(all, DROP_IKE_MALFORMED);
-    else if (ikeExchange(all.start) == EXCHANGE_IKE_INTERMEDIATE) intermediateReceive(sa, all);
-    else authReceive(sa, all);
   }
 }
 

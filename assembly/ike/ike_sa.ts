@@ -59,7 +59,6 @@ export const OUT_QCD_RENEW: u32 = 39;
 /** What the exchange that the peer initiated waits for. */
 export const IN_NONE: u32 = 0;
 export const IN_INIT_KEY: u32 = 1;
-export const IN_INIT_AGREE: u32 = 2;
 export const IN_AUTH_VERIFY: u32 = 3;
 export const IN_AUTH_SIGN: u32 = 4;
 export const IN_AUTH_INSTALL: u32 = 5;
@@ -164,9 +163,8 @@ export class IkeSa {
   inChild: i32;
   outSa: i32;
   inSa: i32;
-  /** Key id in the secure element of the share that we sent. */
+  /** Key id in the secure element of the share that we sent as initiator. */
   outKey: u32;
-  inKey: u32;
   method: u32;
   inMethod: u32;
   /** The peer's request, decrypted, that waits; frame address. */

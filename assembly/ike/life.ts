@@ -87,7 +87,7 @@ import { keepaliveStart } from "./keepalive";
 import { attemptStart } from "./name_lookup";
 import { reauthGone, reauthHolds, reauthSchedule, reauthSettle } from "./reauthentication";
 import { replacementGone, replacementTakesOver } from "./replacement";
-import { fragmentEarlyDone, reassemblyForget } from "./reassembly";
+import { reassemblyForget } from "./reassembly";
 import { reportAlert, reportSa, text } from "./report";
 import {
   CHILD_LINGER_TIME,
@@ -449,9 +449,7 @@ export function ikeDown(sa: IkeSa, cause: u32, linger: bool): void {
   signedFree(sa);
   eapForget(sa);
   jobDestroy(sa.outKey);
-  jobDestroy(sa.inKey);
   sa.outKey = 0;
-  sa.inKey = 0;
   if (sa.outSa >= 0) embryoFree(<u32>sa.outSa);
   if (sa.inSa >= 0) embryoFree(<u32>sa.inSa);
   if (sa.followSa >= 0) embryoFree(<u32>sa.followSa);
@@ -485,16 +483,9 @@ export function embryoFree(index: u32): void {
 
 /** Lets go of a request that waited. */
 export function heldFree(sa: IkeSa): void {
-  let next = sa.held;
+  if (sa.held == 0) return;
+  consume(changetype<Frame>(sa.held));
   sa.held = 0;
-  // Behind the first there are fragments that came before their keys.
-  for (let first = true; next != 0; first = false) {
-    const frame = changetype<Frame>(next);
-    next = frame.next;
-    frame.next = 0;
-    if (!first) fragmentEarlyDone();
-    consume(frame);
-  }
 }
 
 /** Lets go of the first request of IKE_AUTH. */

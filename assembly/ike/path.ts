@@ -26,7 +26,6 @@ import { IKE_LENGTH, ikeExchange, ikeFlags, ikeMessageId } from "../wire/ike_mes
 import {
   FAMILY_IPV4,
   IpAddress,
-  addressCopy,
   addressFamily,
   addressIpv4,
   addressIsLinkLocal,
@@ -136,14 +135,6 @@ function pullIpv6(frame: Frame): bool {
   if (addressIsLinkLocal(pathRemote)) return refuse(frame, DROP_IKE_NO_CONNECTION);
   framePull(frame, ipv6WalkOctets());
   return true;
-}
-
-/** What a message that waited came by is what it comes by now. */
-export function pathRecall(local: IpAddress, localPort: u32, remote: IpAddress, remotePort: u32): void {
-  addressCopy(pathLocal, local);
-  addressCopy(pathRemote, remote);
-  pathLocalPort = localPort;
-  pathRemotePort = remotePort;
 }
 
 function refuse(frame: Frame, reason: u32): bool {

@@ -213,18 +213,6 @@ export function reassemblyForget(sa: IkeSa): void {
   }
 }
 
-/** True when one more fragment may be kept before its keys are there (endpoint.ts). */
-export function fragmentEarly(): bool {
-  if (held >= HELD_MAX / 2) return false;
-  held += 1;
-  return true;
-}
-
-/** One that was kept so is kept no longer. */
-export function fragmentEarlyDone(): void {
-  held -= 1;
-}
-
 /** Fragments that are kept. */
 export function fragmentsHeld(): u32 {
   return held;

@@ -18,7 +18,7 @@ import * as B from "../../assembly/abi/board.ts";
 import * as C from "../../assembly/abi/config.ts";
 import * as F from "../../assembly/abi/frame.ts";
 import * as M from "../../assembly/abi/management.ts";
-import { PSA_PSK_AUTH, PSA_RESPOND_KEY } from "../../assembly/abi/psa.ts";
+import { PSA_GENERATE_KEY, PSA_PSK_AUTH, PSA_RAW_KEY_AGREEMENT, PSA_RESPOND_KEY } from "../../assembly/abi/psa.ts";
 import * as R from "../../assembly/abi/ring.ts";
 import { buildEntry } from "../../host/build/build.ts";
 
@@ -56,8 +56,27 @@ function withGlobals(wasm: Uint8Array): Uint8Array<ArrayBuffer> {
   return out;
 }
 
+type Share = KeyObject | ReturnType<typeof createECDH>;
+
+function generate(method: number): { share: Share; publicValue: Buffer } {
+  if (method === 31) {
+    const { privateKey, publicKey } = generateKeyPairSync("x25519");
+    return { share: privateKey, publicValue: publicKey.export({ format: "der", type: "spki" }).subarray(12) };
+  }
+  const ecdh = createECDH("prime256v1");
+  return { share: ecdh, publicValue: ecdh.generateKeys().subarray(1) };
+}
+
+function agree(method: number, share: Share, value: Buffer): Buffer {
+  if (method !== 31)
+    return (share as ReturnType<typeof createECDH>).computeSecret(Buffer.concat([Buffer.of(4), value]));
+  const key = Buffer.concat([Buffer.from("302a300506032b656e032100", "hex"), value]);
+  const publicKey = createPublicKey({ key, format: "der", type: "spki" });
+  return diffieHellman({ privateKey: share as KeyObject, publicKey });
+}
+
 /** The secure element: X25519, P-256, the latter as an additional key exchange, too, and PSK AUTH. */
-function element(psk: string, keys: Map<number, KeyObject | ReturnType<typeof createECDH>>, req: Buffer): Buffer {
+function element(psk: string, keys: Map<number, Share>, req: Buffer): Buffer {
   const op = req.readUInt16LE(0);
   const alg = req.readUInt32LE(12);
   let key = req.readUInt32LE(8);
@@ -68,33 +87,20 @@ function element(psk: string, keys: Map<number, KeyObject | ReturnType<typeof cr
     p += 2 + n;
   }
   const status = 0;
-  let field = Buffer.alloc(0);
-  if (op === PSA_RESPOND_KEY) {
-    const ecdh = createECDH("prime256v1");
-    const value = Buffer.from(ecdh.generateKeys()).subarray(1);
-    const secret = ecdh.computeSecret(Buffer.concat([Buffer.from([4]), fields[0]]));
-    field = Buffer.concat([Buffer.from([value.length, 0]), value, secret]);
-  } else if (op === 1) {
+  let field: Buffer = Buffer.alloc(0);
+  if (op === PSA_GENERATE_KEY) {
+    const made = generate(alg);
     key = keys.size + 1;
-    if (alg === 31) {
-      const pair = generateKeyPairSync("x25519");
-      keys.set(key, pair.privateKey);
-      field = Buffer.from(pair.publicKey.export({ format: "der", type: "spki" })).subarray(12);
-    } else {
-      const ecdh = createECDH("prime256v1");
-      field = Buffer.from(ecdh.generateKeys()).subarray(1);
-      keys.set(key, ecdh);
-    }
-  } else if (op === 2) {
-    const own = keys.get(key);
-    if (alg === 31) {
-      const der = Buffer.concat([Buffer.from("302a300506032b656e032100", "hex"), fields[0]]);
-      field = diffieHellman({
-        privateKey: own as KeyObject,
-        publicKey: createPublicKey({ key: der, format: "der", type: "spki" }),
-      });
-    } else field = (own as ReturnType<typeof createECDH>).computeSecret(Buffer.concat([Buffer.from([4]), fields[0]]));
-  } else if (op === 5) {
+    keys.set(key, made.share);
+    field = made.publicValue;
+  } else if (op === PSA_RAW_KEY_AGREEMENT) {
+    field = agree(alg, keys.get(key) as Share, fields[0]);
+  } else if (op === PSA_RESPOND_KEY) {
+    const { share, publicValue } = generate(alg);
+    const length = Buffer.alloc(2);
+    length.writeUInt16LE(publicValue.length);
+    field = Buffer.concat([length, publicValue, agree(alg, share, fields[0])]);
+  } else if (op === PSA_PSK_AUTH) {
     const hash = alg === 5 ? "sha256" : alg === 6 ? "sha384" : "sha512";
     const pad = createHmac(hash, psk).update("Key Pad for IKEv2").digest();
     field = createHmac(hash, pad).update(fields[2]).digest();
@@ -128,7 +134,7 @@ export class Endpoint {
   map: number;
   /** Where the pool of frames begins. */
   frames: number;
-  keys = new Map<number, KeyObject>();
+  keys = new Map<number, Share>();
   messages: Buffer[] = [];
   sent: Buffer[] = [];
   psk: string;

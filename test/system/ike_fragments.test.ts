@@ -164,15 +164,4 @@ test("what never becomes whole is given up, and its frames with it", () => {
   assert.ok(drops(p.b, DROP_IKE_FRAGMENT) > 0);
 });
 
-test("fragments that come before the keys wait for them", () => {
-  const p = pair();
-  // The responder's element is slow with the secret: the whole of IKE_AUTH is there first.
-  p.b.deaf.add(2);
-  p.a.command(M.MANAGEMENT_INITIATE, [CHILD]);
-  p.drive();
-  assert.is(held(p.b), 2);
-  p.drive(600);
-  for (const end of [p.a, p.b]) assert.is(held(end), 0);
-});
-
 test.run();

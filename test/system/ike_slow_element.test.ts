@@ -5,7 +5,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import * as M from "../../assembly/abi/management.ts";
-import { PSA_GENERATE_KEY, PSA_PSK_AUTH, PSA_RAW_KEY_AGREEMENT } from "../../assembly/abi/psa.ts";
+import { PSA_GENERATE_KEY, PSA_PSK_AUTH, PSA_RAW_KEY_AGREEMENT, PSA_RESPOND_KEY } from "../../assembly/abi/psa.ts";
 import { connection, Pair, type Endpoint, type Item } from "./ike_endpoints.ts";
 
 const CHILD: Item = [M.CHILD_NAME, Buffer.from("net")];
@@ -13,32 +13,39 @@ const GW: Item = [M.CONNECTION_NAME, Buffer.from("gw")];
 const IKE_SAS = 16;
 const CHILD_SAS = 64;
 
-const OPERATIONS = { GENERATE_KEY: PSA_GENERATE_KEY, RAW_KEY_AGREEMENT: PSA_RAW_KEY_AGREEMENT, PSK_AUTH: PSA_PSK_AUTH };
+const OPERATIONS = {
+  GENERATE_KEY: PSA_GENERATE_KEY,
+  RAW_KEY_AGREEMENT: PSA_RAW_KEY_AGREEMENT,
+  RESPOND_KEY: PSA_RESPOND_KEY,
+  PSK_AUTH: PSA_PSK_AUTH,
+};
+type Operation = keyof typeof OPERATIONS;
 
 /** What A is told to do, which has the exchange take place. */
-const EXCHANGES: Record<string, { type: number; item: Item; operations: (keyof typeof OPERATIONS)[]; up: boolean }> = {
-  // HDR, SAi1, KEi, Ni -->   HDR, SK {IDi, AUTH, SAi2, TSi, TSr} -->
-  "IKE_SA_INIT and IKE_AUTH": {
-    type: M.MANAGEMENT_INITIATE,
-    item: CHILD,
-    operations: ["GENERATE_KEY", "RAW_KEY_AGREEMENT", "PSK_AUTH"],
-    up: false,
-  },
-  // HDR, SK {N(REKEY_SA), SA, Ni, KEi, TSi, TSr} -->
-  "CREATE_CHILD_SA for a CHILD_SA": {
-    type: M.MANAGEMENT_REKEY,
-    item: CHILD,
-    operations: ["GENERATE_KEY", "RAW_KEY_AGREEMENT"],
-    up: true,
-  },
-  // HDR, SK {SA, Ni, KEi} -->
-  "CREATE_CHILD_SA for an IKE_SA": {
-    type: M.MANAGEMENT_REKEY,
-    item: GW,
-    operations: ["GENERATE_KEY", "RAW_KEY_AGREEMENT"],
-    up: true,
-  },
-};
+const EXCHANGES: Record<string, { type: number; item: Item; operations: Record<"a" | "b", Operation[]>; up: boolean }> =
+  {
+    // HDR, SAi1, KEi, Ni -->   HDR, SK {IDi, AUTH, SAi2, TSi, TSr} -->
+    "IKE_SA_INIT and IKE_AUTH": {
+      type: M.MANAGEMENT_INITIATE,
+      item: CHILD,
+      operations: { a: ["GENERATE_KEY", "RAW_KEY_AGREEMENT", "PSK_AUTH"], b: ["RESPOND_KEY", "PSK_AUTH"] },
+      up: false,
+    },
+    // HDR, SK {N(REKEY_SA), SA, Ni, KEi, TSi, TSr} -->
+    "CREATE_CHILD_SA for a CHILD_SA": {
+      type: M.MANAGEMENT_REKEY,
+      item: CHILD,
+      operations: { a: ["GENERATE_KEY", "RAW_KEY_AGREEMENT"], b: ["GENERATE_KEY", "RAW_KEY_AGREEMENT"] },
+      up: true,
+    },
+    // HDR, SK {SA, Ni, KEi} -->
+    "CREATE_CHILD_SA for an IKE_SA": {
+      type: M.MANAGEMENT_REKEY,
+      item: GW,
+      operations: { a: ["GENERATE_KEY", "RAW_KEY_AGREEMENT"], b: ["GENERATE_KEY", "RAW_KEY_AGREEMENT"] },
+      up: true,
+    },
+  };
 
 function pair(up: boolean): Pair {
   const p = new Pair("secret", "secret", 1);
@@ -72,7 +79,7 @@ function nothing(p: Pair): void {
 
 for (const [exchange, { type, item, operations, up }] of Object.entries(EXCHANGES)) {
   for (const side of ["a", "b"] as const) {
-    for (const operation of operations) {
+    for (const operation of operations[side]) {
       const begin = (): Pair => {
         const p = pair(up);
         p[side].slow.add(OPERATIONS[operation]);

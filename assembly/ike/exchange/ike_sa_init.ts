@@ -54,8 +54,8 @@ import { COOKIE_OCTETS, cookieCheck, cookieMake } from "../cookie";
 import { halfOpenRoom, halfOpenSuspicious } from "../half_open";
 import {
   COOKIE_MAX,
-  IN_INIT_AGREE,
   IN_INIT_KEY,
+  IN_NONE,
   IkeSa,
   KE_VALUE_MAX,
   NONCE_OCTETS,
@@ -82,7 +82,17 @@ import {
   ikeSaTake,
   ikeSuite,
 } from "../ike_sa";
-import { jobAgree, jobDestroy, jobGenerate } from "../job";
+import {
+  jobAgree,
+  jobDestroy,
+  jobGenerate,
+  jobRespond,
+  jobResponded,
+  respondedLength,
+  respondedSecret,
+  respondedSecretLength,
+  respondedValue,
+} from "../job";
 import { ikeKeys } from "../keymat";
 import { CAUSE_LOCAL, ikeDown, ikeFail } from "../life";
 import { natDetect, natWrite } from "../nat";
@@ -271,7 +281,7 @@ export function initRequest(frame: Frame): void {
   deadlineSet(timerSa(sa.index, TIMER_EXPIRE), now() + HALF_OPEN_TIME);
   consume(frame);
   sa.inStep = IN_INIT_KEY;
-  if (!jobGenerate(sa, false, IN_INIT_KEY, suite.ke)) ikeDown(sa, CAUSE_LOCAL, false);
+  if (!jobRespond(sa, IN_INIT_KEY, suite.ke, ikeKePeer(sa), sa.kePeerLength)) ikeDown(sa, CAUSE_LOCAL, false);
 }
 
 /** What comes of fragmentation (RFC 7383 2.3) with a peer whose message is in hand: FRAGMENTS_*. */
@@ -312,21 +322,17 @@ function answer(frame: Frame, type: u32, data: usize, dataOctets: u32): void {
   consume(frame);
 }
 
-/** Responder: our share is here; answer, and have the secret computed meanwhile. */
-export function initResponderShare(sa: IkeSa, key: u32, value: usize, length: u32): void {
-  if (length == 0 || length > KE_VALUE_MAX) {
+/** Responder: our share and the shared secret are here, unless the peer's value was unacceptable (RFC 6989), which is not answered. */
+export function initRespond(sa: IkeSa, value: usize, length: u32): void {
+  if (!jobResponded(value, length, KE_VALUE_MAX)) {
     ikeDown(sa, CAUSE_LOCAL, false);
     return;
   }
-  sa.inKey = key;
-  memory.copy(ikeKeOwn(sa), value, length);
-  sa.keOwnLength = length;
+  memory.copy(ikeKeOwn(sa), respondedValue, respondedLength);
+  sa.keOwnLength = respondedLength;
   buildResponse(sa);
-  sa.inStep = IN_INIT_AGREE;
-  sa.inKey = 0;
-  if (!jobAgree(sa, false, IN_INIT_AGREE, key, ikeSuite(sa).ke, ikeKePeer(sa), sa.kePeerLength)) {
-    ikeDown(sa, CAUSE_LOCAL, false);
-  }
+  ikeKeys(sa, respondedSecret, respondedSecretLength);
+  sa.inStep = IN_NONE;
 }
 
 function buildResponse(sa: IkeSa): void {
@@ -346,12 +352,6 @@ function buildResponse(sa: IkeSa): void {
   responseSend(sa, w);
   memory.copy(ikeInitSent(sa), ikeResponse(sa), sa.inLength);
   sa.initSentLength = sa.inLength;
-}
-
-/** Responder: the shared secret is here. */
-export function initResponderSecret(sa: IkeSa, secret: usize, length: u32): void {
-  ikeKeys(sa, secret, length);
-  sa.inStep = 0;
 }
 
 /** Initiator: an answer. Takes the frame. */
