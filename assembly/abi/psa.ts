@@ -3,7 +3,7 @@
  * stand for keys that never leave the element; status values are PSA's.
  *
  *   request   0 OP u16   2 reserved u16   4 TRANSACTION u32   8 KEY u32   12 ALGORITHM u32   16 fields
- *   answer    0 OP u16   2 reserved u16   4 TRANSACTION u32   8 KEY u32   12 STATUS i32      16 field
+ *   answer    0 OP u16   2 reserved u16   4 TRANSACTION u32   8 KEY u32   12 STATUS i32      16 field, of one operation fields
  *
  * A field is LENGTH u16 followed by that many octets, unpadded; the fields of a message follow each other.
  */
@@ -27,6 +27,13 @@ export const PSA_GENERATE_RANDOM: u32 = 4;
  * two identities. Answer: field AUTH data.
  */
 export const PSA_PSK_AUTH: u32 = 5;
+/**
+ * The same for both ends at once, for a responder, who has the peer's to compare and its own to send, with the token of RFC 6290
+ * (PSA_QCD_TOKEN). ALGORITHM: IANA PRF id; fields: local identification, remote identification, octets that the local end signs, octets
+ * that the remote end signs, SPIi and SPIr, or nothing when no token is wanted. Answer: fields AUTH data of the local end, of the remote
+ * end, token or nothing.
+ */
+export const PSA_PSK_AUTH_BOTH: u32 = 18;
 
 /**
  * RFC 7296 2.15, RFC 4754, RFC 7427 and 8420: signs with a private key. KEY: the credential; ALGORITHM: the hash algorithms

@@ -107,7 +107,7 @@ import {
 import { eapAsked, eapCompared, eapOwn, eapSigned, eapStepped, eapVerified } from "./exchange/ike_auth_eap";
 import { authFinish, authRequest, authResponse } from "./exchange/ike_auth_initiator";
 import { ppkFound, ppkKeys, ppkStart, ppkWithoutSigned } from "./exchange/ike_auth_ppk";
-import { authChild, authCompare, authGrant, authReceive } from "./exchange/ike_auth_responder";
+import { authBoth, authChild, authCompare, authGrant, authReceive } from "./exchange/ike_auth_responder";
 import {
   followupReceive,
   followupRespond,
@@ -137,6 +137,7 @@ import {
 } from "./exchange/rekey_ike_sa";
 import {
   IN_AUTH_SIGN,
+  IN_AUTH_BOTH,
   IN_AUTH_VERIFY,
   IN_CHILD_AGREE,
   IN_CHILD_KEY,
@@ -599,6 +600,8 @@ function dispatchIn(sa: IkeSa, step: u32, key: u32, value: usize, length: u32): 
   switch (step) {
     case IN_INIT_KEY:
       return initRespond(sa, value, length);
+    case IN_AUTH_BOTH:
+      return authBoth(sa, value, length);
     case IN_AUTH_VERIFY:
       return authCompare(sa, value, length);
     case IN_INTERMEDIATE:

@@ -59,6 +59,7 @@ export const OUT_QCD_RENEW: u32 = 39;
 /** What the exchange that the peer initiated waits for. */
 export const IN_NONE: u32 = 0;
 export const IN_INIT_KEY: u32 = 1;
+export const IN_AUTH_BOTH: u32 = 2;
 export const IN_AUTH_VERIFY: u32 = 3;
 export const IN_AUTH_SIGN: u32 = 4;
 export const IN_AUTH_INSTALL: u32 = 5;

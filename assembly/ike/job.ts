@@ -199,6 +199,19 @@ export function jobAnswerBegin(frame: Frame): void {
   kept = false;
 }
 
+/** Octets of the field that jobAnswerField has found. */
+export let answerFieldLength: u32 = 0;
+
+/** The field of the answer in hand that begins at `p`, where the one before it ended; 0 when there is none. */
+export function jobAnswerField(p: usize): usize {
+  answerFieldLength = 0;
+  const frame = changetype<Frame>(answer);
+  const end = frame.start + frame.length;
+  if (p + 2 > end || p + 2 + <usize>load<u16>(p) > end) return 0;
+  answerFieldLength = <u32>load<u16>(p);
+  return p + 2;
+}
+
 /** Takes the answer in hand over: its frame, which the taker consumes. */
 export function jobAnswerKeep(): usize {
   assert(answer != 0 && !kept, "no answer to keep");

@@ -100,6 +100,12 @@ export function qcdAsk(sa: IkeSa, out: bool, step: u32): bool {
   return true;
 }
 
+/** The field of a request that has our token of an IKE_SA come with its answer: empty when there is none. */
+export function qcdField(frame: Frame, sa: IkeSa): void {
+  if (crashDetection) spisField(frame, sa.spiI, sa.spiR);
+  else jobField(frame, spis, 0);
+}
+
 function spisField(frame: Frame, spiI: u64, spiR: u64): void {
   store<u64>(spis, spiI);
   store<u64>(spis, spiR, 8);

@@ -26,6 +26,7 @@ import {
   PSA_OP,
   PSA_PPK_KEYS,
   PSA_PSK_AUTH,
+  PSA_PSK_AUTH_BOTH,
   PSA_QCD_TOKEN,
   PSA_RAW_KEY_AGREEMENT,
   PSA_RESPOND_KEY,
@@ -47,6 +48,8 @@ const KEYS_MAX = 4096;
 /** When the table is full, shares older than this (ms) are destroyed: their exchange is over, or their board had a reset. */
 const KEY_LIFETIME = 120_000;
 const RANDOM_MAX = 1024;
+/** SPIi and SPIr. */
+const SPIS_OCTETS = 16;
 
 /** RFC 7296 section 2.15. */
 const KEY_PAD = Buffer.from("Key Pad for IKEv2", "ascii");
@@ -55,6 +58,8 @@ interface Answer {
   status: number;
   key?: number;
   field?: Uint8Array;
+  /** Fields behind it. */
+  more?: Uint8Array[];
 }
 
 export class SecureElement {
@@ -125,6 +130,7 @@ export class SecureElement {
     const told = (done: Answer): Uint8Array => {
       const message = encode(op, transaction, done);
       if (op !== PSA_GENERATE_KEY) done.field?.fill(0);
+      for (const field of done.more ?? []) field.fill(0);
       return message;
     };
     return answer instanceof Promise ? answer.then(told) : told(answer);
@@ -161,11 +167,13 @@ export class SecureElement {
           : { status: PSA_ERROR_INVALID_ARGUMENT };
       case PSA_PSK_AUTH:
         return this.#pskAuth(algorithm, fields);
+      case PSA_PSK_AUTH_BOTH:
+        return this.#pskAuthBoth(algorithm, fields);
       case PSA_PPK_KEYS:
         return this.#ppkKeys(algorithm, fields);
       case PSA_QCD_TOKEN:
-        return fields.length === 1 && fields[0]!.length === 16
-          ? { status: PSA_SUCCESS, field: createHmac("sha256", this.#tokenSecret).update(fields[0]!).digest() }
+        return fields.length === 1 && fields[0]!.length === SPIS_OCTETS
+          ? { status: PSA_SUCCESS, field: this.#token(fields[0]!) }
           : { status: PSA_ERROR_INVALID_ARGUMENT };
       case PSA_SIGN_AUTH:
         return fields.length === 1 && (fields[0] as Uint8Array).length > 0
@@ -255,6 +263,26 @@ export class SecureElement {
     return { status: PSA_SUCCESS, field: sharedKeyAuth(id, psk, octets) };
   }
 
+  #pskAuthBoth(id: number, fields: Uint8Array[]): Answer {
+    if (!isPrf(id)) return { status: PSA_ERROR_NOT_SUPPORTED };
+    const [local, remote, localOctets, remoteOctets, spis] = fields;
+    if (fields.length !== 5 || !local?.length || !remote?.length || !localOctets?.length || !remoteOctets?.length) {
+      return { status: PSA_ERROR_INVALID_ARGUMENT };
+    }
+    if (spis!.length !== 0 && spis!.length !== SPIS_OCTETS) return { status: PSA_ERROR_INVALID_ARGUMENT };
+    const psk = this.#secrets.find(local, remote);
+    if (!psk) return { status: PSA_ERROR_DOES_NOT_EXIST };
+    const inner = prf(id, psk, KEY_PAD);
+    const [field, theirs] = [prf(id, inner, localOctets), prf(id, inner, remoteOctets)];
+    inner.fill(0);
+    return { status: PSA_SUCCESS, field, more: [theirs, spis!.length > 0 ? this.#token(spis!) : new Uint8Array(0)] };
+  }
+
+  /** RFC 6290's, of SPIi and SPIr. */
+  #token(spis: Uint8Array): Uint8Array {
+    return createHmac("sha256", this.#tokenSecret).update(spis).digest();
+  }
+
   #eapAuth(key: number, id: number, fields: Uint8Array[]): Answer {
     if (!isPrf(id)) return { status: PSA_ERROR_NOT_SUPPORTED };
     const [otherwise, octets] = fields;
@@ -302,16 +330,18 @@ function splitFields(request: Uint8Array): Uint8Array[] | undefined {
 }
 
 function encode(op: number, transaction: number, answer: Answer): Uint8Array {
-  const octets = answer.field?.length ?? 0;
-  const message = new Uint8Array(PSA_FIELDS + (answer.field ? 2 + octets : 0));
+  const fields = answer.field ? [answer.field, ...(answer.more ?? [])] : [];
+  const message = new Uint8Array(fields.reduce((octets, field) => octets + 2 + field.length, PSA_FIELDS));
   const view = new DataView(message.buffer);
   view.setUint16(PSA_OP, op, true);
   view.setUint32(PSA_TRANSACTION, transaction, true);
   view.setUint32(PSA_KEY, answer.key ?? 0, true);
   view.setInt32(PSA_STATUS, answer.status, true);
-  if (answer.field) {
-    view.setUint16(PSA_FIELDS, octets, true);
-    message.set(answer.field, PSA_FIELDS + 2);
+  let at = PSA_FIELDS;
+  for (const field of fields) {
+    view.setUint16(at, field.length, true);
+    message.set(field, at + 2);
+    at += 2 + field.length;
   }
   return message;
 }

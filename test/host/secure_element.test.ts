@@ -63,6 +63,18 @@ function decode(message: Uint8Array): Answer {
   };
 }
 
+/** All fields of a message, in hexadecimal. */
+function fieldsOf(message: Uint8Array): string[] {
+  const fields: string[] = [];
+  for (let at = psa.PSA_FIELDS; at < message.length; ) {
+    const end = at + 2 + (message[at]! | (message[at + 1]! << 8));
+    assert.ok(end <= message.length);
+    fields.push(hex(message.subarray(at + 2, end)));
+    at = end;
+  }
+  return fields;
+}
+
 const ask = async (element: Pick<SecureElement, "handle">, request: Request): Promise<Answer> =>
   decode(await element.handle(encode(request)));
 
@@ -420,6 +432,32 @@ test("PSK authentication is RFC 7296 section 2.15, for every PRF that is an HMAC
   await refused(element, auth(5, [c, fqdn("d"), signed]), MISSING, "strangers");
   element.close();
   await refused(element, auth(5, [a, b, signed]), MISSING, "closed");
+});
+
+test("both AUTHs with a shared key at once, and the token with them", async () => {
+  const element = new SecureElement();
+  element.loadSecrets([{ identities: [fqdn("a"), fqdn("b")], secret: ascii("secret") }]);
+  const [a, b, ours, theirs] = [fqdn("a"), fqdn("b"), ascii("our octets"), ascii("their octets")];
+  const spis = Uint8Array.from({ length: 16 }, (_, i) => i);
+  const both = (fields: Uint8Array[], algorithm = 5): Request => ({ op: psa.PSA_PSK_AUTH_BOTH, algorithm, fields });
+  const field = async (request: Request): Promise<string> => hex((await ask(element, request)).field!);
+  const data = [
+    await field({ op: psa.PSA_PSK_AUTH, algorithm: 5, fields: [a, b, ours] }),
+    await field({ op: psa.PSA_PSK_AUTH, algorithm: 5, fields: [b, a, theirs] }),
+  ];
+  const token = await field({ op: psa.PSA_QCD_TOKEN, fields: [spis] });
+  assert.equal(fieldsOf(await element.handle(encode(both([a, b, ours, theirs, spis])))), [...data, token]);
+  const none = new Uint8Array(0);
+  assert.equal(fieldsOf(await element.handle(encode(both([a, b, ours, theirs, none])))), [...data, ""]);
+  await refused(element, both([a, b, ours, theirs, none], 1), UNSUPPORTED, "PRF_HMAC_MD5");
+  await refused(element, both([a, b, ours, theirs]), ARGUMENT, "no field for the token");
+  await refused(element, both([a, b, ours, theirs, spis.subarray(1)]), ARGUMENT, "SPIs of 15 octets");
+  for (let i = 0; i < 4; i++) {
+    const fields = [a, b, ours, theirs, spis].map((value, n) => (n === i ? none : value));
+    await refused(element, both(fields), ARGUMENT, `field ${i} is empty`);
+  }
+  await refused(element, both([fqdn("c"), fqdn("d"), ours, theirs, spis]), MISSING, "strangers");
+  element.close();
 });
 
 test("which secret two identities share", () => {

@@ -18,7 +18,13 @@ import * as B from "../../assembly/abi/board.ts";
 import * as C from "../../assembly/abi/config.ts";
 import * as F from "../../assembly/abi/frame.ts";
 import * as M from "../../assembly/abi/management.ts";
-import { PSA_GENERATE_KEY, PSA_PSK_AUTH, PSA_RAW_KEY_AGREEMENT, PSA_RESPOND_KEY } from "../../assembly/abi/psa.ts";
+import {
+  PSA_GENERATE_KEY,
+  PSA_PSK_AUTH,
+  PSA_PSK_AUTH_BOTH,
+  PSA_RAW_KEY_AGREEMENT,
+  PSA_RESPOND_KEY,
+} from "../../assembly/abi/psa.ts";
 import * as R from "../../assembly/abi/ring.ts";
 import { buildEntry } from "../../host/build/build.ts";
 
@@ -76,7 +82,7 @@ function agree(method: number, share: Share, value: Buffer): Buffer {
 }
 
 /** The secure element: X25519, P-256, the latter as an additional key exchange, too, and PSK AUTH. */
-function element(psk: string, keys: Map<number, Share>, req: Buffer): Buffer {
+function element(psk: () => string, keys: Map<number, Share>, req: Buffer): Buffer {
   const op = req.readUInt16LE(0);
   const alg = req.readUInt32LE(12);
   let key = req.readUInt32LE(8);
@@ -88,6 +94,12 @@ function element(psk: string, keys: Map<number, Share>, req: Buffer): Buffer {
   }
   const status = 0;
   let field: Buffer = Buffer.alloc(0);
+  let more: Buffer[] = [];
+  const auth = (octets: Buffer): Buffer => {
+    const hash = alg === 5 ? "sha256" : alg === 6 ? "sha384" : "sha512";
+    const pad = createHmac(hash, psk()).update("Key Pad for IKEv2").digest();
+    return createHmac(hash, pad).update(octets).digest();
+  };
   if (op === PSA_GENERATE_KEY) {
     const made = generate(alg);
     key = keys.size + 1;
@@ -101,10 +113,13 @@ function element(psk: string, keys: Map<number, Share>, req: Buffer): Buffer {
     length.writeUInt16LE(publicValue.length);
     field = Buffer.concat([length, publicValue, agree(alg, share, fields[0])]);
   } else if (op === PSA_PSK_AUTH) {
-    const hash = alg === 5 ? "sha256" : alg === 6 ? "sha384" : "sha512";
-    const pad = createHmac(hash, psk).update("Key Pad for IKEv2").digest();
-    field = createHmac(hash, pad).update(fields[2]).digest();
+    field = auth(fields[2]);
+  } else if (op === PSA_PSK_AUTH_BOTH) {
+    const theirs = auth(fields[3]);
+    field = auth(fields[2]);
+    more = [theirs, Buffer.alloc(0)];
   }
+  const rest = more.flatMap((value) => [Buffer.of(value.length & 255, value.length >> 8), value]);
   const out = Buffer.alloc(18 + field.length);
   out.writeUInt16LE(op, 0);
   req.copy(out, 4, 4, 8);
@@ -112,7 +127,7 @@ function element(psk: string, keys: Map<number, Share>, req: Buffer): Buffer {
   out.writeInt32LE(status, 12);
   out.writeUInt16LE(field.length, 16);
   field.copy(out, 18);
-  return out;
+  return Buffer.concat([out, ...rest]);
 }
 
 export interface BoardEvent {
@@ -276,8 +291,10 @@ export class Endpoint {
 
   /** The secure element answers a request. */
   perform(req: Buffer): void {
-    const psk = req.readUInt16LE(0) === PSA_PSK_AUTH ? this.pskOf(this.auths++) : this.psk;
-    this.push(R.PORT_SECURE_ELEMENT, element(psk, this.keys, req));
+    this.push(
+      R.PORT_SECURE_ELEMENT,
+      element(() => this.pskOf(this.auths++), this.keys, req),
+    );
   }
 
   /** It answers all that waits, the last first. */

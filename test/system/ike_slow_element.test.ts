@@ -5,7 +5,13 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import * as M from "../../assembly/abi/management.ts";
-import { PSA_GENERATE_KEY, PSA_PSK_AUTH, PSA_RAW_KEY_AGREEMENT, PSA_RESPOND_KEY } from "../../assembly/abi/psa.ts";
+import {
+  PSA_GENERATE_KEY,
+  PSA_PSK_AUTH,
+  PSA_PSK_AUTH_BOTH,
+  PSA_RAW_KEY_AGREEMENT,
+  PSA_RESPOND_KEY,
+} from "../../assembly/abi/psa.ts";
 import { connection, Pair, type Endpoint, type Item } from "./ike_endpoints.ts";
 
 const CHILD: Item = [M.CHILD_NAME, Buffer.from("net")];
@@ -18,6 +24,7 @@ const OPERATIONS = {
   RAW_KEY_AGREEMENT: PSA_RAW_KEY_AGREEMENT,
   RESPOND_KEY: PSA_RESPOND_KEY,
   PSK_AUTH: PSA_PSK_AUTH,
+  PSK_AUTH_BOTH: PSA_PSK_AUTH_BOTH,
 };
 type Operation = keyof typeof OPERATIONS;
 
@@ -28,7 +35,7 @@ const EXCHANGES: Record<string, { type: number; item: Item; operations: Record<"
     "IKE_SA_INIT and IKE_AUTH": {
       type: M.MANAGEMENT_INITIATE,
       item: CHILD,
-      operations: { a: ["GENERATE_KEY", "RAW_KEY_AGREEMENT", "PSK_AUTH"], b: ["RESPOND_KEY", "PSK_AUTH"] },
+      operations: { a: ["GENERATE_KEY", "RAW_KEY_AGREEMENT", "PSK_AUTH"], b: ["RESPOND_KEY", "PSK_AUTH_BOTH"] },
       up: false,
     },
     // HDR, SK {N(REKEY_SA), SA, Ni, KEi, TSi, TSr} -->

@@ -10,6 +10,7 @@
  */
 import {
   AUTH_EAP,
+  AUTH_PUBLIC_KEY,
   AUTH_SHARED_KEY,
   EVENT_CHILD_UPDOWN,
   EVENT_IKE_UPDOWN,
@@ -44,6 +45,7 @@ import {
   peerRound,
 } from "../auth";
 import { roundId } from "../auth_round";
+import { sharedKeyAskBoth, sharedKeyVerdict } from "../auth_shared_key";
 import { certRequested } from "../cert_request";
 import { ChildSa } from "../child_sa";
 import { connectionAt, connectionLocalAuth, connectionRemoteAuth } from "../connection";
@@ -51,6 +53,7 @@ import { connectionChoose } from "../connection_choice";
 import { EAP_NONE } from "../eap";
 import { FITS_NOT, identityFits } from "../identity";
 import {
+  IN_AUTH_BOTH,
   IN_AUTH_INSTALL,
   IN_AUTH_SIGN,
   IN_AUTH_VERIFY,
@@ -60,7 +63,7 @@ import {
   ikeLocalId,
   ikePeerId,
 } from "../ike_sa";
-import { jobAnswerKeep } from "../job";
+import { answerFieldLength, jobAnswerField, jobAnswerKeep } from "../job";
 import { childKeys } from "../keymat";
 import {
   CAUSE_LOCAL,
@@ -85,7 +88,7 @@ import {
   soleLength,
 } from "../negotiation";
 import { PPK_USED } from "../ppk";
-import { qcdAsk, qcdTake, qcdWrite } from "../qcd";
+import { qcdAsk, qcdKeep, qcdTake, qcdWrite } from "../qcd";
 import { authLifetimeWrite, reauthSuspect } from "../reauthentication";
 import { reportAlert, reportSa, text } from "../report";
 import { uniqueAllows } from "../uniqueness";
@@ -175,8 +178,19 @@ function verify(sa: IkeSa): void {
     return refuse(sa, text("the peer does not authenticate in the way that is configured"));
   if (sa.localRounds < connectionLocalAuth(connectionAt(<u32>sa.connection)).count) identify(sa);
   if (authWay() == AUTH_EAP) return eapOffer(sa);
+  sa.inStep = IN_AUTH_BOTH;
+  if (sharedKeyAlone(sa) && sharedKeyAskBoth(sa, IN_AUTH_BOTH)) return;
   sa.inStep = IN_AUTH_VERIFY;
   if (!authVerify(sa, false, IN_AUTH_VERIFY)) refuse(sa, text("the secure element is not available"));
+}
+
+/** True when both ends have one round, with a shared key: one request to the secure element is all that they need. */
+function sharedKeyAlone(sa: IkeSa): bool {
+  if (authWay() != AUTH_SHARED_KEY || sa.offer != 0) return false;
+  const c = connectionAt(<u32>sa.connection);
+  if (connectionRemoteAuth(c).count != 1 || connectionLocalAuth(c).count != 1) return false;
+  const way = localRound(sa).way;
+  return way != AUTH_PUBLIC_KEY && way != AUTH_EAP;
 }
 
 /** Refuses the IKE_SA and says so. */
@@ -199,9 +213,28 @@ export function authCompare(sa: IkeSa, value: usize, length: u32): void {
   const fault = authVerdict(sa, value, length);
   // A shared key is found by the identities, whatever the connection.
   if (fault != 0) return authWay() == AUTH_SHARED_KEY ? refuse(sa, fault) : otherwise(sa, fault);
-  if (!roundVerified(sa))
-    return otherwise(sa, text("the peer authenticates in another number of rounds than is configured"));
+  if (!roundVerified(sa)) return miscounted(sa);
   own(sa);
+}
+
+/** Both AUTHs are here, and our token: ours is the field in hand, which is nothing when there is no key. */
+export function authBoth(sa: IkeSa, value: usize, length: u32): void {
+  heldWalk(changetype<Frame>(sa.held));
+  const theirs = length != 0 ? jobAnswerField(value + length) : 0;
+  const theirsLength = length != 0 ? answerFieldLength : 0;
+  const fault = sharedKeyVerdict(sa, theirs, theirsLength);
+  if (fault != 0) return refuse(sa, fault);
+  if (!roundVerified(sa)) return miscounted(sa);
+  const token = jobAnswerField(theirs + theirsLength);
+  qcdKeep(sa, token, answerFieldLength);
+  sa.signed = jobAnswerKeep();
+  sa.offer = sa.held;
+  sa.held = 0;
+  authGrant(sa);
+}
+
+function miscounted(sa: IkeSa): void {
+  otherwise(sa, text("the peer authenticates in another number of rounds than is configured"));
 }
 
 /** The peer's round, whose last request is in hand, is good. False: it has more, or fewer, than is configured. */

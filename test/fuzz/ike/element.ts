@@ -20,6 +20,7 @@ import {
   PSA_OP,
   PSA_PPK_KEYS,
   PSA_PSK_AUTH,
+  PSA_PSK_AUTH_BOTH,
   PSA_RAW_KEY_AGREEMENT,
   PSA_RESPOND_KEY,
   PSA_SIGN_AUTH,
@@ -102,9 +103,9 @@ export class Element {
     const head = Buffer.alloc(PSA_FIELDS);
     request.copy(head, 0, 0, 12);
     try {
-      const { key, value } = this.#perform(request);
+      const { key, value, more = [] } = this.#perform(request);
       if (key !== undefined) head.writeUInt32LE(key, PSA_KEY);
-      return value === undefined ? head : Buffer.concat([head, field(value)]);
+      return value === undefined ? head : Buffer.concat([head, field(value), ...more.map(field)]);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       head.writeInt32LE(error.status, PSA_STATUS);
@@ -112,7 +113,7 @@ export class Element {
     }
   }
 
-  #perform(request: Buffer): { key?: number; value?: Buffer } {
+  #perform(request: Buffer): { key?: number; value?: Buffer; more?: Buffer[] } {
     const algorithm = request.readUInt32LE(PSA_ALGORITHM);
     const key = request.readUInt32LE(PSA_KEY);
     const fields: Buffer[] = [];
@@ -150,6 +151,10 @@ export class Element {
         return {};
       case PSA_PSK_AUTH:
         return { value: createHmac(prfHash(algorithm), "the key").update(fields[2]!).digest() };
+      case PSA_PSK_AUTH_BOTH: {
+        const auth = (octets: Buffer): Buffer => createHmac(prfHash(algorithm), "the key").update(octets).digest();
+        return { value: auth(fields[2]!), more: [auth(fields[3]!), Buffer.alloc(0)] };
+      }
       case PSA_SIGN_AUTH: {
         const data = Buffer.concat([ALGORITHM, createHash("sha512").update(fields[0]!).digest()]);
         const answer = Buffer.alloc(SIGN_CERTIFICATES);
