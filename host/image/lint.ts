@@ -12,7 +12,7 @@
  * the features that the build allows. Any octets give a report, never an exception.
  */
 import { setFlagsFromString } from "node:v8";
-import binaryen from "binaryen";
+import binaryen from "./binaryen.ts";
 import { ABI_VERSION } from "../../assembly/abi/board.ts";
 import { walkBodies } from "./instructions.ts";
 import type { Feature } from "./instructions.ts";

@@ -1,6 +1,6 @@
 /** Boards and images as the chassis meets them: what it powers, what it refuses, what the RAM holds. */
 import { readFileSync } from "node:fs";
-import binaryen from "binaryen";
+import binaryen from "../../host/image/binaryen.ts";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {

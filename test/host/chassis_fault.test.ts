@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import binaryen from "binaryen";
+import binaryen from "../../host/image/binaryen.ts";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { BOARD_CLASS_IPSEC } from "../../assembly/abi/board.ts";

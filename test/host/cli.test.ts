@@ -8,7 +8,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import binaryen from "binaryen";
+import binaryen from "../../host/image/binaryen.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const COMMAND = join(ROOT, "host/cli/cardcage.mjs");

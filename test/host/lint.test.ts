@@ -3,7 +3,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import binaryen from "binaryen";
+import binaryen from "../../host/image/binaryen.ts";
 import { lintModule } from "../../host/image/lint.ts";
 import type { LintReport } from "../../host/image/lint.ts";
 import { appendManifest, MANIFEST_SECTION } from "../../host/image/manifest.ts";

@@ -2,7 +2,7 @@
  * Two IKE cores on a cable that may lose packets, with a secure element of node:crypto and a virtual clock: what the
  * stories of ike_two_endpoints.test.ts are told on.
  */
-import binaryen from "binaryen";
+import binaryen from "../../host/image/binaryen.ts";
 import {
   createECDH,
   createHash,
