@@ -27,9 +27,24 @@ const START_PATIENCE = 3000;
 /** What a board takes. */
 const ADDRESSES_MAX = 64;
 
+/** How long lines may wait for others to be written with them, ms: a write costs more than a line does. */
+const LOG_MILLISECONDS = 20;
+let lines = "";
+
 function log(text: string): void {
-  process.stdout.write(`${new Date().toISOString()} ${text}\n`);
+  if (lines === "") setTimeout(flushLog, LOG_MILLISECONDS).unref();
+  lines += `${new Date().toISOString()} ${text}\n`;
 }
+
+function flushLog(): void {
+  if (lines === "") return;
+  const text = lines;
+  lines = "";
+  process.stdout.write(text);
+}
+
+// However the process ends, what was logged before is written. Files and pipes take it at once.
+process.on("exit", flushLog);
 
 /** Resolves with what ends the run; a second signal ends the process. */
 function ending(): { ended: Promise<{ failure?: string }>; fail: (failure: string) => void } {
@@ -165,6 +180,7 @@ export async function up(file: string, socket: string): Promise<number> {
     process.stderr.write(`cardcage up: ${(error as Error).message}\n`);
     return EXIT_FAILED;
   } finally {
+    flushLog();
     await control?.close();
     await gateway?.close();
     await nics?.close();
