@@ -314,6 +314,8 @@ export function handleDatagram(frame: Frame): void {
   const peerSpi = fromInitiator ? load<u64>(p, IKE_SPI_I) : spiR;
   if (ikePeerSpi(sa) != peerSpi && !(sa.outStep == OUT_INIT && sa.state == IKE_STATE_CONNECTING))
     return drop(frame, DROP_IKE_UNKNOWN_SPI);
+  // Begun by a rekey: it has no keys, and the peer has not heard of it.
+  if (sa.parent != 0) return drop(frame, DROP_IKE_STATE);
   if ((flags & IKE_FLAG_RESPONSE) != 0) response(sa, frame);
   else request(sa, frame);
 }

@@ -39,7 +39,7 @@ import { storeBE32 } from "../../assembly/rt/bytes";
 import { EXCHANGE_INFORMATIONAL } from "../../assembly/wire/ike_message";
 import { notifyWrite } from "../../assembly/wire/ike_payload/notify";
 import { addressIpv4 } from "../../assembly/wire/ip_address";
-import { IKE_STATE_ESTABLISHED } from "../../assembly/abi/management";
+import { IKE_STATE_CONNECTING, IKE_STATE_ESTABLISHED } from "../../assembly/abi/management";
 import {
   REFUSED_NO_BOARD,
   SA_ENDS,
@@ -159,6 +159,15 @@ export function freeIkeSas(): u32 {
 
 export function freeChildSas(): u32 {
   return childSasFree();
+}
+
+/** Our SPI of an IKE_SA that a rekey has begun and not ended; 0: there is none. */
+export function unbornSpi(): u64 {
+  for (let i: u32 = 0; i < ikeSaCapacity; i++) {
+    const sa = ikeSaAt(i);
+    if (sa.state == IKE_STATE_CONNECTING && sa.parent != 0) return sa.initiator != 0 ? sa.spiI : sa.spiR;
+  }
+  return 0;
 }
 
 export function eventLog(): usize {

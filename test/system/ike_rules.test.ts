@@ -2,9 +2,11 @@
  * RFC 7296 rule by rule, for a responder: what an authenticated peer may ask for, get wrong, or know that we do not. The peer is made
  * by hand, independent of the firmware.
  */
+import { createCipheriv } from "node:crypto";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import * as M from "../../assembly/abi/management.ts";
+import { PSA_RAW_KEY_AGREEMENT } from "../../assembly/abi/psa.ts";
 import {
   Handshake,
   SUITES,
@@ -26,6 +28,7 @@ const IKE_AUTH = 35;
 const CREATE_CHILD_SA = 36;
 const INFORMATIONAL = 37;
 const SA = 33;
+const KE = 34;
 const NONCE = 40;
 const NOTIFY = 41;
 const DELETE = 42;
@@ -375,6 +378,48 @@ test("1.4: an exchange that is not known is not answered, and takes no message i
   const hand = new Hand().up();
   assert.equal(hand.exchange(hand.peer.request(50, hand.id, [])), []);
   hand.alive();
+});
+
+/** A request sealed with keys that are all zero, with an unknown critical payload. */
+function sealedWithZeros(spiI: Buffer, spiR: bigint): Buffer {
+  const plain = Buffer.of(0, 0x80, 0, 4, 0);
+  const message = Buffer.alloc(28 + 4 + 8 + plain.length + 16);
+  spiI.copy(message, 0);
+  message.writeBigUInt64LE(BigInt.asUintN(64, spiR), 8);
+  message.set([46, 0x20, IKE_AUTH, 0x08], 16);
+  message.writeUInt32BE(message.length, 24);
+  message.writeUInt8(UNKNOWN, 28);
+  message.writeUInt16BE(message.length - 28, 30);
+  const cipher = createCipheriv("aes-128-gcm", Buffer.alloc(16), Buffer.alloc(12));
+  cipher.setAAD(message.subarray(0, 32));
+  Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()]).copy(message, 40);
+  return message;
+}
+
+test("2.18: nobody can speak on an IKE_SA that a rekey has begun and which has no keys yet", () => {
+  const hand = new Hand().up();
+  hand.core.slow.add(PSA_RAW_KEY_AGREEMENT);
+  const spi = Buffer.alloc(8, 7);
+  const keyExchange = Buffer.concat([Buffer.of(0, 31, 0, 0), SHARE.publicValue]);
+  const transforms = [transform(false, 1, 20, 128), transform(false, 2, 5), transform(true, 4, 31)];
+  const rekey: Payload[] = [
+    [SA, proposal(1, spi, transforms)],
+    [NONCE, Buffer.alloc(32, 9)],
+    [KE, keyExchange],
+  ];
+  hand.exchange(hand.peer.request(CREATE_CHILD_SA, hand.id, rekey));
+  const unborn = hand.core.wasm.unbornSpi() as unknown as bigint;
+  assert.is.not(unborn, 0n, "the secret is being agreed on");
+  // The SPI is random and was told to nobody; that is not what it rests on.
+  const dropped = hand.core.drops();
+  assert.equal(hand.exchange(sealedWithZeros(spi, unborn)), []);
+  assert.is(hand.core.drops(), dropped + 1n);
+  hand.core.performAll();
+  const [answer] = hand.exchange(undefined);
+  assert.ok(
+    hand.peer.open(answer!).some(([type]) => type === SA),
+    "the rekey goes on",
+  );
 });
 
 test("what the operator hears of a peer's refusals names the notify", () => {
