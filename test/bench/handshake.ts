@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- handshake`: how much processor a responder needs for a whole handshake, IKE_SA_INIT + IKE_AUTH + CHILD_SA.
  * The same load (handshake/load.ts) is put on this gateway and on Debian's strongSwan, turn about, each in a network namespace
- * of its own and started anew for every turn, neither with anything logged, both with ESP in user space.
+ * of its own and started anew for every turn, both with ESP in user space. strongSwan logs nothing, this gateway what `up` logs.
  *
  *   --suite NAME,...    suites of handshake/initiator.ts (default: all)
  *   --count N           1000: handshakes that are measured in a turn; WARM_UP before them, whose SAs are deleted
