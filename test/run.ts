@@ -17,7 +17,8 @@ import { fileURLToPath } from "node:url";
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const UVU_LIMIT_MS = 600_000;
 const UNIT_LIMIT_MS = 900_000;
-const HOST_PARALLEL = 2;
+/** Files of uvu at a time: most of them take turns on one thread. */
+const PARALLEL = 2;
 
 interface Count {
   passed: number;
@@ -180,7 +181,7 @@ async function uvuFile(file: string): Promise<Count> {
   return { passed, failed };
 }
 
-async function uvu(directory: string, words: string[], parallel: number): Promise<Count> {
+async function uvu(directory: string, words: string[]): Promise<Count> {
   const files = find(directory, ".test.ts", words);
   if (files.length === 0) return nothingFound(directory, "tests");
   const count = { passed: 0, failed: 0 };
@@ -191,7 +192,7 @@ async function uvu(directory: string, words: string[], parallel: number): Promis
       count.failed += result.failed;
     }
   };
-  await Promise.all(Array.from({ length: parallel }, worker));
+  await Promise.all(Array.from({ length: PARALLEL }, worker));
   return count;
 }
 
@@ -200,8 +201,8 @@ const STAGES: Record<string, (words: string[]) => Promise<Count>> = {
   typecheck: () => check("typecheck", ["node_modules/typescript/bin/tsc", "--noEmit"]),
   lint: () => check("lint", ["node_modules/eslint/bin/eslint.js", "."]),
   unit,
-  host: (words) => uvu("test/host", words, HOST_PARALLEL),
-  system: (words) => uvu("test/system", words, 1),
+  host: (words) => uvu("test/host", words),
+  system: (words) => uvu("test/system", words),
 };
 
 const [stage, ...words] = process.argv.slice(2);

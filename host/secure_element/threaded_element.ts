@@ -5,6 +5,7 @@
  * When the thread is gone, requests stay unanswered: to the chassis an element that fails.
  */
 import { Worker } from "node:worker_threads";
+import { threadFile } from "../thread/thread_file.ts";
 import type { Credentials } from "./credential_store.ts";
 import type { ElementOrder } from "./element_thread.ts";
 import { packBatch, unpackBatch } from "./message_batch.ts";
@@ -22,7 +23,7 @@ export class ThreadedElement {
   #failure: Error | undefined;
 
   constructor() {
-    this.#worker = new Worker(new URL("./element_thread_entry.mjs", import.meta.url), { execArgv: [] });
+    this.#worker = new Worker(threadFile(new URL("./element_thread.ts", import.meta.url)), { execArgv: [] });
     this.#worker.unref();
     this.#worker.on("message", (answers: Uint8Array) => {
       for (const answer of unpackBatch(answers)) this.#waiting.shift()?.resolve(answer);

@@ -13,6 +13,7 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { PORT_COUNT_MAX } from "../../../assembly/abi/ring.ts";
+import { threadFile } from "../../thread/thread_file.ts";
 import type { PowerOn } from "../board.ts";
 import { RealClock } from "../clock.ts";
 import { type TraceEntry, TraceReader } from "../console.ts";
@@ -348,7 +349,7 @@ class ThreadedCage implements Cage {
       peers: bay.peers,
       spin: this.#drive.spin,
     };
-    const worker = new Worker(new URL("./board_worker_entry.mjs", import.meta.url), { workerData, execArgv: [] });
+    const worker = new Worker(threadFile(new URL("./board_worker.ts", import.meta.url)), { workerData, execArgv: [] });
     const died = (text: string): void => {
       if (bay.worker !== worker) return;
       this.#lost(bay, { kind: "trap", trapText: text, stack: "", abort: undefined });

@@ -6,6 +6,7 @@
 
 import { Worker } from "node:worker_threads";
 import { addressOctets } from "../../chassis/config.ts";
+import { threadFile } from "../../thread/thread_file.ts";
 import * as libc from "./libc.ts";
 import { NIC_COUNTERS_OCTETS, NicCounters, counterIndex } from "./counters.ts";
 import { PacketRing, packetRingOctets } from "./packet_ring.ts";
@@ -111,7 +112,7 @@ function newRing(): PacketRing {
 /** Starts the worker and waits until it is in its loop. */
 function startWorker(data: NicWorkerData): Promise<Worker> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL("./worker_entry.mjs", import.meta.url), { workerData: data, execArgv: [] });
+    const worker = new Worker(threadFile(new URL("./worker.ts", import.meta.url)), { workerData: data, execArgv: [] });
     const failed = (error: Error): void => reject(error);
     const ended = (code: number): void => reject(new Error(`the NIC worker ended with ${code} at its start`));
     worker.once("error", failed);
