@@ -123,14 +123,14 @@ export class Campaign {
     for (const side of [0, 1] as const) for (let n = 0; n < 3; n++) this.poll(side);
   }
 
-  #remember(what: string, to: Side, packet: Uint8Array): void {
-    this.last.push(`${what} to ${this.cores[to].name}: ${Buffer.from(packet).toString("hex")}`);
+  #remember(what: string, to: Side, content: string): void {
+    this.last.push(`${what} to ${this.cores[to].name}: ${content}`);
     if (this.last.length > REMEMBERED) this.last.shift();
   }
 
   /** A datagram arrives. */
   #arrive(what: string, to: Side, packet: Buffer): void {
-    this.#remember(what, to, packet);
+    this.#remember(what, to, packet.toString("hex"));
     this.messages += 1;
     this.cores[to].push(PORT_UNPROTECTED, packet);
     this.poll(to);
@@ -139,9 +139,7 @@ export class Campaign {
   }
 
   command(side: Side, type: number, items: [number, Uint8Array][]): void {
-    this.last.push(
-      `command ${type} to ${this.cores[side].name}: ${items.map(([, v]) => Buffer.from(v).toString()).join()}`,
-    );
+    this.#remember(`command ${type}`, side, items.map(([, value]) => Buffer.from(value).toString()).join());
     this.cores[side].push(
       PORT_MANAGEMENT,
       encodeMessage(
