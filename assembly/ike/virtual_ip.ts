@@ -3,10 +3,31 @@
  * leases of pools. They go from one IKE_SA to the one that takes over its CHILD_SAs, and end with the last.
  */
 import { VIRTUAL_IP4, VIRTUAL_IP6, connectionAt, connectionPool } from "./connection";
-import { IkeSa, ikePeerId } from "./ike_sa";
+import { ID_FQDN, ID_RFC822_ADDR } from "../wire/ike_payload/identification";
+import { EAP_IDENTITY_MAX, IkeSa, ikeEapIdentity, ikePeerId } from "./ike_sa";
 import { leaseRelease, leaseTake } from "./lease";
 import { poolAddress, poolAddressOctets, poolLease, poolOf } from "./pool";
 import { reportVirtualIp } from "./report";
+
+/** Whose lease it is: ID type and data. */
+let holder: usize = 0;
+let holderOctets: u32 = 0;
+const eapHolder: usize = memory.data(EAP_IDENTITY_MAX + 1, 8);
+
+/** Leases go by whom the peer has proved to be: by its EAP identity, if it has one; IDi of such a peer may be its address. */
+function holderFind(sa: IkeSa): void {
+  holder = ikePeerId(sa);
+  holderOctets = sa.peerIdLength;
+  const length = sa.eapIdentityLength;
+  if (length == 0) return;
+  const name = ikeEapIdentity(sa);
+  let type: u32 = ID_FQDN;
+  for (let i: u32 = 0; i < length; i++) if (load<u8>(name + i) == 0x40) type = ID_RFC822_ADDR; // @
+  store<u8>(eapHolder, <u8>type);
+  memory.copy(eapHolder + 1, name, length);
+  holder = eapHolder;
+  holderOctets = length + 1;
+}
 
 export function virtualOctets(family: u32): u32 {
   return family == VIRTUAL_IP4 ? 4 : 16;
@@ -37,11 +58,12 @@ export function virtualTake(sa: IkeSa, family: u32, address: usize): void {
 /** Gives the peer an address of the pools of its connection, `wanted` if that can be; false when none is free. */
 export function virtualGrant(sa: IkeSa, family: u32, wanted: usize): bool {
   const c = connectionAt(<u32>sa.connection);
+  holderFind(sa);
   for (let i: u32 = 0; i < c.poolCount; i++) {
     const pool = connectionPool(c, i);
     if (poolAddressOctets(pool) != virtualOctets(family)) continue;
     const asked = wanted != 0 ? poolLease(pool, wanted) : -1;
-    const lease = leaseTake(pool, ikePeerId(sa), sa.peerIdLength, sa.remote, asked);
+    const lease = leaseTake(pool, holder, holderOctets, sa.remote, asked);
     if (lease < 0) continue;
     if (family == VIRTUAL_IP4) sa.virtualLease4 = <u32>lease;
     else sa.virtualLease6 = <u32>lease;

@@ -182,6 +182,32 @@ for (const [what, method, setup, identity] of [
   test(`${what}: ${method}, and traffic flows`, () => told(setup, (story) => comesUp(story, method, identity)));
 }
 
+test("a lease of a virtual IP is that of the EAP identity, whatever IDi is", () =>
+  told(
+    {
+      moon: asked("eap", "eap_id = carol").replace("id = carol", "id = laptop"),
+      sun: asks("eap", "eap_id = %any"),
+      connection: { moon: "vips = 0.0.0.0", sun: "pools = v4" },
+    },
+    async (story) => {
+      await story.moon.gateway.initiate("net-1");
+      await story.pair.drive.until(() => story.pair.installed(story.sun) === 1, 30_000);
+      const [pool] = await story.sun.gateway.pools();
+      assert.equal(
+        pool!.leases.map(({ identity, address, online }) => [identity, address, online]),
+        [["carol", "10.3.0.1", true]],
+      );
+    },
+    {
+      nets: [1],
+      selectors: {
+        moon: "local_ts = dynamic\n remote_ts = 10.2.0.0/16",
+        sun: "local_ts = 10.2.0.0/16\n remote_ts = dynamic",
+      },
+      sections: { sun: "pools {\n v4 {\n addrs = 10.3.0.0/29\n }\n }" },
+    },
+  ));
+
 const WRONG = { moon: USER("carol", "another password"), sun: CAROL };
 const UNKNOWN = { moon: CAROL, sun: USER("dave") };
 const TLS_BOTH: Case = {
