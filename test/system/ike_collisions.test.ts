@@ -158,6 +158,28 @@ const STORIES: Story[] = [
     flows: false,
     orders: [33, 177],
   },
+  {
+    // 2.25.2   HDR, SK {SA, Ni, TSi, TSr} -->   <-- HDR, SK {D(IKE)}
+    //          HDR, SK {} -->                   <-- HDR, SK {N(TEMPORARY_FAILURE)}
+    name: "one creates a CHILD_SA, the other closes the IKE_SA",
+    before: bare,
+    commands: [create("a"), closeIke("b")],
+    // Who did not get the CHILD_SA still wants it, and asks for another IKE_SA.
+    ends: [NOTHING, ONE],
+    flows: false,
+    orders: [22, 93],
+  },
+  {
+    // 1.3.1    HDR, SK {SA, Ni, TSi, TSr} -->   <-- HDR, SK {SA, Ni, TSi, TSr}
+    //          HDR, SK {SA, Nr, TSi, TSr} -->   <-- HDR, SK {SA, Nr, TSi, TSr}
+    name: "both create the same CHILD_SA",
+    before: bare,
+    commands: [create("a"), create("b")],
+    // Who has it already when it is told to does not ask for another.
+    ends: [ONE, { ikeSas: 1, children: 2 }],
+    flows: false,
+    orders: [16, 58],
+  },
 ];
 
 /** Some minutes' worth: with CARDCAGE_ORDERS=all in the environment. */

@@ -28,6 +28,11 @@ export interface Command {
   items: Item[];
 }
 
+export interface Ends {
+  ikeSas: number;
+  children: number;
+}
+
 export interface Collision {
   seed: number;
   options?: Options;
@@ -36,8 +41,8 @@ export interface Collision {
   commands: Command[];
   /** Messages that never arrive, 0 or 1. */
   losses?: number;
-  /** What is there in the end. */
-  ends: { ikeSas: number; children: number };
+  /** What is there in the end; several, where it is the order that decides. */
+  ends: Ends | readonly Ends[];
   /** True: nothing is deleted for good, so there is always an SA to send on, and whatever is sent on, the peer receives on. */
   flows: boolean;
 }
@@ -227,7 +232,12 @@ export function enumerate(c: Collision): Tally {
   }
 }
 
-function ending(pair: Pair, play: Play, { ends, flows }: Collision): void {
+function ending(pair: Pair, play: Play, collision: Collision): void {
+  const { flows } = collision;
+  const all = [collision.ends].flat();
+  const there = IKE_SAS - pair.a.wasm.freeIkeSas();
+  const ends =
+    all.find(({ ikeSas, children }) => ikeSas === there && children === play.boards.a.inbound.size) ?? all[0];
   mirrored(play.boards, ends.children);
   for (const core of [pair.a, pair.b]) {
     const list = core.list(play.time);
