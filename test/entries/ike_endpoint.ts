@@ -54,11 +54,10 @@ import {
 } from "../../assembly/abi/message";
 import { countPoll, entropy, mapReset, refuse, setDeadline, setState } from "../../assembly/rt/registers";
 import { REG_ENTROPY_OCTETS } from "../../assembly/abi/board";
+import { EVENTS, EVENT_OCTETS } from "./event_log";
 
-/** The last EVENTS events: kind, link, SPI, direction, first 4 octets of KEYMAT, remote port, local address, remote address. */
-const EVENTS: u32 = 512;
-const EVENT_OCTETS: u32 = 56;
-const log: usize = memory.data(512 * 56, 8);
+/** event_log.ts. */
+const log: usize = memory.data(EVENTS * EVENT_OCTETS, 8);
 let logged: u32 = 0;
 
 const BOARDS_REFUSE: u32 = 1;

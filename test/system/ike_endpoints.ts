@@ -2,6 +2,7 @@
  * Two IKE cores on a cable that may lose packets, with a secure element of node:crypto and a virtual clock: what the
  * stories of ike_two_endpoints.test.ts are told on.
  */
+import { EVENTS, EVENT_OCTETS } from "../entries/event_log.ts";
 import binaryen from "../../host/image/binaryen.ts";
 import {
   createECDH,
@@ -303,17 +304,22 @@ export class Endpoint {
   }
 
   events(): BoardEvent[] {
-    const at = this.wasm.eventLog();
-    return Array.from({ length: this.wasm.eventCount() }, (_, i) => ({
-      kind: this.u32(at + i * 56),
-      link: this.u32(at + i * 56 + 4),
-      spi: this.u32(at + i * 56 + 8),
-      direction: this.u32(at + i * 56 + 12),
-      key: this.u32(at + i * 56 + 16),
-      remotePort: this.u32(at + i * 56 + 20),
-      local: [...new Uint8Array(this.memory.buffer, at + i * 56 + 24, 4)].join("."),
-      remote: [...new Uint8Array(this.memory.buffer, at + i * 56 + 40, 4)].join("."),
-    }));
+    const count = this.wasm.eventCount();
+    if (count > EVENTS) throw new Error(`the log of ${EVENTS} events has overrun`);
+    return Array.from({ length: count }, (_, i) => {
+      const at = this.wasm.eventLog() + i * EVENT_OCTETS;
+      const address = (from: number): string => [...new Uint8Array(this.memory.buffer, from, 4)].join(".");
+      return {
+        kind: this.u32(at),
+        link: this.u32(at + 4),
+        spi: this.u32(at + 8),
+        direction: this.u32(at + 12),
+        key: this.u32(at + 16),
+        remotePort: this.u32(at + 20),
+        local: address(at + 24),
+        remote: address(at + 40),
+      };
+    });
   }
 
   /** SAs that were installed and not removed, as "spi:direction:key". */

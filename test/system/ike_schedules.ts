@@ -11,6 +11,7 @@ import * as assert from "uvu/assert";
 import * as B from "../../assembly/abi/board.ts";
 import * as M from "../../assembly/abi/management.ts";
 import * as R from "../../assembly/abi/ring.ts";
+import { EVENTS, EVENT_OCTETS } from "../entries/event_log.ts";
 import { Pair, connection } from "./ike_endpoints.ts";
 import type { Endpoint, Item, Options } from "./ike_endpoints.ts";
 
@@ -75,9 +76,9 @@ class Boards {
   look(): void {
     const at = this.#core.wasm.eventLog();
     const count = this.#core.wasm.eventCount();
-    assert.ok(count - this.#read <= 512, "the log holds what happened since the last look");
+    assert.ok(count - this.#read <= EVENTS, "the log holds what happened since the last look");
     for (; this.#read < count; this.#read++) {
-      const e = at + (this.#read % 512) * 56;
+      const e = at + (this.#read % EVENTS) * EVENT_OCTETS;
       const [kind, , spi, direction, key] = [0, 4, 8, 12, 16].map((o) => this.#core.u32(e + o));
       const table = direction === 0 ? this.inbound : this.outbound;
       if (kind === 1) {

@@ -9,6 +9,7 @@ import * as R from "../../../assembly/abi/ring.ts";
 import { violation } from "../../../host/chassis/conservation.ts";
 import { encodeItems, type ConfigItem } from "../../../host/chassis/config.ts";
 import { ENCR_AES_CBC, type Keys } from "./suite.ts";
+import { EVENTS, EVENT_OCTETS } from "../../entries/event_log.ts";
 
 const PAGES = 1024;
 const SK_KEY_OCTETS = 64;
@@ -16,8 +17,6 @@ const KEY_AI = 1;
 const KEY_AR = 2;
 const KEY_EI = 3;
 const KEY_ER = 4;
-const EVENT_LOG = 512;
-const EVENT_OCTETS = 56;
 const EVENT_INSTALL = 1;
 const EVENT_REMOVE = 2;
 
@@ -140,10 +139,10 @@ export class Core {
 
   #look(): void {
     const count = this.#wasm.eventCount!();
-    if (count - this.#events > EVENT_LOG) throw new Broken(`${this.name}: the event log overran`);
+    if (count - this.#events > EVENTS) throw new Broken(`${this.name}: the event log overran`);
     const log = this.#wasm.eventLog!();
     for (; this.#events < count; this.#events++) {
-      const at = log + (this.#events % EVENT_LOG) * EVENT_OCTETS;
+      const at = log + (this.#events % EVENTS) * EVENT_OCTETS;
       const kind = this.#u32(at);
       const sa = `${this.#u32(at + 8)}:${this.#u32(at + 12)}:${this.#u32(at + 4)}`;
       if (kind === EVENT_INSTALL) {
