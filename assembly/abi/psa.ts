@@ -83,7 +83,7 @@ export const EAP_AUTHENTICATOR: u32 = 1;
 
 export const EAP_OUTCOME: u32 = 0;
 export const EAP_METHOD: u32 = 1;
-export const EAP_REASON: u32 = 2;
+export const EAP_REASON: u32 = 2; // of EAP_FAILED; of EAP_CONTINUES: what the failure will be that the packet tells of
 export const EAP_IDENTITY_LENGTH: u32 = 3;
 export const EAP_IDENTITY: u32 = 4; // the packet is behind it
 

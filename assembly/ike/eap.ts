@@ -119,6 +119,7 @@ export function eapTake(sa: IkeSa, key: u32, value: usize, length: u32): void {
   if (packet > length || (packet < length && !eapCheck(value + packet, length - packet))) return;
   eapOutcome = <u32>load<u8>(value, EAP_OUTCOME);
   reason = <u32>load<u8>(value, EAP_REASON);
+  sa.eapForeseen = eapOutcome == EAP_CONTINUES ? reason : 0;
   eapPacket = value + packet;
   eapPacketLength = length - packet;
   sa.eapSession = eapOutcome <= EAP_SUCCEEDED ? key : 0;
@@ -164,6 +165,12 @@ export function eapInherit(sa: IkeSa, old: IkeSa): void {
   sa.eapMethod = old.eapMethod;
   sa.eapIdentityLength = old.eapIdentityLength;
   memory.copy(ikeEapIdentity(sa), ikeEapIdentity(old), old.eapIdentityLength);
+}
+
+/** Why the peer has ended EAP, for the operator: a literal. */
+export function eapGivenUp(sa: IkeSa): usize {
+  reason = sa.eapForeseen != 0 ? sa.eapForeseen : EAP_REASON_REFUSED;
+  return eapFault(sa);
 }
 
 /** Why the last answer taken is a failure, for the operator: a literal. */

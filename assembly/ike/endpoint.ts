@@ -124,7 +124,7 @@ import {
   intermediateShare,
 } from "./exchange/ike_intermediate";
 import { initRequest, initRespond, initResponse, initSecret, initShare } from "./exchange/ike_sa_init";
-import { informationalReceive, informationalResponse, qcdRenew } from "./exchange/informational";
+import { informationalEarly, informationalReceive, informationalResponse, qcdRenew } from "./exchange/informational";
 import { mobikeFound } from "./exchange/mobike";
 import {
   rekeyReceive,
@@ -403,7 +403,10 @@ function request(sa: IkeSa, frame: Frame): void {
   }
   if (id != sa.inId || exchange == EXCHANGE_IKE_SA_INIT) return drop(frame, DROP_IKE_MESSAGE_ID);
   if (sa.inStep != IN_NONE) return consume(frame);
-  if (sa.state == IKE_STATE_CONNECTING && (sa.initiator != 0 || exchange != due(sa)))
+  if (
+    sa.state == IKE_STATE_CONNECTING &&
+    (sa.initiator != 0 || (exchange != due(sa) && exchange != EXCHANGE_INFORMATIONAL))
+  )
     return drop(frame, DROP_IKE_STATE);
   if (sa.state != IKE_STATE_CONNECTING && (exchange == EXCHANGE_IKE_AUTH || exchange == EXCHANGE_IKE_INTERMEDIATE))
     return drop(frame, DROP_IKE_STATE);
@@ -424,6 +427,7 @@ function request(sa: IkeSa, frame: Frame): void {
   }
   if (exchange == EXCHANGE_IKE_AUTH) authReceive(sa, frame);
   else if (exchange == EXCHANGE_IKE_INTERMEDIATE) intermediateReceive(sa, frame);
+  else if (exchange == EXCHANGE_INFORMATIONAL && sa.state == IKE_STATE_CONNECTING) informationalEarly(sa, frame);
   else if (exchange == EXCHANGE_INFORMATIONAL) informationalReceive(sa, frame);
   else if (exchange == EXCHANGE_CREATE_CHILD_SA) {
     successionAdopt(sa);

@@ -305,12 +305,13 @@ export class IkeSa {
 
   /**
    * EAP: EAP_* of eap.ts, the session in the secure element, its answer whose packet waits to be sent (frame address), 1: the peer takes
-   * EAP alone (RFC 5998); what it came to: method, and octets of the identity.
+   * EAP alone (RFC 5998); EAP_REASON_* of the failure that the peer was told of; what it came to: method, and octets of the identity.
    */
   eap: u32;
   eapSession: u32;
   eapAnswer: usize;
   eapOnly: u32;
+  eapForeseen: u32;
   eapMethod: u32;
   eapIdentityLength: u32;
   /** Where the peer's request came to and from: there its answer goes (RFC 7296 2.11). Ports 0: to the SA's own ends. */

@@ -81,7 +81,8 @@ export class EapAuthenticator implements EapSide {
     if (step.done) return { outcome: EAP_SUCCEEDED, packet: lastPacket(SUCCESS, this.#identifier) };
     if (step.data === undefined) return this.#fail(step.reason ?? EAP_REASON_UNEXPECTED);
     this.#advance();
-    return this.#ask(this.#method.type, step.data);
+    const asked = this.#ask(this.#method.type, step.data);
+    return step.reason === undefined ? asked : { ...asked, reason: step.reason };
   }
 
   close(): void {

@@ -6,7 +6,7 @@ export interface MethodStep {
   data?: Uint8Array;
   /** Authenticator: the other end is who it says. Peer: from here on success is due. */
   done?: boolean;
-  /** EAP_REASON_*: there is no going on; with data the other end is told first, and says failure. */
+  /** EAP_REASON_*: there is no going on; with data the other end is told first, and says failure, or goes without a word. */
   reason?: number;
 }
 

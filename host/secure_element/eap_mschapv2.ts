@@ -125,7 +125,10 @@ export class MsChapV2Authenticator extends MsChapV2 {
     }
     this.#told = FAILURE;
     const fresh = randomBytes(CHALLENGE_OCTETS).toString("hex").toUpperCase();
-    return { data: message(FAILURE, this.#id, Buffer.from(`E=${WRONG_PASSWORD} R=0 C=${fresh} V=3 M=refused`)) };
+    return {
+      data: message(FAILURE, this.#id, Buffer.from(`E=${WRONG_PASSWORD} R=0 C=${fresh} V=3 M=refused`)),
+      reason: EAP_REASON_PROOF,
+    };
   }
 }
 

@@ -37,6 +37,7 @@ const TS_R = 45;
 const UNKNOWN = 200;
 const UNSUPPORTED_CRITICAL_PAYLOAD = 1;
 const INVALID_SYNTAX = 7;
+const AUTHENTICATION_FAILED = 24;
 const NO_ADDITIONAL_SAS = 35;
 const INVALID_SELECTORS = 39;
 const TEMPORARY_FAILURE = 43;
@@ -395,6 +396,23 @@ function sealedWithZeros(spiI: Buffer, spiR: bigint): Buffer {
   Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()]).copy(message, 40);
   return message;
 }
+
+test("2.21.2: the initiator gives up within IKE_AUTH, and may say nothing else by INFORMATIONAL", () => {
+  const hand = new Hand();
+  hand.exchange(undefined);
+  const first = hand.peer.begin();
+  assert.ok("send" in first);
+  hand.peer.take(hand.exchange(first.send)[0]!);
+  const free = hand.core.wasm.freeIkeSas();
+  const dropped = hand.core.drops();
+  assert.equal(hand.exchange(hand.peer.request(INFORMATIONAL, 1, [])), []);
+  assert.is(hand.core.drops(), dropped + 1n);
+  const [answer] = hand.exchange(hand.peer.request(INFORMATIONAL, 1, [notify(AUTHENTICATION_FAILED, Buffer.alloc(0))]));
+  assert.equal(hand.peer.open(answer!), []);
+  assert.ok(hand.core.alerts().some((text) => text.includes("gives up")));
+  hand.exchange(undefined, 120);
+  assert.is(hand.core.wasm.freeIkeSas(), free + 1);
+});
 
 test("2.18: nobody can speak on an IKE_SA that a rekey has begun and which has no keys yet", () => {
   const hand = new Hand().up();

@@ -34,6 +34,7 @@ import {
 import { NOTIFY_AUTHENTICATION_FAILED, NOTIFY_INVALID_SYNTAX, notifyWrite } from "../../wire/ike_payload/notify";
 import { PROTOCOL_ID_AH, PROTOCOL_ID_ESP, PROTOCOL_ID_IKE } from "../../wire/ike_payload/sa";
 import { ChildSa, childByPeerSpi, childConfig, childMove, childSaAt } from "../child_sa";
+import { EAP_NONE, eapGivenUp } from "../eap";
 import { followsOut } from "../followup";
 import {
   IkeSa,
@@ -54,7 +55,7 @@ import { notifyFind } from "../negotiation";
 import { authLifetimeRead } from "../reauthentication";
 import { qcdAsk, qcdKeep, qcdTake, qcdWrite } from "../qcd";
 import { replacementOutboundMove } from "../replacement";
-import { reportAlert, text } from "../report";
+import { reportAlert, reportEap, text } from "../report";
 import { DELETE_TRIES } from "../settings";
 import { successionAdopt, successionForced } from "../succession";
 import { requestBegin, requestDone, requestSend, responseBegin, responseSend } from "../window";
@@ -115,6 +116,25 @@ export function qcdRenew(sa: IkeSa, value: usize, length: u32): void {
   const w = requestBegin(sa, EXCHANGE_INFORMATIONAL);
   qcdWrite(w, sa);
   requestSend(sa, w, OUT_LIVENESS);
+}
+
+/**
+ * A request on an IKE_SA whose IKE_AUTH is not over, decrypted: the initiator may give it up (RFC 7296 section 2.21.2), as it does when
+ * EAP has failed, and nothing else. Takes the frame.
+ */
+export function informationalEarly(sa: IkeSa, frame: Frame): void {
+  if (notifyFind(NOTIFY_AUTHENTICATION_FAILED) == 0) return drop(frame, DROP_IKE_STATE);
+  consume(frame);
+  responseSend(sa, responseBegin(sa, EXCHANGE_INFORMATIONAL));
+  if (sa.eap != EAP_NONE) reportEap(sa, NOTIFY_AUTHENTICATION_FAILED, eapGivenUp(sa));
+  else
+    reportAlert(
+      sa.connection,
+      null,
+      NOTIFY_AUTHENTICATION_FAILED,
+      text("the peer gives up: one of us is not authenticated"),
+    );
+  ikeDown(sa, CAUSE_LOCAL, true);
 }
 
 /** A request, decrypted. Takes the frame. */
