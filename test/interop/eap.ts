@@ -118,7 +118,10 @@ function wrongPassword(side: Side, method: string): Case {
       await pair.a.initiate("net");
       await until("the failure is told on both sides", 20, async () => {
         const told = pair.ours.kind === "cardcage" ? AUTHENTICATION_FAILED : STRONGSWAN_AUTHENTICATION_FAILED;
-        return told.test(pair.ours.log()) && /EAP_FAILURE|EAP_\w+ method failed|EAP method .* failed|EAP\/FAIL/.test(pair.peer.log());
+        return (
+          told.test(pair.ours.log()) &&
+          /EAP_FAILURE|EAP_\w+ method failed|EAP method .* failed|EAP\/FAIL/.test(pair.peer.log())
+        );
       });
       for (const endpoint of [pair.ours, pair.peer]) await staysEmpty(endpoint);
       const text = pair.ours.log();
