@@ -89,6 +89,8 @@ export class ChildSa {
 
   /** 1: its outbound half waits for one of the peer's former IKE_SA, which carries its traffic, to go (reauthentication.ts). */
   shadow: u32;
+  /** Index + 1 of the IKE_SA that it was on before, while the exchange in hand there is about it; 0 none. */
+  leftExchange: u32;
   /** 1: the new IKE_SA was asked for its like. */
   covered: u32;
   /** Limits from which on it is rekeyed, each less a random part; 0 none. */
@@ -205,6 +207,25 @@ export function childDetach(child: ChildSa): void {
   else childSaAt(<u32>before).next = child.next;
   child.sa = -1;
   child.next = -1;
+}
+
+/** Puts a CHILD_SA on another IKE_SA's list. Exchanges in hand on the old one that are about it go on. */
+export function childMoveOver(child: ChildSa, old: IkeSa, sa: IkeSa): void {
+  childDetach(child);
+  childAttach(child, sa);
+  if (old.outChild != <i32>child.link && old.inChild != <i32>child.link) return;
+  // Of two exchanges about it the older one has nothing to do any more.
+  childForgetLeft(child);
+  child.leftExchange = old.index + 1;
+}
+
+/** It goes, or is taken from there: the exchange in hand on the IKE_SA that it was on before is about nothing any more. */
+export function childForgetLeft(child: ChildSa): void {
+  if (child.leftExchange == 0) return;
+  const old = ikeSaAt(child.leftExchange - 1);
+  if (old.outChild == <i32>child.link) old.outChild = -1;
+  if (old.inChild == <i32>child.link) old.inChild = -1;
+  child.leftExchange = 0;
 }
 
 /** The inbound and the outbound keys are told: wipe them. */

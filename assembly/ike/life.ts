@@ -41,6 +41,7 @@ import {
   childConfig,
   childAttach,
   childDetach,
+  childForgetLeft,
   childIsLive,
   childMove,
   childSaAt,
@@ -359,6 +360,7 @@ export function childDown(child: ChildSa, cause: u32): void {
   deadlineClear(timerChild(child.link, TIMER_CHILD_INACTIVITY));
   if (sa.outChild == <i32>child.link) sa.outChild = -1;
   if (sa.inChild == <i32>child.link) sa.inChild = -1;
+  childForgetLeft(child);
   if (sa.followChild == <i32>child.link) followupInForget(sa);
   for (let i = sa.firstChild; i >= 0; i = childSaAt(<u32>i).next) {
     const other = childSaAt(<u32>i);

@@ -13,7 +13,7 @@
 import { EVENT_IKE_REKEY, IKE_STATE_ESTABLISHED, IKE_STATE_REKEYED, IKE_STATE_REKEYING } from "../abi/management";
 import { deadlineClear, deadlineSet } from "../rt/deadlines";
 import { now } from "../rt/registers";
-import { childAttach, childDetach, childSaAt } from "./child_sa";
+import { childMoveOver, childSaAt } from "./child_sa";
 import { ikeIsRedundant } from "./collision";
 import { followsOut, followupOutForget } from "./followup";
 import {
@@ -99,8 +99,7 @@ function inherit(old: IkeSa, sa: IkeSa): void {
   if (old.followChild >= 0) childDown(childSaAt(<u32>old.followChild), CAUSE_LOCAL);
   while (old.firstChild >= 0) {
     const child = childSaAt(<u32>old.firstChild);
-    childDetach(child);
-    childAttach(child, sa);
+    childMoveOver(child, old, sa);
   }
   virtualInherit(sa, old);
   sa.redirectTo = old.redirectTo;

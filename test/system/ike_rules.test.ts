@@ -37,6 +37,7 @@ const TS_R = 45;
 const UNKNOWN = 200;
 const UNSUPPORTED_CRITICAL_PAYLOAD = 1;
 const INVALID_SYNTAX = 7;
+const NO_PROPOSAL_CHOSEN = 14;
 const AUTHENTICATION_FAILED = 24;
 const NO_ADDITIONAL_SAS = 35;
 const INVALID_SELECTORS = 39;
@@ -438,6 +439,35 @@ test("2.18: nobody can speak on an IKE_SA that a rekey has begun and which has n
     hand.peer.open(answer!).some(([type]) => type === SA),
     "the rekey goes on",
   );
+});
+
+test("2.25.2: an answer on the old IKE_SA about a CHILD_SA that went over to the new one, and is gone", () => {
+  const hand = new Hand().up();
+  const { core } = hand;
+  core.slow.add(PSA_RAW_KEY_AGREEMENT);
+  const transforms = [transform(false, 1, 20, 128), transform(false, 2, 5), transform(true, 4, 31)];
+  const rekey: Payload[] = [
+    [SA, proposal(1, Buffer.alloc(8, 7), transforms)],
+    [NONCE, Buffer.alloc(32, 9)],
+    [KE, Buffer.concat([Buffer.of(0, 31, 0, 0), SHARE.publicValue])],
+  ];
+  hand.exchange(hand.peer.request(CREATE_CHILD_SA, hand.id, rekey));
+  core.command(M.MANAGEMENT_REKEY, [[M.CHILD_NAME, Buffer.from("net")]]);
+  const [ours] = hand.exchange(undefined);
+  assert.is(ours![18], CREATE_CHILD_SA, "we rekey the CHILD_SA while the peer's rekey is being answered");
+  core.slow.clear();
+  core.performAll();
+  hand.exchange(undefined);
+  assert.is(hand.states(M.MANAGEMENT_IKE_SA), 2, "the new IKE_SA is there, the old one not gone");
+  // The peer answers nothing on the new one: the Delete of it gives up, and its CHILD_SAs end.
+  const free = core.wasm.freeChildSas();
+  core.command(M.MANAGEMENT_TERMINATE, [[M.CONNECTION_NAME, Buffer.from("gw")]]);
+  for (let second = 0; second < 30 && core.wasm.freeChildSas() === free; second++) hand.exchange(undefined, 1);
+  assert.is(core.wasm.freeChildSas(), free + 2, "of the CHILD_SAs nothing is left");
+  assert.is(hand.states(M.MANAGEMENT_IKE_SA), 1, "but the old IKE_SA is there");
+  const id = ours!.readUInt32BE(20);
+  hand.exchange(hand.peer.request(CREATE_CHILD_SA, id, [notify(NO_PROPOSAL_CHOSEN, Buffer.alloc(0))], 0x28));
+  assert.is(core.wasm.freeChildSas(), free + 2);
 });
 
 test("what the operator hears of a peer's refusals names the notify", () => {
