@@ -8,7 +8,13 @@ import * as assert from "uvu/assert";
 import { BOARD_CLASS_IPSEC, POLL_MORE_WORK } from "../../assembly/abi/board.ts";
 import * as CONFIG from "../../assembly/abi/config.ts";
 import * as M from "../../assembly/abi/message.ts";
-import { ETHERTYPE_CONTROL, ETHERTYPE_IPV4, LINK_ATM, LINK_ETHERNET } from "../../assembly/abi/fabric.ts";
+import {
+  ETHERTYPE_CONTROL,
+  ETHERTYPE_IPV4,
+  ETHERTYPE_IPV6,
+  LINK_ATM,
+  LINK_ETHERNET,
+} from "../../assembly/abi/fabric.ts";
 import { PORT_CHANNEL } from "../../assembly/abi/ring.ts";
 import { Board, DELIVERED } from "../../host/chassis/board.ts";
 import { type ConfigItem, encodeItems } from "../../host/chassis/config.ts";
@@ -348,4 +354,22 @@ export class Bench {
     this.run();
     return this.take(side);
   }
+}
+
+/** All of IPv6 from `start` to `end`. */
+export function selector6(start: Buffer, end: Buffer): Buffer {
+  const s = Buffer.alloc(M.SELECTOR_OCTETS);
+  s[M.SELECTOR_FAMILY] = 6;
+  s.writeUInt16LE(65535, M.SELECTOR_END_PORT);
+  start.copy(s, M.SELECTOR_START);
+  end.copy(s, M.SELECTOR_END);
+  return s;
+}
+
+/** Gives the board a packet in a capsule; what it sends to `side`. */
+export function give(b: Bench, packet: Buffer, side: number): Buffer[] {
+  const { frame, link } = b.capsule(packet[0]! >> 4 === 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4, packet);
+  b.deliver(PORT_CHANNEL, frame, link);
+  b.run();
+  return b.take(side);
 }

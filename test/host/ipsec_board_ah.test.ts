@@ -7,9 +7,9 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as CONFIG from "../../assembly/abi/config.ts";
 import * as DROP from "../../assembly/abi/drop.ts";
-import { ETHERTYPE_IPV4, ETHERTYPE_IPV6, LINK_ATM, LINK_ETHERNET } from "../../assembly/abi/fabric.ts";
+import { LINK_ATM, LINK_ETHERNET } from "../../assembly/abi/fabric.ts";
 import * as M from "../../assembly/abi/message.ts";
-import { PORT_CHANNEL, PORT_PROTECTED, PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
+import { PORT_PROTECTED, PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
 import { addressOctets } from "../../host/chassis/config.ts";
 import { AH_TRANSFORMS, ahOctets, icvOf, muted, sealAh, type AhFields, type AhTransform } from "../reference/ah.ts";
 import * as B from "./ipsec_bench.ts";
@@ -35,17 +35,8 @@ function ip6(payload: Buffer, o: Ip6 = {}, extra = 0): Buffer {
   return Buffer.concat([header, o.source ?? INSIDE, o.destination ?? OUTSIDE, payload]);
 }
 
-function selector6(start: Buffer, end: Buffer): Buffer {
-  const s = Buffer.alloc(M.SELECTOR_OCTETS);
-  s[M.SELECTOR_FAMILY] = 6;
-  s.writeUInt16LE(65535, M.SELECTOR_END_PORT);
-  start.copy(s, M.SELECTOR_START);
-  end.copy(s, M.SELECTOR_END);
-  return s;
-}
-
 const network = (address: Buffer): Buffer =>
-  selector6(
+  B.selector6(
     Buffer.concat([address.subarray(0, 8), Buffer.alloc(8)]),
     Buffer.concat([address.subarray(0, 8), Buffer.alloc(8, 0xff)]),
   );
@@ -69,7 +60,9 @@ function record(direction: number, family: number, t: AhTransform, o: B.Sa = {})
   r[M.SA_FAMILY] = 6;
   HERE.copy(r, M.SA_LOCAL_ADDRESS);
   THERE.copy(r, M.SA_REMOTE_ADDRESS);
-  const selectors = transport ? [selector6(HERE, HERE), selector6(THERE, THERE)] : [network(INSIDE), network(OUTSIDE)];
+  const selectors = transport
+    ? [B.selector6(HERE, HERE), B.selector6(THERE, THERE)]
+    : [network(INSIDE), network(OUTSIDE)];
   return Buffer.concat([head, ...selectors]);
 }
 
@@ -82,13 +75,6 @@ function bench(build: "base" | "simd", family: number, t: AhTransform, o: B.Sa =
     assert.is(b.ask(M.MESSAGE_SA_INSTALL, record(direction, family, t, o)).type, M.MESSAGE_SA_INSTALLED, t.name);
   }
   return b;
-}
-
-function give(b: B.Bench, packet: Buffer, side: number): Buffer[] {
-  const { frame, link } = b.capsule(packet[0]! >> 4 === 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4, packet);
-  b.deliver(PORT_CHANNEL, frame, link);
-  b.run();
-  return b.take(side);
 }
 
 function one(packets: Buffer[]): Buffer {
@@ -158,7 +144,7 @@ for (const build of ["base", "simd"] as const) {
           const packet = family === 4 ? B.ip(BODY, { tos: 0x2a, df: true }) : ip6(BODY);
           const headers = family === 4 ? 20 : 40;
           const octets = ahOctets(t, family === 6);
-          const sealed = one(give(b, packet, PORT_UNPROTECTED));
+          const sealed = one(B.give(b, packet, PORT_UNPROTECTED));
           assert.is(sealed[family === 4 ? 9 : 6], 51);
           assert.is(sealed.length, headers + octets + packet.length);
           assert.equal(
@@ -179,15 +165,15 @@ for (const build of ["base", "simd"] as const) {
             family === 4 ? B.arriving(77, { tos: 0x2a }) : ip6(BODY, { source: OUTSIDE, destination: INSIDE });
           const fields = { sequence: sequence + 1n, esn, nextHeader: family === 4 ? 4 : 41 };
           const came = arriving(t, family, inner, fields);
-          assert.equal(one(give(b, came, PORT_PROTECTED)), inner);
-          assert.is(give(b, came, PORT_PROTECTED).length, 0);
+          assert.equal(one(B.give(b, came, PORT_PROTECTED)), inner);
+          assert.is(B.give(b, came, PORT_PROTECTED).length, 0);
           assert.is(b.drops(DROP.DROP_REPLAY), 1);
           // Seven octets behind the packet, as a link pads it.
           const padded = arriving(t, family, inner, { ...fields, sequence: sequence + 2n });
-          assert.equal(one(give(b, Buffer.concat([padded, Buffer.alloc(7, 9)]), PORT_PROTECTED)), inner);
+          assert.equal(one(B.give(b, Buffer.concat([padded, Buffer.alloc(7, 9)]), PORT_PROTECTED)), inner);
           if (!esn) return;
           const otherHigh = arriving(t, family, inner, { ...fields, sequence: 0x6_0000_0003n });
-          assert.is(give(b, otherHigh, PORT_PROTECTED).length, 0);
+          assert.is(B.give(b, otherHigh, PORT_PROTECTED).length, 0);
           assert.is(b.drops(DROP.DROP_ICV), 1, "the high half is covered");
         });
       }
@@ -202,7 +188,7 @@ for (const build of ["base", "simd"] as const) {
             ? B.ip(BODY, { source: B.LOCAL, destination: B.REMOTE, tos: 0x28, df: true, ttl: 7 })
             : ip6(Buffer.concat([hop, late, BODY]), { next: 0, source: HERE, destination: THERE });
         const headers = family === 4 ? 20 : 48;
-        const sealed = one(give(b, packet, PORT_UNPROTECTED));
+        const sealed = one(B.give(b, packet, PORT_UNPROTECTED));
         assert.is(sealed.length, packet.length + octets);
         assert.is(sealed[headers], family === 4 ? 17 : 60, "destination options are behind AH");
         assert.equal(sealed.subarray(headers + octets), packet.subarray(headers));
@@ -219,7 +205,7 @@ for (const build of ["base", "simd"] as const) {
         proved(t, sealed, headers);
 
         const came = arriving(t, family, BODY, { nextHeader: 17 });
-        const clear = one(give(b, came, PORT_PROTECTED));
+        const clear = one(B.give(b, came, PORT_PROTECTED));
         const front = Buffer.from(came.subarray(0, family === 4 ? 20 : 40));
         front[family === 4 ? 9 : 6] = 17;
         front.writeUInt16BE(BODY.length + (family === 4 ? 20 : 0), family === 4 ? 2 : 4);
@@ -241,8 +227,8 @@ for (const build of ["base", "simd"] as const) {
       const good = seal([type, 4, 1, 2]);
       const bad = Buffer.from(good);
       bad[22] ^= 1;
-      assert.is(give(b, checked(bad), PORT_PROTECTED).length, 0, `option ${type} was changed`);
-      assert.equal(one(give(b, good, PORT_PROTECTED)).subarray(0, 20)[9], 17);
+      assert.is(B.give(b, checked(bad), PORT_PROTECTED).length, 0, `option ${type} was changed`);
+      assert.equal(one(B.give(b, good, PORT_PROTECTED)).subarray(0, 20)[9], 17);
     }
     assert.is(b.drops(DROP.DROP_ICV), 5);
     // A source route at its end: the pointer is behind its one address.
@@ -262,7 +248,7 @@ for (const build of ["base", "simd"] as const) {
       const written = Buffer.from(good);
       const at = options[0] === 1 ? 22 : 20;
       written[at + 6] ^= 0xff;
-      const clear = one(give(b, checked(written), PORT_PROTECTED));
+      const clear = one(B.give(b, checked(written), PORT_PROTECTED));
       assert.equal(clear.subarray(20, 28), written.subarray(20, 28), "what the way wrote arrives");
     }
     let refused = 0;
@@ -275,7 +261,7 @@ for (const build of ["base", "simd"] as const) {
       [148, 9, 0, 0],
       [1, 1, 1, 148],
     ]) {
-      assert.is(give(b, seal(options), PORT_PROTECTED).length, 0, `${options}`);
+      assert.is(B.give(b, seal(options), PORT_PROTECTED).length, 0, `${options}`);
       assert.is(b.drops(DROP.DROP_IP_OPTION), ++refused, `${options}`);
     }
     // Outbound the same.
@@ -284,8 +270,8 @@ for (const build of ["base", "simd"] as const) {
       body[0] = 0x40 | (5 + options.length / 4);
       return checked(body);
     };
-    proved(SHA256, one(give(b, out([148, 4, 0, 0, 7, 7, 4, 0, 0, 0, 0, 0]), PORT_UNPROTECTED)), 32);
-    assert.is(give(b, out([131, 7, 4, 192, 0, 2, 9, 0]), PORT_UNPROTECTED).length, 0);
+    proved(SHA256, one(B.give(b, out([148, 4, 0, 0, 7, 7, 4, 0, 0, 0, 0, 0]), PORT_UNPROTECTED)), 32);
+    assert.is(B.give(b, out([131, 7, 4, 192, 0, 2, 9, 0]), PORT_UNPROTECTED).length, 0);
     assert.is(b.drops(DROP.DROP_IP_OPTION), ++refused);
   });
 
@@ -303,15 +289,19 @@ for (const build of ["base", "simd"] as const) {
     const good = seal(0, [60, 0, 0x3e, 4, 1, 2, 3, 4], [51, 0, 0x1e, 4, 1, 2, 3, 4]);
     const written = Buffer.from(good);
     written[44] = 0xff;
-    assert.is(one(give(b, written, PORT_PROTECTED))[44], 0xff);
+    assert.is(one(B.give(b, written, PORT_PROTECTED))[44], 0xff);
     const next = seal(0, [60, 0, 0x3e, 4, 1, 2, 3, 4], [51, 0, 0x1e, 4, 1, 2, 3, 4]);
     next[52] = 0xff;
-    assert.is(give(b, next, PORT_PROTECTED).length, 0);
+    assert.is(B.give(b, next, PORT_PROTECTED).length, 0);
     assert.is(b.drops(DROP.DROP_ICV), 1);
     const routing = (left: number): Buffer => seal(43, [51, 2, 0, left, 0, 0, 0, 0, ...Array<number>(16).fill(7)]);
-    assert.is(give(b, routing(0), PORT_PROTECTED).length, 1);
-    assert.is(give(b, routing(1), PORT_PROTECTED).length, 0);
-    assert.is(give(b, seal(0, [51, 0, 0x1e, 9, 1, 2, 3, 4]), PORT_PROTECTED).length, 0, "an option beyond its header");
+    assert.is(B.give(b, routing(0), PORT_PROTECTED).length, 1);
+    assert.is(B.give(b, routing(1), PORT_PROTECTED).length, 0);
+    assert.is(
+      B.give(b, seal(0, [51, 0, 0x1e, 9, 1, 2, 3, 4]), PORT_PROTECTED).length,
+      0,
+      "an option beyond its header",
+    );
     assert.is(b.drops(DROP.DROP_IPV6_EXTENSION), 2);
   });
 
@@ -336,7 +326,7 @@ for (const build of ["base", "simd"] as const) {
           }
           const before = muted(arriving(t, family, inner, fields(sequence))).octets;
           const same = muted(packet).octets.equals(before);
-          const out = give(b, packet, PORT_PROTECTED);
+          const out = B.give(b, packet, PORT_PROTECTED);
           // Of what may change, a wrong checksum is no packet, and a fragment is none that is whole.
           const unsound = family === 4 && (at === 10 || at === 11 || (packet.readUInt16BE(6) & 0x3fff) !== 0);
           const mutable = same && !unsound;
@@ -351,7 +341,7 @@ for (const build of ["base", "simd"] as const) {
   it("replay: a window of numbers, each once, in any order", () => {
     const b = bench(build, 4, SHA256, { window: 64 });
     const send = (sequence: number): number =>
-      give(b, arriving(SHA256, 4, B.arriving(9), { sequence: BigInt(sequence) }), PORT_PROTECTED).length;
+      B.give(b, arriving(SHA256, 4, B.arriving(9), { sequence: BigInt(sequence) }), PORT_PROTECTED).length;
     const seen = new Set<number>();
     let edge = 0;
     let random = 7;
@@ -369,23 +359,23 @@ for (const build of ["base", "simd"] as const) {
   it("headers of the wrong length, packets of others, AH for an ESP SA and ESP for an AH SA", () => {
     const b = bench(build, 4, SHA256);
     const long = arriving(SHA256, 4, B.arriving(9), { octets: 40, sequence: 2n });
-    assert.is(give(b, long, PORT_PROTECTED).length, 0);
+    assert.is(B.give(b, long, PORT_PROTECTED).length, 0);
     const beyond = arriving(SHA256, 4, Buffer.alloc(0), { sequence: 2n });
     beyond[21] = 200;
-    assert.is(give(b, beyond, PORT_PROTECTED).length, 0);
+    assert.is(B.give(b, beyond, PORT_PROTECTED).length, 0);
     const cut = checked(B.ip(Buffer.alloc(11), { protocol: 51, source: B.REMOTE, destination: B.LOCAL }));
-    assert.is(give(b, cut, PORT_PROTECTED).length, 0);
+    assert.is(B.give(b, cut, PORT_PROTECTED).length, 0);
     assert.is(b.drops(DROP.DROP_AH_MALFORMED), 3);
     // Words of 8 octets over IPv4, as some pad.
-    assert.is(give(b, arriving(SHA256, 4, B.arriving(9), { octets: 32, sequence: 3n }), PORT_PROTECTED).length, 1);
+    assert.is(B.give(b, arriving(SHA256, 4, B.arriving(9), { octets: 32, sequence: 3n }), PORT_PROTECTED).length, 1);
     const fragment = arriving(SHA256, 4, B.arriving(9), { sequence: 4n });
     fragment.writeUInt16BE(0x2000, 6);
-    assert.is(give(b, checked(fragment), PORT_PROTECTED).length, 0);
+    assert.is(B.give(b, checked(fragment), PORT_PROTECTED).length, 0);
     assert.is(b.drops(DROP.DROP_IP_FRAGMENT), 1);
     const esp = B.sealedPacket(B.esp(B.arriving(9), 1n));
-    assert.is(give(b, esp, PORT_PROTECTED).length, 0);
+    assert.is(B.give(b, esp, PORT_PROTECTED).length, 0);
     const stranger = arriving(SHA256, 4, B.arriving(9), { spi: 0x7fff0001, sequence: 5n });
-    assert.is(give(b, stranger, PORT_PROTECTED).length, 0);
+    assert.is(B.give(b, stranger, PORT_PROTECTED).length, 0);
     assert.is(b.drops(DROP.DROP_NO_SA_ENTRY_IPSEC_BOARD), 2);
     const e = new B.Bench(build, LINK_ATM);
     e.pair();
@@ -395,16 +385,16 @@ for (const build of ["base", "simd"] as const) {
 
   it("a packet too big is told the MTU; one that is not leaves with 1500 octets", () => {
     const b = bench(build, 4, SHA256);
-    const answer = one(give(b, B.ip(B.udp(Buffer.alloc(1500 - 28)), { df: true }), PORT_PROTECTED));
+    const answer = one(B.give(b, B.ip(B.udp(Buffer.alloc(1500 - 28)), { df: true }), PORT_PROTECTED));
     assert.is(b.drops(DROP.DROP_PACKET_TOO_BIG), 1);
     const mtu = answer.readUInt16BE(26);
     assert.is(mtu, 1500 - 20 - 28);
-    assert.is(one(give(b, B.ip(B.udp(Buffer.alloc(mtu - 28)), { df: true }), PORT_UNPROTECTED)).length, 1500);
+    assert.is(one(B.give(b, B.ip(B.udp(Buffer.alloc(mtu - 28)), { df: true }), PORT_UNPROTECTED)).length, 1500);
   });
 
   it("SA_UPDATE: the same SA goes to other ends, of IPv6 as well, and its numbers go on; never in UDP", () => {
     const b = bench(build, 4, SHA256, {}, LINK_ATM);
-    proved(SHA256, one(give(b, B.ip(BODY), PORT_UNPROTECTED)), 20);
+    proved(SHA256, one(B.give(b, B.ip(BODY), PORT_UNPROTECTED)), 20);
     const six = record(M.DIRECTION_OUTBOUND, 6, SHA256).subarray(0, M.SA_ENDS);
     const inUdp = Buffer.from(six);
     inUdp[M.SA_FLAGS] |= M.SA_FLAG_UDP_ENCAPSULATION;
@@ -412,13 +402,13 @@ for (const build of ["base", "simd"] as const) {
     assert.is(b.ask(M.MESSAGE_SA_UPDATE, six).type, M.MESSAGE_SA_UPDATED);
     const octets = ahOctets(SHA256, true);
     const largest = B.ip(B.udp(Buffer.alloc(1500 - 40 - octets - 28)), { df: true });
-    const sealed = one(give(b, largest, PORT_UNPROTECTED));
+    const sealed = one(B.give(b, largest, PORT_UNPROTECTED));
     assert.is(sealed.length, 1500);
     assert.is(sealed[6], 51);
     assert.equal(sealed.subarray(8, 40), Buffer.concat([HERE, THERE]));
     assert.is(sealed.readUInt32BE(48), 2, "the second number");
     proved(SHA256, sealed, 40);
-    const [told] = give(b, B.ip(B.udp(Buffer.alloc(1500 - 40 - octets - 27)), { df: true }), PORT_PROTECTED);
+    const [told] = B.give(b, B.ip(B.udp(Buffer.alloc(1500 - 40 - octets - 27)), { df: true }), PORT_PROTECTED);
     assert.is(told!.readUInt16BE(26), 1500 - 40 - octets, "its sender hears of the room there is");
     assert.is(b.drops(DROP.DROP_PACKET_TOO_BIG), 1);
     assert.is(
@@ -426,7 +416,7 @@ for (const build of ["base", "simd"] as const) {
       M.MESSAGE_SA_UPDATED,
     );
     const inner = B.arriving(77);
-    assert.equal(one(give(b, arriving(SHA256, 6, inner), PORT_PROTECTED)), inner);
+    assert.equal(one(B.give(b, arriving(SHA256, 6, inner), PORT_PROTECTED)), inner);
   });
 
   it("what cannot be is refused at installation", () => {

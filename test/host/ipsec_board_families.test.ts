@@ -5,10 +5,10 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import * as DROP from "../../assembly/abi/drop.ts";
-import { ETHERTYPE_IPV4, ETHERTYPE_IPV6, LINK_ATM } from "../../assembly/abi/fabric.ts";
+import { LINK_ATM } from "../../assembly/abi/fabric.ts";
 import * as CONFIG from "../../assembly/abi/config.ts";
 import * as M from "../../assembly/abi/message.ts";
-import { PORT_CHANNEL, PORT_PROTECTED, PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
+import { PORT_PROTECTED, PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
 import { addressOctets } from "../../host/chassis/config.ts";
 import * as B from "./ipsec_bench.ts";
 
@@ -34,15 +34,6 @@ function ip6(payload: Buffer, o: Ip6 = {}): Buffer {
   return Buffer.concat([header, o.source ?? INSIDE, o.destination ?? OUTSIDE, payload]);
 }
 
-function selector6(start: Buffer, end: Buffer): Buffer {
-  const s = Buffer.alloc(M.SELECTOR_OCTETS);
-  s[M.SELECTOR_FAMILY] = 6;
-  s.writeUInt16LE(65535, M.SELECTOR_END_PORT);
-  start.copy(s, M.SELECTOR_START);
-  end.copy(s, M.SELECTOR_END);
-  return s;
-}
-
 const network = (address: Buffer): Buffer => Buffer.concat([address.subarray(0, 8), Buffer.alloc(8, 0xff)]);
 
 /** An SA whose ends are of family `outer` and whose selectors are of family `inner`. */
@@ -54,7 +45,7 @@ function record(direction: number, outer: number, inner: number, o: B.Sa = {}): 
     THERE.copy(r, M.SA_REMOTE_ADDRESS);
   }
   const ends = (own: Buffer): Buffer =>
-    o.mode === M.MODE_TRANSPORT ? selector6(own, own) : selector6(own.subarray(0, 16), network(own));
+    o.mode === M.MODE_TRANSPORT ? B.selector6(own, own) : B.selector6(own.subarray(0, 16), network(own));
   const transport = o.mode === M.MODE_TRANSPORT;
   if (inner === 4) {
     if (!transport) return r;
@@ -73,13 +64,6 @@ function bench(build: "base" | "simd", outer: number, inner: number, o: B.Sa = {
     assert.is(b.ask(M.MESSAGE_SA_INSTALL, record(direction, outer, inner, o)).type, M.MESSAGE_SA_INSTALLED);
   }
   return b;
-}
-
-function give(b: B.Bench, packet: Buffer, side: number): Buffer[] {
-  const { frame, link } = b.capsule(packet[0]! >> 4 === 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4, packet);
-  b.deliver(PORT_CHANNEL, frame, link);
-  b.run();
-  return b.take(side);
 }
 
 function one(packets: Buffer[]): Buffer {
@@ -106,7 +90,7 @@ for (const build of ["base", "simd"] as const) {
           // AF11 and ECT(0).
           const packet =
             inner === 4 ? B.ip(body, { tos: 0x2a, df: true }) : ip6(body, { trafficClass: 0x2a, label: 0x12345 });
-          const sealed = one(give(b, packet, PORT_UNPROTECTED));
+          const sealed = one(B.give(b, packet, PORT_UNPROTECTED));
           const header = outer === 4 ? 20 : 40;
           if (outer === 4) {
             assert.is(B.checksum(sealed.subarray(0, 20)), 0);
@@ -138,10 +122,10 @@ for (const build of ["base", "simd"] as const) {
             outer === 4
               ? B.sealedPacket(payload, { protocol: next, tos })
               : ip6(payload, { next, source: THERE, destination: HERE, trafficClass: tos });
-          const clear = one(give(b, arriving(3), PORT_PROTECTED));
+          const clear = one(B.give(b, arriving(3), PORT_PROTECTED));
           assert.is(inner === 4 ? clear[1] : (clear.readUInt16BE(0) >> 4) & 0xff, 0x2b, "CE goes in (RFC 6040)");
           assert.equal(clear.subarray(inner === 4 ? 20 : 40), body);
-          assert.is(give(b, arriving(0), PORT_PROTECTED).length, 0);
+          assert.is(B.give(b, arriving(0), PORT_PROTECTED).length, 0);
           assert.is(b.drops(DROP.DROP_REPLAY), 1);
         });
       }
@@ -152,22 +136,22 @@ for (const build of ["base", "simd"] as const) {
     const b = bench(build, 6, 6);
     const esp = B.esp(ip6(B.udp(Buffer.alloc(9)), { source: OUTSIDE, destination: INSIDE }), 1n, { next: 41 });
     // RFC 4301 4.1: the SPI names it; a peer may move to the other family (RFC 4555).
-    assert.is(give(b, B.sealedPacket(esp), PORT_PROTECTED).length, 1);
+    assert.is(B.give(b, B.sealedPacket(esp), PORT_PROTECTED).length, 1);
     const wrong = B.esp(B.arriving(9), 2n, { next: 41 });
-    assert.is(give(b, ip6(wrong, { next: 50, source: THERE, destination: HERE }), PORT_PROTECTED).length, 0);
+    assert.is(B.give(b, ip6(wrong, { next: 50, source: THERE, destination: HERE }), PORT_PROTECTED).length, 0);
     assert.is(b.drops(DROP.DROP_ESP_NEXT_HEADER), 1, "IPv4 that says it is IPv6");
     const outside = B.esp(ip6(B.udp(Buffer.alloc(9)), { source: THERE, destination: INSIDE }), 3n, { next: 41 });
-    assert.is(give(b, ip6(outside, { next: 50, source: THERE, destination: HERE }), PORT_PROTECTED).length, 0);
+    assert.is(B.give(b, ip6(outside, { next: 50, source: THERE, destination: HERE }), PORT_PROTECTED).length, 0);
     assert.is(b.drops(DROP.DROP_SELECTOR_MISMATCH), 1);
     const cut = ip6(Buffer.alloc(3), { next: 0 });
-    assert.is(give(b, cut, PORT_UNPROTECTED).length, 0);
+    assert.is(B.give(b, cut, PORT_UNPROTECTED).length, 0);
     assert.is(b.drops(DROP.DROP_IPV6_EXTENSION), 1);
   });
 
   it("a packet too big for the tunnel: ICMPv6 tells its source the inner MTU", () => {
     const b = bench(build, 4, 6);
     const packet = ip6(B.udp(Buffer.alloc(1432)));
-    const answer = one(give(b, packet, PORT_PROTECTED));
+    const answer = one(B.give(b, packet, PORT_PROTECTED));
     assert.is(b.drops(DROP.DROP_PACKET_TOO_BIG), 1);
     assert.is(answer[6], 58);
     assert.equal(answer.subarray(24, 40), INSIDE);
@@ -177,7 +161,7 @@ for (const build of ["base", "simd"] as const) {
     // 1500 less IPv4, ESP, IV and ICV, in blocks of 4, less the trailer.
     assert.is(mtu, 1500 - 20 - 8 - 8 - 16 - 2);
     assert.is(answer.length <= 1280, true);
-    assert.is(one(give(b, ip6(B.udp(Buffer.alloc(mtu - 48))), PORT_UNPROTECTED)).length, 1500);
+    assert.is(one(B.give(b, ip6(B.udp(Buffer.alloc(mtu - 48))), PORT_UNPROTECTED)).length, 1500);
   });
 
   for (const family of [4, 6]) {
@@ -193,7 +177,7 @@ for (const build of ["base", "simd"] as const) {
             ? B.ip(body, { source: B.LOCAL, destination: B.REMOTE, tos: 0x28, df: true })
             : ip6(Buffer.concat([hop, options, body]), { next: 0, source: HERE, destination: THERE });
         const front = family === 4 ? 20 : 48;
-        const sealed = one(give(b, packet, PORT_UNPROTECTED));
+        const sealed = one(B.give(b, packet, PORT_UNPROTECTED));
         assert.equal(sealed.subarray(12, 20), packet.subarray(12, 20));
         if (family === 4) {
           assert.is(B.checksum(sealed.subarray(0, 20)), 0);
@@ -215,7 +199,7 @@ for (const build of ["base", "simd"] as const) {
         const payload = flags ? B.udp(esp, 4500, 4500) : esp;
         const next = flags ? 17 : 50;
         const clear = one(
-          give(
+          B.give(
             b,
             family === 4
               ? B.sealedPacket(payload, { protocol: next })
@@ -242,7 +226,7 @@ for (const build of ["base", "simd"] as const) {
   it("transport mode: no fragments, no packets of others, no selectors of others", () => {
     const b = bench(build, 4, 4, { mode: M.MODE_TRANSPORT });
     const fragment = B.ip(B.udp(Buffer.alloc(9)), { source: B.LOCAL, destination: B.REMOTE, fragment: 0x2000 });
-    assert.is(give(b, fragment, PORT_UNPROTECTED).length, 0);
+    assert.is(B.give(b, fragment, PORT_UNPROTECTED).length, 0);
     assert.is(b.drops(DROP.DROP_IP_FRAGMENT), 1);
     const other = record(M.DIRECTION_INBOUND, 4, 6, { mode: M.MODE_TRANSPORT, spi: 0x90020002, link: 2 });
     const refused = b.ask(M.MESSAGE_SA_INSTALL, other);

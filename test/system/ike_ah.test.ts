@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import * as M from "../../assembly/abi/management.ts";
 import { MODE_TRANSPORT, SA_FLAG_ESN } from "../../assembly/abi/message.ts";
-import { Pair, connection, from, to } from "./ike_endpoints.ts";
+import { type Pair, from, initiated, to } from "./ike_endpoints.ts";
 import type { Endpoint, Options } from "./ike_endpoints.ts";
 
 const CHILD: [number, Uint8Array] = [M.CHILD_NAME, Buffer.from("net")];
@@ -14,17 +14,6 @@ const UPDATED = 5;
 const SHA256 = 12;
 const GMAC_128 = 9;
 const NO_PROPOSAL_CHOSEN = "NO_PROPOSAL_CHOSEN";
-
-function up(a: Options, b: Options, prepare: (p: Pair) => void = () => undefined): Pair {
-  const p = new Pair("secret", "secret");
-  p.a.command(M.MANAGEMENT_CONNECTION_LOAD, connection(1, a));
-  p.b.command(M.MANAGEMENT_CONNECTION_LOAD, connection(2, b));
-  prepare(p);
-  p.drive();
-  p.a.command(M.MANAGEMENT_INITIATE, [CHILD]);
-  p.drive(1);
-  return p;
-}
 
 interface Child {
   protocol: number;
@@ -71,7 +60,7 @@ for (const [name, options, transforms] of [
   ["in transport mode", { ah: [SHA256], localTs: [], remoteTs: [], childMode: MODE_TRANSPORT }, "3:12 5:0"],
 ] as [string, Options, string][]) {
   test(`AH, ${name}: SAi2 (protocol 2) --> <-- SAr2 (protocol 2); both ends rekey it and one deletes it`, () => {
-    const p = up(options, options);
+    const p = initiated(options, options);
     const first = agreed(p);
     assert.is(first.transforms, transforms);
     assert.is(first.flags, options.esn ? SA_FLAG_ESN : 0);
@@ -94,7 +83,7 @@ for (const [name, options, transforms] of [
 
 test("AH with PFS in a rekey", () => {
   const options = { ah: [SHA256], childKe: 31 };
-  const p = up(options, options);
+  const p = initiated(options, options);
   agreed(p);
   p.a.command(M.MANAGEMENT_REKEY, [CHILD]);
   p.drive(10);
@@ -102,7 +91,7 @@ test("AH with PFS in a rekey", () => {
 });
 
 test("both ends rekey AH at once", () => {
-  const p = up({ ah: [SHA256] }, { ah: [SHA256] });
+  const p = initiated({ ah: [SHA256] }, { ah: [SHA256] });
   agreed(p);
   p.a.command(M.MANAGEMENT_REKEY, [CHILD]);
   p.b.command(M.MANAGEMENT_REKEY, [CHILD]);
@@ -117,7 +106,7 @@ test("AH is not ESP, nor AH with another transform", () => {
     [{ ah: [SHA256] }, { ah: [GMAC_128] }],
     [{ ah: [SHA256], esn: true }, { ah: [SHA256] }],
   ] as [Options, Options][]) {
-    const p = up(a, b);
+    const p = initiated(a, b);
     assert.equal([children(p.a, p).length, children(p.b, p).length], [0, 0]);
     assert.equal([p.a.installed(), p.b.installed()], [[], []]);
     const notifies = p.a.messages.filter((m) => m.readUInt16LE(0) === M.MANAGEMENT_EVENT);
@@ -131,7 +120,7 @@ test("AH is not ESP, nor AH with another transform", () => {
 const NAT = "no AH: there is a NAT between the peer and us";
 
 test("no AH where there is a NAT: the responder refuses it and says why", () => {
-  const p = up({ ah: [SHA256] }, { ah: [SHA256], remote: [] }, (pair) => {
+  const p = initiated({ ah: [SHA256] }, { ah: [SHA256], remote: [] }, (pair) => {
     pair.wire = (packet, fromA) =>
       fromA
         ? from(packet, [192, 0, 2, 77], packet.readUInt16BE(20) === 4500 ? 30000 : 1500)
@@ -143,7 +132,7 @@ test("no AH where there is a NAT: the responder refuses it and says why", () => 
 
 /** The initiator moves to another address, on whose way is a NAT or not. */
 function moved(nat: boolean): Pair {
-  const p = up({ ah: [SHA256], mobike: true }, { ah: [SHA256], mobike: true });
+  const p = initiated({ ah: [SHA256], mobike: true }, { ah: [SHA256], mobike: true });
   agreed(p);
   if (nat) {
     p.wire = (packet, fromA) =>

@@ -561,3 +561,15 @@ export function connection(mine: number, o: Options = {}): Item[] {
     ]),
   ];
 }
+
+/** Two cores with a configuration each, of which a has been told to bring the child "net" up; `prepare` comes before anything is sent. */
+export function initiated(a: Options, b: Options, prepare: (p: Pair) => void = () => undefined): Pair {
+  const p = new Pair("secret", "secret");
+  p.a.command(M.MANAGEMENT_CONNECTION_LOAD, connection(1, a));
+  p.b.command(M.MANAGEMENT_CONNECTION_LOAD, connection(2, b));
+  prepare(p);
+  p.drive();
+  p.a.command(M.MANAGEMENT_INITIATE, [[M.CHILD_NAME, Buffer.from("net")]]);
+  p.drive(1);
+  return p;
+}

@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import * as M from "../../assembly/abi/management.ts";
 import { MODE_TRANSPORT, MODE_TUNNEL } from "../../assembly/abi/message.ts";
-import { Pair, connection, from, selector, to } from "./ike_endpoints.ts";
+import { Pair, connection, from, initiated, selector, to } from "./ike_endpoints.ts";
 import type { Endpoint, Options } from "./ike_endpoints.ts";
 
 const CHILD: [number, Uint8Array] = [M.CHILD_NAME, Buffer.from("net")];
@@ -13,17 +13,6 @@ const UPDATED = 5;
 const A = [192, 0, 2, 1];
 const B = [192, 0, 2, 2];
 const HOSTS: Options = { localTs: [], remoteTs: [], childMode: MODE_TRANSPORT };
-
-function up(a: Options, b: Options, prepare: (p: Pair) => void = () => undefined): Pair {
-  const p = new Pair("secret", "secret");
-  p.a.command(M.MANAGEMENT_CONNECTION_LOAD, connection(1, a));
-  p.b.command(M.MANAGEMENT_CONNECTION_LOAD, connection(2, b));
-  prepare(p);
-  p.drive();
-  p.a.command(M.MANAGEMENT_INITIATE, [CHILD]);
-  p.drive(1);
-  return p;
-}
 
 interface Child {
   mode: number;
@@ -58,7 +47,7 @@ const DECLINED = "the peer declined transport mode: it is tunnel mode";
 const NOT_HOSTS = "no transport mode, but tunnel mode: the selectors are not the addresses of the two ends";
 
 test("transport mode is asked for and granted: SAi2, N(USE_TRANSPORT_MODE) --> <-- SAr2, N(USE_TRANSPORT_MODE)", () => {
-  const p = up(HOSTS, HOSTS);
+  const p = initiated(HOSTS, HOSTS);
   const [a, b] = agreed(p, MODE_TRANSPORT);
   assert.equal([a.local, a.remote], [A, B]);
   assert.equal([b.local, b.remote], [B, A]);
@@ -71,7 +60,7 @@ for (const [who, rekeyed] of [
   ["responder", "b"],
 ] as const) {
   test(`a rekey by the ${who} keeps the mode`, () => {
-    const p = up(HOSTS, HOSTS);
+    const p = initiated(HOSTS, HOSTS);
     const [before] = agreed(p, MODE_TRANSPORT);
     p[rekeyed].command(M.MANAGEMENT_REKEY, [CHILD]);
     p.drive(10);
@@ -81,7 +70,7 @@ for (const [who, rekeyed] of [
 }
 
 test("a responder that is configured for tunnel mode declines; the initiator says so and has tunnel mode", () => {
-  const p = up(HOSTS, { ...HOSTS, childMode: MODE_TUNNEL });
+  const p = initiated(HOSTS, { ...HOSTS, childMode: MODE_TUNNEL });
   agreed(p, MODE_TUNNEL);
   assert.equal(p.a.alerts(), [DECLINED]);
   p.a.command(M.MANAGEMENT_REKEY, [CHILD]);
@@ -90,20 +79,20 @@ test("a responder that is configured for tunnel mode declines; the initiator say
 });
 
 test("who does not ask has tunnel mode, and the responder that would have granted more says nothing", () => {
-  const p = up({ ...HOSTS, childMode: MODE_TUNNEL }, HOSTS);
+  const p = initiated({ ...HOSTS, childMode: MODE_TUNNEL }, HOSTS);
   agreed(p, MODE_TUNNEL);
   assert.equal([...p.a.alerts(), ...p.b.alerts()], []);
 });
 
 test("selectors that are networks make it tunnel mode, at the initiator's and at the responder's", () => {
   const network = selector([192, 0, 2, 0], [192, 0, 2, 255]);
-  const p = up({ ...HOSTS, localTs: [network] }, { ...HOSTS, remoteTs: [network] });
+  const p = initiated({ ...HOSTS, localTs: [network] }, { ...HOSTS, remoteTs: [network] });
   agreed(p, MODE_TUNNEL);
   assert.equal(p.a.alerts(), [NOT_HOSTS]);
 
   // The responder's selectors do not hold the initiator's own address, but another that it asks for.
   const other = selector([192, 0, 2, 9], [192, 0, 2, 9]);
-  const q = up({ ...HOSTS, localTs: [other], childMode: MODE_TUNNEL }, { ...HOSTS, remoteTs: [other] });
+  const q = initiated({ ...HOSTS, localTs: [other], childMode: MODE_TUNNEL }, { ...HOSTS, remoteTs: [other] });
   agreed(q, MODE_TUNNEL);
 });
 
@@ -151,7 +140,7 @@ function natBeforeB(p: Pair): void {
 }
 
 test("behind a NAT the responder knows the initiator by the NAT's address, the initiator itself by its own (2.23.1)", () => {
-  const p = up(HOSTS, { ...HOSTS, remote: [] }, natBeforeA);
+  const p = initiated(HOSTS, { ...HOSTS, remote: [] }, natBeforeA);
   const [a, b] = agreed(p, MODE_TRANSPORT);
   assert.equal([a.local, a.remote], [A, B]);
   assert.equal([b.local, b.remote], [B, OUTSIDE]);
@@ -161,7 +150,7 @@ test("behind a NAT the responder knows the initiator by the NAT's address, the i
 });
 
 test("a responder behind a NAT: the initiator knows it by the NAT's address (2.23.1)", () => {
-  const p = up({ ...HOSTS, remote: [OUTSIDE] }, HOSTS, natBeforeB);
+  const p = initiated({ ...HOSTS, remote: [OUTSIDE] }, HOSTS, natBeforeB);
   const [a, b] = agreed(p, MODE_TRANSPORT);
   assert.equal([a.local, a.remote], [A, OUTSIDE]);
   assert.equal([b.local, b.remote], [B, A]);
@@ -177,7 +166,7 @@ for (const [who, mover] of [
   ["responder", "b"],
 ] as const) {
   test(`the ${who} moves (RFC 4555): another CHILD_SA is made between the new addresses, in transport mode`, () => {
-    const p = up({ ...HOSTS, mobike: true }, { ...HOSTS, mobike: true });
+    const p = initiated({ ...HOSTS, mobike: true }, { ...HOSTS, mobike: true });
     const [before] = agreed(p, MODE_TRANSPORT);
     moves(p[mover], OUTSIDE);
     p.drive(20);
@@ -192,7 +181,7 @@ for (const [who, mover] of [
 }
 
 test("the NAT in front of the initiator has another address: the responder makes another CHILD_SA to there", () => {
-  const p = up(HOSTS, { ...HOSTS, remote: [] }, natBeforeA);
+  const p = initiated(HOSTS, { ...HOSTS, remote: [] }, natBeforeA);
   agreed(p, MODE_TRANSPORT);
   const elsewhere = [192, 0, 2, 78];
   p.wire = (packet, fromA) =>
@@ -205,7 +194,7 @@ test("the NAT in front of the initiator has another address: the responder makes
 });
 
 test("the NAT in front of the initiator has another port: the CHILD_SA stays", () => {
-  const p = up(HOSTS, { ...HOSTS, remote: [] }, natBeforeA);
+  const p = initiated(HOSTS, { ...HOSTS, remote: [] }, natBeforeA);
   const [, before] = agreed(p, MODE_TRANSPORT);
   p.wire = (packet, fromA) =>
     fromA ? from(packet, OUTSIDE, 31000) : to(packet, A, packet.readUInt16BE(22) === 31000 ? 4500 : 9);
