@@ -1,6 +1,7 @@
 /**
  * Why a frame was dropped: one closed vocabulary, declared once. The identifiers are the names: DROP_REPLAY is shown as
- * `replay`. Counters are u64, one per reason, at the board's MAP_DROPS.
+ * `replay`. Counters are u64, one per reason, at the board's MAP_DROPS. What each means to an operator, and what to do about it,
+ * stands in host/operator/drop_reason.ts, which does not compile without.
  */
 
 // Patent: the two "no entry" drops stay apart.
@@ -24,52 +25,50 @@ export const DROP_IP_MALFORMED: u32 = 12;
 export const DROP_IP_NOT_FOR_US: u32 = 13;
 export const DROP_IP_FRAGMENT: u32 = 14;
 export const DROP_IP_VERSION: u32 = 15;
-export const DROP_IP_TTL: u32 = 16;
-export const DROP_PACKET_TOO_BIG: u32 = 17;
-export const DROP_PROTOCOL_UNKNOWN: u32 = 18;
-export const DROP_UDP_MALFORMED: u32 = 19;
-export const DROP_UDP_PORT: u32 = 20;
+export const DROP_PACKET_TOO_BIG: u32 = 16;
+export const DROP_PROTOCOL_UNKNOWN: u32 = 17;
+export const DROP_UDP_MALFORMED: u32 = 18;
+export const DROP_UDP_PORT: u32 = 19;
 
 // Security policy.
-export const DROP_NO_POLICY: u32 = 21;
-export const DROP_POLICY_DISCARD: u32 = 22;
-export const DROP_NO_SA_ACQUIRING: u32 = 23; // policy says PROTECT, the SA is being negotiated
-export const DROP_SELECTOR_MISMATCH: u32 = 24; // after opening: not what the SA was agreed for (RFC 4301 5.2)
+export const DROP_NO_POLICY: u32 = 20;
+export const DROP_POLICY_DISCARD: u32 = 21;
+export const DROP_NO_SA_ACQUIRING: u32 = 22; // policy says PROTECT, the SA is being negotiated
+export const DROP_SELECTOR_MISMATCH: u32 = 23; // after opening: not what the SA was agreed for (RFC 4301 5.2)
 
 // ESP.
-export const DROP_ESP_MALFORMED: u32 = 25;
-export const DROP_REPLAY: u32 = 26;
-export const DROP_ICV: u32 = 27;
-export const DROP_ESP_PADDING: u32 = 28;
-export const DROP_ESP_NEXT_HEADER: u32 = 29;
-export const DROP_SEQUENCE_CYCLED: u32 = 30;
-export const DROP_SA_EXPIRED: u32 = 31;
-export const DROP_ENCAPSULATION_MISMATCH: u32 = 32; // UDP-encapsulated where plain was agreed, or from elsewhere
+export const DROP_ESP_MALFORMED: u32 = 24;
+export const DROP_REPLAY: u32 = 25;
+export const DROP_ICV: u32 = 26;
+export const DROP_ESP_PADDING: u32 = 27;
+export const DROP_ESP_NEXT_HEADER: u32 = 28;
+export const DROP_SEQUENCE_CYCLED: u32 = 29;
+export const DROP_SA_EXPIRED: u32 = 30;
 
 // IKE.
-export const DROP_IKE_MALFORMED: u32 = 33;
-export const DROP_IKE_VERSION: u32 = 34;
-export const DROP_IKE_UNKNOWN_SPI: u32 = 35;
-export const DROP_IKE_AUTHENTICATION: u32 = 36; // SK payload does not verify
-export const DROP_IKE_MESSAGE_ID: u32 = 37; // outside the window
-export const DROP_IKE_STATE: u32 = 38; // valid, but nothing that this state expects
-export const DROP_IKE_TABLE_FULL: u32 = 39;
-export const DROP_IKE_NO_CONNECTION: u32 = 40; // no configured connection for these addresses
+export const DROP_IKE_MALFORMED: u32 = 31;
+export const DROP_IKE_VERSION: u32 = 32;
+export const DROP_IKE_UNKNOWN_SPI: u32 = 33;
+export const DROP_IKE_AUTHENTICATION: u32 = 34; // SK payload does not verify
+export const DROP_IKE_MESSAGE_ID: u32 = 35; // outside the window
+export const DROP_IKE_STATE: u32 = 36; // valid, but nothing that this state expects
+export const DROP_IKE_TABLE_FULL: u32 = 37;
+export const DROP_IKE_NO_CONNECTION: u32 = 38; // no configured connection for these addresses
 
 // Management and secure element.
-export const DROP_MANAGEMENT_MALFORMED: u32 = 41;
-export const DROP_SECURE_ELEMENT_MALFORMED: u32 = 42;
-export const DROP_SECURE_ELEMENT_STALE: u32 = 43; // the answer's job is gone
+export const DROP_MANAGEMENT_MALFORMED: u32 = 39;
+export const DROP_SECURE_ELEMENT_MALFORMED: u32 = 40;
+export const DROP_SECURE_ELEMENT_STALE: u32 = 41; // the answer's job is gone
 
 // Tunnel.
-export const DROP_ECN: u32 = 44; // RFC 6040: congestion marked outside, the packet inside cannot carry it
+export const DROP_ECN: u32 = 42; // RFC 6040: congestion marked outside, the packet inside cannot carry it
 
 // IPv6 and AH.
-export const DROP_IPV6_EXTENSION: u32 = 45; // extension headers cut off, too many, out of order, or a route not yet at its end
-export const DROP_IP_OPTION: u32 = 46; // AH over an IPv4 option that RFC 4302 appendix A does not class, or a source route under way
-export const DROP_AH_MALFORMED: u32 = 47; // length of the header or its ICV is not what the SA says
+export const DROP_IPV6_EXTENSION: u32 = 43; // extension headers cut off, too many, out of order, or a route not yet at its end
+export const DROP_IP_OPTION: u32 = 44; // AH over an IPv4 option that RFC 4302 appendix A does not class, or a source route under way
+export const DROP_AH_MALFORMED: u32 = 45; // length of the header or its ICV is not what the SA says
 
 // Fragments of IKE messages (RFC 7383).
-export const DROP_IKE_FRAGMENT: u32 = 48; // malformed, of a message that is too long, or never became whole
+export const DROP_IKE_FRAGMENT: u32 = 46; // malformed, of a message that is too long, or never became whole
 
-export const DROP_COUNT: u32 = 49;
+export const DROP_COUNT: u32 = 47;

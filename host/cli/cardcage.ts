@@ -9,13 +9,14 @@ import { Command, CommanderError } from "commander";
 import type { ChassisStatus } from "../chassis/chassis.ts";
 import { renderError } from "../operator/configuration/configuration.ts";
 import { follow, RefusedError, request, UnreachableError } from "../operator/control_client.ts";
+import type { DropsStatus } from "../operator/drops.ts";
 import type { GatewayEvent } from "../operator/gateway.ts";
 import type { ConnectionStatus } from "../operator/management.ts";
 import { type PoolStatus, renderPools } from "../operator/pools.ts";
 import { type ConnectionSas, renderSas } from "../operator/sas.ts";
 import { readConfiguration, tellProblems } from "./configuration_file.ts";
 import { EXIT_FAILED, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE } from "./exit.ts";
-import { type DropsStatus, renderBoards, renderConnections, renderDrops, renderEvent } from "./render.ts";
+import { renderBoards, renderConnections, renderDrops, renderEvent } from "./render.ts";
 import { socketPath } from "./socket_path.ts";
 
 interface Options {
@@ -142,7 +143,7 @@ Exit codes:
     renderSas(sas, link),
   );
   status<ChassisStatus>("boards", "slots, boards, their state and counters", renderBoards);
-  status<DropsStatus>("drops", "dropped packets by slot and reason", renderDrops);
+  status<DropsStatus>("drops", "dropped packets by slot and reason, what it means and what to do", renderDrops);
   status<ConnectionStatus[]>("connections", "configured connections and their last failure", renderConnections);
   status<PoolStatus[]>("pools", "pools of virtual IPs and their leases", renderPools);
   operation(

@@ -2,6 +2,8 @@
 import type { ChassisStatus, SlotStatus } from "../chassis/chassis.ts";
 import type { GatewayEvent } from "../operator/gateway.ts";
 import { notifyName } from "../operator/notify_name.ts";
+import type { DropReason } from "../operator/drop_reason.ts";
+import { type DropsStatus, type FrameBooks, NO_SA_ENTRY } from "../operator/drops.ts";
 import type { ConnectionStatus } from "../operator/management.ts";
 
 /** Columns as wide as their widest cell, two spaces apart; the last one is not padded. */
@@ -51,24 +53,14 @@ export function renderBoards({ name, link, drive, ikeSlot, slots, links, faults 
   return `${name}: ${link} backplane, ${drive}\n${table([head, ...rows])}${died.join("")}`;
 }
 
-export interface DropsStatus {
-  drops: Record<string, number>;
-  slots: {
-    slot: number;
-    board: string;
-    drops: Record<string, number>;
-    chassisDrops: Record<string, number>;
-  }[];
+/** One line of a board's books. */
+function booksText({ in: came, originated, sent, consumed, dropped, held, missing }: FrameBooks): string {
+  const books = `${came} in + ${originated} made = ${sent} sent + ${consumed} consumed + ${dropped} dropped + ${held} held`;
+  return missing === 0 ? books : `${books}, ${missing} MISSING`;
 }
 
-/** The patent's two drops for want of an SA: each in a line of its own, also when it counts 0. */
-const NO_SA_ENTRY = [
-  ["no_sa_entry_ike_board", "S606"],
-  ["no_sa_entry_ipsec_board", "S707"],
-] as const;
-
-export function renderDrops({ drops: all, slots }: DropsStatus): string {
-  const apart = new Set<string>(NO_SA_ENTRY.map(([name]) => name));
+export function renderDrops({ drops: all, slots, reasons }: DropsStatus): string {
+  const apart = new Set(NO_SA_ENTRY.map(([name]) => name));
   const rows = slots.flatMap(({ slot, board, drops, chassisDrops }) => [
     ...Object.entries(drops).map(([reason, count]) => [String(slot), board, reason, String(count)]),
     ...Object.entries(chassisDrops).map(([reason, count]) => [String(slot), "chassis", reason, String(count)]),
@@ -77,7 +69,17 @@ export function renderDrops({ drops: all, slots }: DropsStatus): string {
     ...NO_SA_ENTRY.map(([name, step]) => ["all", step, name, String(all[name] ?? 0)]),
     ...Object.entries(all).flatMap(([name, count]) => (apart.has(name) ? [] : [["all", "", name, String(count)]])),
   ];
-  return table([["SLOT", "BY", "REASON", "PACKETS"], ...rows, ...totals]);
+  const meanings = Object.entries(reasons).flatMap(([name, reason]) =>
+    (all[name] ?? 0) > 0 ? [`\n${reasonText(name, reason)}`] : [],
+  );
+  const books = slots.map(({ slot, board, frames }) => `slot ${slot}, ${board}: ${booksText(frames)}\n`);
+  return `${table([["SLOT", "BY", "REASON", "PACKETS"], ...rows, ...totals])}${meanings.join("")}\n${books.join("")}`;
+}
+
+/** A drop reason with what it means and what to do, for people. */
+function reasonText(name: string, { means, do: remedy, linux = [], vpp }: DropReason): string {
+  const others = [...linux, ...(vpp === undefined ? [] : [`VPP ${vpp}`])];
+  return `${name}${others.length === 0 ? "" : ` (${others.join(", ")})`}\n  ${means}\n  ${remedy}\n`;
 }
 
 export function renderConnections(connections: readonly ConnectionStatus[]): string {

@@ -10,6 +10,7 @@
  */
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { dropsOf } from "./drops.ts";
 import type { Gateway, GatewayEvent } from "./gateway.ts";
 import { CommandError } from "./gateway.ts";
 import { initiateAndWait, initiateIkeAndWait, rekeyAndWait } from "./outcome.ts";
@@ -56,14 +57,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   connections: (gateway) => gateway.connections(),
   pools: (gateway) => gateway.pools(),
   boards: (gateway) => Promise.resolve(gateway.chassis.show()),
-  drops: (gateway) => {
-    const { slots, drops } = gateway.chassis.show();
-    return Promise.resolve({
-      // The patent's two drops (S606, S707) are told also when they count 0.
-      drops: { no_sa_entry_ike_board: 0, no_sa_entry_ipsec_board: 0, ...drops },
-      slots: slots.map(({ slot, board, drops, chassisDrops }) => ({ slot, board, drops, chassisDrops })),
-    });
-  },
+  drops: (gateway) => Promise.resolve(dropsOf(gateway.chassis.show())),
   initiate: (gateway, args) =>
     args["ike"] === true
       ? initiateIkeAndWait(gateway, nameOf(args), timeoutOf(args))
