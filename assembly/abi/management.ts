@@ -69,6 +69,7 @@ export const CONNECTION_AUTHORITIES: u32 = 259;
 /** From here on, items of a child again. */
 export const CHILD_ITEMS_MORE: u32 = 352;
 export const CHILD_PROTOCOL: u32 = 362; // of its proposals, as SA_PROTOCOL: 50 ESP, 51 AH; absent: ESP
+export const CHILD_TUNNEL_FLAGS: u32 = 370; // of SA_FLAGS_TUNNEL; absent: none
 export const CONNECTION_FRAGMENTATION: u32 = 272; // FRAGMENTATION_*; absent: yes
 export const CONNECTION_CHILDLESS: u32 = 273; // CHILDLESS_*; absent: allow
 export const CONNECTION_PPK_ID: u32 = 275; // PPK_ID (RFC 8784) to offer as initiator; absent: none

@@ -94,6 +94,12 @@ export const MODE_TUNNEL: u32 = 0;
 export const MODE_TRANSPORT: u32 = 1;
 export const SA_FLAG_ESN: u32 = 1;
 export const SA_FLAG_UDP_ENCAPSULATION: u32 = 2; // RFC 3948
+/** What a tunnel's headers do not copy, or copy besides; none of them: DF and DSCP outward, ECN both ways (RFC 6040). */
+export const SA_FLAG_DF_CLEAR: u32 = 4; // the outer DF is clear (RFC 4301 8.1)
+export const SA_FLAG_ECN_APART: u32 = 8; // outside not ECN capable, and of no effect inside
+export const SA_FLAG_DSCP_APART: u32 = 16; // the outer DSCP is 0
+export const SA_FLAG_DSCP_INWARD: u32 = 32; // the inner DSCP becomes the outer one (RFC 2983, uniform model)
+export const SA_FLAGS_TUNNEL: u32 = SA_FLAG_DF_CLEAR | SA_FLAG_ECN_APART | SA_FLAG_DSCP_APART | SA_FLAG_DSCP_INWARD;
 
 export const SA_LINK: u32 = 0; // u32
 export const SA_SPI: u32 = 4; // u32

@@ -27,6 +27,7 @@ import {
   CHILD_REMOTE_TS,
   CHILD_REPLAY_WINDOW,
   CHILD_START_ACTION,
+  CHILD_TUNNEL_FLAGS,
   CHILDLESS_NEVER,
   CONNECTION_AUTHORITIES,
   CONNECTION_CHILDLESS,
@@ -70,7 +71,7 @@ import {
   UNIQUE_KEEP,
   FRAGMENTATION_NO,
 } from "../abi/management";
-import { MODE_TRANSPORT, SELECTOR_OCTETS } from "../abi/message";
+import { MODE_TRANSPORT, SA_FLAGS_TUNNEL, SELECTOR_OCTETS } from "../abi/message";
 import { arenaTake } from "../rt/arena";
 import {
   itemFirst,
@@ -217,6 +218,8 @@ export class ChildConfig {
   mode: u32;
   /** PROTOCOL_ID_ESP or PROTOCOL_ID_AH: of its proposals. */
   protocol: u32;
+  /** Of SA_FLAGS_TUNNEL. */
+  tunnelFlags: u32;
 }
 
 const K_NAME: usize = offsetof<ChildConfig>();
@@ -705,6 +708,10 @@ function childItem(k: ChildConfig, item: usize): u32 {
     case CHILD_REPLAY_WINDOW: {
       k.replayWindow = value;
       return value < 65536 ? RESULT_OK : RESULT_MALFORMED;
+    }
+    case CHILD_TUNNEL_FLAGS: {
+      k.tunnelFlags = value;
+      return (value & ~SA_FLAGS_TUNNEL) == 0 ? RESULT_OK : RESULT_UNSUPPORTED;
     }
     case CHILD_PROTOCOL: {
       k.protocol = value == PROTOCOL_AH ? PROTOCOL_ID_AH : PROTOCOL_ID_ESP;

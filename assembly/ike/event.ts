@@ -239,6 +239,7 @@ function recordFill(child: ChildSa, outbound: bool): void {
   const config = childConfig(child);
   const row = changetype<Transform>(suiteRow(suite));
   endsFill(child, outbound);
+  store<u8>(record, <u8>(childFlags(child) | config.tunnelFlags), SA_FLAGS);
   store<u8>(record, <u8>childProtocol(child), SA_PROTOCOL);
   store<u8>(record, <u8>child.mode, SA_MODE);
   store<u16>(record, <u16>suite.encryption, SA_ENCRYPTION);

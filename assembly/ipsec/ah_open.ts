@@ -43,6 +43,8 @@ export function ahOpenFinish(frame: Frame, sa: Sa, job: CipherJob, outerTos: u32
   const ah = packet + headers;
   const nextHeader = <u32>load<u8>(ah);
   framePull(frame, headers + ahOctets(ah));
-  const verdict = isTransport(sa) ? transportJoin(frame, packet, nextHeader) : tunnelStrip(frame, outerTos, nextHeader);
+  const verdict = isTransport(sa)
+    ? transportJoin(frame, packet, nextHeader)
+    : tunnelStrip(frame, sa, outerTos, nextHeader);
   return verdict != PASS ? verdict : openedCheck(frame, sa);
 }

@@ -93,7 +93,9 @@ export function openFinish(frame: Frame, sa: Sa, job: CipherJob, outerTos: u32):
     countUse(sa, 0);
     return DUMMY;
   }
-  const verdict = isTransport(sa) ? transportJoin(frame, origin, nextHeader) : tunnelStrip(frame, outerTos, nextHeader);
+  const verdict = isTransport(sa)
+    ? transportJoin(frame, origin, nextHeader)
+    : tunnelStrip(frame, sa, outerTos, nextHeader);
   if (verdict != PASS) return verdict;
   return openedCheck(frame, sa);
 }

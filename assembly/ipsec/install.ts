@@ -44,6 +44,7 @@ import {
   SA_ENCRYPTION,
   SA_FAMILY,
   SA_FLAGS,
+  SA_FLAGS_TUNNEL,
   SA_FLAG_ESN,
   SA_FLAG_UDP_ENCAPSULATION,
   SA_HARD_OCTETS,
@@ -224,7 +225,7 @@ function examine(record: usize, length: u32): u32 {
     load<u32>(record, SA_SPI) < ESP_SPI_MINIMUM ||
     load<u32>(record, SA_LINK) >= LINK_MAX ||
     <u32>load<u8>(record, SA_DIRECTION) > DIRECTION_OUTBOUND ||
-    ((<u32>load<u8>(record, SA_FLAGS)) & ~(SA_FLAG_ESN | SA_FLAG_UDP_ENCAPSULATION)) != 0 ||
+    ((<u32>load<u8>(record, SA_FLAGS)) & ~(SA_FLAG_ESN | SA_FLAG_UDP_ENCAPSULATION | SA_FLAGS_TUNNEL)) != 0 ||
     <u32>load<u16>(record, SA_REPLAY_WINDOW) > REPLAY_WINDOW_MAX
   ) {
     return REFUSED_MALFORMED;

@@ -5,17 +5,26 @@
  *   outer IPv4   from                                        outer IPv6      from
  *   TOS          copied from inside, ECN included            traffic class   as TOS
  *                (RFC 6040 normal mode)
- *   DF           copied from inside; clear around IPv6       flow label      the SPI: one label for each SA, and
- *                (RFC 4213 3.2.1: the MTU is reckoned                        nothing of what is inside
- *                and not learnt)                             hop limit       64
- *   ID           low 16 bits of the sequence number
+ *   DF           copied from inside; clear around IPv6,      flow label      the SPI: one label for each SA, and
+ *                so that 1280 octets always pass                             nothing of what is inside
+ *   ID           low 16 bits of the sequence number          hop limit       64
  *   TTL          64
+ *
+ * An SA may have it otherwise (SA_FLAGS_TUNNEL, swanctl's copy_df, copy_ecn and copy_dscp): DF clear; ECN apart, outside not ECN
+ * capable and inside untouched, whatever the outer header says; DSCP apart on the way out, or taken over on the way in.
  *
  * The inner TTL or hop limit stays as it is: the host's IP stack between its protected network and this tunnel has forwarded the
  * packet and counted the hop. In UDP over IPv6 the checksum is there (RFC 8200 8.1), over IPv4 it is zero (RFC 3948 2.1).
  */
 import { DROP_COUNT, DROP_ECN, DROP_ESP_NEXT_HEADER, DROP_IP_MALFORMED } from "../abi/drop";
-import { SA_FLAG_UDP_ENCAPSULATION } from "../abi/message";
+import {
+  SA_FLAGS_TUNNEL,
+  SA_FLAG_DF_CLEAR,
+  SA_FLAG_DSCP_APART,
+  SA_FLAG_DSCP_INWARD,
+  SA_FLAG_ECN_APART,
+  SA_FLAG_UDP_ENCAPSULATION,
+} from "../abi/message";
 import { Frame, framePush } from "../bus/frame";
 import { ESP_HEADER, ESP_TRAILER } from "../wire/esp";
 import {
@@ -50,6 +59,7 @@ export const MARK_WHOLE: u32 = 0x100;
 const MARK_DF: u32 = 0x200;
 export const MARK_IPV6: u32 = 0x400;
 
+const DSCP_MASK: u32 = 0xfc;
 const ECN_MASK: u32 = 3;
 const ECN_NOT_ECT: u32 = 0;
 const ECN_ECT1: u32 = 1;
@@ -115,6 +125,8 @@ export function tunnelPush(frame: Frame, sa: Sa, mark: u32, id: u32): void {
 
 /** Pushes the outer IP header alone. */
 export function outerPush(frame: Frame, sa: Sa, protocol: u32, mark: u32, id: u32): void {
+  const apart = (<u32>sa.flags) & SA_FLAGS_TUNNEL;
+  if (apart != 0) mark = markApart(mark, apart);
   const tos = mark & MARK_TOS;
   if (isIpv6(sa)) {
     const payload = frame.length;
@@ -128,17 +140,25 @@ export function outerPush(frame: Frame, sa: Sa, protocol: u32, mark: u32, id: u3
   ipv4Emit(p, total, protocol, sa.localAddress, sa.remoteAddress, OUTER_TTL, tos, (mark & MARK_DF) != 0, id);
 }
 
+/** What of a packet's MARK_* an SA with these SA_FLAGS_TUNNEL shows outside. */
+function markApart(mark: u32, flags: u32): u32 {
+  if ((flags & SA_FLAG_DF_CLEAR) != 0) mark &= ~MARK_DF;
+  if ((flags & SA_FLAG_ECN_APART) != 0) mark &= ~ECN_MASK;
+  if ((flags & SA_FLAG_DSCP_APART) != 0) mark &= ~DSCP_MASK;
+  return mark;
+}
+
 /**
  * Takes over the inner packet that the frame starts with, which `nextHeader` promised: checks its header, cuts traffic flow padding
- * behind it (RFC 4303 2.7), and lets the outer TOS or traffic class mark congestion (RFC 6040 4.2). PASS or a drop reason.
+ * behind it (RFC 4303 2.7), and lets the outer TOS or traffic class have what effect the SA gives it. PASS or a drop reason.
  */
-export function tunnelStrip(frame: Frame, outerTos: u32, nextHeader: u32): u32 {
+export function tunnelStrip(frame: Frame, sa: Sa, outerTos: u32, nextHeader: u32): u32 {
   const p = frame.start;
   if (nextHeader == PROTOCOL_IPV4) {
     if (!ipv4Check(p, frame.length)) return DROP_IP_MALFORMED;
     frame.length = ipv4TotalLength(p);
     const tos = <u32>load<u8>(p, IPV4_TOS);
-    const marked = congestion(tos, outerTos);
+    const marked = innerTos(sa, tos, outerTos);
     if (marked == NO_MARK) return DROP_ECN;
     if (marked != tos) ipv4SetTos(p, marked);
     return PASS;
@@ -148,13 +168,24 @@ export function tunnelStrip(frame: Frame, outerTos: u32, nextHeader: u32): u32 {
   if (!ipv6Check(p, frame.length)) return DROP_IP_MALFORMED;
   frame.length = ipv6TotalLength(p);
   const trafficClass = ipv6TrafficClass(p);
-  const marked = congestion(trafficClass, outerTos);
+  const marked = innerTos(sa, trafficClass, outerTos);
   if (marked == NO_MARK) return DROP_ECN;
   if (marked != trafficClass) ipv6SetTrafficClass(p, marked);
   return PASS;
 }
 
 /** The TOS of the inner packet after the tunnel; NO_MARK where it cannot carry what happened outside. */
+// @ts-ignore: decorator
+@inline
+function innerTos(sa: Sa, tos: u32, outerTos: u32): u32 {
+  const flags = (<u32>sa.flags) & (SA_FLAG_ECN_APART | SA_FLAG_DSCP_INWARD);
+  if (flags == 0) return congestion(tos, outerTos);
+  const marked = (flags & SA_FLAG_ECN_APART) != 0 ? tos : congestion(tos, outerTos);
+  if (marked == NO_MARK || (flags & SA_FLAG_DSCP_INWARD) == 0) return marked;
+  return (outerTos & DSCP_MASK) | (marked & ECN_MASK);
+}
+
+/** ECN by RFC 6040 4.2: the TOS of the inner packet; NO_MARK where it cannot carry what happened outside. */
 // @ts-ignore: decorator
 @inline
 function congestion(tos: u32, outerTos: u32): u32 {

@@ -4,7 +4,14 @@ import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import * as abi from "../../assembly/abi/management.ts";
-import { MODE_TRANSPORT } from "../../assembly/abi/message.ts";
+import {
+  MODE_TRANSPORT,
+  SA_FLAGS_TUNNEL,
+  SA_FLAG_DF_CLEAR,
+  SA_FLAG_DSCP_APART,
+  SA_FLAG_DSCP_INWARD,
+  SA_FLAG_ECN_APART,
+} from "../../assembly/abi/message.ts";
 import { decodeItems } from "../../host/chassis/config.ts";
 import type { Configuration } from "../../host/operator/configuration/compile.ts";
 import {
@@ -339,6 +346,19 @@ test("limits of octets and packets have the rules of times; inactivity, keyingtr
   for (const [word, value] of Object.entries({ no: 0, never: 1, replace: 2, keep: 3 }))
     assert.is(number(loaded({ connection: `unique = ${word}` }), abi.CONNECTION_UNIQUE), value);
   assert.is(number(loaded({ child: "start_action = trap|start" }), abi.CHILD_START_ACTION), abi.START_TRAP_START);
+});
+
+test("copy_df, copy_ecn and copy_dscp arrive as what the tunnel does otherwise; swanctl's defaults are none of it", () => {
+  const flags = (child: string): number => number(loaded({ child }), abi.CHILD_TUNNEL_FLAGS);
+  assert.is(flags(""), 0);
+  assert.is(flags("copy_df = yes\ncopy_ecn = yes\ncopy_dscp = out"), 0);
+  assert.is(flags("copy_df = no"), SA_FLAG_DF_CLEAR);
+  assert.is(flags("copy_ecn = no"), SA_FLAG_ECN_APART);
+  assert.is(flags("copy_dscp = no"), SA_FLAG_DSCP_APART);
+  assert.is(flags("copy_dscp = in"), SA_FLAG_DSCP_APART | SA_FLAG_DSCP_INWARD);
+  assert.is(flags("copy_dscp = yes"), SA_FLAG_DSCP_INWARD);
+  assert.is(flags("copy_df = no\ncopy_ecn = no\ncopy_dscp = in"), SA_FLAGS_TUNNEL);
+  assert.equal(messages({ child: "copy_dscp = both" }), ["copy_dscp: 'both' is none of out, in, yes, no"]);
 });
 
 test("times, amounts, actions, identities arrive at the board as they were said", () => {

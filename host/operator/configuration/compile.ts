@@ -7,6 +7,8 @@ import { FRAME_CAPACITY } from "../../../assembly/abi/frame.ts";
 import {
   MODE_TRANSPORT,
   MODE_TUNNEL,
+  SA_FLAG_DF_CLEAR,
+  SA_FLAG_ECN_APART,
   SELECTOR_END,
   SELECTOR_FAMILY,
   SELECTOR_START,
@@ -328,6 +330,7 @@ class Compiler {
       this.error(this.place(section, "life_time"), String(lifeTime), "life_time must be longer than rekey_time");
     }
     add(abi.CHILD_MODE, transport ? MODE_TRANSPORT : MODE_TUNNEL);
+    add(abi.CHILD_TUNNEL_FLAGS, tunnelFlags(v));
     add(abi.CHILD_REKEY_TIME, rekey);
     add(abi.CHILD_LIFE_TIME, lifeTime);
     add(abi.CHILD_RAND_TIME, (v["rand_time"] as number | undefined) ?? Math.max(0, lifeTime - rekey));
@@ -506,6 +509,13 @@ class Compiler {
       portNatt: open?.["port_natt"] ?? 4500,
     };
   }
+}
+
+/** SA_FLAGS_TUNNEL of copy_df, copy_ecn and copy_dscp of a child. */
+function tunnelFlags(child: Readonly<Record<string, unknown>>): number {
+  const flags = (child["copy_dscp"] as number | undefined) ?? 0;
+  const df = child["copy_df"] === false ? SA_FLAG_DF_CLEAR : 0;
+  return flags | df | (child["copy_ecn"] === false ? SA_FLAG_ECN_APART : 0);
 }
 
 function u64(value: bigint): Uint8Array {

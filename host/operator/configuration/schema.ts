@@ -23,6 +23,7 @@ import {
   UNIQUE_NO,
   UNIQUE_REPLACE,
 } from "../../../assembly/abi/management.ts";
+import { SA_FLAG_DSCP_APART, SA_FLAG_DSCP_INWARD } from "../../../assembly/abi/message.ts";
 import { nearest } from "./nearest.ts";
 import { POOL } from "./pool.ts";
 import type { ConfigurationError, Place, Section, Setting } from "./parser.ts";
@@ -69,9 +70,14 @@ const CHILD: SectionSchema = {
     close_action: action,
     replay_window: integer(0, 4096),
     ipcomp: fixed(["no"], "there is no compression"),
-    copy_df: fixed(["yes"], "the DF bit is always copied"),
-    copy_ecn: fixed(["yes"], "ECN is always copied"),
-    copy_dscp: fixed(["out"], "the DSCP is copied to the outer header"),
+    copy_df: boolean,
+    copy_ecn: boolean,
+    copy_dscp: word({
+      out: 0,
+      in: SA_FLAG_DSCP_APART | SA_FLAG_DSCP_INWARD,
+      yes: SA_FLAG_DSCP_INWARD,
+      no: SA_FLAG_DSCP_APART,
+    }),
     policies: fixed(["yes"], "every child has its policies"),
     hw_offload: fixed(["no"], "there is no such hardware"),
     sha256_96: fixed(["no"], "the truncation of the RFC alone is done"),
