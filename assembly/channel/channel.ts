@@ -57,22 +57,31 @@ export function channelReset(): bool {
   return linkReset() && controlReset();
 }
 
+/** True when the IP packet of `length` octets at `p` may go to the board in `slot`: it is a peer, and the link's MTU is enough. */
+export function channelFits(p: usize, length: u32, slot: u32): bool {
+  if (!linkMaySpeak(slot) || length < IPV4_HEADER) return false;
+  const version = (<u32>load<u8>(p)) >> 4;
+  if (version != 4 && version != 6) return false;
+  return length <= (linkKind() == LINK_ATM ? FABRIC_MTU : FABRIC_MTU - IPV4_HEADER);
+}
+
+/** Octets that channelPushPacket puts in front, and channelPull takes off. */
+export function channelCapsuleOctets(): u32 {
+  return linkKind() == LINK_ATM ? LLC_SNAP_HEADER : IPIP_OCTETS;
+}
+
 /**
  * S605: encapsulates the IP packet that the frame starts with for the board in `slot`. False, with the frame untouched
- * and still the caller's, when the slot is no peer of ours, the packet has no IP version, is larger than the link's MTU
- * or leaves no headroom.
+ * and still the caller's, when channelFits says no, or the frame leaves no headroom.
  */
 export function channelPushPacket(frame: Frame, slot: u32): bool {
-  if (!linkMaySpeak(slot) || frame.length < IPV4_HEADER) return false;
-  const version = (<u32>load<u8>(frame.start)) >> 4;
-  if (version != 4 && version != 6) return false;
+  if (!channelFits(frame.start, frame.length, slot) || frameHeadroom(frame) < channelCapsuleOctets()) return false;
+  const four = (<u32>load<u8>(frame.start)) >> 4 == 4;
   if (linkKind() == LINK_ATM) {
-    if (frame.length > FABRIC_MTU || frameHeadroom(frame) < LLC_SNAP_HEADER) return false;
-    llcSnapEmit(framePush(frame, LLC_SNAP_HEADER), version == 4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6);
+    llcSnapEmit(framePush(frame, LLC_SNAP_HEADER), four ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6);
     return true;
   }
-  if (frame.length > FABRIC_MTU - IPV4_HEADER || frameHeadroom(frame) < IPIP_OCTETS) return false;
-  ipipPush(frame, slot, version == 4 ? PROTOCOL_IPV4 : PROTOCOL_IPV6);
+  ipipPush(frame, slot, four ? PROTOCOL_IPV4 : PROTOCOL_IPV6);
   return true;
 }
 

@@ -27,14 +27,25 @@ export function heldReset(): void {
   news = false;
 }
 
-/** Keeps the frame for the SA of a configured child. False: it is the caller's still. */
-export function hold(frame: Frame, child: u32): bool {
+/** True when a packet may wait for the SA of a configured child: none does, and there is room. */
+export function holds(child: u32): bool {
+  return place(child) != 0;
+}
+
+/** A free entry for a packet of the child, or 0. */
+function place(child: u32): usize {
   let free: usize = 0;
   for (let i: u32 = 0; i < HELD_MAX; i++) {
     const entry = table + <usize>i * ENTRY;
     if (load<u32>(entry) == 0) free = entry;
-    else if (load<u32>(entry, 4) == child) return false;
+    else if (load<u32>(entry, 4) == child) return 0;
   }
+  return free;
+}
+
+/** Keeps the frame for the SA of a configured child. False: it is the caller's still. */
+export function hold(frame: Frame, child: u32): bool {
+  const free = place(child);
   if (free == 0) return false;
   store<u32>(free, <u32>frameAddress(frame));
   store<u32>(free, child, 4);
