@@ -25,11 +25,8 @@ import { countUse, lifeOver, withinLife } from "./expiry";
 import { replayCheck, replayCommit, replaySequence } from "./replay";
 import { Sa, isTransport, transformOf } from "./sa";
 import { transportJoin } from "./transport";
-import { PASS, tunnelStrip } from "./tunnel";
+import { NOTHING_INSIDE, PASS, tunnelStrip } from "./tunnel";
 import { noteSource } from "./update";
-
-/** A dummy packet (RFC 4303 2.6): authentic, and to be forgotten. Neither PASS nor a drop reason. */
-export const DUMMY: u32 = PASS + 1;
 
 const flow: usize = memory.data(FLOW_OCTETS, 16);
 
@@ -91,7 +88,7 @@ export function openFinish(frame: Frame, sa: Sa, job: CipherJob, outerTos: u32):
   frame.length = length - trailer;
   if (nextHeader == PROTOCOL_NONE) {
     countUse(sa, 0);
-    return DUMMY;
+    return NOTHING_INSIDE;
   }
   const verdict = isTransport(sa)
     ? transportJoin(frame, origin, nextHeader)

@@ -25,7 +25,8 @@ import { PORT_PROTECTED, PORT_UNPROTECTED } from "../abi/ring";
 import { STEP_S703, STEP_S704, STEP_S705, STEP_S706, STEP_S707, TRACE_MASK_PACKET } from "../abi/trace";
 import { Frame, framePull } from "../bus/frame";
 import { consume, drop, transmit } from "../bus/port";
-import { trace } from "../rt/trace";
+import { CipherJob } from "../crypto/job";
+import { trace, tracing } from "../rt/trace";
 import { AH_HEADER, ahSpi } from "../wire/ah";
 import { ESP_HEADER, ESP_KEEPALIVE, espSpi } from "../wire/esp";
 import {
@@ -58,12 +59,12 @@ import { UDP_HEADER, udpCheck, udpDestinationPort, udpLength } from "../wire/udp
 import { ahOpenFinish, ahOpenPrepare } from "./ah_open";
 import { ahSealFinish, ahSealPrepare } from "./ah_seal";
 import { jobAt, jobsBegin, jobsRun } from "./esp_job";
-import { DUMMY, openFinish, openPrepare } from "./esp_open";
+import { openFinish, openPrepare } from "./esp_open";
 import { sealFinish, sealPrepare } from "./esp_seal";
 import { isLocal, isLocal6, nattPort } from "./local_address";
 import { findInbound, findOutbound } from "./local_database";
 import { SHAPE_AH, Sa, isAh, isIpv6, isTransport, localAddress6 } from "./sa";
-import { PASS } from "./tunnel";
+import { NOTHING_INSIDE, PASS } from "./tunnel";
 
 /**
  * Processes `count` (at most POLL_BATCH) frames whose addresses stand from `frames` on; each holds an IP packet as the IKE
@@ -74,25 +75,89 @@ export function process(frames: usize, count: u32): void {
   jobsBegin();
   for (let i: u32 = 0; i < count; i++) {
     const frame = changetype<Frame>(<usize>load<u32>(frames + ((<usize>i) << 2)));
-    if (!lookUp(frame) || !prepare(frame, i)) store<u32>(frames + ((<usize>i) << 2), 0);
+    if (!begin(frame, i)) store<u32>(frames + ((<usize>i) << 2), 0);
   }
   jobsRun();
   for (let i: u32 = 0; i < count; i++) {
     const address = <usize>load<u32>(frames + ((<usize>i) << 2));
-    if (address != 0) finish(changetype<Frame>(address), i);
+    if (address != 0) end(changetype<Frame>(address), i);
   }
 }
 
+/** Phases 1 and 2; false when the frame has ended. */
+function begin(frame: Frame, index: u32): bool {
+  const found = lookUp(frame);
+  if (tracing(TRACE_MASK_PACKET)) tell(frame, found);
+  if (found == NOTHING_INSIDE) {
+    consume(frame);
+    return false;
+  }
+  if (found != PASS) {
+    drop(frame, found);
+    return false;
+  }
+  const sa = saOf(frame);
+  const verdict = prepare(frame, sa, jobAt(index));
+  return verdict == PASS || failOf(frame, sa, verdict);
+}
+
+/** Phases 4 and 5. */
+function end(frame: Frame, index: u32): void {
+  const sa = saOf(frame);
+  const verdict = finish(frame, sa, jobAt(index));
+  if (verdict == NOTHING_INSIDE) {
+    consume(frame);
+  } else if (verdict == PASS) {
+    const port = outlet(sa);
+    trace(TRACE_MASK_PACKET, STEP_S705, sa.spi, <u32>frame.scratch4, <u32>sa.direction);
+    trace(TRACE_MASK_PACKET, STEP_S706, sa.spi, 0, frame.length, port);
+    transmit(port, frame);
+  } else {
+    failOf(frame, sa, verdict);
+  }
+}
+
+/** Drops a packet for which an SA stood. */
+function failOf(frame: Frame, sa: Sa, reason: u32): bool {
+  sa.drops += 1;
+  drop(frame, reason);
+  return false;
+}
+
+/** S703, and S704 or S707. */
+function tell(frame: Frame, found: u32): void {
+  const spi = <u32>frame.scratch5;
+  trace(TRACE_MASK_PACKET, STEP_S703, spi);
+  if (found == PASS) trace(TRACE_MASK_PACKET, STEP_S704, saOf(frame).spi);
+  else if (found != NOTHING_INSIDE) trace(TRACE_MASK_PACKET, STEP_S707, spi, found);
+}
+
+/** The SA of a frame, after lookUp. */
+// @ts-ignore: decorator
+@inline
+export function saOf(frame: Frame): Sa {
+  return changetype<Sa>(<usize>frame.scratch0);
+}
+
+/** Where what an SA has done goes: opened packets to the protected side, sealed ones to the unprotected side. */
+// @ts-ignore: decorator
+@inline
+export function outlet(sa: Sa): u32 {
+  return isInbound(sa) ? PORT_PROTECTED : PORT_UNPROTECTED;
+}
+
 /**
- * Phase 1. True: frame.scratch0 is the SA; an inbound frame starts with its ESP header, or with AH with its IP header; frame.scratch1 is the outer TOS or
+ * Phase 1: PASS, NOTHING_INSIDE, or a drop reason; nothing is counted and no state changes but the frame's. On PASS frame.scratch0 is
+ * the SA; an inbound frame starts with its ESP header, or with AH with its IP header; frame.scratch1 is the outer TOS or
  * traffic class, frame.scratch2 the octets in front of the ESP header or AH, frame.scratch3 those of them that are IP headers, with the
- * offset of the octet that names the next layer above it (<< 16).
+ * offset of the octet that names the next layer above it (<< 16). frame.scratch5 is the SPI that was looked up, 0 none.
  * Nothing on the link tells the direction: inbound is what is addressed to us and is AH or ESP, by itself or in UDP.
  */
-function lookUp(frame: Frame): bool {
+export function lookUp(frame: Frame): u32 {
   const p = frame.start;
+  frame.scratch5 = 0;
   if (frame.length != 0 && (<u32>load<u8>(p)) >> 4 == 6) return lookUp6(frame);
-  if (!ipv4Check(p, frame.length)) return fail(frame, DROP_IP_MALFORMED);
+  if (!ipv4Check(p, frame.length)) return DROP_IP_MALFORMED;
   frame.length = ipv4TotalLength(p);
   const protocol = ipv4Protocol(p);
   if (
@@ -102,10 +167,10 @@ function lookUp(frame: Frame): bool {
     const header = ipv4HeaderOctets(p);
     frame.scratch1 = <u32>load<u8>(p, IPV4_TOS);
     frame.scratch3 = header | (IPV4_PROTOCOL << 16);
-    if (ipv4IsFragment(p)) return fail(frame, DROP_IP_FRAGMENT);
+    if (ipv4IsFragment(p)) return DROP_IP_FRAGMENT;
     if (protocol == PROTOCOL_ESP) return lookUpInbound(frame, header);
     if (protocol == PROTOCOL_AH) return lookUpAh(frame, header);
-    if (!udpCheck(p + header, frame.length - header)) return fail(frame, DROP_UDP_MALFORMED);
+    if (!udpCheck(p + header, frame.length - header)) return DROP_UDP_MALFORMED;
     if (udpDestinationPort(p + header) == nattPort()) {
       frame.length = header + udpLength(p + header);
       return lookUpInbound(frame, header + UDP_HEADER);
@@ -115,11 +180,11 @@ function lookUp(frame: Frame): bool {
 }
 
 /** The same for IPv6. */
-function lookUp6(frame: Frame): bool {
+function lookUp6(frame: Frame): u32 {
   const p = frame.start;
-  if (!ipv6Check(p, frame.length)) return fail(frame, DROP_IP_MALFORMED);
+  if (!ipv6Check(p, frame.length)) return DROP_IP_MALFORMED;
   frame.length = ipv6TotalLength(p);
-  if (ipv6Walk(p, frame.length) != WALK_DONE) return fail(frame, DROP_IPV6_EXTENSION);
+  if (ipv6Walk(p, frame.length) != WALK_DONE) return DROP_IPV6_EXTENSION;
   const protocol = ipv6WalkProtocol();
   if (
     (protocol == PROTOCOL_ESP || protocol == PROTOCOL_UDP || protocol == PROTOCOL_AH) &&
@@ -128,10 +193,10 @@ function lookUp6(frame: Frame): bool {
     const header = ipv6WalkOctets();
     frame.scratch1 = ipv6TrafficClass(p);
     frame.scratch3 = header | (ipv6WalkNextHeaderAt() << 16);
-    if (ipv6WalkFragmented()) return fail(frame, DROP_IP_FRAGMENT);
+    if (ipv6WalkFragmented()) return DROP_IP_FRAGMENT;
     if (protocol == PROTOCOL_ESP) return lookUpInbound(frame, header);
     if (protocol == PROTOCOL_AH) return lookUpAh(frame, header);
-    if (!udpCheck(p + header, frame.length - header)) return fail(frame, DROP_UDP_MALFORMED);
+    if (!udpCheck(p + header, frame.length - header)) return DROP_UDP_MALFORMED;
     if (udpDestinationPort(p + header) == nattPort()) {
       frame.length = header + udpLength(p + header);
       return lookUpInbound(frame, header + UDP_HEADER);
@@ -141,24 +206,21 @@ function lookUp6(frame: Frame): bool {
 }
 
 /** `outer`: octets in front of the ESP header. A peer may change between plain ESP and UDP at any time (RFC 7296 2.23). */
-function lookUpInbound(frame: Frame, outer: u32): bool {
+function lookUpInbound(frame: Frame, outer: u32): u32 {
   const packet = frame.start;
   frame.scratch2 = outer;
   framePull(frame, outer);
-  if (frame.length == 1 && load<u8>(frame.start) == ESP_KEEPALIVE) {
-    consume(frame);
-    return false;
-  }
-  if (frame.length < ESP_HEADER) return fail(frame, DROP_ESP_MALFORMED);
+  if (frame.length == 1 && load<u8>(frame.start) == ESP_KEEPALIVE) return NOTHING_INSIDE;
+  if (frame.length < ESP_HEADER) return DROP_ESP_MALFORMED;
   const spi = espSpi(frame.start);
-  if (spi == 0) return fail(frame, DROP_UDP_PORT);
+  if (spi == 0) return DROP_UDP_PORT;
   return inboundSa(frame, spi, packet, 0);
 }
 
 /** `headers`: octets in front of AH. */
-function lookUpAh(frame: Frame, headers: u32): bool {
+function lookUpAh(frame: Frame, headers: u32): u32 {
   frame.scratch2 = headers;
-  if (frame.length - headers < AH_HEADER) return fail(frame, DROP_AH_MALFORMED);
+  if (frame.length - headers < AH_HEADER) return DROP_AH_MALFORMED;
   return inboundSa(frame, ahSpi(frame.start + headers), frame.start, SHAPE_AH);
 }
 
@@ -166,11 +228,13 @@ function lookUpAh(frame: Frame, headers: u32): bool {
  * S703 for a sealed packet to one of our addresses: the SA of this SPI and protocol (SHAPE_AH or 0). To which of them is no matter in
  * tunnel mode (RFC 4301 4.1): a peer that moves may send to, or from, its new place before we have been told (RFC 4555 3.5).
  */
-function inboundSa(frame: Frame, spi: u32, packet: usize, shape: u32): bool {
-  trace(TRACE_MASK_PACKET, STEP_S703, spi);
+function inboundSa(frame: Frame, spi: u32, packet: usize, shape: u32): u32 {
+  frame.scratch5 = <u64>spi;
   const sa = findInbound(spi);
-  if (!sa || ((<u32>sa.shape) & SHAPE_AH) != shape) return noEntry(frame, spi);
-  return isTransport(sa) && !isToItsEnd(sa, packet) ? noEntry(frame, spi) : found(frame, sa);
+  if (!sa || ((<u32>sa.shape) & SHAPE_AH) != shape) return DROP_NO_SA_ENTRY_IPSEC_BOARD;
+  if (isTransport(sa) && !isToItsEnd(sa, packet)) return DROP_NO_SA_ENTRY_IPSEC_BOARD;
+  frame.scratch0 = <u32>changetype<usize>(sa);
+  return PASS;
 }
 
 /** True when a packet's destination is our end of an SA. */
@@ -182,36 +246,17 @@ function isToItsEnd(sa: Sa, packet: usize): bool {
     : sa.localAddress == ipv4Destination(packet);
 }
 
-function lookUpOutbound(frame: Frame): bool {
-  trace(TRACE_MASK_PACKET, STEP_S703, 0);
+function lookUpOutbound(frame: Frame): u32 {
   const sa = findOutbound(frame.start, frame.length);
-  return sa ? found(frame, sa) : noEntry(frame, 0);
-}
-
-/** S704 */
-function found(frame: Frame, sa: Sa): bool {
-  trace(TRACE_MASK_PACKET, STEP_S704, sa.spi);
+  if (!sa) return DROP_NO_SA_ENTRY_IPSEC_BOARD;
   frame.scratch0 = <u32>changetype<usize>(sa);
-  return true;
+  return PASS;
 }
 
-/** S707 */
-function noEntry(frame: Frame, spi: u32): bool {
-  trace(TRACE_MASK_PACKET, STEP_S707, spi, DROP_NO_SA_ENTRY_IPSEC_BOARD);
-  return fail(frame, DROP_NO_SA_ENTRY_IPSEC_BOARD);
-}
-
-/** Phase 2. */
-function prepare(frame: Frame, index: u32): bool {
-  const sa = changetype<Sa>(<usize>frame.scratch0);
-  const job = jobAt(index);
-  let verdict: u32;
-  if (isAh(sa)) {
-    verdict = isInbound(sa) ? ahOpenPrepare(frame, sa, job) : ahSealPrepare(frame, sa, job);
-  } else {
-    verdict = isInbound(sa) ? openPrepare(frame, sa, job) : sealPrepare(frame, sa, job);
-  }
-  return verdict == PASS || failOf(frame, sa, verdict);
+/** Phase 2, for a frame that lookUp let pass: PASS or a drop reason. What it changes is the frame and `sa`. */
+export function prepare(frame: Frame, sa: Sa, job: CipherJob): u32 {
+  if (isAh(sa)) return isInbound(sa) ? ahOpenPrepare(frame, sa, job) : ahSealPrepare(frame, sa, job);
+  return isInbound(sa) ? openPrepare(frame, sa, job) : sealPrepare(frame, sa, job);
 }
 
 // @ts-ignore: decorator
@@ -220,40 +265,12 @@ function isInbound(sa: Sa): bool {
   return <u32>sa.direction == DIRECTION_INBOUND;
 }
 
-/** Phases 4 and 5. */
-function finish(frame: Frame, index: u32): void {
-  const sa = changetype<Sa>(<usize>frame.scratch0);
+/** Phase 4, its job done: PASS, NOTHING_INSIDE, or a drop reason. What it changes is the frame and `sa`. */
+export function finish(frame: Frame, sa: Sa, job: CipherJob): u32 {
   if (!isInbound(sa)) {
     if (isAh(sa)) ahSealFinish(frame);
     else sealFinish(frame, sa);
-    emit(frame, sa, PORT_UNPROTECTED);
-    return;
+    return PASS;
   }
-  const job = jobAt(index);
-  const verdict = isAh(sa) ? ahOpenFinish(frame, sa, job, frame.scratch1) : openFinish(frame, sa, job, frame.scratch1);
-  if (verdict == PASS) {
-    emit(frame, sa, PORT_PROTECTED);
-  } else if (verdict == DUMMY) {
-    consume(frame);
-  } else {
-    failOf(frame, sa, verdict);
-  }
-}
-
-/** S705 is behind us; S706. */
-function emit(frame: Frame, sa: Sa, port: u32): void {
-  trace(TRACE_MASK_PACKET, STEP_S705, sa.spi, <u32>frame.scratch4, <u32>sa.direction);
-  trace(TRACE_MASK_PACKET, STEP_S706, sa.spi, 0, frame.length, port);
-  transmit(port, frame);
-}
-
-/** Drops a packet for which an SA stood. */
-function failOf(frame: Frame, sa: Sa, reason: u32): bool {
-  sa.drops += 1;
-  return fail(frame, reason);
-}
-
-function fail(frame: Frame, reason: u32): bool {
-  drop(frame, reason);
-  return false;
+  return isAh(sa) ? ahOpenFinish(frame, sa, job, frame.scratch1) : openFinish(frame, sa, job, frame.scratch1);
 }

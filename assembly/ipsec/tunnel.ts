@@ -46,6 +46,8 @@ import { Sa, isIpv6, localAddress6, remoteAddress6, transformOf } from "./sa";
 
 /** What the functions of the packet's phases return when the packet goes on; any other value is a drop reason. */
 export const PASS: u32 = DROP_COUNT;
+/** A keepalive, or a dummy packet (RFC 4303 2.6) that is authentic: it has done its work. Neither PASS nor a drop reason. */
+export const NOTHING_INSIDE: u32 = PASS + 1;
 
 /** MTU of the unprotected side, in octets. */
 export const OUTER_MTU: u32 = 1500;
