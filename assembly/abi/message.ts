@@ -156,4 +156,7 @@ export const STATUS_OCTETS: u32 = MESSAGE_HEADER + 20; // of clear packets
 export const STATUS_LAST_USED: u32 = MESSAGE_HEADER + 28; // NOW of the last packet, 0 never
 export const STATUS_SEQUENCE: u32 = MESSAGE_HEADER + 36;
 export const STATUS_DROPS: u32 = MESSAGE_HEADER + 44; // packets of this SA that were dropped
-export const STATUS_MESSAGE_OCTETS: u32 = MESSAGE_HEADER + 52;
+/** Of these, by reason: words of count << 8 | DROP_*, 0 none; DROPS may be more than their sum. */
+export const STATUS_DROP_KINDS: u32 = MESSAGE_HEADER + 52;
+export const STATUS_DROP_KINDS_COUNT: u32 = 6;
+export const STATUS_MESSAGE_OCTETS: u32 = STATUS_DROP_KINDS + STATUS_DROP_KINDS_COUNT * 4;

@@ -34,6 +34,7 @@ import { Frame, frameClear } from "../bus/frame";
 import { drop, originate, transmit } from "../bus/port";
 import { zeroize } from "../rt/bytes";
 import { Sa } from "./sa";
+import { saDropsWrite } from "./sa_drops";
 
 /** Octets of a short answer with and without REASON. */
 const SHORT: u32 = ANSWER_REASON;
@@ -109,6 +110,7 @@ export function writeStatus(p: usize, transaction: u32, sa: Sa): u32 {
   store<u64>(p, sa.lastUsed, STATUS_LAST_USED);
   store<u64>(p, sa.sequence, STATUS_SEQUENCE);
   store<u64>(p, sa.drops, STATUS_DROPS);
+  saDropsWrite(p, sa);
   return STATUS_MESSAGE_OCTETS;
 }
 

@@ -83,6 +83,7 @@ import { answerPlain, answerShort, answerStatus } from "./control_out";
 import { findInbound, findNamed, localDatabaseRecords, removeSa, saAt, takeSa } from "./local_database";
 import { REPLAY_WINDOW_MAX, replayAdvance, replayReset } from "./replay";
 import { SA_COLD_OCTETS, SHAPE_AH, SHAPE_IPV6, SHAPE_TRANSPORT, Sa } from "./sa";
+import { saDropsReset } from "./sa_drops";
 import { endsCovered, endsExamine, endsTake, handleUpdate, roomReckon } from "./update";
 
 /** LINK of the answer to SA_REMOVE_ALL. */
@@ -308,7 +309,7 @@ function key(sa: Sa, record: usize, row: usize): void {
   sa.packets = 0;
   sa.octets = 0;
   sa.lastUsed = 0;
-  sa.drops = 0;
+  saDropsReset(sa);
   sa.expiringAt = 0;
   sa.sequence = load<u64>(record, SA_SEQUENCE);
   if (<u32>sa.direction == DIRECTION_INBOUND) replayReset(sa, <u32>load<u16>(record, SA_REPLAY_WINDOW), sa.sequence);

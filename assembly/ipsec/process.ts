@@ -64,6 +64,7 @@ import { sealFinish, sealPrepare } from "./esp_seal";
 import { isLocal, isLocal6, nattPort } from "./local_address";
 import { findInbound, findOutbound } from "./local_database";
 import { SHAPE_AH, Sa, isAh, isIpv6, isTransport, localAddress6 } from "./sa";
+import { saDropsCount } from "./sa_drops";
 import { NOTHING_INSIDE, PASS } from "./tunnel";
 
 /**
@@ -119,7 +120,7 @@ function end(frame: Frame, index: u32): void {
 
 /** Drops a packet for which an SA stood. */
 function failOf(frame: Frame, sa: Sa, reason: u32): bool {
-  sa.drops += 1;
+  saDropsCount(sa, reason);
   drop(frame, reason);
   return false;
 }

@@ -5,13 +5,13 @@
  *           +-----------+-----------+-----------+-----------+-----------+-----------+-----------+----------+
  *   line 0  | spi, link | flags..   | context, bitmap, mask.. | sequence              | lease     | addrs  |
  *   line 1  | packets   | octets    | last used | drops     | expiring at | moved at | ...                 |
- *   line 2  | limits: soft packets, soft octets, hard packets, hard octets           | inner MTU, number    |
+ *   line 2  | limits: soft packets, soft octets, hard packets, hard octets           | inner MTU .. drops    |
  *           +-----------+-----------+-----------+-----------+-----------+-----------+-----------+----------+
  *
  * The cold half is the SA record as it was installed (abi/message.ts): selectors for RFC 4301 5.2, KEYMAT to tell a
  * repeated installation from a new one. It is wiped with the SA.
  */
-import { SA_LOCAL_ADDRESS, SA_RECORD_MAX, SA_REMOTE_ADDRESS } from "../abi/message";
+import { SA_LOCAL_ADDRESS, SA_RECORD_MAX, SA_REMOTE_ADDRESS, STATUS_DROP_KINDS_COUNT } from "../abi/message";
 import { Transform } from "../crypto/transform";
 
 
@@ -65,7 +65,12 @@ export class Sa {
   nextFree: u32;
   /** The SA record as installed. */
   cold: usize;
+  /** The first of SA_DROP_KINDS words (sa_drops.ts); the last field. */
+  kinds: u32;
 }
+
+/** Drop reasons that an SA counts apart. */
+export const SA_DROP_KINDS: u32 = STATUS_DROP_KINDS_COUNT;
 
 export const SHAPE_TRANSPORT: u32 = 1;
 export const SHAPE_AH: u32 = 2;
@@ -77,7 +82,7 @@ export const SA_OCTETS: u32 = 192;
 /** The same in the cold table. */
 export const SA_COLD_OCTETS: u32 = SA_RECORD_MAX;
 
-if (offsetof<Sa>() > SA_OCTETS) ERROR("an SA outgrew its record");
+if (offsetof<Sa>("kinds") + SA_DROP_KINDS * 4 > SA_OCTETS) ERROR("an SA outgrew its record");
 if (offsetof<Sa>("packets") > 80) ERROR("the per-packet fields of an SA outgrew their place");
 
 // @ts-ignore: decorator

@@ -8,6 +8,8 @@ import {
   SA_FLAG_ESN,
   SA_FLAG_UDP_ENCAPSULATION,
   STATUS_DIRECTION,
+  STATUS_DROP_KINDS,
+  STATUS_DROP_KINDS_COUNT,
   STATUS_DROPS,
   STATUS_LAST_USED,
   STATUS_LINK,
@@ -18,6 +20,7 @@ import {
   STATUS_SPI,
 } from "../../assembly/abi/message.ts";
 import { type ConfigItem, decodeItems, encodeItems } from "../chassis/config.ts";
+import { DROP_NAMES } from "../chassis/vocabulary.ts";
 import { addressText, identityText, printable, selectorText } from "./identity.ts";
 import { decodeTransforms, suiteKeys, TRANSFORM_ADDKE, transformName, type TransformValue } from "./transform_name.ts";
 
@@ -108,7 +111,8 @@ export interface SaStatus {
   /** Nanoseconds on the board's NOW scale; 0 never. */
   lastUsed: bigint;
   sequence: bigint;
-  drops: number;
+  /** By reason, those that are not 0; `other`: of more reasons than a board tells apart for one SA. */
+  drops: Record<string, number>;
 }
 
 export interface ConnectionStatus {
@@ -373,6 +377,19 @@ function mismatchText(
   return `no ${what} in common: our proposal ${ours} has ${names(own)}, the peer's proposal ${theirs} has ${names(peers)}`;
 }
 
+function saDrops(view: DataView): Record<string, number> {
+  let other = Number(view.getBigUint64(STATUS_DROPS, true));
+  const drops: Record<string, number> = {};
+  for (let i = 0; i < STATUS_DROP_KINDS_COUNT; i++) {
+    const word = view.getUint32(STATUS_DROP_KINDS + 4 * i, true);
+    const count = word >>> 8;
+    if (count === 0) continue;
+    drops[DROP_NAMES[word & 0xff] ?? `reason_${word & 0xff}`] = count;
+    other -= count;
+  }
+  return other > 0 ? { ...drops, other } : drops;
+}
+
 function saOf(octets: Uint8Array): SaStatus {
   if (octets.length < STATUS_MESSAGE_OCTETS) throw new RangeError("an SA status is cut off");
   const view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
@@ -384,7 +401,7 @@ function saOf(octets: Uint8Array): SaStatus {
     bytes: Number(view.getBigUint64(STATUS_OCTETS, true)),
     lastUsed: view.getBigUint64(STATUS_LAST_USED, true),
     sequence: view.getBigUint64(STATUS_SEQUENCE, true),
-    drops: Number(view.getBigUint64(STATUS_DROPS, true)),
+    drops: saDrops(view),
   };
 }
 

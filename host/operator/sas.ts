@@ -23,8 +23,8 @@ export interface ChildSas {
   /** Seconds since the last packet; absent when there was none. */
   "use-in"?: number;
   "use-out"?: number;
-  /** Packets of this SA that were dropped, by direction. */
-  drops: { in: number; out: number };
+  /** Packets of this SA that were dropped, by direction and reason. */
+  drops: { in: Record<string, number>; out: Record<string, number> };
   /** Seconds since it was installed. */
   "install-time": number;
   "local-ts": string[];
@@ -102,7 +102,7 @@ export function mergeSas(
       "packets-out": outbound?.packets ?? 0,
       ...(inbound && inbound.lastUsed > 0n ? { "use-in": seconds(inbound.lastUsed, now) } : {}),
       ...(outbound && outbound.lastUsed > 0n ? { "use-out": seconds(outbound.lastUsed, now) } : {}),
-      drops: { in: inbound?.drops ?? 0, out: outbound?.drops ?? 0 },
+      drops: { in: inbound?.drops ?? {}, out: outbound?.drops ?? {} },
       "install-time": seconds(installedAt, now),
     });
   }
@@ -166,8 +166,15 @@ function direction(
   bytes: number,
   packets: number,
   use: number | undefined,
-  drops: number,
+  drops: Record<string, number>,
 ): string {
   const ago = use === undefined ? "never used" : `${use}s ago`;
-  return `    ${way} ${spi}, ${bytes} bytes, ${packets} packets, ${ago}   drops ${drops}`;
+  return `    ${way} ${spi}, ${bytes} bytes, ${packets} packets, ${ago}   drops ${dropsText(drops)}`;
+}
+
+/** How many in all, and of which reasons. */
+function dropsText(drops: Record<string, number>): string {
+  const reasons = Object.entries(drops);
+  const all = reasons.reduce((sum, [, count]) => sum + count, 0);
+  return all === 0 ? "0" : `${all} (${reasons.map(([reason, count]) => `${reason} ${count}`).join(", ")})`;
 }

@@ -293,6 +293,8 @@ for (const build of ["base", "simd"] as Build[]) {
     assert.is(status.message.readBigUInt64LE(M.STATUS_OCTETS), BigInt(packet.length));
     assert.is(status.message.readBigUInt64LE(M.STATUS_SEQUENCE), 9n);
     assert.is(status.message.readBigUInt64LE(M.STATUS_DROPS), 1n);
+    assert.is(status.message.readUInt32LE(M.STATUS_DROP_KINDS), (1 << 8) | DROP.DROP_REPLAY);
+    assert.is(status.message.readUInt32LE(M.STATUS_DROP_KINDS + 4), 0);
     const next = Buffer.alloc(20, 0x33);
     bench.install({ key: next });
     assert.equal(bench.pass(sealedPacket(esp(packet, 9n, { key: next })), PORT_PROTECTED), [packet]);

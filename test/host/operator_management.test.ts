@@ -2,6 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import * as abi from "../../assembly/abi/management.ts";
+import { DROP_ICV, DROP_REPLAY } from "../../assembly/abi/drop.ts";
 import {
   SA_FLAG_UDP_ENCAPSULATION,
   SELECTOR_END,
@@ -12,6 +13,7 @@ import {
   SELECTOR_START,
   SELECTOR_START_PORT,
   STATUS_DROPS,
+  STATUS_DROP_KINDS,
   STATUS_LINK,
   STATUS_MESSAGE_OCTETS,
   STATUS_OCTETS,
@@ -127,7 +129,11 @@ function saStatus(spi: number, direction: number, octets: bigint): Uint8Array {
   view.setBigUint64(STATUS_PACKETS, 2n, true);
   view.setBigUint64(STATUS_OCTETS, octets, true);
   view.setBigUint64(STATUS_OCTETS + 8, direction === 0 ? 16n * SECOND : 0n, true);
-  view.setBigUint64(STATUS_DROPS, 3n, true);
+  view.setBigUint64(STATUS_DROPS, direction === 0 ? 7n : 0n, true);
+  if (direction === 0) {
+    view.setUint32(STATUS_DROP_KINDS, (4 << 8) | DROP_REPLAY, true);
+    view.setUint32(STATUS_DROP_KINDS + 4, (2 << 8) | DROP_ICV, true);
+  }
   const message = new Uint8Array(abi.MANAGEMENT_HEADER + body.length);
   message.set(encodeMessage(abi.MANAGEMENT_SA, 0));
   message.set(body, abi.MANAGEMENT_HEADER);
@@ -153,8 +159,8 @@ test("sas: both kinds of board joined by slot, direction and SPI, in swanctl's l
   local  'moon.example' @ 192.0.2.1[4500]   remote 'evil\\x1b[2J\\x0d\\x0a"\\x5c\\xc3\\xa9' @ 192.0.2.2[4500]
   AES_GCM_16-256/PRF_HMAC_SHA2_384/ECP_256
   net: #9, INSTALLED, TUNNEL in UDP, ESP:AES_GCM_16-128   slot 3 via atm 0/35
-    in  c8fb5536, 168 bytes, 2 packets, 4s ago   drops 3
-    out 00001234, 84 bytes, 2 packets, never used   drops 3
+    in  c8fb5536, 168 bytes, 2 packets, 4s ago   drops 7 (replay 4, icv 2, other 1)
+    out 00001234, 84 bytes, 2 packets, never used   drops 0
     local   10.1.0.0/16   remote 10.2.0.0/24[tcp/80] 10.3.0.1..10.3.0.9
 other: DOWN, last attempt: the peer does not answer
 `,
