@@ -12,6 +12,7 @@ import { OWN_HOST_CASES } from "./own_hosts.ts";
 import { Program, expect, must, until } from "./process.ts";
 import { countOuter } from "./capture.ts";
 import { CERTIFICATE_CASES } from "./certificate_cases.ts";
+import { SCAPY_CASES } from "./scapy_cases.ts";
 import { SUITE_CASES } from "./suites.ts";
 import { NETWORK, OUTER } from "./topology.ts";
 import type { Side } from "./topology.ts";
@@ -25,6 +26,8 @@ export interface Case {
   oursOnly?: boolean;
   /** With another peer than strongSwan, which wants packages of its own. */
   foreign?: boolean;
+  /** With boards on a bench: wants neither namespaces nor strongSwan, and no root. */
+  bench?: boolean;
   /** Gives what is worth telling. */
   story(world: World): Promise<string>;
 }
@@ -321,4 +324,5 @@ export const CASES: Case[] = [
   protocol50,
   ...OWN_HOST_CASES,
   noPeer,
+  ...SCAPY_CASES,
 ];

@@ -1,6 +1,6 @@
 /**
  * `npm run test:interop`: our gateway against strongSwan, libreswan and OpenIKED, in network namespaces. Needs root, /dev/net/tun
- * and what README.md lists; what is missing is named.
+ * and what README.md lists; what is missing is named. Our IPsec board against Scapy, on a bench, needs neither (`-- scapy`).
  *
  *   npm run test:interop -- [WORD...]         cases whose name holds every word
  *   npm run test:interop -- --self            strongSwan in our place too: checks the machine, not us
@@ -24,6 +24,7 @@ import { foreignCases, missingForeign } from "./foreign_cases.ts";
 import { runHarness } from "./harness.ts";
 import { run, stopAll } from "./process.ts";
 import { RESTART_CASES } from "./restart_cases.ts";
+import { missingScapy } from "./scapy.ts";
 import { SOAK_CASES } from "./soak_cases.ts";
 import { missingStrongSwan } from "./strongswan.ts";
 import { Topology, removeStale } from "./topology.ts";
@@ -58,10 +59,16 @@ function chosenCases(): Case[] {
   );
 }
 
+/** Whether anything but boards on a bench is asked for. */
+const needsNamespaces = (chosen: readonly Case[]): boolean =>
+  options.harness !== undefined || chosen.length === 0 || chosen.some(({ bench }) => bench !== true);
+
 /** What keeps the tests from running at all. */
 async function missing(chosen: readonly Case[]): Promise<string[]> {
-  if (process.getuid?.() !== 0) return ["root: network namespaces, raw sockets and TUN devices need it"];
-  const lacks = missingStrongSwan();
+  const lacks = chosen.some(({ bench }) => bench === true) ? await missingScapy() : [];
+  if (!needsNamespaces(chosen)) return lacks;
+  if (process.getuid?.() !== 0) return [...lacks, "root: network namespaces, raw sockets and TUN devices need it"];
+  lacks.push(...missingStrongSwan());
   if (!existsSync("/dev/net/tun")) lacks.push("/dev/net/tun (load the tun module)");
   for (const [program, words, name] of [
     ["ip", ["-V"], "iproute2"],
@@ -129,7 +136,7 @@ async function main(): Promise<number> {
   try {
     if (options.self) console.log("self check: strongSwan on both sides, nothing of ours is tested");
     if (chosen.length > 0) {
-      await topology.up();
+      if (needsNamespaces(chosen)) await topology.up();
       add(await runCases(topology, directory, chosen));
     }
     const harness = options.soak || options.foreign ? undefined : options.harness;
