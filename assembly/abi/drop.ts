@@ -71,4 +71,11 @@ export const DROP_AH_MALFORMED: u32 = 45; // length of the header or its ICV is 
 // Fragments of IKE messages (RFC 7383).
 export const DROP_IKE_FRAGMENT: u32 = 46; // malformed, of a message that is too long, or never became whole
 
-export const DROP_COUNT: u32 = 47;
+// Fragments of packets to us (assembly/distribution/reassembly.ts).
+export const DROP_FRAGMENT_MALFORMED: u32 = 47; // empty, of a length that is no multiple of 8, or beyond what a packet can have
+export const DROP_FRAGMENT_OVERLAP: u32 = 48; // RFC 5722: two overlap, or contradict each other; the whole packet
+export const DROP_FRAGMENT_DUPLICATE: u32 = 49; // all of it is there already
+export const DROP_FRAGMENT_TIMEOUT: u32 = 50; // the packet did not become whole in time
+export const DROP_FRAGMENT_LIMIT: u32 = 51; // the oldest of too many packets that are not whole
+
+export const DROP_COUNT: u32 = 52;

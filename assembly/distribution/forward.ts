@@ -3,14 +3,16 @@
  * (figure 6; claims 3 and 14). The IKE board does nothing else with it. route.ts decides, this carries out.
  *
  *   unprotected side                                   protected side
- *   1 S601  ours, whole, ESP or AH or IKE?             1 S601  whole?
+ *   1 S601  ours, whole by now, ESP or AH or IKE?      1 S601  whole?
  *   2       IKE: to the IKE core                       2 S602  policy and SA by the selectors
  *   3 S602  local database by SPI                      3 S603  none: S606, discarded or acquired
  *   4 S603  none: S606, discarded                      4 S604  slot + generation
  *   5 S604  slot + generation                          5 S605  capsule, internal path
  *   6 S605  capsule, internal path
+ *
+ * Fragments to us become whole packets first (reassembly.ts): only the first one has an SPI or ports to look up.
  */
-import { DROP_NO_SA_ACQUIRING, DROP_PACKET_TOO_BIG } from "../abi/drop";
+import { DROP_IP_FRAGMENT, DROP_NO_SA_ACQUIRING, DROP_PACKET_TOO_BIG } from "../abi/drop";
 import { PORT_CHANNEL, PORT_PROTECTED, PORT_UNPROTECTED } from "../abi/ring";
 import { STEP_S601, STEP_S602, STEP_S603, STEP_S604, STEP_S605, STEP_S606, TRACE_MASK_PACKET } from "../abi/trace";
 import { Frame } from "../bus/frame";
@@ -19,9 +21,11 @@ import { channelLink, channelPushPacket } from "../channel/channel";
 import { trace, tracing } from "../rt/trace";
 import { DISTRIBUTION_ACQUIRE, raise } from "./event";
 import { hold } from "./held";
+import { reassemble } from "./reassembly";
 import {
   ROUTE_BOARD,
   ROUTE_DROP,
+  ROUTE_FRAGMENT,
   ROUTE_HOLD,
   ROUTE_IKE,
   ROUTE_NONE,
@@ -37,8 +41,17 @@ export const FORWARD_IKE: u32 = 1;
 
 /** An arriving packet of the unprotected network (17). */
 export function forwardUnprotected(frame: Frame): u32 {
-  const route = routeUnprotected(frame.start, frame.length);
+  let route = routeUnprotected(frame.start, frame.length);
   frame.length = route.octets;
+  if (route.verdict == ROUTE_FRAGMENT) {
+    if (!reassemble(frame)) return FORWARD_DONE;
+    route = routeUnprotected(frame.start, frame.length);
+    // One inside the other is no packet that anybody means to send.
+    if (route.verdict == ROUTE_FRAGMENT) {
+      dropped(frame, route, DROP_IP_FRAGMENT);
+      return FORWARD_DONE;
+    }
+  }
   if (route.verdict == ROUTE_IKE) return FORWARD_IKE;
   carryOut(frame, route, PORT_UNPROTECTED);
   return FORWARD_DONE;

@@ -1,14 +1,11 @@
 /**
  * What becomes of a packet on the IKE board, decided and nothing done (S601 to S604, S606): forward.ts carries it out, explain.ts
  * tells it. No counter rises here and nothing is sent, so that a packet may be asked about as often as one likes.
- *
- * Refuses to reassemble fragments: a fragment has no SPI and no ports to look up.
  */
 import {
   DROP_AH_MALFORMED,
   DROP_BOARD_OFFLINE,
   DROP_ESP_MALFORMED,
-  DROP_IP_FRAGMENT,
   DROP_IP_MALFORMED,
   DROP_IP_NOT_FOR_US,
   DROP_IPV6_EXTENSION,
@@ -62,6 +59,8 @@ export const ROUTE_IKE: u32 = 2;
 export const ROUTE_KEEPALIVE: u32 = 3;
 /** The first packet of a trap: an SA of `child` is acquired, the packet waits for it. */
 export const ROUTE_HOLD: u32 = 4;
+/** A piece of a packet to us, which is looked at when it is whole (reassembly.ts). */
+export const ROUTE_FRAGMENT: u32 = 5;
 
 /** No drop reason. */
 const SOUND: u32 = 0xffffffff;
@@ -123,7 +122,7 @@ export function routeUnprotected(p: usize, length: u32): Route {
   const ipv6 = isIpv6(p);
   if (ipv6 ? !isLocalAddress6(p + IPV6_DESTINATION) : !isLocalAddress(ipv4Destination(p)))
     return dropped(r, DROP_IP_NOT_FOR_US);
-  if (ipv6 ? ipv6WalkFragmented() : ipv4IsFragment(p)) return dropped(r, DROP_IP_FRAGMENT);
+  if (ipv6 ? ipv6WalkFragmented() : ipv4IsFragment(p)) return ends(r, ROUTE_FRAGMENT);
   const header = ipv6 ? ipv6WalkOctets() : ipv4HeaderOctets(p);
   const octets = r.octets - header;
   const payload = p + header;

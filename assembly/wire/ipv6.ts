@@ -36,7 +36,10 @@ export const EXTENSION_HOP_BY_HOP: u32 = 0;
 export const EXTENSION_ROUTING: u32 = 43;
 export const EXTENSION_FRAGMENT: u32 = 44;
 export const EXTENSION_DESTINATION: u32 = 60;
-const FRAGMENT_HEADER: u32 = 8;
+/** Fragment header (RFC 8200 4.5): next header u8, reserved u8, offset in octets with the M flag in bit 0, identification u32. */
+export const IPV6_FRAGMENT_HEADER: u32 = 8;
+export const IPV6_FRAGMENT_OFFSET: u32 = 2;
+export const IPV6_FRAGMENT_ID: u32 = 4;
 /** RFC 8200 section 4.1 has each once, destination options twice; as many again for what else a sender makes up. */
 const EXTENSIONS_MAX: u32 = 8;
 
@@ -56,6 +59,8 @@ let offset: u32 = 0;
 let nextHeaderAt: u32 = 0;
 let fragmented: bool = false;
 let fragmentOffset: u32 = 0;
+let fragmentAt: u32 = 0;
+let fragmentNamedAt: u32 = 0;
 let hopEnd: u32 = 0;
 let hopNextHeaderAt: u32 = 0;
 
@@ -132,13 +137,17 @@ export function ipv6Walk(p: usize, length: u32): u32 {
   hopNextHeaderAt = nextHeaderAt;
   for (let i: u32 = 0; isExtension(protocol); i++) {
     if (i == EXTENSIONS_MAX) return WALK_TOO_MANY;
-    if (length - offset < FRAGMENT_HEADER) return WALK_TRUNCATED;
+    if (length - offset < IPV6_FRAGMENT_HEADER) return WALK_TRUNCATED;
     const at = p + offset;
     const kind = protocol;
     if (kind == EXTENSION_HOP_BY_HOP ? i != 0 : kind == EXTENSION_FRAGMENT && fragmented) return WALK_ORDER;
-    const octets = kind == EXTENSION_FRAGMENT ? FRAGMENT_HEADER : (<u32>load<u8>(at, 1) + 1) << 3;
+    const octets = kind == EXTENSION_FRAGMENT ? IPV6_FRAGMENT_HEADER : (<u32>load<u8>(at, 1) + 1) << 3;
     if (length - offset < octets) return WALK_TRUNCATED;
     if (kind == EXTENSION_ROUTING && load<u8>(at, 3) != 0) return WALK_ROUTED;
+    if (kind == EXTENSION_FRAGMENT) {
+      fragmentAt = offset;
+      fragmentNamedAt = nextHeaderAt;
+    }
     nextHeaderAt = offset;
     protocol = <u32>load<u8>(at);
     offset += octets;
@@ -182,6 +191,19 @@ export function ipv6WalkNextHeaderAt(): u32 {
 @inline
 export function ipv6WalkFragmented(): bool {
   return fragmented;
+}
+
+/** Offset of the fragment header of a packet that has one, and of the octet that names it. */
+// @ts-ignore: decorator
+@inline
+export function ipv6WalkFragmentAt(): u32 {
+  return fragmentAt;
+}
+
+// @ts-ignore: decorator
+@inline
+export function ipv6WalkFragmentNamedAt(): u32 {
+  return fragmentNamedAt;
 }
 
 /** Offset of a fragment in units of 8 octets. */

@@ -121,6 +121,7 @@ import { localAddressReset, localAddressTake } from "../../assembly/distribution
 import { Link, linkAt, localDatabaseReset } from "../../assembly/distribution/local_database";
 import { policyReset, trapInsert, trapRemove } from "../../assembly/distribution/policy";
 import { query } from "../../assembly/distribution/query";
+import { reassemblyReset, reassemblyTimeout } from "../../assembly/distribution/reassembly";
 import { removalReset, removalTimeout } from "../../assembly/distribution/removal";
 import { reportPlacement } from "../../assembly/distribution/report";
 import { update } from "../../assembly/distribution/update";
@@ -214,6 +215,7 @@ export function boardReset(): void {
     localDatabaseReset(links) &&
     policyReset(links) &&
     removalReset(REMOVALS) &&
+    reassemblyReset() &&
     ikeReset();
   if (!built || arenaExhausted()) {
     refuse(REFUSAL_RAM);
@@ -236,7 +238,7 @@ export function boardPoll(): u32 {
   handleTimeout();
   const establishAt = establishTimeout();
   const removalAt = removalTimeout();
-  const heldAt = heldTimeout();
+  const heldAt = min<u64>(heldTimeout(), reassemblyTimeout());
   const quiet = joinCores();
   for (let frame = heldNext(); frame; frame = heldNext()) forwardProtected(frame);
   portsRefill();

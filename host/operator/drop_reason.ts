@@ -94,8 +94,7 @@ export const DROP_REASONS: Readonly<Record<FirmwareDrop | ChassisDrop, DropReaso
     do: "If it should be, name the address in local_addrs. If not, see why it is routed here.",
   },
   ip_fragment: {
-    means:
-      "The packet is a fragment where only whole ones can be dealt with: sealed packets from a network, or transport mode.",
+    means: "A fragment where only whole packets can be dealt with: in transport mode, or one inside another.",
     do: "Lower the MTU of the sender, or let path MTU discovery work: do not filter ICMP on the way.",
   },
   ip_version: {
@@ -281,6 +280,28 @@ export const DROP_REASONS: Readonly<Record<FirmwareDrop | ChassisDrop, DropReaso
   ethernet_destination: {
     means: "A board sent a frame to a slot that is not there, or that it may not speak with.",
     do: OUR_FAULT,
+  },
+  fragment_malformed: {
+    means:
+      "A fragment of a packet to us is empty, of a length that is no multiple of 8, or reaches beyond what a packet can have.",
+    do: "Nothing: no honest sender makes such fragments. If it goes on, capture on the unprotected side to see who does.",
+  },
+  fragment_overlap: {
+    means:
+      "Fragments of one packet overlap, or contradict each other about its end: all of it is discarded (RFC 5722).",
+    do: "Nothing if it is rare: no honest sender makes such fragments. If a peer's packets are hit, something on the way forges some.",
+  },
+  fragment_duplicate: {
+    means: "A fragment came twice; the first one counts.",
+    do: "Nothing: networks do that.",
+  },
+  fragment_timeout: {
+    means: "Fragments of a packet to us came, and the rest did not within 30 seconds.",
+    do: "See whether the peer's large packets arrive at all: a NAT or firewall on the way may drop later fragments. Lower the MTU behind the peer.",
+  },
+  fragment_limit: {
+    means: "Too many packets to us were in fragments at once, or too many of one source: the oldest was given up.",
+    do: "If a peer sends large packets, lower the MTU behind it, so that they need no fragments. Otherwise it is an attack, and this its bound.",
   },
   injected_loss: {
     means: "The fault injector took it: loss was asked for.",

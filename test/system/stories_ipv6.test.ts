@@ -190,7 +190,10 @@ test("hostile packets of IPv6 end where they should, each for its reason", () =>
       "ipv6_extension",
       "hop-by-hop, but not first",
     );
-    assert.is(await fate(extended(44, Buffer.from([17, 0, 0, 1, 0, 0, 0, 1]))), "ip_fragment");
+    const piece = (octets: number[]): Buffer => extended(44, Buffer.from([17, 0, 0, 1, 0, 0, 0, 1, ...octets]));
+    const padding = Array.from({ length: (8 - ((good.length - 40) % 8)) % 8 }, () => 0);
+    assert.is(await fate(piece(padding)), "", "kept until it is whole");
+    assert.is(await fate(piece([...padding, 1, 2, 3, 4, 5, 6, 7, 8])), "fragment_overlap");
     assert.is(await fate(changed((p) => p.set(addressOctets("2001:db8:ff::3"), 24))), "ip_not_for_us");
     for (const [source, reason] of [
       ["::ffff:192.0.2.1", "ip_malformed"],
