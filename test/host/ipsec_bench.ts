@@ -18,7 +18,7 @@ import {
 import { PORT_CHANNEL } from "../../assembly/abi/ring.ts";
 import { Board, DELIVERED } from "../../host/chassis/board.ts";
 import { type ConfigItem, encodeItems } from "../../host/chassis/config.ts";
-import { type Build, loadImage, loadImageFile } from "../../host/chassis/image.ts";
+import { type Build, PAGE_OCTETS, loadImage, loadImageFile, ramPages } from "../../host/chassis/image.ts";
 
 export const SLOT = 3;
 export const GENERATION = 7;
@@ -201,31 +201,43 @@ export function open(
 export class Bench {
   readonly board: Board;
   readonly link: number;
+  /** Octets of RAM that the image is given at the least. */
+  readonly least: number;
   sequence = 0n;
   heard = 0n;
   now = 1_000_000_000n;
   transaction = 0;
   sent: Buffer[][] = [[], [], [], []];
 
-  constructor(build: Build, link = LINK_ETHERNET, extra: ConfigItem[] = [], key: Uint8Array = CONTROL_KEY) {
+  /** `childSas`: with room for as many; conservation is checked unless that many are to be measured. */
+  constructor(
+    build: Build,
+    link = LINK_ETHERNET,
+    extra: ConfigItem[] = [],
+    key: Uint8Array = CONTROL_KEY,
+    childSas?: number,
+  ) {
     this.link = link;
     const directory = process.env.CARDCAGE_IMAGES;
     const image = directory ? loadImageFile(`${directory}/ipsec.${build}.wasm`) : loadImage("ipsec", { force: build });
+    this.least = image.pages.least * PAGE_OCTETS;
     const items: ConfigItem[] = [
       { type: CONFIG.CONFIG_LINK_KIND, value: link },
       { type: CONFIG.CONFIG_IKE_SLOT, value: 0 },
       { type: CONFIG.CONFIG_LOCAL_ADDRESS, value: be(LOCAL, 4) },
       { type: CONFIG.CONFIG_CONTROL_KEY, value: key },
       ...extra,
+      ...(childSas === undefined ? [] : [{ type: CONFIG.CONFIG_SA_CAPACITY, value: childSas }]),
     ];
     const power = {
+      ...(childSas === undefined ? {} : { pages: ramPages(image, 0, childSas) }),
       slot: SLOT,
       generation: GENERATION,
       boardClass: BOARD_CLASS_IPSEC,
       config: encodeItems(items),
       entropy: new Uint8Array(64),
       traceMask: 0,
-      conservation: true,
+      conservation: childSas === undefined,
     };
     this.board = new Board(image, power, this.now, 0n);
   }

@@ -66,9 +66,10 @@ export class OpenIked implements Foreign {
     // Keys and certificates are read from /etc/iked; ip netns exec gives it a mount namespace of its own.
     const shell = 'mount --bind "$0" /etc/iked && exec "$@"';
     const words = [IKED, "-d", "-v", "-v", "-f", this.configuration("passive"), "-s", this.socket];
+    // It waits for its kernel two seconds at most, and here the kernel is one more thread of its own on a busy machine.
     this.program = new Program(
       "ip",
-      ["netns", "exec", this.namespace, "sh", "-c", shell, this.etc, ...words],
+      ["netns", "exec", this.namespace, "nice", "-n", "-20", "sh", "-c", shell, this.etc, ...words],
       join(this.directory, "iked.log"),
       this.kernel.environment(),
     );
