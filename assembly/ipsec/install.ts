@@ -79,10 +79,11 @@ import { equalConstantTime, zeroize } from "../rt/bytes";
 import { trace } from "../rt/trace";
 import { ESP_SPI_MINIMUM } from "../wire/esp";
 import { PROTOCOL_AH, PROTOCOL_ESP } from "../wire/ipv4";
+import { coldFits, coldPut } from "./cold_record";
 import { answerPlain, answerShort, answerStatus } from "./control_out";
 import { findInbound, findNamed, localDatabaseRecords, removeSa, saAt, takeSa } from "./local_database";
 import { REPLAY_WINDOW_MAX, replayAdvance, replayReset } from "./replay";
-import { SA_COLD_OCTETS, SHAPE_AH, SHAPE_IPV6, SHAPE_TRANSPORT, Sa } from "./sa";
+import { SHAPE_AH, SHAPE_IPV6, SHAPE_TRANSPORT, Sa } from "./sa";
 import { saDropsReset } from "./sa_drops";
 import { endsCovered, endsExamine, endsTake, handleUpdate, roomReckon } from "./update";
 
@@ -183,6 +184,10 @@ export function install(record: usize, length: u32): u32 {
   const fresh = sa == null;
   if (!sa) sa = takeSa(spi, direction, link);
   if (!sa) return REFUSED_TABLE_FULL;
+  if (!coldFits(sa, recordOctets(record))) {
+    if (fresh) removeSa(sa);
+    return REFUSED_TABLE_FULL;
+  }
   if (direction == DIRECTION_OUTBOUND && !placeSelectors(sa, record, fresh)) {
     if (fresh) removeSa(sa);
     return REFUSED_TABLE_FULL;
@@ -201,8 +206,7 @@ export function install(record: usize, length: u32): u32 {
   sa.hardPackets = load<u64>(record, SA_HARD_PACKETS);
   sa.hardOctets = load<u64>(record, SA_HARD_OCTETS);
   roomReckon(sa);
-  zeroize(sa.cold, SA_COLD_OCTETS);
-  memory.copy(sa.cold, record, recordOctets(record));
+  coldPut(sa, record, recordOctets(record));
   return ACCEPTED;
 }
 

@@ -3,7 +3,8 @@
  * packet and by selectors for a clear one (S703).
  *
  * Sized at reset by CONFIG_SA_CAPACITY, in CHILD_SAs: as many inbound records, then as many outbound ones. Per CHILD_SA
- * 2 x (192 hot + 1536 cold + 192 of keys) + 1024 of replay bitmap, 48..96 of indices and about 450 of selector table: 5.4 KiB.
+ * 2 x (192 hot + 512 cold, and 192 of its share of wide ones + 192 of keys) + 1024 of replay bitmap, 64..128 of indices and about
+ * 450 of selector table: 3.7 KiB.
  * Expanded keys are a cache that takes what RAM is left, up to one per SA. Refuses to evict SAs: a full table is an answer
  * (REFUSED_TABLE_FULL).
  */
@@ -19,8 +20,9 @@ import {
 } from "../policy/selector_table";
 import { arenaTake } from "../rt/arena";
 import { zeroize } from "../rt/bytes";
+import { coldHome, coldReset, coldWipe } from "./cold_record";
 import { REPLAY_BITMAP_OCTETS } from "./replay";
-import { SA_COLD_OCTETS, SA_OCTETS, Sa } from "./sa";
+import { SA_OCTETS, Sa } from "./sa";
 import { SPI_INDEX_NONE, spiIndexFind, spiIndexInsert, spiIndexRemove, spiIndexTake } from "./spi_index";
 
 /** Pairs of selectors that the table holds per CHILD_SA on average, and at least. */
@@ -46,19 +48,19 @@ export function localDatabaseReset(childSas: u32): bool {
   live = 0;
   const records = capacity << 1;
   hot = arenaTake(<usize>records * SA_OCTETS);
-  const cold = arenaTake(<usize>records * SA_COLD_OCTETS);
   const contexts = arenaTake(<usize>records * CIPHER_CONTEXT_OCTETS);
   const bitmaps = arenaTake(<usize>capacity * REPLAY_BITMAP_OCTETS);
   inboundIndex = spiIndexTake(capacity);
   outboundIndex = spiIndexTake(capacity);
-  if (hot == 0 || cold == 0 || contexts == 0 || bitmaps == 0 || inboundIndex == 0 || outboundIndex == 0) return false;
+  if (hot == 0 || !coldReset(records) || contexts == 0 || bitmaps == 0 || inboundIndex == 0 || outboundIndex == 0)
+    return false;
   if (!selectorTableReset(max<u32>(capacity * PAIRS_PER_CHILD_SA, PAIRS_MIN))) return false;
   freeInbound = 0;
   freeOutbound = 0;
   for (let i = records; i > 0; i--) {
     const sa = saAt(i - 1);
     sa.number = i - 1;
-    sa.cold = cold + <usize>(i - 1) * SA_COLD_OCTETS;
+    sa.cold = coldHome(i - 1);
     sa.context = contexts + <usize>(i - 1) * CIPHER_CONTEXT_OCTETS;
     if (i > capacity) {
       sa.nextFree = freeOutbound;
@@ -142,7 +144,6 @@ export function takeSa(spi: u32, direction: u32, link: u32): Sa | null {
 /** Removes an SA and wipes all of it: key schedule, KEYMAT, salt, replay window. */
 export function removeSa(sa: Sa): void {
   const number = sa.number;
-  const cold = sa.cold;
   const context = sa.context;
   const bitmap = sa.bitmap;
   const inbound = <u32>sa.direction == DIRECTION_INBOUND;
@@ -154,10 +155,10 @@ export function removeSa(sa: Sa): void {
     selectorTableRemove(number);
   }
   suiteWipe(context);
-  zeroize(cold, SA_COLD_OCTETS);
+  coldWipe(sa);
   zeroize(changetype<usize>(sa), SA_OCTETS);
   sa.number = number;
-  sa.cold = cold;
+  sa.cold = coldHome(number);
   sa.context = context;
   sa.bitmap = bitmap;
   if (inbound) {

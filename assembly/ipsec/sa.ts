@@ -11,7 +11,7 @@
  * The cold half is the SA record as it was installed (abi/message.ts): selectors for RFC 4301 5.2, KEYMAT to tell a
  * repeated installation from a new one. It is wiped with the SA.
  */
-import { SA_LOCAL_ADDRESS, SA_RECORD_MAX, SA_REMOTE_ADDRESS, STATUS_DROP_KINDS_COUNT } from "../abi/message";
+import { SA_LOCAL_ADDRESS, SA_REMOTE_ADDRESS, STATUS_DROP_KINDS_COUNT } from "../abi/message";
 import { Transform } from "../crypto/transform";
 
 
@@ -63,7 +63,7 @@ export class Sa {
   number: u32;
   /** Next free record, number + 1. */
   nextFree: u32;
-  /** The SA record as installed. */
+  /** The SA record as installed (cold_record.ts). */
   cold: usize;
   /** The first of SA_DROP_KINDS words (sa_drops.ts); the last field. */
   kinds: u32;
@@ -79,8 +79,6 @@ export const SHAPE_IPV6: u32 = 4;
 
 /** From one SA to the next. */
 export const SA_OCTETS: u32 = 192;
-/** The same in the cold table. */
-export const SA_COLD_OCTETS: u32 = SA_RECORD_MAX;
 
 if (offsetof<Sa>("kinds") + SA_DROP_KINDS * 4 > SA_OCTETS) ERROR("an SA outgrew its record");
 if (offsetof<Sa>("packets") > 80) ERROR("the per-packet fields of an SA outgrew their place");

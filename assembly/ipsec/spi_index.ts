@@ -1,6 +1,7 @@
 /**
- * From an SPI to a record number: open addressing over two columns, keys and numbers. Keys are 64 bits: an inbound SA is
- * named by its SPI, an outbound one by SPI and link, for its SPI is the peer's choice.
+ * From an SPI to a record number: open addressing. Keys are 64 bits: an inbound SA is named by its SPI, an outbound one by SPI and
+ * link, for its SPI is the peer's choice. Key and number stand side by side, so that a look-up among very many SAs misses the
+ * processor's cache once and not twice.
  *
  * Twice as many slots as records, linear probing, removal by shifting back: no slot is ever left as a marker, so look-ups
  * do not slow down over years of rekeying. An index stands at the address that spiIndexTake gave.
@@ -11,9 +12,12 @@ import { arenaTake } from "../rt/arena";
 @unmanaged
 class Index {
   mask: u32;
-  keys: usize;
-  numbers: usize;
+  entries: usize;
 }
+
+/** An entry: key u64, 0 none; number u32; 4 octets of nothing. */
+const ENTRY_SHIFT: usize = 4;
+const ENTRY_NUMBER: usize = 8;
 
 /** Value for "not there". */
 export const SPI_INDEX_NONE: u32 = 0xffffffff;
@@ -23,13 +27,11 @@ export function spiIndexTake(records: u32): usize {
   let size: u32 = 16;
   while (size < records << 1) size <<= 1;
   const index = arenaTake(offsetof<Index>());
-  const keys = arenaTake((<usize>size) << 3);
-  const numbers = arenaTake((<usize>size) << 2);
-  if (index == 0 || keys == 0 || numbers == 0) return 0;
+  const entries = arenaTake((<usize>size) << ENTRY_SHIFT);
+  if (index == 0 || entries == 0) return 0;
   const i = changetype<Index>(index);
   i.mask = size - 1;
-  i.keys = keys;
-  i.numbers = numbers;
+  i.entries = entries;
   return index;
 }
 
@@ -42,7 +44,7 @@ export function spiIndexFind(index: usize, key: u64): u32 {
     at = (at + 1) & i.mask;
     found = keyAt(i, at);
   }
-  return found == 0 ? SPI_INDEX_NONE : load<u32>(i.numbers + ((<usize>at) << 2));
+  return found == 0 ? SPI_INDEX_NONE : numberAt(i, at);
 }
 
 /** Puts `number` under `key`, which is not there yet. The index has more slots than there are records. */
@@ -68,7 +70,7 @@ export function spiIndexRemove(index: usize, key: u64): void {
     if (candidate == 0) break;
     // It may move into the hole unless its home lies behind the hole.
     if (((at - home(candidate, i.mask)) & i.mask) >= ((at - hole) & i.mask)) {
-      put(i, hole, candidate, load<u32>(i.numbers + ((<usize>at) << 2)));
+      put(i, hole, candidate, numberAt(i, at));
       hole = at;
     }
   }
@@ -84,12 +86,19 @@ function home(key: u64, mask: u32): u32 {
 // @ts-ignore: decorator
 @inline
 function keyAt(i: Index, at: u32): u64 {
-  return load<u64>(i.keys + ((<usize>at) << 3));
+  return load<u64>(i.entries + ((<usize>at) << ENTRY_SHIFT));
+}
+
+// @ts-ignore: decorator
+@inline
+function numberAt(i: Index, at: u32): u32 {
+  return load<u32>(i.entries + ((<usize>at) << ENTRY_SHIFT), ENTRY_NUMBER);
 }
 
 // @ts-ignore: decorator
 @inline
 function put(i: Index, at: u32, key: u64, number: u32): void {
-  store<u64>(i.keys + ((<usize>at) << 3), key);
-  store<u32>(i.numbers + ((<usize>at) << 2), number);
+  const entry = i.entries + ((<usize>at) << ENTRY_SHIFT);
+  store<u64>(entry, key);
+  store<u32>(entry, number, ENTRY_NUMBER);
 }

@@ -198,7 +198,9 @@ const rows: Record<string, number>[] = [];
 one.grow(2);
 for (const kind of KINDS) race(kind, one, one); // the engine compiles what is used
 let installed = 0;
-console.log("CHILD_SAs   look up in        look up out       seal              ns a packet, and to that of one CHILD_SA");
+console.log(
+  "CHILD_SAs   look up in        look up out       seal              ns a packet, and to that of one CHILD_SA",
+);
 for (const count of COUNTS) {
   installed += many.grow(Math.max(2, count));
   const row: Record<string, number> = { sas: count };
@@ -216,8 +218,12 @@ const least = one.bench.least;
 const ram = Math.round((octets - least) / CAPACITY);
 const removed = many.shrink();
 const seconds = (nanoseconds: number): string => `${(nanoseconds / 1e9).toFixed(2)} s of board time`;
-console.log(`${CAPACITY} CHILD_SAs installed, both directions: ${seconds(installed)}; removed one by one: ${seconds(removed)}`);
-console.log(`RAM: ${(octets / 2 ** 20).toFixed(0)} MiB, ${ram} octets a CHILD_SA beside ${(least / 2 ** 20).toFixed(0)} MiB`);
+console.log(
+  `${CAPACITY} CHILD_SAs installed, both directions: ${seconds(installed)}; removed one by one: ${seconds(removed)}`,
+);
+console.log(
+  `RAM: ${(octets / 2 ** 20).toFixed(0)} MiB, ${ram} octets a CHILD_SA beside ${(least / 2 ** 20).toFixed(0)} MiB`,
+);
 if (values.json) {
   const report = { rows, install: installed, remove: removed, ram: { octets, perChildSa: ram, least } };
   writeFileSync(values.json, `${JSON.stringify(report, null, 1)}\n`);

@@ -1,6 +1,7 @@
 /** The local database: names, free records, removal; the SPI index under years of rekeying, against a map. */
-import { DIRECTION_INBOUND, DIRECTION_OUTBOUND } from "../../../assembly/abi/message";
+import { DIRECTION_INBOUND, DIRECTION_OUTBOUND, SA_RECORD_MAX } from "../../../assembly/abi/message";
 import { CONTEXT_SALT } from "../../../assembly/crypto/job";
+import { COLD_OCTETS, coldFits, coldHome, coldPut } from "../../../assembly/ipsec/cold_record";
 import {
   findInbound,
   findNamed,
@@ -11,7 +12,7 @@ import {
   saAt,
   takeSa,
 } from "../../../assembly/ipsec/local_database";
-import { SA_COLD_OCTETS, SA_OCTETS } from "../../../assembly/ipsec/sa";
+import { SA_OCTETS } from "../../../assembly/ipsec/sa";
 import {
   SPI_INDEX_NONE,
   spiIndexFind,
@@ -83,11 +84,11 @@ describe("local database", () => {
     const sa = findInbound(1002)!;
     const cold = sa.cold;
     const number = sa.number;
-    memory.fill(cold, 0x5a, SA_COLD_OCTETS);
+    memory.fill(cold, 0x5a, COLD_OCTETS);
     store<u32>(sa.context, 0x12345678, CONTEXT_SALT);
     removeSa(sa);
     let left = 0;
-    for (let i: u32 = 0; i < SA_COLD_OCTETS; i++) if (load<u8>(cold + i) != 0) left += 1;
+    for (let i: u32 = 0; i < COLD_OCTETS; i++) if (load<u8>(cold + i) != 0) left += 1;
     expect(left).toBe(0);
     expect(load<u32>(saAt(number).context, CONTEXT_SALT)).toBe(0);
     expect(saAt(number).cold).toBe(cold);
@@ -97,6 +98,43 @@ describe("local database", () => {
     expect(localDatabaseLive()).toBe(5);
     expect(localDatabaseRecords()).toBe(8);
     expect(SA_OCTETS).toBe(192);
+  });
+
+  it("lends wide places to SAs of many selectors while there are some, and takes them back wiped", () => {
+    arenaResetAt(block, block + ROOM);
+    const count: u32 = 400;
+    localDatabaseReset(count);
+    const record = memory.data(SA_RECORD_MAX);
+    memory.fill(record, 0x5a, SA_RECORD_MAX);
+    let lent: u32 = 0;
+    for (let i: u32 = 0; i < count; i++) {
+      const sa = takeSa(1000 + i, DIRECTION_INBOUND, i)!;
+      expect(coldFits(sa, COLD_OCTETS)).toBe(true);
+      if (!coldFits(sa, SA_RECORD_MAX)) continue;
+      coldPut(sa, record, SA_RECORD_MAX);
+      expect(sa.cold == coldHome(sa.number)).toBe(false);
+      expect(memory.compare(sa.cold, record, SA_RECORD_MAX)).toBe(0);
+      lent += 1;
+    }
+    expect(lent).toBe(256);
+    // The same SA once more needs no other place; a short record goes home.
+    const first = findInbound(1000)!;
+    expect(coldFits(first, SA_RECORD_MAX)).toBe(true);
+    coldPut(first, record, SA_RECORD_MAX);
+    const place = first.cold;
+    coldPut(first, record, COLD_OCTETS);
+    expect(first.cold).toBe(coldHome(first.number));
+    let left = 0;
+    for (let i: u32 = 4; i < SA_RECORD_MAX; i++) if (load<u8>(place + i) != 0) left += 1;
+    expect(left).toBe(0);
+    // What was given back goes to the next one.
+    const late = findInbound(1000 + count - 1)!;
+    expect(coldFits(late, SA_RECORD_MAX)).toBe(true);
+    coldPut(late, record, SA_RECORD_MAX);
+    expect(late.cold).toBe(place);
+    removeSa(late);
+    expect(late.cold).toBe(coldHome(late.number));
+    expect(coldFits(first, SA_RECORD_MAX)).toBe(true);
   });
 
   it("tells when RAM is too small", () => {
