@@ -143,6 +143,8 @@ export interface Numbers {
   window?: number;
   /** Further SA_FLAG_*. */
   flags?: number;
+  /** Added to the SPIs, so that a board may have several. */
+  spi?: number;
 }
 
 function selectors({ mode, inner }: Setting): Buffer[] {
@@ -161,11 +163,15 @@ function selectors({ mode, inner }: Setting): Buffer[] {
   });
 }
 
+const spiOf = (direction: number, added = 0): number =>
+  (direction === M.DIRECTION_INBOUND ? B.IN_SPI : B.OUT_SPI) + added;
+
 /** Installs an SA for each direction, of SPIs IN_SPI and OUT_SPI. */
 export function installPair(b: B.Bench, setting: Setting, transform: Transform, o: Numbers = {}): void {
   for (const direction of [M.DIRECTION_INBOUND, M.DIRECTION_OUTBOUND]) {
     const record = B.saRecord({
       direction,
+      spi: spiOf(direction, o.spi),
       mode: setting.mode,
       protocol: transform.protocol,
       encryption: transform.encryption,
@@ -187,10 +193,10 @@ export function installPair(b: B.Bench, setting: Setting, transform: Transform, 
   }
 }
 
-export function removePair(b: B.Bench): void {
+export function removePair(b: B.Bench, spi = 0): void {
   for (const direction of [M.DIRECTION_INBOUND, M.DIRECTION_OUTBOUND]) {
     const named = Buffer.alloc(12);
-    named.writeUInt32LE(direction === M.DIRECTION_INBOUND ? B.IN_SPI : B.OUT_SPI, 0);
+    named.writeUInt32LE(spiOf(direction, spi), 0);
     named.writeUInt32LE(direction, 4);
     named.writeUInt32LE(1, 8);
     b.ask(M.MESSAGE_SA_REMOVE, named);

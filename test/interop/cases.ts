@@ -16,6 +16,7 @@ import { SCAPY_CASES } from "./scapy_cases.ts";
 import { SUITE_CASES } from "./suites.ts";
 import { NETWORK, OUTER } from "./topology.ts";
 import type { Side } from "./topology.ts";
+import { TSHARK_CASES } from "./tshark_cases.ts";
 import { Flood, expectPing, ping, stream } from "./traffic.ts";
 import { TRANSFER_OCTETS, establish, staysEmpty } from "./world.ts";
 import type { World } from "./world.ts";
@@ -28,6 +29,8 @@ export interface Case {
   foreign?: boolean;
   /** With boards on a bench: wants neither namespaces nor strongSwan, and no root. */
   bench?: boolean;
+  /** What is missing for it alone, one line each. */
+  missing?: () => Promise<string[]>;
   /** Gives what is worth telling. */
   story(world: World): Promise<string>;
 }
@@ -325,4 +328,5 @@ export const CASES: Case[] = [
   ...OWN_HOST_CASES,
   noPeer,
   ...SCAPY_CASES,
+  ...TSHARK_CASES,
 ];

@@ -1,6 +1,7 @@
 /**
  * `npm run test:interop`: our gateway against strongSwan, libreswan and OpenIKED, in network namespaces. Needs root, /dev/net/tun
- * and what README.md lists; what is missing is named. Our IPsec board against Scapy, on a bench, needs neither (`-- scapy`).
+ * and what README.md lists; what is missing is named. Our IPsec board on a bench, against
+ * Scapy or read by tshark, needs neither (`-- scapy`, `-- tshark`).
  *
  *   npm run test:interop -- [WORD...]         cases whose name holds every word
  *   npm run test:interop -- --self            strongSwan in our place too: checks the machine, not us
@@ -24,7 +25,6 @@ import { foreignCases, missingForeign } from "./foreign_cases.ts";
 import { runHarness } from "./harness.ts";
 import { run, stopAll } from "./process.ts";
 import { RESTART_CASES } from "./restart_cases.ts";
-import { missingScapy } from "./scapy.ts";
 import { SOAK_CASES } from "./soak_cases.ts";
 import { missingStrongSwan } from "./strongswan.ts";
 import { Topology, removeStale } from "./topology.ts";
@@ -65,7 +65,8 @@ const needsNamespaces = (chosen: readonly Case[]): boolean =>
 
 /** What keeps the tests from running at all. */
 async function missing(chosen: readonly Case[]): Promise<string[]> {
-  const lacks = chosen.some(({ bench }) => bench === true) ? await missingScapy() : [];
+  const own = new Set(chosen.flatMap(({ missing }) => missing ?? []));
+  const lacks = (await Promise.all([...own].map((missing) => missing()))).flat();
   if (!needsNamespaces(chosen)) return lacks;
   if (process.getuid?.() !== 0) return [...lacks, "root: network namespaces, raw sockets and TUN devices need it"];
   lacks.push(...missingStrongSwan());

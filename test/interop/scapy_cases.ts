@@ -10,24 +10,12 @@ import type { Setting, Transform } from "../host/sa_pair.ts";
 import { AH_TRANSFORMS } from "../reference/ah.ts";
 import { TWIN_SUITES, keymatOctets } from "../reference/cipher_suite.ts";
 import type { Case } from "./cases.ts";
+import { Outside } from "./outside.ts";
 import { expect } from "./process.ts";
-import { Scapy, namedAh, namedSuite } from "./scapy.ts";
+import { Scapy, missingScapy, namedAh, namedSuite } from "./scapy.ts";
 import type { Named, ScapyTransforms } from "./scapy.ts";
 import { mark, travel } from "./scapy_headers.ts";
 import { meet, noCounts, octetsOf, told } from "./scapy_exchange.ts";
-
-/** What Scapy cannot do, by its reason. */
-class Outside {
-  private readonly reasons = new Map<string, number>();
-
-  add(reason: string, items = 1): void {
-    this.reasons.set(reason, (this.reasons.get(reason) ?? 0) + items);
-  }
-
-  print(): void {
-    for (const [reason, items] of this.reasons) console.log(`      outside: ${items} (${reason})`);
-  }
-}
 
 interface Known {
   transform: Transform;
@@ -86,6 +74,7 @@ function scapyCase(name: string, story: (tools: Tools) => Promise<string>): Case
     name: `scapy: ${name}`,
     oursOnly: true,
     bench: true,
+    missing: missingScapy,
     async story() {
       const seed = Number(process.env.CARDCAGE_SEED ?? randomInt(1, 2 ** 31));
       const scapy = new Scapy();
