@@ -13,6 +13,7 @@
  * Fragments to us become whole packets first (reassembly.ts): only the first one has an SPI or ports to look up.
  */
 import { DROP_IP_FRAGMENT, DROP_NO_SA_ACQUIRING, DROP_PACKET_TOO_BIG } from "../abi/drop";
+import { VERDICT_BOARD, VERDICT_DROP, VERDICT_FRAGMENT, VERDICT_HELD, VERDICT_IKE } from "../abi/explain";
 import { PORT_CHANNEL, PORT_PROTECTED, PORT_UNPROTECTED } from "../abi/ring";
 import { STEP_S601, STEP_S602, STEP_S603, STEP_S604, STEP_S605, STEP_S606, TRACE_MASK_PACKET } from "../abi/trace";
 import { Frame } from "../bus/frame";
@@ -22,17 +23,7 @@ import { trace, tracing } from "../rt/trace";
 import { DISTRIBUTION_ACQUIRE, raise } from "./event";
 import { hold } from "./held";
 import { reassemble } from "./reassembly";
-import {
-  ROUTE_BOARD,
-  ROUTE_DROP,
-  ROUTE_FRAGMENT,
-  ROUTE_HOLD,
-  ROUTE_IKE,
-  ROUTE_NONE,
-  Route,
-  routeProtected,
-  routeUnprotected,
-} from "./route";
+import { ROUTE_NONE, Route, routeProtected, routeUnprotected } from "./route";
 
 /** What forwardUnprotected says of a frame. */
 export const FORWARD_DONE: u32 = 0;
@@ -43,16 +34,16 @@ export const FORWARD_IKE: u32 = 1;
 export function forwardUnprotected(frame: Frame): u32 {
   let route = routeUnprotected(frame.start, frame.length);
   frame.length = route.octets;
-  if (route.verdict == ROUTE_FRAGMENT) {
+  if (route.verdict == VERDICT_FRAGMENT) {
     if (!reassemble(frame)) return FORWARD_DONE;
     route = routeUnprotected(frame.start, frame.length);
     // One inside the other is no packet that anybody means to send.
-    if (route.verdict == ROUTE_FRAGMENT) {
+    if (route.verdict == VERDICT_FRAGMENT) {
       dropped(frame, route, DROP_IP_FRAGMENT);
       return FORWARD_DONE;
     }
   }
-  if (route.verdict == ROUTE_IKE) return FORWARD_IKE;
+  if (route.verdict == VERDICT_IKE) return FORWARD_IKE;
   carryOut(frame, route, PORT_UNPROTECTED);
   return FORWARD_DONE;
 }
@@ -67,9 +58,9 @@ export function forwardProtected(frame: Frame): void {
 function carryOut(frame: Frame, route: Route, port: u32): void {
   if (tracing(TRACE_MASK_PACKET)) tell(route, port);
   if (route.child != ROUTE_NONE) raise(DISTRIBUTION_ACQUIRE, 0, route.child, 0, 0);
-  if (route.verdict == ROUTE_BOARD) handOver(frame, route);
-  else if (route.verdict == ROUTE_DROP) dropped(frame, route, route.reason);
-  else if (route.verdict != ROUTE_HOLD) consume(frame);
+  if (route.verdict == VERDICT_BOARD) handOver(frame, route);
+  else if (route.verdict == VERDICT_DROP) dropped(frame, route, route.reason);
+  else if (route.verdict != VERDICT_HELD) consume(frame);
   else if (!hold(frame, route.child)) dropped(frame, route, DROP_NO_SA_ACQUIRING);
 }
 

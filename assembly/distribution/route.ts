@@ -17,6 +17,14 @@ import {
   DROP_UDP_MALFORMED,
   DROP_UDP_PORT,
 } from "../abi/drop";
+import {
+  VERDICT_BOARD,
+  VERDICT_CONSUMED,
+  VERDICT_DROP,
+  VERDICT_FRAGMENT,
+  VERDICT_HELD,
+  VERDICT_IKE,
+} from "../abi/explain";
 import { STEP_S601, STEP_S602, STEP_S603, STEP_S604 } from "../abi/trace";
 import { channelFits } from "../channel/channel";
 import { SELECTOR_TABLE_NONE, selectorTableLookupPacket } from "../policy/selector_table";
@@ -49,19 +57,6 @@ import { Link, findInbound, linkAt, linkNumber } from "./local_database";
 import { isLocalAddress, isLocalAddress6, portIke, portNatt } from "./local_address";
 import { TRAP_POLICY } from "./policy";
 
-/** Verdicts. S606: dropped for `reason`. */
-export const ROUTE_DROP: u32 = 0;
-/** S604: to the board in `slot`, of `link`. */
-export const ROUTE_BOARD: u32 = 1;
-/** A datagram for the IKE core. */
-export const ROUTE_IKE: u32 = 2;
-/** A NAT keepalive: it has done its work by arriving. */
-export const ROUTE_KEEPALIVE: u32 = 3;
-/** The first packet of a trap: an SA of `child` is acquired, the packet waits for it. */
-export const ROUTE_HOLD: u32 = 4;
-/** A piece of a packet to us, which is looked at when it is whole (reassembly.ts). */
-export const ROUTE_FRAGMENT: u32 = 5;
-
 /** No drop reason. */
 const SOUND: u32 = 0xffffffff;
 /** No link, no child. */
@@ -70,9 +65,9 @@ export const ROUTE_NONE: u32 = 0xffffffff;
 
 @unmanaged
 export class Route {
-  /** ROUTE_* */
+  /** VERDICT_* (abi/explain.ts) */
   verdict: u32;
-  /** Of ROUTE_DROP: DROP_*. */
+  /** Of VERDICT_DROP: DROP_*. */
   reason: u32;
   /** Octets of the packet, without what the link layer padded behind it. */
   octets: u32;
@@ -104,7 +99,7 @@ function begin(octets: u32): Route {
 }
 
 function dropped(r: Route, reason: u32): Route {
-  r.verdict = ROUTE_DROP;
+  r.verdict = VERDICT_DROP;
   r.reason = reason;
   return r;
 }
@@ -122,7 +117,7 @@ export function routeUnprotected(p: usize, length: u32): Route {
   const ipv6 = isIpv6(p);
   if (ipv6 ? !isLocalAddress6(p + IPV6_DESTINATION) : !isLocalAddress(ipv4Destination(p)))
     return dropped(r, DROP_IP_NOT_FOR_US);
-  if (ipv6 ? ipv6WalkFragmented() : ipv4IsFragment(p)) return ends(r, ROUTE_FRAGMENT);
+  if (ipv6 ? ipv6WalkFragmented() : ipv4IsFragment(p)) return ends(r, VERDICT_FRAGMENT);
   const header = ipv6 ? ipv6WalkOctets() : ipv4HeaderOctets(p);
   const octets = r.octets - header;
   const payload = p + header;
@@ -139,14 +134,14 @@ export function routeUnprotected(p: usize, length: u32): Route {
   // Over IPv6 a datagram has a checksum (RFC 8200 8.1); what it protects here, an ICV protects better.
   if (!udpCheck(payload, octets) || (ipv6 && !udpHasChecksum(payload))) return dropped(r, DROP_UDP_MALFORMED);
   const port = udpDestinationPort(payload);
-  if (port == portIke()) return ends(r, ROUTE_IKE);
+  if (port == portIke()) return ends(r, VERDICT_IKE);
   if (port != portNatt()) return dropped(r, DROP_UDP_PORT);
   // RFC 3948 section 2: one octet FF is a keepalive, four zero octets mark IKE, anything else is an SPI.
   const data = udpLength(payload) - UDP_HEADER;
-  if (data == 1 && load<u8>(payload + UDP_HEADER) == 0xff) return ends(r, ROUTE_KEEPALIVE);
+  if (data == 1 && load<u8>(payload + UDP_HEADER) == 0xff) return ends(r, VERDICT_CONSUMED);
   if (data < 8) return dropped(r, DROP_UDP_MALFORMED);
   const spi = loadBE32(payload + UDP_HEADER);
-  return spi == 0 ? ends(r, ROUTE_IKE) : inbound(r, p, spi);
+  return spi == 0 ? ends(r, VERDICT_IKE) : inbound(r, p, spi);
 }
 
 /** S602 for a sealed packet. */
@@ -167,7 +162,7 @@ export function routeProtected(p: usize, length: u32): Route {
   if (value == SELECTOR_TABLE_NONE) return dropped(r, DROP_NO_POLICY);
   if (value & TRAP_POLICY) {
     r.child = value & ~TRAP_POLICY;
-    return holds(r.child) ? ends(r, ROUTE_HOLD) : dropped(r, DROP_NO_SA_ACQUIRING);
+    return holds(r.child) ? ends(r, VERDICT_HELD) : dropped(r, DROP_NO_SA_ACQUIRING);
   }
   const link = linkAt(value);
   if (!link) return dropped(r, DROP_NO_SA_ENTRY_IKE_BOARD);
@@ -183,7 +178,7 @@ function toBoard(r: Route, p: usize, link: Link): Route {
   r.step = STEP_S603;
   if (!boardIsOnline(link.slot, link.generation)) return dropped(r, DROP_BOARD_OFFLINE);
   r.step = STEP_S604;
-  return channelFits(p, r.octets, link.slot) ? ends(r, ROUTE_BOARD) : dropped(r, DROP_PACKET_TOO_BIG);
+  return channelFits(p, r.octets, link.slot) ? ends(r, VERDICT_BOARD) : dropped(r, DROP_PACKET_TOO_BIG);
 }
 
 /**

@@ -2,6 +2,7 @@
  * What the operator is told (abi/management.ts): replies, events, and the items of IKE_SAs, CHILD_SAs and connections.
  * Keys are never among them.
  */
+import { MANAGEMENT_EXPLANATION } from "../abi/explain";
 import {
   CHILD_NAME,
   CHILD_SA_FLAGS,
@@ -367,6 +368,14 @@ export function reportLookup(c: Connection, attempt: u32): void {
   if (!begin(MANAGEMENT_LOOKUP, 0)) return;
   putConnection(c);
   put(LOOKUP_ATTEMPT, attempt);
+  end();
+}
+
+/** The names of a child that a packet would be its first of. */
+export function reportName(transaction: u32, k: ChildConfig): void {
+  if (!begin(MANAGEMENT_EXPLANATION, transaction)) return;
+  putConnection(connectionAt(k.connection));
+  putChild(k);
   end();
 }
 

@@ -18,6 +18,7 @@ import {
 } from "../abi/message";
 import { now } from "../rt/registers";
 import { report } from "./control_out";
+import { rehearsing } from "./rehearsal";
 import { Sa } from "./sa";
 
 /** Shortest time between two SA_EXPIRING of one SA, in ns. */
@@ -54,6 +55,7 @@ export function sequenceOver(sa: Sa): u32 {
 }
 
 function tell(sa: Sa, cause: u32): void {
+  if (rehearsing()) return;
   const time = now();
   if (time >= sa.expiringAt && report(MESSAGE_SA_EXPIRING, sa, cause)) sa.expiringAt = time + REPEAT;
 }

@@ -1,9 +1,10 @@
 /**
  * The management port of an IPsec board (abi/management.ts): MANAGEMENT_LIST_SAS, answered by one MANAGEMENT_SA per SA and
- * then by REPLY; MANAGEMENT_LOCAL_ADDRESSES by REPLY alone. A listing goes on over several polls, so that a full table fits through a small ring; while it does, further
+ * then by REPLY; MANAGEMENT_EXPLAIN by an EXPLANATION and REPLY; MANAGEMENT_LOCAL_ADDRESSES by REPLY alone. A listing goes on over several polls, so that a full table fits through a small ring; while it does, further
  * commands wait on theirs. Refuses every other command with RESULT_UNSUPPORTED. No key ever leaves here.
  */
 import { DROP_MANAGEMENT_MALFORMED } from "../abi/drop";
+import { MANAGEMENT_EXPLAIN, MANAGEMENT_EXPLANATION } from "../abi/explain";
 import {
   CONNECTION_LOCAL_ADDRESS,
   MANAGEMENT_HEADER,
@@ -24,6 +25,7 @@ import { Frame } from "../bus/frame";
 import { consume, drop, originate, transmit } from "../bus/port";
 import { itemsValid } from "../rt/items";
 import { writeStatus } from "./control_out";
+import { explain } from "./explain";
 import { localAddressTake } from "./local_address";
 import { localDatabaseRecords, saAt } from "./local_database";
 
@@ -57,7 +59,23 @@ export function handleManagement(frame: Frame): void {
     consume(frame);
     return;
   }
-  writeReply(frame, type == MANAGEMENT_LOCAL_ADDRESSES ? takeAddresses(frame) : RESULT_UNSUPPORTED);
+  if (type == MANAGEMENT_EXPLAIN && explain(frame)) {
+    header(frame.start, MANAGEMENT_EXPLANATION, frame.length);
+    transmit(PORT_MANAGEMENT, frame);
+    const answer = originate();
+    if (!answer) return;
+    writeReply(answer, RESULT_OK);
+    transmit(PORT_MANAGEMENT, answer);
+    return;
+  }
+  writeReply(
+    frame,
+    type == MANAGEMENT_LOCAL_ADDRESSES
+      ? takeAddresses(frame)
+      : type == MANAGEMENT_EXPLAIN
+        ? RESULT_MALFORMED
+        : RESULT_UNSUPPORTED,
+  );
   transmit(PORT_MANAGEMENT, frame);
 }
 

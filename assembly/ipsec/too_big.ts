@@ -14,6 +14,7 @@ import { icmpv6EmitTooBig, icmpv6MayAnswer } from "../wire/icmpv6";
 import { ipv4Destination } from "../wire/ipv4";
 import { IPV6_DESTINATION } from "../wire/ipv6";
 import { firstLocal, firstLocal6 } from "./local_address";
+import { rehearsing } from "./rehearsal";
 import { Sa, isIpv6, localAddress6 } from "./sa";
 
 /** ICMP answers: so many at once, and one more each ICMP_INTERVAL ns (RFC 1812 4.3.2.8, RFC 4443 2.4 f). */
@@ -24,6 +25,7 @@ let at: u64 = 0;
 
 /** Tells the source of the packet in `frame` that at most `mtu` octets go through `sa`. */
 export function tellTooBig(frame: Frame, sa: Sa, mtu: u32): void {
+  if (rehearsing()) return;
   const p = frame.start;
   const six = (<u32>load<u8>(p)) >> 4 == 6;
   if (six ? !icmpv6MayAnswer(p, frame.length) : !icmpMayAnswer(p, frame.length)) return;

@@ -51,6 +51,7 @@ import { udpDestinationPort, udpSourcePort } from "../wire/udp";
 import { ahSealedOctets } from "./ah_seal";
 import { answerShort, reportEnds } from "./control_out";
 import { findNamed } from "./local_database";
+import { rehearsing } from "./rehearsal";
 import { SHAPE_IPV6, Sa, isAh, isIpv6, isTransport, remoteAddress6 } from "./sa";
 import { OUTER_MTU, espRoom, outerIpOctets, outerOctets } from "./tunnel";
 
@@ -174,6 +175,7 @@ function covers(selectors: usize, count: u32, family: u32, address: usize): bool
  * from where the SA says is looked at here.
  */
 export function noteSource(sa: Sa, outer: usize, headers: u32): void {
+  if (rehearsing()) return;
   const six = (<u32>load<u8>(outer)) >> 4 == 6;
   const udp = outer + headers;
   const same =

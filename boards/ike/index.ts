@@ -23,6 +23,7 @@ import {
   STATE_SELF_TEST,
 } from "../../assembly/abi/board";
 import { CONFIG_SA_CAPACITY } from "../../assembly/abi/config";
+import { MANAGEMENT_EXPLAIN } from "../../assembly/abi/explain";
 import { DROP_CHANNEL_MALFORMED, DROP_MANAGEMENT_MALFORMED } from "../../assembly/abi/drop";
 import {
   MANAGEMENT_BOARD_DOWN,
@@ -30,6 +31,7 @@ import {
   MANAGEMENT_HEADER,
   MANAGEMENT_LENGTH,
   MANAGEMENT_LOCAL_ADDRESSES,
+  MANAGEMENT_TRANSACTION,
   MANAGEMENT_TYPE,
 } from "../../assembly/abi/management";
 import { DIRECTION_INBOUND, LINK_MAX, SELECTOR_OCTETS } from "../../assembly/abi/message";
@@ -115,6 +117,7 @@ import {
   eventsReset,
   pollDistributionEvent,
 } from "../../assembly/distribution/event";
+import { explainRoute } from "../../assembly/distribution/explain";
 import { FORWARD_IKE, forwardProtected, forwardUnprotected } from "../../assembly/distribution/forward";
 import { heldNext, heldReset, heldTimeout } from "../../assembly/distribution/held";
 import { localAddressReset, localAddressTake } from "../../assembly/distribution/local_address";
@@ -143,6 +146,7 @@ import {
   ikeReset,
   setChildPlacement,
 } from "../../assembly/ike/endpoint";
+import { explained } from "../../assembly/ike/explain";
 import {
   EVENT_DIRECTION,
   EVENT_INSTALL,
@@ -265,11 +269,23 @@ function pollManagement(): void {
       handleBoard(frame, type);
       continue;
     }
+    if (type == MANAGEMENT_EXPLAIN) {
+      explain(frame);
+      continue;
+    }
     // Both cores have to know; ike answers.
     if (type == MANAGEMENT_LOCAL_ADDRESSES)
       localAddressTake(frame.start + MANAGEMENT_HEADER, frame.start + frame.length);
     handleManagement(frame);
   }
+}
+
+/** What would become of a packet is distribution's to say, whose it is is ike's. */
+function explain(frame: Frame): void {
+  const transaction = load<u32>(frame.start + MANAGEMENT_TRANSACTION);
+  const route = explainRoute(frame);
+  explained(transaction, route != null, route ? <i32>route.link : -1, route ? <i32>route.child : -1);
+  consume(frame);
 }
 
 /** BOARD_UP and BOARD_DOWN: the chassis announces its IPsec boards. */

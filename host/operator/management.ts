@@ -2,6 +2,7 @@
  * The management port's messages (abi/management.ts): commands towards a board, and what boards say, as JSON with vici's key
  * names. A message that does not add up is a RangeError, never a guess.
  */
+import { MANAGEMENT_EXPLANATION } from "../../assembly/abi/explain.ts";
 import * as abi from "../../assembly/abi/management.ts";
 import {
   MODE_TRANSPORT,
@@ -21,6 +22,7 @@ import {
 } from "../../assembly/abi/message.ts";
 import { type ConfigItem, decodeItems, encodeItems } from "../chassis/config.ts";
 import { DROP_NAMES } from "../chassis/vocabulary.ts";
+import { type Explanation, explanationOf } from "./explanation.ts";
 import { addressText, identityText, printable, selectorText } from "./identity.ts";
 import { decodeTransforms, suiteKeys, TRANSFORM_ADDKE, transformName, type TransformValue } from "./transform_name.ts";
 
@@ -170,6 +172,7 @@ export type ManagementMessage = { transaction: number } & (
   | { kind: "pool"; pool: PoolCounts }
   | { kind: "lease"; lease: LeaseStatus }
   | { kind: "event"; event: ManagementEvent }
+  | { kind: "explanation"; explanation: Explanation }
   | { kind: "lookup"; connection: string; attempt: number }
 );
 
@@ -436,6 +439,8 @@ export function decodeMessage(message: Uint8Array): ManagementMessage {
         },
       };
     }
+    case MANAGEMENT_EXPLANATION:
+      return { transaction, kind: "explanation", explanation: explanationOf(body) };
     case abi.MANAGEMENT_POOL:
       return { transaction, kind: "pool", pool: poolOf(new Items(body)) };
     case abi.MANAGEMENT_LEASE:
