@@ -49,7 +49,7 @@ const EDGE = 1_000_000n;
 const spiIn = (link: number): number => (0x40000000 | link) >>> 0;
 
 class Crowd {
-  readonly bench = new Bench("simd", LINK_ATM, [], CONTROL_KEY, CAPACITY);
+  readonly bench = new Bench("simd", LINK_ATM, [], CONTROL_KEY, { childSas: CAPACITY, conservation: false });
   sas = 0;
   /** Board time of all that was asked for so far, ns. */
   spent = 0n;

@@ -18,7 +18,7 @@ import {
 import { PORT_CHANNEL } from "../../assembly/abi/ring.ts";
 import { Board, DELIVERED } from "../../host/chassis/board.ts";
 import { type ConfigItem, encodeItems } from "../../host/chassis/config.ts";
-import { type Build, PAGE_OCTETS, loadImage, loadImageFile, ramPages } from "../../host/chassis/image.ts";
+import { type Build, type Image, PAGE_OCTETS, loadImage, loadImageFile, ramPages } from "../../host/chassis/image.ts";
 
 export const SLOT = 3;
 export const GENERATION = 7;
@@ -197,6 +197,18 @@ export function open(
   };
 }
 
+/** A board with room for another number of CHILD_SAs, of another image, or one that is not looked at after every poll. */
+export interface Room {
+  childSas?: number;
+  image?: Image;
+  conservation?: boolean;
+}
+
+function standardImage(build: Build): Image {
+  const directory = process.env.CARDCAGE_IMAGES;
+  return directory ? loadImageFile(`${directory}/ipsec.${build}.wasm`) : loadImage("ipsec", { force: build });
+}
+
 /** The host's end of everything that the board is plugged into. */
 export class Bench {
   readonly board: Board;
@@ -209,17 +221,14 @@ export class Bench {
   transaction = 0;
   sent: Buffer[][] = [[], [], [], []];
 
-  /** `childSas`: with room for as many; conservation is checked unless that many are to be measured. */
   constructor(
     build: Build,
     link = LINK_ETHERNET,
     extra: ConfigItem[] = [],
     key: Uint8Array = CONTROL_KEY,
-    childSas?: number,
+    { childSas, image = standardImage(build), conservation = true }: Room = {},
   ) {
     this.link = link;
-    const directory = process.env.CARDCAGE_IMAGES;
-    const image = directory ? loadImageFile(`${directory}/ipsec.${build}.wasm`) : loadImage("ipsec", { force: build });
     this.least = image.pages.least * PAGE_OCTETS;
     const items: ConfigItem[] = [
       { type: CONFIG.CONFIG_LINK_KIND, value: link },
@@ -237,7 +246,7 @@ export class Bench {
       config: encodeItems(items),
       entropy: new Uint8Array(64),
       traceMask: 0,
-      conservation: childSas === undefined,
+      conservation,
     };
     this.board = new Board(image, power, this.now, 0n);
   }
