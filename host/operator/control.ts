@@ -11,6 +11,7 @@
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { dropsOf } from "./drops.ts";
+import { EXPLAIN_PACKET_MAX, sideOf } from "./explain.ts";
 import type { Gateway, GatewayEvent } from "./gateway.ts";
 import { CommandError } from "./gateway.ts";
 import { initiateAndWait, initiateIkeAndWait, rekeyAndWait } from "./outcome.ts";
@@ -58,6 +59,21 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   pools: (gateway) => gateway.pools(),
   boards: (gateway) => Promise.resolve(gateway.chassis.show()),
   drops: (gateway) => Promise.resolve(dropsOf(gateway.chassis.show())),
+  explain: (gateway, args) => {
+    const hex = args["packet"];
+    if (typeof hex !== "string" || !/^([0-9a-f]{2})+$/i.test(hex)) {
+      throw new RequestError("bad-argument", "a packet in hexadecimal is wanted");
+    }
+    const packet = Buffer.from(hex, "hex");
+    if (packet.length > EXPLAIN_PACKET_MAX) {
+      throw new RequestError("bad-argument", `a packet of at most ${EXPLAIN_PACKET_MAX} octets is wanted`);
+    }
+    const from = args["from"] ?? sideOf(packet);
+    if (from !== "protected" && from !== "unprotected") {
+      throw new RequestError("bad-argument", "from: 'protected' or 'unprotected' is wanted");
+    }
+    return gateway.explain(packet, from);
+  },
   initiate: (gateway, args) =>
     args["ike"] === true
       ? initiateIkeAndWait(gateway, nameOf(args), timeoutOf(args))

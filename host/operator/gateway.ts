@@ -4,6 +4,7 @@
  * The chassis knows no IPsec; here its management messages get their meaning. Works on both drives: a command runs the
  * drive until the answer is there, so in lockstep it is the caller's clock that moves.
  */
+import { EXPLAIN_PACKET, EXPLAIN_SIDE, MANAGEMENT_EXPLAIN } from "../../assembly/abi/explain.ts";
 import {
   CHILD_NAME,
   CONNECTION_NAME,
@@ -24,14 +25,17 @@ import {
   RESULT_TABLE_FULL,
   RESULT_UNSUPPORTED,
 } from "../../assembly/abi/management.ts";
+import { PORT_PROTECTED, PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
 import { Chassis, type ChassisOptions } from "../chassis/chassis.ts";
 import { addressOctets, type ConfigItem } from "../chassis/config.ts";
 import type { BoardEvent } from "../chassis/supervisor.ts";
-import type { Nic } from "../nic/nic.ts";
+import type { Nic, Side } from "../nic/nic.ts";
 import type { Credentials } from "../secure_element/credential_store.ts";
 import type { IkeSecret } from "../secure_element/psk_store.ts";
 import { SecureElement } from "../secure_element/secure_element.ts";
 import { ThreadedElement } from "../secure_element/threaded_element.ts";
+import { explainPacket, type PacketExplanation } from "./explain.ts";
+import type { Explanation } from "./explanation.ts";
 import {
   type ConnectionStatus,
   decodeMessage,
@@ -104,6 +108,12 @@ const SHUTDOWN_PATIENCE = 5000;
 
 /** Addresses of a connection that the IKE board's table holds. */
 const ADDRESSES_MAX = 4;
+
+/** What a board said of a packet, in however many messages. */
+function explanationIn(messages: readonly ManagementMessage[]): Explanation {
+  const parts = messages.flatMap((message) => (message.kind === "explanation" ? [message.explanation] : []));
+  return Object.assign({}, ...parts, { flows: parts.flatMap(({ flows }) => flows) }) as Explanation;
+}
 
 interface Pending {
   messages: ManagementMessage[];
@@ -191,6 +201,36 @@ export class Gateway {
   async pools(): Promise<PoolStatus[]> {
     const messages = await this.#list(this.chassis.ikeSlot, MANAGEMENT_LIST_POOLS);
     return mergePools(messages);
+  }
+
+  /** What would become of a packet that arrives on a side. Nothing changes by asking. */
+  async explain(packet: Uint8Array, from: Side): Promise<PacketExplanation> {
+    const ikeSlot = this.chassis.ikeSlot;
+    const ask = async (slot: number, octets: Uint8Array): Promise<ManagementMessage[]> => {
+      const items = [
+        { type: EXPLAIN_SIDE, value: from === "unprotected" ? PORT_UNPROTECTED : PORT_PROTECTED },
+        { type: EXPLAIN_PACKET, value: octets },
+      ];
+      return (await this.#command(slot, MANAGEMENT_EXPLAIN, items)).messages;
+    };
+    const answers = await ask(ikeSlot, packet);
+    const ike = explanationIn(answers);
+    const child = answers.find((message) => message.kind === "child-sa");
+    const { slots, links } = this.chassis.show();
+    let ipsec: Explanation | "offline" | undefined;
+    if (ike.verdict === "board") {
+      const online = slots.some(({ slot, state }) => slot === ike.slot && state === "Online");
+      ipsec = online ? explanationIn(await ask(ike.slot!, packet.subarray(0, ike.octets))) : "offline";
+    }
+    return explainPacket({
+      from,
+      octets: packet.length,
+      ikeSlot,
+      via: (slot) => links.find((entry) => entry.slot === slot)?.name ?? "",
+      ike,
+      ...(child ? { child: child.childSa } : {}),
+      ...(ipsec ? { ipsec } : {}),
+    });
   }
 
   /** Starts negotiating a child, or all children of a connection. The outcome is told by events. */
