@@ -88,6 +88,7 @@ class Site {
   /** Sealed packets that the peer has sent and that never came. */
   readonly fresh: Uint8Array[] = [];
   readonly stale: Uint8Array[] = [];
+  readonly ike: Uint8Array[] = [];
 
   constructor(pair: Pair) {
     this.pair = pair;
@@ -97,7 +98,10 @@ class Site {
       });
     }
     pair.wan.filter = (packet, from) => {
-      if (isIke(packet)) return true;
+      if (isIke(packet)) {
+        if (from === "b") this.ike.push(packet.slice());
+        return true;
+      }
       if (from === "b") this.fresh.push(packet.slice());
       return false;
     };
@@ -117,6 +121,7 @@ class Site {
   async next(random: SeededRandom, serial: number): Promise<{ packet: Uint8Array; from: Side }> {
     const kind = random.next();
     if (kind < 0.45) return { packet: clear(random, 1, serial), from: "protected" };
+    if (kind > 0.96 && this.ike.length > 0) return { packet: oneOf(random, this.ike), from: "unprotected" };
     // Something sealed by the peer.
     if (this.fresh.length === 0) {
       for (let i = 0; i < 8; i++) this.pair.sun.send(clear(random, 2, serial + i));
