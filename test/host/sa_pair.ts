@@ -122,9 +122,16 @@ export function clearPacket(setting: Setting, outbound: boolean, body: Buffer, o
 /** Where the ESP or AH header of a packet without options or extension headers begins. */
 export const sealedAt = ({ outer, udp }: Setting): number => (outer === 4 ? 20 : 40) + (udp ? 8 : 0);
 
-/** A board that has addresses of both IP versions. */
+/** A board that has addresses of both IP versions: the gateway's, and the peer's, so that it can stand at either end. */
 export const board = (build: Build): B.Bench =>
-  new B.Bench(build, LINK_ATM, [{ type: CONFIG.CONFIG_LOCAL_ADDRESS, value: GATEWAYS[6].local }]);
+  new B.Bench(
+    build,
+    LINK_ATM,
+    [GATEWAYS[6].local, GATEWAYS[4].remote, GATEWAYS[6].remote].map((value) => ({
+      type: CONFIG.CONFIG_LOCAL_ADDRESS,
+      value,
+    })),
+  );
 
 export interface Transform {
   name: string;
@@ -145,17 +152,21 @@ export interface Numbers {
   flags?: number;
   /** Added to the SPIs, so that a board may have several. */
   spi?: number;
+  /** The peer's end of the same pair: what is outbound there is inbound here. */
+  peer?: boolean;
 }
 
-function selectors({ mode, inner }: Setting): Buffer[] {
+function selectors({ mode, inner }: Setting, peer: boolean): Buffer[] {
   const transport = mode === M.MODE_TRANSPORT;
+  const { local, remote } = (transport ? GATEWAYS : HOSTS)[inner];
+  const ends = peer ? [remote, local] : [local, remote];
   if (inner === 4) {
-    return transport
-      ? [B.LOCAL, B.REMOTE].map((address) => B.selector(address, address))
-      : [B.selector(0x0a010000, 0x0a01ffff), B.selector(0x0a020000, 0x0a02ffff)];
+    return ends.map((address) => {
+      const low = address.readUInt32BE();
+      return transport ? B.selector(low, low) : B.selector((low & 0xffff0000) >>> 0, (low | 0xffff) >>> 0);
+    });
   }
-  const { local, remote } = (transport ? GATEWAYS : HOSTS)[6];
-  return [local, remote].map((address) => {
+  return ends.map((address) => {
     const network = address.subarray(0, 8);
     return transport
       ? B.selector6(address, address)
@@ -168,9 +179,11 @@ const spiOf = (direction: number, added = 0): number =>
 
 /** Installs an SA for each direction, of SPIs IN_SPI and OUT_SPI. */
 export function installPair(b: B.Bench, setting: Setting, transform: Transform, o: Numbers = {}): void {
+  const peer = o.peer === true;
+  const { local, remote } = GATEWAYS[setting.outer];
   for (const direction of [M.DIRECTION_INBOUND, M.DIRECTION_OUTBOUND]) {
     const record = B.saRecord({
-      direction,
+      direction: peer ? 1 - direction : direction,
       spi: spiOf(direction, o.spi),
       mode: setting.mode,
       protocol: transform.protocol,
@@ -183,21 +196,19 @@ export function installPair(b: B.Bench, setting: Setting, transform: Transform, 
       flags: (o.flags ?? 0) | (o.extended ? M.SA_FLAG_ESN : 0) | (setting.udp ? M.SA_FLAG_UDP_ENCAPSULATION : 0),
     }).subarray(0, M.SA_SELECTORS);
     record[M.SA_FAMILY] = setting.outer;
-    if (setting.outer === 6) {
-      GATEWAYS[6].local.copy(record, M.SA_LOCAL_ADDRESS);
-      GATEWAYS[6].remote.copy(record, M.SA_REMOTE_ADDRESS);
-    }
-    const answer = b.ask(M.MESSAGE_SA_INSTALL, Buffer.concat([record, ...selectors(setting)]));
+    (peer ? remote : local).copy(record, M.SA_LOCAL_ADDRESS);
+    (peer ? local : remote).copy(record, M.SA_REMOTE_ADDRESS);
+    const answer = b.ask(M.MESSAGE_SA_INSTALL, Buffer.concat([record, ...selectors(setting, peer)]));
     const what = `${transform.name}, ${settingName(setting)}: ${answer.fields.join(" ")}`;
     assert.is(answer.type, M.MESSAGE_SA_INSTALLED, what);
   }
 }
 
-export function removePair(b: B.Bench, spi = 0): void {
+export function removePair(b: B.Bench, spi = 0, peer = false): void {
   for (const direction of [M.DIRECTION_INBOUND, M.DIRECTION_OUTBOUND]) {
     const named = Buffer.alloc(12);
     named.writeUInt32LE(spiOf(direction, spi), 0);
-    named.writeUInt32LE(direction, 4);
+    named.writeUInt32LE(peer ? 1 - direction : direction, 4);
     named.writeUInt32LE(1, 8);
     b.ask(M.MESSAGE_SA_REMOVE, named);
   }
