@@ -58,6 +58,19 @@ export function flowKind(family: u32, protocol: u32): u32 {
   return (protocol << 8) | family;
 }
 
+/** Makes it the flow of the other direction. */
+export function flowTurn(flow: Flow): void {
+  const high = flow.sourceHigh;
+  const low = flow.sourceLow;
+  const port = flow.sourcePort;
+  flow.sourceHigh = flow.destinationHigh;
+  flow.sourceLow = flow.destinationLow;
+  flow.sourcePort = flow.destinationPort;
+  flow.destinationHigh = high;
+  flow.destinationLow = low;
+  flow.destinationPort = port;
+}
+
 /** An IPv4 address in network order, as the HIGH of a flow. */
 // @ts-ignore: decorator
 @inline

@@ -1,20 +1,35 @@
 /**
- * The selector table: which value (a link, an SA, a policy) a clear packet belongs to (RFC 4301 4.4.1, the outbound half).
+ * The selector table: which value (a link, an SA, a policy) a clear packet belongs to (RFC 4301 4.4.1).
  *
  * Selectors of both ends go in; each pair of a local and a remote one becomes a row. Rows are found in three steps:
  *
- *   1. flow cache    direct-mapped by the packet's flow; an entry is good while its epoch is the table's
- *   2. tuple space   one hash probe for each pair of prefix lengths in use, the most specific pair first: the cost follows
- *                    the number of different prefix lengths, not the number of SAs
- *   3. range list    rows whose ranges are no prefixes, in order of specificity; few in practice
+ *   1. flow cache    direct-mapped by the packet's flow; an entry is good while its epoch is the table's: RFC 4301's decorrelated cache,
+ *                    one flow an entry
+ *   2. tuple space   each range of addresses or ports counts as the longest prefix that holds all of it; one hash probe for each
+ *                    combination of prefix lengths in use, those that come first in the SPD first: the cost follows the number of
+ *                    combinations, not of rows
+ *   3. overflow      rows of combinations beyond TUPLES_MAX, in order
  *
- * Of all rows that match, the most specific wins: the longer prefixes (a range counts as the longest prefix that holds all of it),
- * then named protocol and ports before any; among equals the newest, so that a rekeyed SA takes over and the old one is
- * there again should the new one go. One table per board. Refuses to evict: a full table is told to the caller.
+ * Rows that share all prefixes share a hash chain. Two ranges of one such prefix both lie across its middle, so they overlap: of
+ * policies that are disjoint, as RFC 4301's decorrelation makes them, no chain has more than one, whatever their ranges.
+ *
+ * Of all rows that match, the one of the lowest priority (priority.ts) wins; among equals an SA before a trap, then the newest, so that
+ * a rekeyed SA takes over and the old one is there again should the new one go. One table per board. Refuses to evict: a full table is
+ * told to the caller.
  */
-import { SELECTOR_OCTETS } from "../abi/message";
+import {
+  SELECTOR_END,
+  SELECTOR_END_PORT,
+  SELECTOR_FAMILY,
+  SELECTOR_OCTETS,
+  SELECTOR_PROTOCOL,
+  SELECTOR_START,
+  SELECTOR_START_PORT,
+} from "../abi/message";
 import { arenaTake } from "../rt/arena";
-import { Flow, FLOW_OCTETS, addressHigh4, flowKind, flowRead } from "./flow";
+import { storeBE32, storeBE64 } from "../rt/bytes";
+import { Flow, FLOW_OCTETS, PORT_NONE, addressHigh4, flowKind, flowRead, flowTurn } from "./flow";
+import { ORDER_SA, ORDER_TRAP, priorityLeast, priorityOf } from "./priority";
 import {
   addressInRange,
   portInRange,
@@ -32,10 +47,16 @@ import {
 /** What a look-up yields when nothing matches; no value may equal it. */
 export const SELECTOR_TABLE_NONE: u32 = 0xffffffff;
 
-/** Pairs of prefix lengths that are hashed; rows of further ones go to the range list. */
-const TUPLES_MAX: u32 = 256;
+/** Combinations of prefix lengths that are hashed; rows of further ones overflow. */
+const TUPLES_MAX: u32 = 512;
 const NO_TUPLE: u32 = 0xffffffff;
 const CACHE_ENTRIES: u32 = 4096;
+/** Where a row stands. */
+const PLACE_FREE: u8 = 0;
+const PLACE_HASHED: u8 = 1;
+const PLACE_OVERFLOW: u8 = 2;
+/** In `order` of a row: its priority is a configured one. */
+const ORDER_CONFIGURED: u32 = 0x80;
 
 /** One pair of selectors. Links between rows are row number + 1, 0 ends a chain. */
 @unmanaged
@@ -54,35 +75,47 @@ class Row {
   remoteEndPort: u16;
   protocol: u8;
   family: u8;
+  /** Lengths of the longest prefixes that hold the ranges. */
   localPrefix: u8;
   remotePrefix: u8;
+  localPortPrefix: u8;
+  remotePortPrefix: u8;
+  /** ORDER_*, with ORDER_CONFIGURED. */
+  order: u8;
+  /** PLACE_*. */
+  place: u8;
+  /** Priority, and in the lowest bit whether it is a trap: lower is sooner. */
+  rank: u64;
   value: u32;
   /** Rises with each insertion: newer is larger. */
   serial: u32;
-  /** Larger is more specific. */
-  specificity: u32;
-  /** In its hash bucket, in the range list, or in the free list. */
+  /** In its hash bucket, in the overflow, or in the free list. */
   next: u32;
   /** Among the rows of equal hash of the value. */
   nextOfValue: u32;
-  /** 1 when it stands in the range list. */
-  ranged: u32;
 }
 
 const ROW_OCTETS: u32 = 104;
 if (offsetof<Row>() > ROW_OCTETS) ERROR("size of a selector row");
 
-/** A pair of prefix lengths in use, and how many rows have it. */
+/** A combination of prefix lengths in use, and how many rows have it. */
 @unmanaged
 class Tuple {
+  /** No row of it has a lower rank. */
+  level: u64;
+  /** Of LEVEL and all lengths. */
+  seed: u64;
+  rows: u32;
   family: u8;
+  protocolNamed: u8;
   localPrefix: u8;
   remotePrefix: u8;
-  reserved: u8;
-  rows: u32;
+  localPortPrefix: u8;
+  remotePortPrefix: u8;
 }
 
-const TUPLE_OCTETS: u32 = 8;
+const TUPLE_OCTETS: u32 = 32;
+if (offsetof<Tuple>() > TUPLE_OCTETS) ERROR("size of a tuple");
 
 
 @unmanaged
@@ -102,9 +135,10 @@ const CACHE_ENTRY_OCTETS: u32 = 64;
 
 const tuples: usize = memory.data(TUPLES_MAX * TUPLE_OCTETS, 16);
 const scratch: usize = memory.data(FLOW_OCTETS, 16);
-const rangeHead: usize = memory.data(4, 4);
+const overflowHead: usize = memory.data(4, 4);
 
 let rows: usize = 0;
+let rowCount: u32 = 0;
 let freeRows: u32 = 0;
 let freeHead: u32 = 0;
 let buckets: usize = 0;
@@ -128,14 +162,16 @@ export function selectorTableReset(pairs: u32): bool {
   valueBuckets = arenaTake((<usize>size) << 2);
   cache = arenaTake(CACHE_ENTRIES * CACHE_ENTRY_OCTETS);
   if (rows == 0 || buckets == 0 || valueBuckets == 0 || cache == 0) return false;
+  rowCount = pairs;
   freeRows = pairs;
   freeHead = 0;
   for (let i = pairs; i > 0; i--) {
     rowAt(i).next = freeHead;
+    rowAt(i).place = PLACE_FREE;
     freeHead = i;
   }
   tupleCount = 0;
-  store<u32>(rangeHead, 0);
+  store<u32>(overflowHead, 0);
   epoch = 1;
   serial = 0;
   return true;
@@ -149,9 +185,18 @@ export function selectorTableFree(): u32 {
 /**
  * Inserts every pair of a local and a remote selector (SELECTOR_* records of abi/message.ts, `localCount` from `local` on,
  * `remoteCount` from `remote` on) under `value`. Pairs of different families or protocols can match nothing and are left
- * out. False, with nothing inserted, when a selector is invalid, no pair is left, or the table has too little room.
+ * out. `order`: ORDER_*; `priority`: the configured one, 0 none (priority.ts). False, with nothing inserted, when a selector is invalid,
+ * no pair is left, or the table has too little room.
  */
-export function selectorTableInsert(local: usize, localCount: u32, remote: usize, remoteCount: u32, value: u32): bool {
+export function selectorTableInsert(
+  local: usize,
+  localCount: u32,
+  remote: usize,
+  remoteCount: u32,
+  value: u32,
+  order: u32 = ORDER_SA,
+  priority: u32 = 0,
+): bool {
   if (value == SELECTOR_TABLE_NONE) return false;
   if (!selectorsValid(local, localCount) || !selectorsValid(remote, remoteCount)) return false;
   let wanted: u32 = 0;
@@ -165,7 +210,7 @@ export function selectorTableInsert(local: usize, localCount: u32, remote: usize
   for (let i: u32 = 0; i < localCount; i++) {
     for (let j: u32 = 0; j < remoteCount; j++) {
       if (pairs(selectorAt(local, i), selectorAt(remote, j))) {
-        insertRow(selectorAt(local, i), selectorAt(remote, j), value);
+        insertRow(selectorAt(local, i), selectorAt(remote, j), value, order, priority);
       }
     }
   }
@@ -187,6 +232,7 @@ export function selectorTableRemove(value: u32): u32 {
     }
     store<u32>(link, row.nextOfValue);
     unlinkRow(number, row);
+    row.place = PLACE_FREE;
     row.next = freeHead;
     freeHead = number;
     freeRows += 1;
@@ -227,7 +273,57 @@ export function selectorTableLookupPacket(packet: usize, length: u32): u32 {
   return flowRead(packet, length, flow) ? selectorTableLookupFlow(flow) : SELECTOR_TABLE_NONE;
 }
 
-/** The same for a flow of either family. */
+/** The same for a packet that comes from the remote end: what selects it are its addresses and ports turned about. */
+export function selectorTableLookupInbound(packet: usize, length: u32): u32 {
+  const flow = changetype<Flow>(scratch);
+  if (!flowRead(packet, length, flow)) return SELECTOR_TABLE_NONE;
+  flowTurn(flow);
+  return selectorTableLookupFlow(flow);
+}
+
+/** Rows that there may be, in use or not. */
+export function selectorTableRows(): u32 {
+  return rowCount;
+}
+
+/** What selectorTableRow read of the row. */
+export let rowPriority: u32 = 0;
+export let rowSerial: u32 = 0;
+
+/**
+ * The value of row `index`, with its two selectors (SELECTOR_* records) at `local` and `remote`; SELECTOR_TABLE_NONE when it is
+ * not in use. Rows come in no order.
+ */
+export function selectorTableRow(index: u32, local: usize, remote: usize): u32 {
+  const row = rowAt(index + 1);
+  if (row.place == PLACE_FREE) return SELECTOR_TABLE_NONE;
+  const at = changetype<usize>(row);
+  writeEnd(local, row, at + offsetof<Row>("localStartHigh"), row.localStartPort, row.localEndPort);
+  writeEnd(remote, row, at + offsetof<Row>("remoteStartHigh"), row.remoteStartPort, row.remoteEndPort);
+  rowPriority = <u32>(row.rank >> 1);
+  rowSerial = row.serial;
+  return row.value;
+}
+
+/** One end of a row as a SELECTOR_* record; `range`: its four numbers in the row. */
+function writeEnd(to: usize, row: Row, range: usize, startPort: u16, endPort: u16): void {
+  memory.fill(to, 0, SELECTOR_OCTETS);
+  store<u8>(to, row.family, SELECTOR_FAMILY);
+  store<u8>(to, row.protocol, SELECTOR_PROTOCOL);
+  store<u16>(to, startPort, SELECTOR_START_PORT);
+  store<u16>(to, endPort, SELECTOR_END_PORT);
+  if (row.family == 4) {
+    storeBE32(to + SELECTOR_START, <u32>(load<u64>(range) >> 32));
+    storeBE32(to + SELECTOR_END, <u32>(load<u64>(range, 16) >> 32));
+    return;
+  }
+  storeBE64(to + SELECTOR_START, load<u64>(range));
+  storeBE64(to + SELECTOR_START + 8, load<u64>(range, 8));
+  storeBE64(to + SELECTOR_END, load<u64>(range, 16));
+  storeBE64(to + SELECTOR_END + 8, load<u64>(range, 24));
+}
+
+/** The value for a flow of either family. */
 export function selectorTableLookupFlow(flow: Flow): u32 {
   const hash = hashFlow(flow);
   const entry = changetype<CacheEntry>(cache + <usize>((hash & (CACHE_ENTRIES - 1)) * CACHE_ENTRY_OCTETS));
@@ -254,39 +350,39 @@ export function selectorTableLookupFlow(flow: Flow): u32 {
 function search(flow: Flow): u32 {
   let best: u32 = 0;
   const family = flow.kind & 0xff;
-  for (let t: u32 = 0; t < tupleCount && best == 0; t++) {
+  for (let t: u32 = 0; t < tupleCount; t++) {
     const tuple = tupleAt(t);
+    if (best != 0 && rowAt(best).rank < tuple.level) break;
     if (<u32>tuple.family != family) continue;
     const localPrefix = <u32>tuple.localPrefix;
     const remotePrefix = <u32>tuple.remotePrefix;
     let number = load<u32>(
       bucketOf(
-        localPrefix,
-        remotePrefix,
+        tuple.seed,
         flow.sourceHigh & maskHigh(localPrefix),
         flow.sourceLow & maskLow(localPrefix),
         flow.destinationHigh & maskHigh(remotePrefix),
         flow.destinationLow & maskLow(remotePrefix),
+        restOf(
+          tuple.protocolNamed != 0 ? flow.kind >> 8 : 0,
+          flow.sourcePort & maskPort(tuple.localPortPrefix),
+          flow.destinationPort & maskPort(tuple.remotePortPrefix),
+        ),
       ),
     );
-    while (number != 0) {
-      const row = rowAt(number);
-      if (<u32>row.localPrefix == localPrefix && <u32>row.remotePrefix == remotePrefix && rowMatches(row, flow)) {
-        best = number;
-        break;
-      }
-      number = row.next;
-    }
+    // A chain is in order: its first row that matches is its best one, whatever tuple it is of.
+    while (number != 0 && !rowMatches(rowAt(number), flow)) number = rowAt(number).next;
+    if (number != 0 && (best == 0 || before(rowAt(number), rowAt(best)))) best = number;
   }
-  let ranged = load<u32>(rangeHead);
-  while (ranged != 0) {
-    const row = rowAt(ranged);
+  let number = load<u32>(overflowHead);
+  while (number != 0) {
+    const row = rowAt(number);
     if (best != 0 && before(rowAt(best), row)) break;
     if (rowMatches(row, flow)) {
-      best = ranged;
+      best = number;
       break;
     }
-    ranged = row.next;
+    number = row.next;
   }
   return best == 0 ? SELECTOR_TABLE_NONE : rowAt(best).value;
 }
@@ -316,11 +412,11 @@ function rowMatches(row: Row, flow: Flow): bool {
   );
 }
 
-/** True when `a` is searched before `b`: more specific, or as specific and newer. */
+/** True when `a` comes before `b`: of a lower rank, or of the same and newer. */
 // @ts-ignore: decorator
 @inline
 function before(a: Row, b: Row): bool {
-  return a.specificity > b.specificity || (a.specificity == b.specificity && a.serial >= b.serial);
+  return a.rank < b.rank || (a.rank == b.rank && a.serial >= b.serial);
 }
 
 /** A pair that some packet can match. */
@@ -330,7 +426,7 @@ function pairs(local: usize, remote: usize): bool {
   return selectorFamily(local) == selectorFamily(remote) && (a == b || a == 0 || b == 0);
 }
 
-function insertRow(local: usize, remote: usize, value: u32): void {
+function insertRow(local: usize, remote: usize, value: u32, order: u32, priority: u32): void {
   const number = freeHead;
   const row = rowAt(number);
   freeHead = row.next;
@@ -354,18 +450,16 @@ function insertRow(local: usize, remote: usize, value: u32): void {
   const remotePrefix = prefixOf(row.remoteStartHigh, row.remoteStartLow, row.remoteEndHigh, row.remoteEndLow, bits);
   row.localPrefix = <u8>localPrefix;
   row.remotePrefix = <u8>remotePrefix;
+  const localPort = portPrefix(row.localStartPort, row.localEndPort);
+  const remotePort = portPrefix(row.remoteStartPort, row.remoteEndPort);
+  row.localPortPrefix = <u8>localPort;
+  row.remotePortPrefix = <u8>remotePort;
   row.value = value;
   row.serial = serial;
-  row.specificity =
-    ((localPrefix + remotePrefix) << 16) |
-    (localPrefix << 8) |
-    (row.protocol != 0 ? 4 : 0) |
-    (anyPort(row.localStartPort, row.localEndPort) ? 0 : 2) |
-    (anyPort(row.remoteStartPort, row.remoteEndPort) ? 0 : 1);
-  const whole =
-    isPrefix(row.localStartHigh, row.localStartLow, row.localEndHigh, row.localEndLow, localPrefix, bits) &&
-    isPrefix(row.remoteStartHigh, row.remoteStartLow, row.remoteEndHigh, row.remoteEndLow, remotePrefix, bits);
-  row.ranged = whole && countTuple(<u32>row.family, localPrefix, remotePrefix) ? 0 : 1;
+  row.order = <u8>(priority != 0 ? order | ORDER_CONFIGURED : order);
+  if (priority == 0) priority = priorityOf(order, localPrefix + remotePrefix, row.protocol != 0, localPort + remotePort);
+  row.rank = ((<u64>priority) << 1) | (order == ORDER_TRAP ? 1 : 0);
+  row.place = countTuple(row) ? PLACE_HASHED : PLACE_OVERFLOW;
   let link = headOf(row);
   while (load<u32>(link) != 0 && !before(row, rowAt(load<u32>(link)))) link = nextOf(rowAt(load<u32>(link)));
   row.next = load<u32>(link);
@@ -375,7 +469,7 @@ function insertRow(local: usize, remote: usize, value: u32): void {
   store<u32>(bucket, number);
 }
 
-/** Takes a row out of its bucket or of the range list. */
+/** Takes a row out of its bucket or of the overflow. */
 function unlinkRow(number: u32, row: Row): void {
   let link = headOf(row);
   while (load<u32>(link) != number) {
@@ -383,46 +477,74 @@ function unlinkRow(number: u32, row: Row): void {
     link = nextOf(rowAt(load<u32>(link)));
   }
   store<u32>(link, row.next);
-  if (row.ranged == 0) uncountTuple(<u32>row.family, <u32>row.localPrefix, <u32>row.remotePrefix);
+  if (row.place == PLACE_HASHED) uncountTuple(row);
 }
 
 /** Address of the link to the first row of the chain that `row` belongs to. */
 function headOf(row: Row): usize {
-  if (row.ranged) return rangeHead;
+  if (row.place == PLACE_OVERFLOW) return overflowHead;
+  const localPrefix = <u32>row.localPrefix;
+  const remotePrefix = <u32>row.remotePrefix;
   return bucketOf(
-    <u32>row.localPrefix,
-    <u32>row.remotePrefix,
-    row.localStartHigh,
-    row.localStartLow,
-    row.remoteStartHigh,
-    row.remoteStartLow,
+    seedOf(row),
+    row.localStartHigh & maskHigh(localPrefix),
+    row.localStartLow & maskLow(localPrefix),
+    row.remoteStartHigh & maskHigh(remotePrefix),
+    row.remoteStartLow & maskLow(remotePrefix),
+    restOf(
+      row.protocol,
+      portStart(row.localStartPort, row.localEndPort) & maskPort(row.localPortPrefix),
+      portStart(row.remoteStartPort, row.remoteEndPort) & maskPort(row.remotePortPrefix),
+    ),
   );
 }
 
+/** No row with the lengths and the order of this one has a lower rank. */
+function levelOf(row: Row): u64 {
+  const order = <u32>row.order;
+  if ((order & ORDER_CONFIGURED) != 0) return row.rank & ~1;
+  return (<u64>priorityLeast(order, (<u32>row.localPrefix) + (<u32>row.remotePrefix))) << 1;
+}
+
+function seedOf(row: Row): u64 {
+  const lengths =
+    ((<u64>row.localPrefix) << 32) |
+    ((<u64>row.remotePrefix) << 24) |
+    ((<u64>row.localPortPrefix) << 16) |
+    ((<u64>row.remotePortPrefix) << 8) |
+    (row.protocol != 0 ? 1 : 0);
+  return mix(mix(<u64>row.family, levelOf(row)), lengths);
+}
+
 /** Counts a row to its tuple; makes the tuple in its order when it is new. False when there are too many. */
-function countTuple(family: u32, localPrefix: u32, remotePrefix: u32): bool {
-  const found = findTuple(family, localPrefix, remotePrefix);
+function countTuple(row: Row): bool {
+  const found = findTuple(row);
   if (found != NO_TUPLE) {
     tupleAt(found).rows += 1;
     return true;
   }
   if (tupleCount == TUPLES_MAX) return false;
   let at: u32 = 0;
-  const order = tupleOrder(localPrefix, remotePrefix);
-  while (at < tupleCount && tupleOrder(tupleAt(at).localPrefix, tupleAt(at).remotePrefix) >= order) at++;
+  const level = levelOf(row);
+  while (at < tupleCount && tupleAt(at).level <= level) at++;
   const p = tuples + <usize>(at * TUPLE_OCTETS);
   memory.copy(p + TUPLE_OCTETS, p, <usize>((tupleCount - at) * TUPLE_OCTETS));
   const tuple = changetype<Tuple>(p);
-  tuple.family = <u8>family;
-  tuple.localPrefix = <u8>localPrefix;
-  tuple.remotePrefix = <u8>remotePrefix;
+  tuple.level = level;
+  tuple.seed = seedOf(row);
+  tuple.family = row.family;
+  tuple.protocolNamed = row.protocol != 0 ? 1 : 0;
+  tuple.localPrefix = row.localPrefix;
+  tuple.remotePrefix = row.remotePrefix;
+  tuple.localPortPrefix = row.localPortPrefix;
+  tuple.remotePortPrefix = row.remotePortPrefix;
   tuple.rows = 1;
   tupleCount += 1;
   return true;
 }
 
-function uncountTuple(family: u32, localPrefix: u32, remotePrefix: u32): void {
-  const found = findTuple(family, localPrefix, remotePrefix);
+function uncountTuple(row: Row): void {
+  const found = findTuple(row);
   assert(found != NO_TUPLE, "a row without its tuple");
   const tuple = tupleAt(found);
   tuple.rows -= 1;
@@ -432,24 +554,23 @@ function uncountTuple(family: u32, localPrefix: u32, remotePrefix: u32): void {
   memory.copy(p, p + TUPLE_OCTETS, <usize>((tupleCount - found) * TUPLE_OCTETS));
 }
 
-function findTuple(family: u32, localPrefix: u32, remotePrefix: u32): u32 {
+function findTuple(row: Row): u32 {
+  const level = levelOf(row);
   for (let i: u32 = 0; i < tupleCount; i++) {
     const tuple = tupleAt(i);
     if (
-      <u32>tuple.family == family &&
-      <u32>tuple.localPrefix == localPrefix &&
-      <u32>tuple.remotePrefix == remotePrefix
+      tuple.level == level &&
+      tuple.family == row.family &&
+      tuple.localPrefix == row.localPrefix &&
+      tuple.remotePrefix == row.remotePrefix &&
+      tuple.localPortPrefix == row.localPortPrefix &&
+      tuple.remotePortPrefix == row.remotePortPrefix &&
+      (tuple.protocolNamed != 0) == (row.protocol != 0)
     ) {
       return i;
     }
   }
   return NO_TUPLE;
-}
-
-// @ts-ignore: decorator
-@inline
-function tupleOrder(localPrefix: u32, remotePrefix: u32): u32 {
-  return ((localPrefix + remotePrefix) << 8) | localPrefix;
 }
 
 /** Length of the longest prefix that holds all of a range: exact when the range is a prefix. */
@@ -460,19 +581,23 @@ function prefixOf(startHigh: u64, startLow: u64, endHigh: u64, endLow: u64, bits
   return min<u32>(bits, 64 + (low == 0 ? 64 : <u32>clz<u64>(low)));
 }
 
-/** True when the range is all of the prefix that prefixOf gave. */
-function isPrefix(startHigh: u64, startLow: u64, endHigh: u64, endLow: u64, prefix: u32, bits: u32): bool {
-  // Of an IPv4 address only the upper 32 bits of HIGH are in use.
-  const usedHigh: u64 = bits == 32 ? 0xffffffff00000000 : u64.MAX_VALUE;
-  const usedLow: u64 = bits == 32 ? 0 : u64.MAX_VALUE;
-  const restHigh = ~maskHigh(prefix) & usedHigh;
-  const restLow = ~maskLow(prefix) & usedLow;
-  return (
-    (startHigh & restHigh) == 0 &&
-    (startLow & restLow) == 0 &&
-    (endHigh & restHigh) == restHigh &&
-    (endLow & restLow) == restLow
-  );
+/** The same for ports. OPAQUE is the one port PORT_NONE. */
+function portPrefix(start: u16, end: u16): u32 {
+  if (start > end) return 16;
+  return start == end ? 16 : clz<u32>((<u32>start) ^ (<u32>end)) - 16;
+}
+
+// @ts-ignore: decorator
+@inline
+function portStart(start: u16, end: u16): u32 {
+  return start > end ? PORT_NONE : start;
+}
+
+/** The bits of a port that a prefix fixes; with any of them the one that tells PORT_NONE. */
+// @ts-ignore: decorator
+@inline
+function maskPort(prefix: u32): u32 {
+  return prefix == 0 ? 0 : 0x1ffff & (u32.MAX_VALUE << (16 - prefix));
 }
 
 // @ts-ignore: decorator
@@ -489,10 +614,6 @@ function maskLow(prefix: u32): u64 {
   if (prefix <= 64) return 0;
   const rest: u64 = 128 - prefix;
   return u64.MAX_VALUE << rest;
-}
-
-function anyPort(start: u16, end: u16): bool {
-  return start == 0 && end == 65535;
 }
 
 // @ts-ignore: decorator
@@ -512,17 +633,17 @@ function hashFlow(flow: Flow): u32 {
   return <u32>hash;
 }
 
+/** Protocol and ports in one word. */
 // @ts-ignore: decorator
 @inline
-function bucketOf(
-  localPrefix: u32,
-  remotePrefix: u32,
-  localHigh: u64,
-  localLow: u64,
-  remoteHigh: u64,
-  remoteLow: u64,
-): usize {
-  let hash = mix(<u64>((localPrefix << 8) | remotePrefix), localHigh);
+function restOf(protocol: u32, localPort: u32, remotePort: u32): u64 {
+  return ((<u64>protocol) << 48) | ((<u64>localPort) << 24) | (<u64>remotePort);
+}
+
+// @ts-ignore: decorator
+@inline
+function bucketOf(seed: u64, localHigh: u64, localLow: u64, remoteHigh: u64, remoteLow: u64, rest: u64): usize {
+  let hash = mix(seed ^ rest, localHigh);
   hash = mix(hash, remoteHigh);
   hash = mix(hash, localLow ^ rotl<u64>(remoteLow, 32));
   return buckets + ((<usize>((<u32>hash) & bucketMask)) << 2);

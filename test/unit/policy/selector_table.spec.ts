@@ -1,6 +1,7 @@
 /** The selector table against its slow twin, a list that is searched from end to end, over random insertions and removals. */
 import { SELECTOR_OCTETS } from "../../../assembly/abi/message";
 import { FLOW_OCTETS, Flow, PORT_NONE, flowKind } from "../../../assembly/policy/flow";
+import { ORDER_BYPASS, ORDER_DISCARD, ORDER_SA, ORDER_TRAP, priorityOf } from "../../../assembly/policy/priority";
 import { selectorValid, selectorsAdmit } from "../../../assembly/policy/selector";
 import {
   SELECTOR_TABLE_NONE,
@@ -8,9 +9,13 @@ import {
   selectorTableInsert,
   selectorTableLookup,
   selectorTableLookupFlow,
+  selectorTableLookupInbound,
   selectorTableLookupPacket,
   selectorTableRemove,
   selectorTableReset,
+  selectorTableRow,
+  selectorTableRows,
+  rowPriority,
 } from "../../../assembly/policy/selector_table";
 import { arenaResetAt } from "../../../assembly/rt/arena";
 import { storeBE16, storeBE32, storeBE64 } from "../../../assembly/rt/bytes";
@@ -74,17 +79,24 @@ class Twin {
     public protocol: u32,
     public startPort: u32,
     public endPort: u32,
+    public order: u32,
+    public priority: u32,
   ) {}
 }
 
-function prefix(start: u32, end: u32): u32 {
-  return start == end ? 32 : clz<u32>(start ^ end);
+/** How many leading ones of \`bits\` bits are the same. */
+function same(start: u32, end: u32, bits: i32): u32 {
+  let n: u32 = 0;
+  for (let bit = bits - 1; bit >= 0 && (start >> bit) == (end >> bit); bit--) n++;
+  return n;
 }
 
-function specificity(t: Twin): u32 {
-  const l = prefix(t.localStart, t.localEnd);
-  const r = prefix(t.remoteStart, t.remoteEnd);
-  return ((l + r) << 16) | (l << 8) | (t.protocol ? 4 : 0) | (t.startPort == 0 && t.endPort == 65535 ? 0 : 1);
+/** Priority, and a trap behind an SA of the same. */
+function rank(t: Twin): u32 {
+  const addresses = same(t.localStart, t.localEnd, 32) + same(t.remoteStart, t.remoteEnd, 32);
+  const ports = t.startPort > t.endPort ? 16 : same(t.startPort, t.endPort, 16);
+  const priority = t.priority != 0 ? t.priority : priorityOf(t.order, addresses, t.protocol != 0, ports);
+  return priority * 2 + (t.order == ORDER_TRAP ? 1 : 0);
 }
 
 function slow(rows: Twin[], source: u32, destination: u32, protocol: u32, destinationPort: u32): u32 {
@@ -95,12 +107,14 @@ function slow(rows: Twin[], source: u32, destination: u32, protocol: u32, destin
       continue;
     if (t.protocol != 0 && t.protocol != protocol) continue;
     const any = t.startPort == 0 && t.endPort == 65535;
-    if (!any && (destinationPort == PORT_NONE || destinationPort < t.startPort || destinationPort > t.endPort))
+    if (t.startPort > t.endPort) {
+      if (destinationPort != PORT_NONE) continue;
+    } else if (!any && (destinationPort == PORT_NONE || destinationPort < t.startPort || destinationPort > t.endPort))
       continue;
     if (best >= 0) {
-      const a = specificity(rows[best]);
-      const b = specificity(t);
-      if (a > b || (a == b && rows[best].serial > t.serial)) continue;
+      const a = rank(rows[best]);
+      const b = rank(t);
+      if (a < b || (a == b && rows[best].serial > t.serial)) continue;
     }
     best = i;
   }
@@ -126,6 +140,80 @@ describe("selector table", () => {
     expect(selectorTableRemove(2)).toBe(0);
     expect(find(0x0a010001, 0x0a020001)).toBe(1, "the old one is there again");
     expect(selectorTableFree()).toBe(63);
+  });
+
+  it("without configured priorities BYPASS comes before PROTECT and DISCARD last, as with strongSwan", () => {
+    // The numbers of strongSwan for 10.1.0.0/16 and 10.2.0.0/16: pass, an SA, its trap, drop.
+    expect(priorityOf(ORDER_BYPASS, 32, false, 0)).toBe(183_615);
+    expect(priorityOf(ORDER_SA, 32, false, 0)).toBe(383_615);
+    expect(priorityOf(ORDER_TRAP, 32, false, 0)).toBe(383_616);
+    expect(priorityOf(ORDER_DISCARD, 32, false, 0)).toBe(583_615);
+    expect(priorityOf(ORDER_SA, 64, true, 32)).toBe(400_000 - 64 * 512 - 256 - 128 - 1);
+    reset(16);
+    write(local, 0x0a010000, 0x0a01ffff);
+    write(remote, 0x0a020000, 0x0a02ffff);
+    selectorTableInsert(local, 1, remote, 1, 1, ORDER_SA);
+    selectorTableInsert(local, 1, remote, 1, 2, ORDER_TRAP);
+    expect(find(0x0a010001, 0x0a020001)).toBe(1, "an SA before the trap that asks for it, whichever is newer");
+    write(remote, 0x0a020001, 0x0a020001);
+    selectorTableInsert(local, 1, remote, 1, 3, ORDER_DISCARD);
+    expect(find(0x0a010001, 0x0a020001)).toBe(1, "a DISCARD without priority is for what nothing else covers");
+    write(remote, 0x0a000000, 0x0affffff);
+    selectorTableInsert(local, 1, remote, 1, 4, ORDER_BYPASS);
+    expect(find(0x0a010001, 0x0a020001)).toBe(4, "a BYPASS without priority before all PROTECT");
+    write(remote, 0, 0xffffffff);
+    selectorTableInsert(local, 1, remote, 1, 5, ORDER_DISCARD, 10);
+    selectorTableInsert(local, 1, remote, 1, 6, ORDER_SA, 9);
+    expect(find(0x0a010001, 0x0a020001)).toBe(6, "a configured priority decides alone");
+    selectorTableInsert(local, 1, remote, 1, 7, ORDER_TRAP, 9);
+    expect(find(0x0a010001, 0x0a020001)).toBe(6, "of one priority the SA comes before the trap");
+    selectorTableRemove(6);
+    expect(find(0x0a010001, 0x0a020001)).toBe(7);
+  });
+
+  it("serves the other direction by the same row, and tells what is in it", () => {
+    reset(4);
+    write(local, 0x0a010000, 0x0a01ffff, 17, 500, 600);
+    write(remote, 0x0a020000, 0x0a02fffe, 17, 53, 53);
+    selectorTableInsert(local, 1, remote, 1, 9, ORDER_BYPASS, 77);
+    ipv4Emit(packet, 28, 17, 0x0a020005, 0x0a010005, 64, 0, false, 0);
+    storeBE16(packet + 20, 53);
+    storeBE16(packet + 22, 555);
+    expect(selectorTableLookupInbound(packet, 28)).toBe(9);
+    expect(selectorTableLookupPacket(packet, 28)).toBe(SELECTOR_TABLE_NONE);
+    storeBE16(packet + 22, 601);
+    expect(selectorTableLookupInbound(packet, 28)).toBe(SELECTOR_TABLE_NONE);
+    let used = 0;
+    const a = local + SELECTOR_OCTETS;
+    const b = remote + SELECTOR_OCTETS;
+    for (let i: u32 = 0; i < selectorTableRows(); i++) if (selectorTableRow(i, a, b) == 9) used += 1;
+    expect(used).toBe(1);
+    expect(selectorTableRow(0, a, b)).toBe(9);
+    expect(rowPriority).toBe(77);
+    expect(memory.compare(a, local, SELECTOR_OCTETS)).toBe(0);
+    expect(memory.compare(b, remote, SELECTOR_OCTETS)).toBe(0);
+    selectorTableRemove(9);
+    expect(selectorTableRow(0, a, b)).toBe(SELECTOR_TABLE_NONE);
+  });
+
+  it("combinations of prefix lengths beyond those that are hashed are found all the same", () => {
+    reset(2048);
+    for (let l: u32 = 1; l <= 32; l++) {
+      for (let r: u32 = 1; r <= 32; r++) {
+        // One bit above each prefix tells it from the others: 0...01 and as many lengths of both.
+        write(local, 1 << (32 - l), (1 << (32 - l)) | ((1 << (32 - l)) - 1));
+        write(remote, 1 << (32 - r), (1 << (32 - r)) | ((1 << (32 - r)) - 1));
+        expect(selectorTableInsert(local, 1, remote, 1, (l << 8) | r)).toBe(true);
+      }
+    }
+    let wrong = 0;
+    for (let l: u32 = 1; l <= 32; l++) {
+      for (let r: u32 = 1; r <= 32; r++) if (find(1 << (32 - l), 1 << (32 - r)) != ((l << 8) | r)) wrong += 1;
+    }
+    expect(wrong).toBe(0);
+    for (let l: u32 = 1; l <= 32; l++) for (let r: u32 = 1; r <= 32; r++) wrong += 1 - selectorTableRemove((l << 8) | r);
+    expect(wrong).toBe(0);
+    expect(selectorTableFree()).toBe(2048);
   });
 
   it("reads addresses and packets alike", () => {
@@ -200,16 +288,29 @@ describe("selector table", () => {
         const remoteEnd = remoteStart + (1 << remoteLength) - 1;
         const protocol: u32 = random(2) ? 0 : 17;
         const ported = random(3) == 0;
-        const startPort: u32 = ported ? random(4) : 0;
-        const endPort: u32 = ported ? startPort + random(4) : 65535;
+        const opaque = random(12) == 0;
+        const startPort: u32 = opaque ? 65535 : ported ? random(4) : 0;
+        const endPort: u32 = opaque ? 0 : ported ? startPort + random(4) : 65535;
+        const order = random(4);
+        const priority: u32 = random(5) == 0 ? 1 + random(3) : 0;
         write(local, localStart, localEnd, protocol);
         write(remote, remoteStart, remoteEnd, protocol, startPort, endPort);
         serial += 1;
-        if (selectorTableInsert(local, 1, remote, 1, value)) {
-          rows.push(
-            new Twin(value, serial, localStart, localEnd, remoteStart, remoteEnd, protocol, startPort, endPort),
-          );
-        } else wrong += 1;
+        const t = new Twin(
+          value,
+          serial,
+          localStart,
+          localEnd,
+          remoteStart,
+          remoteEnd,
+          protocol,
+          startPort,
+          endPort,
+          order,
+          priority,
+        );
+        if (selectorTableInsert(local, 1, remote, 1, value, order, priority)) rows.push(t);
+        else wrong += 1;
       } else if (action == 1 && random(3) == 0) {
         const value = random(64);
         let expected: u32 = 0;
