@@ -78,4 +78,7 @@ export const DROP_FRAGMENT_DUPLICATE: u32 = 49; // all of it is there already
 export const DROP_FRAGMENT_TIMEOUT: u32 = 50; // the packet did not become whole in time
 export const DROP_FRAGMENT_LIMIT: u32 = 51; // the oldest of too many packets that are not whole
 
-export const DROP_COUNT: u32 = 52;
+// Security policy, inbound.
+export const DROP_PROTECTION_MISSING: u32 = 52; // in clear from the unprotected side, where the policy is PROTECT (RFC 4301 5.2)
+
+export const DROP_COUNT: u32 = 53;

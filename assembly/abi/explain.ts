@@ -50,3 +50,5 @@ export const VERDICT_HELD: u32 = 4;
 export const VERDICT_SENT: u32 = 5;
 /** A piece of a packet to us: it waits for the others, and what is put together of them is looked at anew. */
 export const VERDICT_FRAGMENT: u32 = 6;
+/** Sent to the other side by policy, past the IPsec boards. */
+export const VERDICT_BYPASS: u32 = 7;

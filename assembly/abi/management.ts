@@ -27,14 +27,20 @@ export const MANAGEMENT_LIST_CONNECTIONS: u32 = 9;
 /** Chassis -> IKE or IPsec board: the unprotected addresses that there are from now on, instead of CONFIG's. */
 export const MANAGEMENT_LOCAL_ADDRESSES: u32 = 16; // CONNECTION_LOCAL_ADDRESS..
 
+/** Chassis -> IKE board: empty; yields POLICY messages, in no order. */
+export const MANAGEMENT_LIST_POLICIES: u32 = 17;
+
 /** Board -> chassis. */
 export const MANAGEMENT_REPLY: u32 = 128; // result u32
 export const MANAGEMENT_IKE_SA: u32 = 129; // IKE_SA_* items
 export const MANAGEMENT_CHILD_SA: u32 = 130; // CHILD_SA_* items
 export const MANAGEMENT_SA: u32 = 131; // from an IPsec board: an SA status as in message.ts, from its message header on
-export const MANAGEMENT_CONNECTION: u32 = 132; // CONNECTION_NAME, CHILD_NAME.., CONNECTION_FAILURE
+export const MANAGEMENT_CONNECTION: u32 = 132; // CONNECTION_NAME, CHILD_NAME.., SHUNT_NAME.., CONNECTION_FAILURE
 export const MANAGEMENT_EVENT: u32 = 133; // EVENT_KIND and the items that it concerns
 export const MANAGEMENT_LOOKUP: u32 = 137; // CONNECTION_NAME, LOOKUP_ATTEMPT: what are the addresses of remote_addrs now?
+
+/** A pair of selectors of the SPD: CONNECTION_NAME, CHILD_NAME, POLICY_*; of an SA's CHILD_SA_UNIQUE_ID, _LINK and _SLOT. */
+export const MANAGEMENT_POLICY: u32 = 138;
 
 export const RESULT_OK: u32 = 0;
 export const RESULT_NOT_FOUND: u32 = 1;
@@ -70,6 +76,7 @@ export const CONNECTION_AUTHORITIES: u32 = 259;
 export const CHILD_ITEMS_MORE: u32 = 352;
 export const CHILD_PROTOCOL: u32 = 362; // of its proposals, as SA_PROTOCOL: 50 ESP, 51 AH; absent: ESP
 export const CHILD_TUNNEL_FLAGS: u32 = 370; // of SA_FLAGS_TUNNEL; absent: none
+export const CHILD_PRIORITY: u32 = 363; // of its policies, the lower the sooner; absent: reckoned from the selectors
 export const CONNECTION_FRAGMENTATION: u32 = 272; // FRAGMENTATION_*; absent: yes
 export const CONNECTION_CHILDLESS: u32 = 273; // CHILDLESS_*; absent: allow
 export const CONNECTION_PPK_ID: u32 = 275; // PPK_ID (RFC 8784) to offer as initiator; absent: none
@@ -88,7 +95,7 @@ export const CHILD_NAME: u32 = 32;
 export const CHILD_PROPOSAL: u32 = 33; // repeated
 export const CHILD_LOCAL_TS: u32 = 34; // a selector of message.ts; repeated
 export const CHILD_REMOTE_TS: u32 = 35;
-export const CHILD_MODE: u32 = 36;
+export const CHILD_MODE: u32 = 36; // MODE_* of message.ts, CHILD_MODE_*
 export const CHILD_START_ACTION: u32 = 37; // START_*
 export const CHILD_REKEY_TIME: u32 = 38;
 export const CHILD_LIFE_TIME: u32 = 39;
@@ -104,6 +111,10 @@ export const CHILD_LIFE_BYTES: u32 = 353;
 export const CHILD_RAND_PACKETS: u32 = 354;
 export const CHILD_RAND_BYTES: u32 = 355;
 export const CHILD_INACTIVITY: u32 = 356; // seconds without a packet in either direction
+
+/** Shunts: policies without an SA, in force while start_action is trap. They have no proposals. */
+export const CHILD_MODE_PASS: u32 = 2; // BYPASS
+export const CHILD_MODE_DROP: u32 = 3; // DISCARD
 
 export const SEND_CERT_IF_ASKED: u32 = 0;
 export const SEND_CERT_ALWAYS: u32 = 1;
@@ -207,6 +218,22 @@ export const IKE_SA_PEER_ADDRESS: u32 = 426; // address octets that the peer tol
 export const CHILD_SA_PROTOCOL: u32 = 450; // as SA_PROTOCOL
 
 export const IKE_SA_PPK: u32 = 413; // 1: its keys come from a PPK, too (RFC 8784)
+
+export const SHUNT_NAME: u32 = 467; // of a child that is a policy without an SA
+/** POLICY items. */
+export const POLICY_ACTION: u32 = 460; // POLICY_PROTECT..
+export const POLICY_PRIORITY: u32 = 461; // the lower the sooner
+export const POLICY_SERIAL: u32 = 462; // among equals the newer, with the larger one, comes first
+export const POLICY_LOCAL_TS: u32 = 463; // a selector of message.ts
+export const POLICY_REMOTE_TS: u32 = 464;
+/** u64 each: packets that met it, to the unprotected side and from there; of an SA's policy its boards count them. */
+export const POLICY_HITS_OUT: u32 = 465;
+export const POLICY_HITS_IN: u32 = 466;
+/** Values of POLICY_ACTION. A trap is PROTECT without an SA. */
+export const POLICY_PROTECT: u32 = 1;
+export const POLICY_TRAP: u32 = 2;
+export const POLICY_BYPASS: u32 = 3;
+export const POLICY_DISCARD: u32 = 4;
 
 export const LOOKUP_ATTEMPT: u32 = 440; // u32: which attempt waits; to be given back as it is
 /** EAP: what the end that was asked calls itself; the method (EAP type), EAP_WE_ASKED more when we did. */

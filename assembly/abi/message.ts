@@ -132,7 +132,8 @@ export const SA_HARD_PACKETS: u32 = 96; // u64: 0 none; beyond it DROP_SA_EXPIRE
 export const SA_HARD_OCTETS: u32 = 104; // u64
 export const SA_KEYMAT: u32 = 112; // 144 octets: encryption key, salt, integrity key, as RFC 7296 2.17 orders them
 export const SA_KEYMAT_MAX: u32 = 144;
-export const SA_SELECTORS: u32 = 256; // local selectors, then remote ones
+export const SA_PRIORITY: u32 = 256; // u32: of its policy, as configured; 0: by its selectors (policy/priority.ts)
+export const SA_SELECTORS: u32 = 264; // local selectors, then remote ones
 export const SA_SELECTORS_MAX: u32 = 32; // both together
 
 /** A traffic selector: inclusive ranges. Protocol 0 is any; ports are host-order. */

@@ -53,4 +53,5 @@ export const TRACE_BOARD_UP: u32 = 3; // A slot, B generation
 export const TRACE_BOARD_DOWN: u32 = 4; // A slot, B generation
 export const TRACE_IKE_SENT: u32 = 16; // A exchange type, B message id, C flags, D octets
 export const TRACE_IKE_RECEIVED: u32 = 17; // the same
+export const TRACE_BYPASSED: u32 = 5; // by policy, past the IPsec boards; A policy, C octets, D port that it leaves by
 export const TRACE_IKE_STATE: u32 = 18; // A IKE_SA index, B old state, C new state

@@ -4,24 +4,44 @@
  *
  *   unprotected side                                   protected side
  *   1 S601  ours, whole by now, ESP or AH or IKE?      1 S601  whole?
- *   2       IKE: to the IKE core                       2 S602  policy and SA by the selectors
- *   3 S602  local database by SPI                      3 S603  none: S606, discarded or acquired
- *   4 S603  none: S606, discarded                      4 S604  slot + generation
- *   5 S604  slot + generation                          5 S605  capsule, internal path
- *   6 S605  capsule, internal path
+ *   2       IKE: to the IKE core                       2 S602  policy and SA by the selectors (SPD-O)
+ *   3 S602  local database by SPI                      3       BYPASS: out at once; DISCARD: S606
+ *   4 S603  none: S606, discarded                      4 S603  none: S606, discarded or acquired
+ *   5 S604  slot + generation                          5 S604  slot + generation
+ *   6 S605  capsule, internal path                     6 S605  capsule, internal path
+ *
+ * Any other packet from the unprotected side is in clear, and SPD-I has the word (RFC 4301 5.2): BYPASS goes to the protected side as it
+ * stands, DISCARD ends here, and so does what should have been protected.
  *
  * Fragments to us become whole packets first (reassembly.ts): only the first one has an SPI or ports to look up.
  */
 import { DROP_IP_FRAGMENT, DROP_NO_SA_ACQUIRING, DROP_PACKET_TOO_BIG } from "../abi/drop";
-import { VERDICT_BOARD, VERDICT_DROP, VERDICT_FRAGMENT, VERDICT_HELD, VERDICT_IKE } from "../abi/explain";
+import {
+  VERDICT_BOARD,
+  VERDICT_BYPASS,
+  VERDICT_DROP,
+  VERDICT_FRAGMENT,
+  VERDICT_HELD,
+  VERDICT_IKE,
+} from "../abi/explain";
 import { PORT_CHANNEL, PORT_PROTECTED, PORT_UNPROTECTED } from "../abi/ring";
-import { STEP_S601, STEP_S602, STEP_S603, STEP_S604, STEP_S605, STEP_S606, TRACE_MASK_PACKET } from "../abi/trace";
+import {
+  STEP_S601,
+  STEP_S602,
+  STEP_S603,
+  STEP_S604,
+  STEP_S605,
+  STEP_S606,
+  TRACE_BYPASSED,
+  TRACE_MASK_PACKET,
+} from "../abi/trace";
 import { Frame } from "../bus/frame";
 import { consume, drop, transmit } from "../bus/port";
 import { channelLink, channelPushPacket } from "../channel/channel";
 import { trace, tracing } from "../rt/trace";
 import { DISTRIBUTION_ACQUIRE, raise } from "./event";
 import { hold } from "./held";
+import { policyChild, policyHit } from "./policy";
 import { reassemble } from "./reassembly";
 import { ROUTE_NONE, Route, routeProtected, routeUnprotected } from "./route";
 
@@ -58,10 +78,19 @@ export function forwardProtected(frame: Frame): void {
 function carryOut(frame: Frame, route: Route, port: u32): void {
   if (tracing(TRACE_MASK_PACKET)) tell(route, port);
   if (route.child != ROUTE_NONE) raise(DISTRIBUTION_ACQUIRE, 0, route.child, 0, 0);
+  if (route.policy != ROUTE_NONE) policyHit(route.policy, port == PORT_UNPROTECTED);
   if (route.verdict == VERDICT_BOARD) handOver(frame, route);
+  else if (route.verdict == VERDICT_BYPASS)
+    bypass(frame, route, port == PORT_PROTECTED ? PORT_UNPROTECTED : PORT_PROTECTED);
   else if (route.verdict == VERDICT_DROP) dropped(frame, route, route.reason);
   else if (route.verdict != VERDICT_HELD) consume(frame);
   else if (!hold(frame, route.child)) dropped(frame, route, DROP_NO_SA_ACQUIRING);
+}
+
+/** Past the IPsec boards, not an octet changed. */
+function bypass(frame: Frame, route: Route, port: u32): void {
+  trace(TRACE_MASK_PACKET, TRACE_BYPASSED, policyChild(route.policy), 0, frame.length, port);
+  transmit(port, frame);
 }
 
 /** S605. */

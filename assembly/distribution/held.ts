@@ -1,6 +1,6 @@
 /**
  * Clear packets that wait for the SA which they made the IKE board ask for: the first one of every trap, HELD_MAX in all, in the
- * frames that they came in, for HOLD_TIME at most. It goes on as soon as its selectors lead to an SA.
+ * frames that they came in, for HOLD_TIME at most. It goes on as soon as its selectors lead to an SA, or to a policy without one.
  *
  * Refuses further packets of a trap that has one waiting: they are dropped as no_sa_acquiring.
  */

@@ -13,12 +13,15 @@ import {
   DROP_NO_SA_ACQUIRING,
   DROP_NO_SA_ENTRY_IKE_BOARD,
   DROP_PACKET_TOO_BIG,
+  DROP_POLICY_DISCARD,
+  DROP_PROTECTION_MISSING,
   DROP_PROTOCOL_UNKNOWN,
   DROP_UDP_MALFORMED,
   DROP_UDP_PORT,
 } from "../abi/drop";
 import {
   VERDICT_BOARD,
+  VERDICT_BYPASS,
   VERDICT_CONSUMED,
   VERDICT_DROP,
   VERDICT_FRAGMENT,
@@ -27,7 +30,7 @@ import {
 } from "../abi/explain";
 import { STEP_S601, STEP_S602, STEP_S603, STEP_S604 } from "../abi/trace";
 import { channelFits } from "../channel/channel";
-import { SELECTOR_TABLE_NONE, selectorTableLookupPacket } from "../policy/selector_table";
+import { SELECTOR_TABLE_NONE, selectorTableLookupInbound, selectorTableLookupPacket } from "../policy/selector_table";
 import { loadBE32 } from "../rt/bytes";
 import {
   PROTOCOL_AH,
@@ -55,7 +58,7 @@ import { boardIsOnline } from "./board_table";
 import { holds } from "./held";
 import { Link, findInbound, linkAt, linkNumber } from "./local_database";
 import { isLocalAddress, isLocalAddress6, portIke, portNatt } from "./local_address";
-import { TRAP_POLICY } from "./policy";
+import { BYPASS_POLICY, DISCARD_POLICY, isLink, policyChild } from "./policy";
 
 /** No drop reason. */
 const SOUND: u32 = 0xffffffff;
@@ -80,6 +83,8 @@ export class Route {
   generation: u32;
   /** Configured child whose trap the packet met, or ROUTE_NONE; it wants an SA whatever the verdict. */
   child: u32;
+  /** Value of the policy without an SA that the packet met (policy.ts), or ROUTE_NONE. */
+  policy: u32;
   /** How far it came: STEP_S601 to STEP_S604. */
   step: u32;
 }
@@ -94,6 +99,7 @@ function begin(octets: u32): Route {
   r.slot = 0;
   r.generation = 0;
   r.child = ROUTE_NONE;
+  r.policy = ROUTE_NONE;
   r.step = STEP_S601;
   return r;
 }
@@ -116,7 +122,7 @@ export function routeUnprotected(p: usize, length: u32): Route {
   if (unsound != SOUND) return dropped(r, unsound);
   const ipv6 = isIpv6(p);
   if (ipv6 ? !isLocalAddress6(p + IPV6_DESTINATION) : !isLocalAddress(ipv4Destination(p)))
-    return dropped(r, DROP_IP_NOT_FOR_US);
+    return unsealed(r, p, DROP_IP_NOT_FOR_US);
   if (ipv6 ? ipv6WalkFragmented() : ipv4IsFragment(p)) return ends(r, VERDICT_FRAGMENT);
   const header = ipv6 ? ipv6WalkOctets() : ipv4HeaderOctets(p);
   const octets = r.octets - header;
@@ -130,18 +136,33 @@ export function routeUnprotected(p: usize, length: u32): Route {
     if (octets < 12) return dropped(r, DROP_AH_MALFORMED);
     return inbound(r, p, loadBE32(payload + 4));
   }
-  if (protocol != PROTOCOL_UDP) return dropped(r, DROP_PROTOCOL_UNKNOWN);
+  if (protocol != PROTOCOL_UDP) return unsealed(r, p, DROP_PROTOCOL_UNKNOWN);
   // Over IPv6 a datagram has a checksum (RFC 8200 8.1); what it protects here, an ICV protects better.
   if (!udpCheck(payload, octets) || (ipv6 && !udpHasChecksum(payload))) return dropped(r, DROP_UDP_MALFORMED);
   const port = udpDestinationPort(payload);
   if (port == portIke()) return ends(r, VERDICT_IKE);
-  if (port != portNatt()) return dropped(r, DROP_UDP_PORT);
+  if (port != portNatt()) return unsealed(r, p, DROP_UDP_PORT);
   // RFC 3948 section 2: one octet FF is a keepalive, four zero octets mark IKE, anything else is an SPI.
   const data = udpLength(payload) - UDP_HEADER;
   if (data == 1 && load<u8>(payload + UDP_HEADER) == 0xff) return ends(r, VERDICT_CONSUMED);
   if (data < 8) return dropped(r, DROP_UDP_MALFORMED);
   const spi = loadBE32(payload + UDP_HEADER);
   return spi == 0 ? ends(r, VERDICT_IKE) : inbound(r, p, spi);
+}
+
+/** S602 for a packet in clear: SPD-I. `reason`: why it is dropped where no policy covers it. */
+function unsealed(r: Route, p: usize, reason: u32): Route {
+  r.step = STEP_S602;
+  const value = selectorTableLookupInbound(p, r.octets);
+  if (value == SELECTOR_TABLE_NONE) return dropped(r, reason);
+  if (isLink(value)) {
+    const link = linkAt(value);
+    if (link) linked(r, link);
+    return dropped(r, DROP_PROTECTION_MISSING);
+  }
+  r.policy = value;
+  if ((value & BYPASS_POLICY) != 0) return ends(r, VERDICT_BYPASS);
+  return dropped(r, (value & DISCARD_POLICY) != 0 ? DROP_POLICY_DISCARD : DROP_PROTECTION_MISSING);
 }
 
 /** S602 for a sealed packet. */
@@ -159,22 +180,32 @@ export function routeProtected(p: usize, length: u32): Route {
   if (unsound != SOUND) return dropped(r, unsound);
   r.step = STEP_S602;
   const value = selectorTableLookupPacket(p, r.octets);
-  if (value == SELECTOR_TABLE_NONE) return dropped(r, DROP_NO_POLICY);
-  if (value & TRAP_POLICY) {
-    r.child = value & ~TRAP_POLICY;
-    return holds(r.child) ? ends(r, VERDICT_HELD) : dropped(r, DROP_NO_SA_ACQUIRING);
-  }
+  if (!isLink(value)) return unlinked(r, value);
   const link = linkAt(value);
   if (!link) return dropped(r, DROP_NO_SA_ENTRY_IKE_BOARD);
   r.spi = link.spiOut;
   return toBoard(r, p, link);
 }
 
-/** S603, S604. */
-function toBoard(r: Route, p: usize, link: Link): Route {
+/** A clear packet of the protected network that no SA covers. */
+function unlinked(r: Route, value: u32): Route {
+  if (value == SELECTOR_TABLE_NONE) return dropped(r, DROP_NO_POLICY);
+  r.policy = value;
+  if ((value & BYPASS_POLICY) != 0) return ends(r, VERDICT_BYPASS);
+  if ((value & DISCARD_POLICY) != 0) return dropped(r, DROP_POLICY_DISCARD);
+  r.child = policyChild(value);
+  return holds(r.child) ? ends(r, VERDICT_HELD) : dropped(r, DROP_NO_SA_ACQUIRING);
+}
+
+function linked(r: Route, link: Link): void {
   r.link = linkNumber(link);
   r.slot = link.slot;
   r.generation = link.generation;
+}
+
+/** S603, S604. */
+function toBoard(r: Route, p: usize, link: Link): Route {
+  linked(r, link);
   r.step = STEP_S603;
   if (!boardIsOnline(link.slot, link.generation)) return dropped(r, DROP_BOARD_OFFLINE);
   r.step = STEP_S604;

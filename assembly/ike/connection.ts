@@ -15,7 +15,10 @@ import {
   CHILD_LIFE_TIME,
   CHILD_LOCAL_TS,
   CHILD_MODE,
+  CHILD_MODE_DROP,
+  CHILD_MODE_PASS,
   CHILD_NAME,
+  CHILD_PRIORITY,
   CHILD_PROPOSAL,
   CHILD_PROTOCOL,
   CHILD_RAND_BYTES,
@@ -160,6 +163,9 @@ export class Connection {
   redirectSince: u64;
   /** 1: MOBIKE is offered and taken (RFC 4555). */
   mobike: u32;
+  /** Children with something to negotiate; with shunts alone a connection is no peer's. */
+  negotiable: u32;
+  shunts: u32;
 }
 
 const C_NAME: usize = offsetof<Connection>();
@@ -214,8 +220,10 @@ export class ChildConfig {
   /** Seconds without a packet after which a CHILD_SA is deleted, 0 never. */
   inactivity: u32;
 
-  /** MODE_*. */
+  /** MODE_*, CHILD_MODE_*. */
   mode: u32;
+  /** Of its policies, 0 by its selectors. */
+  priority: u32;
   /** PROTOCOL_ID_ESP or PROTOCOL_ID_AH: of its proposals. */
   protocol: u32;
   /** Of SA_FLAGS_TUNNEL. */
@@ -312,13 +320,25 @@ export function connectionEncap(i: u32): bool {
 
 /** True when the connection may be used between these two addresses. */
 export function connectionFits(c: Connection, local: IpAddress, remote: IpAddress): bool {
-  if (c.used == 0 || c.retired != 0) return false;
+  if (c.used == 0 || c.retired != 0 || shuntsAlone(c)) return false;
   if (c.named != 0 && c.remoteCount == 0) return false;
   const base = changetype<usize>(c);
   return (
     addressAmong(local, c.localCount, base + C_LOCAL, base + C_LOCAL_PREFIXES) &&
     addressAmong(remote, c.remoteCount, base + C_REMOTE, base + C_REMOTE_PREFIXES)
   );
+}
+
+/** True when all of its children are shunts: there is nothing to negotiate. */
+export function shuntsAlone(c: Connection): bool {
+  return c.shunts != 0 && c.negotiable == 0;
+}
+
+/** True for a child that is a policy without an SA. */
+// @ts-ignore: decorator
+@inline
+export function isShunt(k: ChildConfig): bool {
+  return k.mode >= CHILD_MODE_PASS;
 }
 
 /** Where there are none, all are meant. */
@@ -441,7 +461,7 @@ function itemsRead(c: Connection, start: usize, end: usize): u32 {
     const type = itemType(item);
     let result: u32 = RESULT_OK;
     if (type == CHILD_NAME) {
-      if (k && !childComplete(k)) return RESULT_MALFORMED;
+      if (k && !childComplete(c, k)) return RESULT_MALFORMED;
       k = childTake(c.index);
       if (!k) return RESULT_TABLE_FULL;
       childProposals = 0;
@@ -464,7 +484,7 @@ function itemsRead(c: Connection, start: usize, end: usize): u32 {
     }
     if (result != RESULT_OK) return result;
   }
-  if (k && !childComplete(k)) return RESULT_MALFORMED;
+  if (k && !childComplete(c, k)) return RESULT_MALFORMED;
   roundsComplete(connectionLocalAuth(c));
   roundsComplete(connectionRemoteAuth(c));
   return c.nameLength != 0 && c.transformCount != 0 ? RESULT_OK : RESULT_MALFORMED;
@@ -485,8 +505,10 @@ function childTake(connection: u32): ChildConfig | null {
   return null;
 }
 
-function childComplete(k: ChildConfig): bool {
-  return k.nameLength != 0 && k.transformCount != 0;
+function childComplete(c: Connection, k: ChildConfig): bool {
+  if (isShunt(k)) c.shunts += 1;
+  else c.negotiable += 1;
+  return k.nameLength != 0 && (k.transformCount != 0 || isShunt(k));
 }
 
 function nameRead(item: usize, to: usize): u32 {
@@ -679,7 +701,13 @@ function childItem(k: ChildConfig, item: usize): u32 {
     }
     case CHILD_MODE: {
       k.mode = value;
-      return value <= MODE_TRANSPORT ? RESULT_OK : RESULT_UNSUPPORTED;
+      return value <= MODE_TRANSPORT || value == CHILD_MODE_PASS || value == CHILD_MODE_DROP
+        ? RESULT_OK
+        : RESULT_UNSUPPORTED;
+    }
+    case CHILD_PRIORITY: {
+      k.priority = value;
+      return RESULT_OK;
     }
     case CHILD_START_ACTION: {
       k.startAction = value;

@@ -2,6 +2,8 @@
  * `dynamic` in the traffic selectors of a configured child: the address of that end, which is its virtual IPs where it has some (RFC
  * 7296 section 2.19), with the protocol and the ports that stand with it.
  *
+ * A shunt has no other end: for it `dynamic` is every address of either family, as with strongSwan.
+ *
  * An initiator that has asked for virtual IPs and has no answer yet offers all addresses of those families; the responder narrows
  * them to what it gives.
  */
@@ -9,7 +11,16 @@ import { TS_DYNAMIC } from "../abi/management";
 import { SELECTOR_END, SELECTOR_END_PORT, SELECTOR_FAMILY, SELECTOR_OCTETS, SELECTOR_START } from "../abi/message";
 import { FAMILY_IPV4, IpAddress, addressFamily, addressOnWire } from "../wire/ip_address";
 import { pairFind, pairLocal, pairRemote } from "./address_pair";
-import { ChildConfig, TS_MAX, VIRTUAL_IP4, VIRTUAL_IP6, childLocalTs, childRemoteTs, connectionAt } from "./connection";
+import {
+  ChildConfig,
+  TS_MAX,
+  VIRTUAL_IP4,
+  VIRTUAL_IP6,
+  childLocalTs,
+  childRemoteTs,
+  connectionAt,
+  isShunt,
+} from "./connection";
 import { IkeSa } from "./ike_sa";
 import { selectorIntersect } from "./ts";
 import { virtualAddress, virtualOctets } from "./virtual_ip";
@@ -84,12 +95,13 @@ export function childTs(config: ChildConfig, sa: IkeSa, local: bool, out: usize)
     : resolve(childRemoteTs(config), config.remoteCount, out);
 }
 
-/** The same before there is an IKE_SA, for a trap. */
+/** The same before there is an IKE_SA, for a trap or a shunt. */
 export function trapTs(config: ChildConfig, local: bool, out: usize): u32 {
   const c = connectionAt(config.connection);
   prepare();
   endCount = 0;
-  if (local && c.vips != 0) endsAny(c.vips);
+  if (isShunt(config)) endsAny(VIRTUAL_IP4 | VIRTUAL_IP6);
+  else if (local && c.vips != 0) endsAny(c.vips);
   else if (pairFind(c)) endHost(local ? pairLocal : pairRemote);
   return local
     ? resolve(childLocalTs(config), config.localCount, out)

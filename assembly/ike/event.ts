@@ -9,8 +9,10 @@
  *   EVENT_REMOVE    LINK, SPI, DIRECTION
  *   EVENT_QUERY     LINK: when its SAs were last used
  *   EVENT_UPDATE    LINK, SPI, DIRECTION, RECORD: SA ends of abi/message.ts
- *   EVENT_TRAP      LINK: index of the child's configuration, UP; RECORD: selectors, LOCAL and REMOTE: how many
+ *   EVENT_TRAP      LINK: index of the child's configuration, UP; ACTION: POLICY_TRAP, POLICY_BYPASS or POLICY_DISCARD, PRIORITY;
+ *                   RECORD: selectors, LOCAL and REMOTE: how many
  */
+import { CHILD_MODE_PASS, POLICY_BYPASS, POLICY_DISCARD, POLICY_TRAP } from "../abi/management";
 import {
   DIRECTION_INBOUND,
   DIRECTION_OUTBOUND,
@@ -32,6 +34,7 @@ import {
   SA_LOCAL_PORT,
   SA_LOCAL_TS_COUNT,
   SA_MODE,
+  SA_PRIORITY,
   SA_PROTOCOL,
   SA_RECORD_MAX,
   SA_REMOTE_ADDRESS,
@@ -73,6 +76,7 @@ import {
   connectionAt,
   connectionEncap,
   connectionRelease,
+  isShunt,
 } from "./connection";
 import { trapTs } from "./dynamic_ts";
 import { ikeSaAt } from "./ike_sa";
@@ -93,7 +97,9 @@ export const EVENT_RECORD: u32 = 16;
 export const EVENT_UP: u32 = 20;
 export const EVENT_LOCAL: u32 = 24;
 export const EVENT_REMOTE: u32 = 28;
-export const EVENT_OCTETS: u32 = 32;
+export const EVENT_ACTION: u32 = 32;
+export const EVENT_PRIORITY: u32 = 36;
+export const EVENT_OCTETS: u32 = 40;
 
 const event: usize = memory.data(EVENT_OCTETS, 8);
 const record: usize = memory.data(SA_RECORD_MAX, 16);
@@ -120,7 +126,7 @@ export function eventRaise(child: ChildSa, bits: u32): void {
   last = <i32>child.link;
 }
 
-/** Tells of a trap that is set or gone, if that is news. */
+/** Tells of a trap that is set or gone, or of a shunt, if that is news. */
 export function eventTrap(config: ChildConfig, up: bool): void {
   const value: u32 = up ? 1 : 0;
   if (config.trapped == value) return;
@@ -196,11 +202,19 @@ function trapNext(): usize {
     store<u32>(event + EVENT_UP, config.trapped);
     store<u32>(event + EVENT_LOCAL, localCount);
     store<u32>(event + EVENT_REMOTE, remoteCount);
+    store<u32>(event + EVENT_ACTION, childAction(config));
+    store<u32>(event + EVENT_PRIORITY, config.priority);
     connectionRelease(connectionAt(config.connection));
     return event;
   }
   trapsWaiting = 0;
   return 0;
+}
+
+/** POLICY_* of a configured child without an SA. */
+function childAction(config: ChildConfig): u32 {
+  if (!isShunt(config)) return POLICY_TRAP;
+  return config.mode == CHILD_MODE_PASS ? POLICY_BYPASS : POLICY_DISCARD;
 }
 
 /** SA_FLAG_* of a CHILD_SA. */
@@ -250,6 +264,7 @@ function recordFill(child: ChildSa, outbound: bool): void {
   store<u8>(record, <u8>child.remoteCount, SA_REMOTE_TS_COUNT);
   const keymat = row.keyOctets + row.saltOctets + row.integrityKeyOctets;
   store<u16>(record, <u16>keymat, SA_KEYMAT_LENGTH);
+  store<u32>(record, config.priority, SA_PRIORITY);
   store<u64>(record, child.softPackets, SA_SOFT_PACKETS);
   store<u64>(record, child.softOctets, SA_SOFT_OCTETS);
   store<u64>(record, config.lifePackets, SA_HARD_PACKETS);

@@ -1,4 +1,4 @@
-/** Whose a packet is that was asked about (abi/explain.ts): the CHILD_SA of its link, or the configured child of the trap that it met. */
+/** Whose a packet is that was asked about (abi/explain.ts): the CHILD_SA of its link, or the configured child of the trap or shunt that it met. */
 import { RESULT_MALFORMED, RESULT_OK } from "../abi/management";
 import { childByLink } from "./child_sa";
 import { CHILD_CONFIGS_MAX, childConfigAt } from "./connection";

@@ -55,6 +55,7 @@ import {
   connectionAt,
   connectionLocalAuth,
   connectionRemoteAuth,
+  isShunt,
 } from "./connection";
 import { eapForget } from "./eap";
 import { eventRaise, eventRemove, eventTrap } from "./event";
@@ -134,7 +135,7 @@ export function ikeUsable(sa: IkeSa): bool {
 /** Brings a configured child up if it is not up, and not on its way up. False: no room. */
 export function initiateChild(config: ChildConfig): bool {
   const c = connectionAt(config.connection);
-  if (config.used == 0 || c.retired != 0) return false;
+  if (config.used == 0 || c.retired != 0 || isShunt(config)) return false;
   deadlineClear(timerConfig(config.index));
   let usable: IkeSa | null = null;
   for (let i = c.firstSa; i >= 0; i = ikeSaAt(<u32>i).connectionNext) {

@@ -34,7 +34,7 @@ import {
 import { PROTOCOL_ID_AH, saCheck } from "../wire/ike_payload/sa";
 import { TS_COUNT_MAX, tsCheck, tsRead, tsWrite } from "../wire/ike_payload/traffic_selector";
 import { ChildSa, childConfig, childSelectors, childSuite, childTake } from "./child_sa";
-import { CHILD_CONFIGS_MAX, ChildConfig, TS_MAX, childConfigAt, childTransforms } from "./connection";
+import { CHILD_CONFIGS_MAX, ChildConfig, TS_MAX, childConfigAt, childTransforms, isShunt } from "./connection";
 import { childTs } from "./dynamic_ts";
 import { IkeSa } from "./ike_sa";
 import {
@@ -228,7 +228,7 @@ export function offerChoose(sa: IkeSa, config: i32, useKe: bool): ChildSa | null
   offerRefusal = NOTIFY_TS_UNACCEPTABLE;
   for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
     const k = childConfigAt(i);
-    if (k.used == 0 || <i32>k.connection != sa.connection || (config >= 0 && <i32>i != config)) continue;
+    if (k.used == 0 || isShunt(k) || <i32>k.connection != sa.connection || (config >= 0 && <i32>i != config)) continue;
     const mode = asked && k.mode == MODE_TRANSPORT && narrowHosts(k, sa) ? MODE_TRANSPORT : MODE_TUNNEL;
     if (mode == MODE_TUNNEL) narrowBoth(k, sa, offerLocal, offerRemote);
     const localCount = narrowLocalCount;

@@ -22,6 +22,7 @@ import {
   MANAGEMENT_INITIATE,
   MANAGEMENT_LENGTH,
   MANAGEMENT_LIST_CONNECTIONS,
+  MANAGEMENT_LIST_POLICIES,
   MANAGEMENT_LIST_POOLS,
   MANAGEMENT_LIST_SAS,
   MANAGEMENT_POOL_LOAD,
@@ -56,8 +57,10 @@ import {
   connectionLoad,
   connectionName,
   connectionRelease,
+  isShunt,
   loadedBefore,
   loadedConnection,
+  shuntsAlone,
 } from "./connection";
 import { eventTrap } from "./event";
 import { redirectCommand } from "./exchange/redirect";
@@ -140,6 +143,9 @@ function command(type: u32, transaction: u32, start: usize, end: usize): u32 {
     case MANAGEMENT_LIST_POOLS:
     case MANAGEMENT_LIST_CONNECTIONS:
       return listingStart(type, transaction) ? LATER : RESULT_TABLE_FULL;
+    // What the board did not take on: it has too many in hand.
+    case MANAGEMENT_LIST_POLICIES:
+      return RESULT_TABLE_FULL;
     default:
       return RESULT_UNSUPPORTED;
   }
@@ -178,19 +184,21 @@ function retire(c: Connection): void {
 function initiate(start: usize, end: usize): u32 {
   if (byName(start, end, true)) {
     if (named < 0) return RESULT_NOT_FOUND;
+    if (isShunt(childConfigAt(<u32>named))) return RESULT_UNSUPPORTED;
     return initiateChild(childConfigAt(<u32>named)) ? RESULT_OK : RESULT_TABLE_FULL;
   }
   if (!byName(start, end, false)) return RESULT_MALFORMED;
   if (named < 0) return RESULT_NOT_FOUND;
   const connection = <u32>named;
   const alone = itemFind(start, end, INITIATE_IKE);
+  if (shuntsAlone(connectionAt(connection))) return RESULT_UNSUPPORTED;
   if (alone != 0 && itemU32(alone) == 1) {
     return initiateIke(connectionAt(connection)) ? RESULT_OK : RESULT_TABLE_FULL;
   }
   let result: u32 = RESULT_UNSUPPORTED; // a connection without children has nothing to initiate
   for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
     const k = childConfigAt(i);
-    if (k.used == 0 || k.connection != connection) continue;
+    if (k.used == 0 || k.connection != connection || isShunt(k)) continue;
     result = initiateChild(k) ? RESULT_OK : RESULT_TABLE_FULL;
     if (result != RESULT_OK) break;
   }

@@ -66,15 +66,24 @@ import {
   MANAGEMENT_LEASE,
   MANAGEMENT_LENGTH,
   MANAGEMENT_LOOKUP,
+  MANAGEMENT_POLICY,
   MANAGEMENT_POOL,
   MANAGEMENT_REPLY,
   MANAGEMENT_TRANSACTION,
   MANAGEMENT_TYPE,
+  POLICY_ACTION,
+  POLICY_HITS_IN,
+  POLICY_HITS_OUT,
+  POLICY_LOCAL_TS,
+  POLICY_PRIORITY,
+  POLICY_REMOTE_TS,
+  POLICY_SERIAL,
   POOL_NAME,
   POOL_OFFLINE,
   POOL_ONLINE,
   POOL_RANGE,
   POOL_SIZE,
+  SHUNT_NAME,
 } from "../abi/management";
 import { SELECTOR_OCTETS } from "../abi/message";
 import { PORT_MANAGEMENT } from "../abi/ring";
@@ -92,6 +101,7 @@ import {
   childName,
   connectionAt,
   connectionName,
+  isShunt,
 } from "./connection";
 import { childFlags, childProtocol } from "./event";
 import { IkeSa, ikeEapIdentity, ikeLocalId, ikePeerAddress, ikePeerId, ikeSaAt, ikeSuite } from "./ike_sa";
@@ -379,12 +389,47 @@ export function reportName(transaction: u32, k: ChildConfig): void {
   end();
 }
 
+/** A row of the SPD: of a CHILD_SA, or of a configured child without one. */
+export function reportPolicy(
+  transaction: u32,
+  k: ChildConfig,
+  child: ChildSa | null,
+  slot: u32,
+  action: u32,
+  priority: u32,
+  serial: u32,
+  local: usize,
+  remote: usize,
+  hitsOut: u64,
+  hitsIn: u64,
+): void {
+  if (!begin(MANAGEMENT_POLICY, transaction)) return;
+  putConnection(connectionAt(k.connection));
+  putChild(k);
+  put(POLICY_ACTION, action);
+  put(POLICY_PRIORITY, priority);
+  put(POLICY_SERIAL, serial);
+  putOctets(POLICY_LOCAL_TS, local, SELECTOR_OCTETS);
+  putOctets(POLICY_REMOTE_TS, remote, SELECTOR_OCTETS);
+  if (child) {
+    put(CHILD_SA_UNIQUE_ID, child.uniqueId);
+    put(CHILD_SA_LINK, child.link);
+    put(CHILD_SA_SLOT, slot);
+  } else {
+    at = itemWriteU64(at, POLICY_HITS_OUT, hitsOut);
+    at = itemWriteU64(at, POLICY_HITS_IN, hitsIn);
+  }
+  end();
+}
+
 export function reportConnection(transaction: u32, c: Connection): void {
   if (!begin(MANAGEMENT_CONNECTION, transaction)) return;
   putConnection(c);
   for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
     const k = childConfigAt(i);
-    if (k.used != 0 && k.connection == c.index) putChild(k);
+    if (k.used == 0 || k.connection != c.index) continue;
+    if (isShunt(k)) putOctets(SHUNT_NAME, childName(k), k.nameLength);
+    else putChild(k);
   }
   putText(CONNECTION_FAILURE, c.failure);
   end();

@@ -60,6 +60,7 @@ import {
   SA_PROTOCOL,
   SA_REMOTE_TS_COUNT,
   SA_REPLAY_WINDOW,
+  SA_PRIORITY,
   SA_SELECTORS,
   SA_SELECTORS_MAX,
   SA_SEQUENCE,
@@ -74,6 +75,7 @@ import { drop } from "../bus/port";
 import { suiteInit, suiteKeymatOctets, suiteWipe } from "../crypto/suite";
 import { ENCR_NONE, transformFind, transformFindAh } from "../crypto/transform";
 import { selectorsValid } from "../policy/selector";
+import { ORDER_SA } from "../policy/priority";
 import { selectorTableInsert, selectorTableRemove } from "../policy/selector_table";
 import { equalConstantTime, zeroize } from "../rt/bytes";
 import { trace } from "../rt/trace";
@@ -276,12 +278,14 @@ function insertSelectors(record: usize, number: u32): bool {
   const locals = <u32>load<u8>(record, SA_LOCAL_TS_COUNT);
   const remotes = <u32>load<u8>(record, SA_REMOTE_TS_COUNT);
   const local = record + SA_SELECTORS;
-  return selectorTableInsert(local, locals, local + <usize>(locals * SELECTOR_OCTETS), remotes, number);
+  const remote = local + <usize>(locals * SELECTOR_OCTETS);
+  return selectorTableInsert(local, locals, remote, remotes, number, ORDER_SA, load<u32>(record, SA_PRIORITY));
 }
 
 function sameSelectors(a: usize, b: usize): bool {
   return (
     load<u16>(a, SA_LOCAL_TS_COUNT) == load<u16>(b, SA_LOCAL_TS_COUNT) &&
+    load<u32>(a, SA_PRIORITY) == load<u32>(b, SA_PRIORITY) &&
     memory.compare(a + SA_SELECTORS, b + SA_SELECTORS, recordOctets(a) - SA_SELECTORS) == 0
   );
 }

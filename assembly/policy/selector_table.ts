@@ -457,7 +457,8 @@ function insertRow(local: usize, remote: usize, value: u32, order: u32, priority
   row.value = value;
   row.serial = serial;
   row.order = <u8>(priority != 0 ? order | ORDER_CONFIGURED : order);
-  if (priority == 0) priority = priorityOf(order, localPrefix + remotePrefix, row.protocol != 0, localPort + remotePort);
+  if (priority == 0)
+    priority = priorityOf(order, localPrefix + remotePrefix, row.protocol != 0, localPort + remotePort);
   row.rank = ((<u64>priority) << 1) | (order == ORDER_TRAP ? 1 : 0);
   row.place = countTuple(row) ? PLACE_HASHED : PLACE_OVERFLOW;
   let link = headOf(row);
@@ -503,7 +504,7 @@ function headOf(row: Row): usize {
 function levelOf(row: Row): u64 {
   const order = <u32>row.order;
   if ((order & ORDER_CONFIGURED) != 0) return row.rank & ~1;
-  return (<u64>priorityLeast(order, (<u32>row.localPrefix) + (<u32>row.remotePrefix))) << 1;
+  return (<u64>priorityLeast(order, <u32>row.localPrefix + <u32>row.remotePrefix)) << 1;
 }
 
 function seedOf(row: Row): u64 {

@@ -30,9 +30,11 @@ import {
   MANAGEMENT_BOARD_UP,
   MANAGEMENT_HEADER,
   MANAGEMENT_LENGTH,
+  MANAGEMENT_LIST_POLICIES,
   MANAGEMENT_LOCAL_ADDRESSES,
   MANAGEMENT_TRANSACTION,
   MANAGEMENT_TYPE,
+  POLICY_TRAP,
 } from "../../assembly/abi/management";
 import { DIRECTION_INBOUND, LINK_MAX, SELECTOR_OCTETS } from "../../assembly/abi/message";
 import {
@@ -78,6 +80,7 @@ import {
   portsReset,
   portsSettle,
   receive,
+  transmitRoom,
 } from "../../assembly/bus/port";
 import { drbgSeed } from "../../assembly/crypto/drbg";
 import { hashSelfTest } from "../../assembly/crypto/hash_self_test";
@@ -122,7 +125,32 @@ import { FORWARD_IKE, forwardProtected, forwardUnprotected } from "../../assembl
 import { heldNext, heldReset, heldTimeout } from "../../assembly/distribution/held";
 import { localAddressReset, localAddressTake } from "../../assembly/distribution/local_address";
 import { Link, linkAt, localDatabaseReset } from "../../assembly/distribution/local_database";
-import { policyReset, trapInsert, trapRemove } from "../../assembly/distribution/policy";
+import {
+  childPolicyInsert,
+  childPolicyRemove,
+  isLink,
+  policyAction,
+  policyChild,
+  policyHits,
+  policyReset,
+} from "../../assembly/distribution/policy";
+import {
+  LISTING_END,
+  LISTING_ROW,
+  listedLocal,
+  listedPriority,
+  listedRemote,
+  listedSerial,
+  listedValue,
+  policyListBusy,
+  policyListDone,
+  policyListNext,
+  policyListPoll,
+  policyListReset,
+  policyListStart,
+  policyListTransaction,
+} from "../../assembly/distribution/policy_listing";
+import { ROUTE_NONE } from "../../assembly/distribution/route";
 import { query } from "../../assembly/distribution/query";
 import { reassemblyReset, reassemblyTimeout } from "../../assembly/distribution/reassembly";
 import { removalReset, removalTimeout } from "../../assembly/distribution/removal";
@@ -148,11 +176,13 @@ import {
 } from "../../assembly/ike/endpoint";
 import { explained } from "../../assembly/ike/explain";
 import {
+  EVENT_ACTION,
   EVENT_DIRECTION,
   EVENT_INSTALL,
   EVENT_KIND,
   EVENT_LINK,
   EVENT_LOCAL,
+  EVENT_PRIORITY,
   EVENT_QUERY,
   EVENT_RECORD,
   EVENT_REMOTE,
@@ -162,6 +192,7 @@ import {
   EVENT_UP,
   EVENT_UPDATE,
 } from "../../assembly/ike/event";
+import { policiesReported, policyRefused, policyReport } from "../../assembly/ike/policy_report";
 
 const DEFAULT_SA_CAPACITY: u32 = 1024;
 const REMOVALS: u32 = 1024;
@@ -169,6 +200,9 @@ const REMOVALS: u32 = 1024;
 const JOIN_ROUNDS: u32 = 16;
 /** Links that one poll looks at after a board went away. */
 const LOST_BUDGET: u32 = 4096;
+
+/** Places of the management ring that a listing of policies leaves to events and replies. */
+const RESERVE: u32 = 24;
 
 /** Expanded keys in the cache (31 KiB each with SIMD): those of control messages, one an IPsec board, and what SK payloads use. */
 const EXPANDED_KEYS: u32 = 16;
@@ -212,6 +246,7 @@ export function boardReset(): void {
   establishReset();
   eventsReset();
   heldReset();
+  policyListReset();
   const built =
     keyCacheReset(EXPANDED_KEYS, EXPANDED_KEYS) &&
     poolReset() &&
@@ -244,12 +279,13 @@ export function boardPoll(): u32 {
   const removalAt = removalTimeout();
   const heldAt = min<u64>(heldTimeout(), reassemblyTimeout());
   const quiet = joinCores();
+  listPolicies();
   for (let frame = heldNext(); frame; frame = heldNext()) forwardProtected(frame);
   portsRefill();
   portsSettle();
   setDeadline(min<u64>(min<u64>(ikeDeadline(), heldAt), min<u64>(establishAt, removalAt)));
   let bits: u32 = portsDrained() ? 0 : POLL_TRANSMIT_READY;
-  if (!quiet || lostPending()) bits |= POLL_MORE_WORK;
+  if (!quiet || lostPending() || policyListBusy()) bits |= POLL_MORE_WORK;
   for (let port: u32 = 0; port < PORT_COUNT_IKE; port++) {
     if (portPending(port) != 0) bits |= POLL_MORE_WORK;
   }
@@ -273,6 +309,11 @@ function pollManagement(): void {
       explain(frame);
       continue;
     }
+    // The SPD is the board's; the answers are ike's.
+    if (type == MANAGEMENT_LIST_POLICIES && policyListStart(load<u32>(frame.start + MANAGEMENT_TRANSACTION))) {
+      consume(frame);
+      continue;
+    }
     // Both cores have to know; ike answers.
     if (type == MANAGEMENT_LOCAL_ADDRESSES)
       localAddressTake(frame.start + MANAGEMENT_HEADER, frame.start + frame.length);
@@ -284,7 +325,8 @@ function pollManagement(): void {
 function explain(frame: Frame): void {
   const transaction = load<u32>(frame.start + MANAGEMENT_TRANSACTION);
   const route = explainRoute(frame);
-  explained(transaction, route != null, route ? <i32>route.link : -1, route ? <i32>route.child : -1);
+  const child = route && route.policy != ROUTE_NONE ? <i32>policyChild(route.policy) : -1;
+  explained(transaction, route != null, route ? <i32>route.link : -1, child);
   consume(frame);
 }
 
@@ -303,6 +345,40 @@ function handleBoard(frame: Frame, type: u32): void {
   }
   if (known) consume(frame);
   else drop(frame, DROP_MANAGEMENT_MALFORMED);
+}
+
+/** Goes on with LIST_POLICIES as far as the management ring has room. */
+function listPolicies(): void {
+  policyListPoll();
+  while (policyListBusy() && transmitRoom(PORT_MANAGEMENT) > RESERVE) {
+    const found = policyListNext();
+    if (found == LISTING_ROW) {
+      reportRow();
+    } else if (found == LISTING_END) {
+      policiesReported(policyListTransaction());
+      policyListDone();
+    } else {
+      return;
+    }
+  }
+}
+
+function reportRow(): void {
+  const value = listedValue;
+  const link = isLink(value) ? linkAt(value) : null;
+  policyReport(
+    policyListTransaction(),
+    link ? <i32>value : -1,
+    policyChild(value),
+    link ? changetype<Link>(link).slot : 0,
+    policyAction(value),
+    listedPriority,
+    listedSerial,
+    listedLocal,
+    listedRemote,
+    link ? 0 : policyHits(value, false),
+    link ? 0 : policyHits(value, true),
+  );
 }
 
 function pollSecureElement(): void {
@@ -412,12 +488,16 @@ function toDistribution(event: usize): void {
   } else if (kind == EVENT_QUERY) {
     query(link);
   } else if (kind == EVENT_TRAP) {
+    const action = load<u32>(event + EVENT_ACTION);
     if (load<u32>(event + EVENT_UP) == 0) {
-      trapRemove(link);
+      childPolicyRemove(link, action);
       return;
     }
     const local = <usize>load<u32>(event + EVENT_RECORD);
     const count = load<u32>(event + EVENT_LOCAL);
-    trapInsert(link, local, count, local + <usize>count * SELECTOR_OCTETS, load<u32>(event + EVENT_REMOTE));
+    const remote = local + <usize>count * SELECTOR_OCTETS;
+    const priority = load<u32>(event + EVENT_PRIORITY);
+    const placed = childPolicyInsert(link, action, priority, local, count, remote, load<u32>(event + EVENT_REMOTE));
+    if (!placed && action != POLICY_TRAP) policyRefused(link);
   }
 }

@@ -12,11 +12,12 @@ import { follow, RefusedError, request, UnreachableError } from "../operator/con
 import type { DropsStatus } from "../operator/drops.ts";
 import type { GatewayEvent } from "../operator/gateway.ts";
 import type { ConnectionStatus } from "../operator/management.ts";
+import type { PolicyStatus } from "../operator/policies.ts";
 import { type PoolStatus, renderPools } from "../operator/pools.ts";
 import { type ConnectionSas, renderSas } from "../operator/sas.ts";
 import { readConfiguration, tellProblems } from "./configuration_file.ts";
 import { EXIT_FAILED, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE } from "./exit.ts";
-import { renderBoards, renderConnections, renderDrops, renderEvent } from "./render.ts";
+import { renderBoards, renderConnections, renderDrops, renderEvent, renderPolicies } from "./render.ts";
 import { socketPath } from "./socket_path.ts";
 
 interface Options {
@@ -145,6 +146,7 @@ Exit codes:
   status<ChassisStatus>("boards", "slots, boards, their state and counters", renderBoards);
   status<DropsStatus>("drops", "dropped packets by slot and reason, what it means and what to do", renderDrops);
   status<ConnectionStatus[]>("connections", "configured connections and their last failure", renderConnections);
+  status<PolicyStatus[]>("policies", "the SPD in its order: what is protected, bypassed and discarded", renderPolicies);
   status<PoolStatus[]>("pools", "pools of virtual IPs and their leases", renderPools);
   operation(
     "initiate",

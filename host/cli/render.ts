@@ -5,6 +5,7 @@ import { notifyName } from "../operator/notify_name.ts";
 import type { DropReason } from "../operator/drop_reason.ts";
 import { type DropsStatus, type FrameBooks, NO_SA_ENTRY } from "../operator/drops.ts";
 import type { ConnectionStatus } from "../operator/management.ts";
+import { policyRows, type PolicyStatus } from "../operator/policies.ts";
 
 /** Columns as wide as their widest cell, two spaces apart; the last one is not padded. */
 export function table(rows: readonly (readonly string[])[]): string {
@@ -86,11 +87,14 @@ export function renderConnections(connections: readonly ConnectionStatus[]): str
   if (connections.length === 0) return "no connections\n";
   return connections
     .map(
-      ({ name, children, failure }) =>
-        `${name}: ${children.join(", ")}${failure === "" ? "" : `   last attempt: ${failure}`}\n`,
+      ({ name, children, shunts = [], failure }) =>
+        `${name}: ${[...children, ...shunts.map((shunt) => `${shunt} (policy)`)].join(", ")}${failure === "" ? "" : `   last attempt: ${failure}`}\n`,
     )
     .join("");
 }
+
+export const renderPolicies = (policies: readonly PolicyStatus[]): string =>
+  policies.length === 0 ? "no policies: everything is dropped as no_policy\n" : table(policyRows(policies));
 
 /** One line of the event log. */
 export function renderEvent(event: GatewayEvent): string {

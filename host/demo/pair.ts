@@ -178,7 +178,8 @@ export class Pair {
 
   /** moon initiates all children; true when both ends have them installed within `milliseconds`. */
   async establish(milliseconds = 30_000, children = 2): Promise<boolean> {
-    for (const { name } of await this.moon.gateway.connections()) await this.moon.gateway.initiate(name);
+    for (const { name, children } of await this.moon.gateway.connections())
+      if (children.length > 0) await this.moon.gateway.initiate(name);
     return this.drive.until(
       () => this.installed(this.moon) >= children && this.installed(this.sun) >= children,
       milliseconds,

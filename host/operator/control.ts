@@ -56,6 +56,7 @@ function timeoutOf(args: Args): number {
 const COMMANDS: Readonly<Record<string, Command>> = {
   sas: async (gateway) => ({ link: gateway.chassis.show().link, sas: await gateway.sas() }),
   connections: (gateway) => gateway.connections(),
+  policies: (gateway) => gateway.policies(),
   pools: (gateway) => gateway.pools(),
   boards: (gateway) => Promise.resolve(gateway.chassis.show()),
   drops: (gateway) => Promise.resolve(dropsOf(gateway.chassis.show())),

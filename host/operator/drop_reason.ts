@@ -126,8 +126,14 @@ export const DROP_REASONS: Readonly<Record<FirmwareDrop | ChassisDrop, DropReaso
   },
   policy_discard: {
     means: "A policy says that this traffic is to be discarded (RFC 4301 DISCARD).",
-    do: "That is what was configured: see the children with mode = drop.",
+    do: "That is what was configured: `cardcage policies` shows the children with mode = drop, in order.",
     linux: ["XfrmOutPolBlock", "XfrmInPolBlock"],
+  },
+  protection_missing: {
+    means:
+      "A packet came in clear from the unprotected side, and the first policy that covers it is to protect it (RFC 4301 5.2): it was forged, or the peer has no such policy.",
+    do: "Compare `cardcage policies` with the peer's; what may come in clear wants a child with mode = pass, and if the other is no wider a priority.",
+    linux: ["XfrmInTmplMismatch"],
   },
   no_sa_acquiring: {
     means:

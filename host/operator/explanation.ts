@@ -16,7 +16,7 @@ export interface FlowText {
   "destination-port"?: number;
 }
 
-export type Verdict = "drop" | "board" | "ike" | "consumed" | "held" | "sent" | "fragment";
+export type Verdict = "drop" | "board" | "ike" | "consumed" | "held" | "sent" | "fragment" | "bypass";
 
 const VERDICTS: Record<number, Verdict> = {
   [abi.VERDICT_DROP]: "drop",
@@ -26,6 +26,7 @@ const VERDICTS: Record<number, Verdict> = {
   [abi.VERDICT_HELD]: "held",
   [abi.VERDICT_SENT]: "sent",
   [abi.VERDICT_FRAGMENT]: "fragment",
+  [abi.VERDICT_BYPASS]: "bypass",
 };
 
 /** What one board says; what it did not come to is absent. */

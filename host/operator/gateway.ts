@@ -14,6 +14,7 @@ import {
   MANAGEMENT_ADDRESSES,
   MANAGEMENT_INITIATE,
   MANAGEMENT_LIST_CONNECTIONS,
+  MANAGEMENT_LIST_POLICIES,
   MANAGEMENT_LIST_POOLS,
   MANAGEMENT_LIST_SAS,
   MANAGEMENT_REDIRECT,
@@ -47,6 +48,7 @@ import {
   withTransaction,
 } from "./management.ts";
 import { lookUp, type Resolve, systemResolve } from "./name_lookup.ts";
+import { mergePolicies, type PolicyStatus } from "./policies.ts";
 import { mergePools, type PoolStatus } from "./pools.ts";
 import { redirectItems } from "./redirect.ts";
 import { type ConnectionSas, mergeSas } from "./sas.ts";
@@ -181,6 +183,11 @@ export class Gateway {
   /** All IKE_SAs with their CHILD_SAs, where they are placed and what their boards count; configured ones that are down too. */
   async sas(): Promise<ConnectionSas[]> {
     const ike = await this.#list(this.chassis.ikeSlot, MANAGEMENT_LIST_SAS);
+    return mergeSas(ike, await this.#counted(), await this.connections(), this.chassis.drive.clock.now());
+  }
+
+  /** What the IPsec boards count of their SAs. */
+  async #counted(): Promise<{ slot: number; sa: SaStatus }[]> {
     const counted: { slot: number; sa: SaStatus }[] = [];
     for (const { slot, state } of this.chassis.show().slots) {
       if (slot === this.chassis.ikeSlot || state !== "Online") continue;
@@ -188,13 +195,19 @@ export class Gateway {
         if (message.kind === "sa") counted.push({ slot, sa: message.sa });
       }
     }
-    return mergeSas(ike, counted, await this.connections(), this.chassis.drive.clock.now());
+    return counted;
   }
 
   /** What is configured, with the reason of the last failure. */
   async connections(): Promise<ConnectionStatus[]> {
     const messages = await this.#list(this.chassis.ikeSlot, MANAGEMENT_LIST_CONNECTIONS);
     return messages.flatMap((message) => (message.kind === "connection" ? [message.connection] : []));
+  }
+
+  /** The SPD in its order. */
+  async policies(): Promise<PolicyStatus[]> {
+    const rows = await this.#list(this.chassis.ikeSlot, MANAGEMENT_LIST_POLICIES);
+    return mergePolicies(rows, await this.#counted());
   }
 
   /** The pools of virtual IPs and who has an address of them. */
@@ -313,8 +326,13 @@ export class Gateway {
       patience,
     );
     if (asChild.result === RESULT_OK) return;
+    const nothing = `'${name}': a policy without an SA, there is nothing to negotiate`;
+    if (asChild.result === RESULT_UNSUPPORTED) throw new CommandError(nothing, asChild.result);
     if (asChild.result !== RESULT_NOT_FOUND) throw this.#error(`'${name}'`, asChild.result);
-    await this.#command(ike, type, [{ type: CONNECTION_NAME, value: textValue(name) }], patience, name);
+    const asConnection = encodeMessage(type, 0, [{ type: CONNECTION_NAME, value: textValue(name) }]);
+    const { result } = await this.#send(ike, asConnection, patience);
+    if (result === RESULT_UNSUPPORTED) throw new CommandError(nothing, result);
+    if (result !== RESULT_OK) throw this.#error(`'${name}'`, result);
   }
 
   async #list(slot: number, type: number): Promise<ManagementMessage[]> {

@@ -76,6 +76,19 @@ function prefixOf(start: Uint8Array, end: Uint8Array): number | undefined {
   return bits;
 }
 
+/** ICMP, ICMPv6 and the mobility header have a type (high octet) and a code where others have a port. */
+const TYPED: ReadonlySet<number> = new Set([1, 58, 135]);
+
+const portText = (first: number, last: number): string => (first === last ? `${first}` : `${first}-${last}`);
+
+/** `8` is a type of any code, `8(0)` a type and code, as strongSwan writes them. */
+function typeText(first: number, last: number): string {
+  const whole = (first & 0xff) === 0 && (last & 0xff) === 0xff;
+  if (whole) return portText(first >>> 8, last >>> 8);
+  const one = (value: number): string => `${value >>> 8}(${value & 0xff})`;
+  return first === last ? one(first) : `${one(first)}-${one(last)}`;
+}
+
 /** A SELECTOR_* record: `10.1.0.0/16`, `10.1.0.5..10.1.0.9`, `dynamic`, with `[tcp/80]` where narrowed. Throws RangeError if cut off. */
 export function selectorText(octets: Uint8Array): string {
   if (octets.length !== SELECTOR_OCTETS) throw new RangeError("a selector is cut off");
@@ -94,8 +107,12 @@ export function selectorText(octets: Uint8Array): string {
   const first = view.getUint16(SELECTOR_START_PORT, true);
   const last = view.getUint16(SELECTOR_END_PORT, true);
   const anyPort = first === 0 && last === 65535;
+  const opaque = first === 65535 && last === 0;
   if (protocol === 0 && anyPort) return range;
-  const name = ({ 0: "", 1: "icmp", 6: "tcp", 17: "udp" } as Record<number, string>)[protocol] ?? String(protocol);
-  const ports = anyPort ? "" : first === last ? `/${first}` : `/${first}-${last}`;
+  const name =
+    ({ 0: "", 1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp" } as Record<number, string>)[protocol] ??
+    String(protocol);
+  const text = TYPED.has(protocol) ? typeText : portText;
+  const ports = anyPort ? "" : opaque ? "/opaque" : `/${text(first, last)}`;
   return `${range}[${name}${ports}]`;
 }

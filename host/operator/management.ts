@@ -120,6 +120,8 @@ export interface SaStatus {
 export interface ConnectionStatus {
   name: string;
   children: string[];
+  /** Children that are policies without an SA (mode = pass, mode = drop), where there are some. */
+  shunts?: string[];
   /** Why the last attempt failed; empty when none did. */
   failure: string;
 }
@@ -163,12 +165,33 @@ export interface LeaseStatus {
   online: boolean;
 }
 
+/** A row of the SPD, as the IKE board has it. */
+export interface PolicyRow {
+  /** TRAP: PROTECT without an SA. */
+  action: "PROTECT" | "TRAP" | "BYPASS" | "DISCARD";
+  priority: number;
+  serial: number;
+  /** Child, and its connection. */
+  name: string;
+  connection: string;
+  "local-ts": string;
+  "remote-ts": string;
+  /** Of an SA's. */
+  uniqueid?: string;
+  link?: number;
+  slot?: number;
+  /** Of one without an SA: packets that met it. */
+  "packets-out"?: number;
+  "packets-in"?: number;
+}
+
 export type ManagementMessage = { transaction: number } & (
   | { kind: "reply"; result: number }
   | { kind: "ike-sa"; ikeSa: IkeSaStatus }
   | { kind: "child-sa"; childSa: ChildSaStatus }
   | { kind: "sa"; sa: SaStatus }
   | { kind: "connection"; connection: ConnectionStatus }
+  | { kind: "policy"; policy: PolicyRow }
   | { kind: "pool"; pool: PoolCounts }
   | { kind: "lease"; lease: LeaseStatus }
   | { kind: "event"; event: ManagementEvent }
@@ -251,6 +274,37 @@ function poolOf(items: Items): PoolCounts {
     size: items.u32(abi.POOL_SIZE),
     online: items.u32(abi.POOL_ONLINE),
     offline: items.u32(abi.POOL_OFFLINE),
+  };
+}
+
+const POLICY_ACTIONS: Record<number, PolicyRow["action"]> = {
+  [abi.POLICY_PROTECT]: "PROTECT",
+  [abi.POLICY_TRAP]: "TRAP",
+  [abi.POLICY_BYPASS]: "BYPASS",
+  [abi.POLICY_DISCARD]: "DISCARD",
+};
+
+function policyOf(items: Items): PolicyRow {
+  const action = POLICY_ACTIONS[items.u32(abi.POLICY_ACTION)];
+  if (!action) throw new RangeError("a policy of an unknown action");
+  return {
+    action,
+    priority: items.u32(abi.POLICY_PRIORITY),
+    serial: items.u32(abi.POLICY_SERIAL),
+    name: items.text(abi.CHILD_NAME),
+    connection: items.text(abi.CONNECTION_NAME),
+    "local-ts": selectorText(items.octets(abi.POLICY_LOCAL_TS)),
+    "remote-ts": selectorText(items.octets(abi.POLICY_REMOTE_TS)),
+    ...(items.has(abi.CHILD_SA_LINK)
+      ? {
+          uniqueid: String(items.u32(abi.CHILD_SA_UNIQUE_ID)),
+          link: items.u32(abi.CHILD_SA_LINK),
+          slot: items.u32(abi.CHILD_SA_SLOT),
+        }
+      : {
+          "packets-out": Number(items.u64(abi.POLICY_HITS_OUT)),
+          "packets-in": Number(items.u64(abi.POLICY_HITS_IN)),
+        }),
   };
 }
 
@@ -435,12 +489,15 @@ export function decodeMessage(message: Uint8Array): ManagementMessage {
         connection: {
           name: items.text(abi.CONNECTION_NAME),
           children: items.all(abi.CHILD_NAME).map(printable),
+          ...(items.has(abi.SHUNT_NAME) ? { shunts: items.all(abi.SHUNT_NAME).map(printable) } : {}),
           failure: items.text(abi.CONNECTION_FAILURE),
         },
       };
     }
     case MANAGEMENT_EXPLANATION:
       return { transaction, kind: "explanation", explanation: explanationOf(body) };
+    case abi.MANAGEMENT_POLICY:
+      return { transaction, kind: "policy", policy: policyOf(new Items(body)) };
     case abi.MANAGEMENT_POOL:
       return { transaction, kind: "pool", pool: poolOf(new Items(body)) };
     case abi.MANAGEMENT_LEASE:

@@ -12,6 +12,9 @@ async function childrenOf(gateway: Gateway, name: string): Promise<{ children: s
   const holder = connections.find(({ children }) => children.includes(name));
   if (holder) return { children: [name], connection: holder.name };
   const connection = connections.find((candidate) => candidate.name === name);
+  const shunts = connections.flatMap((candidate) => candidate.shunts ?? []);
+  if (connection ? connection.children.length === 0 && connection.shunts : shunts.includes(name))
+    throw new CommandError(`'${name}': a policy without an SA, there is nothing to negotiate`);
   if (!connection) throw new CommandError(`'${name}': no such connection or child`);
   return { children: connection.children, connection: name };
 }

@@ -106,7 +106,9 @@ export function mergeSas(
       "install-time": seconds(installedAt, now),
     });
   }
-  for (const { name, failure } of connections) {
+  for (const { name, failure, children, shunts } of connections) {
+    // With policies alone there is nothing that could be up.
+    if (children.length === 0 && shunts) continue;
     if (result.some((entry) => entry.name === name)) continue;
     result.push({ name, state: "DOWN", ...(failure ? { failure } : {}), "child-sas": [] });
   }

@@ -118,7 +118,7 @@ test("what swanctl knows and this gateway does not is told as such", () => {
     ],
     [
       { child: "mode = beet" },
-      "mode: 'beet' is known to swanctl, but not supported by this gateway: only tunnel and transport mode are done",
+      "mode: 'beet' is known to swanctl, but not supported by this gateway: tunnel, transport, pass and drop are done",
     ],
     [
       { child: "ipcomp = yes" },
@@ -617,14 +617,32 @@ test("traffic selectors", () => {
     ["dynamic"],
     "the board puts the peer's address there",
   );
+  // RFC 4301 4.4.1.1: types and codes where others have ports, as swanctl reads them; OPAQUE.
+  assert.equal(
+    selectors("10.1.0.0/24[icmp/8], 10.1.0.0/24[icmp/769], 10.1.0.0/24[1/3-5], 10.1.0.0/24[icmp/2048-2050]"),
+    ["10.1.0.0/24[icmp/8]", "10.1.0.0/24[icmp/3(1)]", "10.1.0.0/24[icmp/3-5]", "10.1.0.0/24[icmp/8(0)-8(2)]"],
+  );
+  assert.equal(selectors("fd00::/64[ipv6-icmp/128], fd00::/64[mobility-header/5], fd00::/64[udp/opaque]"), [
+    "fd00:0:0:0:0:0:0:0/64[icmpv6/128]",
+    "fd00:0:0:0:0:0:0:0/64[135/5]",
+    "fd00:0:0:0:0:0:0:0/64[udp/opaque]",
+  ]);
+  const [opaque] = valuesOf(loaded({ child: "remote_ts = 10.2.0.0/16[udp/opaque]" }), abi.CHILD_REMOTE_TS);
+  assert.equal([...opaque!.subarray(2, 6)], [255, 255, 0, 0], "65535 to 0");
   assert.equal(selectors("dynamic[tcp/80], dynamic"), ["dynamic[tcp/80]", "dynamic"]);
   const wrong: [string, string][] = [
     ["10.1.0.0/33", "remote_ts: '10.1.0.0/33' is no network"],
     ["10.1.0/24", "remote_ts: '10.1.0/24' is no address or network"],
     ["10.2.0.9-10.2.0.1", "remote_ts: '10.2.0.9-10.2.0.1': the range ends before it starts"],
-    ["10.1.0.0/24[tcp/99999]", "remote_ts: '99999' is no port or range of ports"],
+    ["10.1.0.0/24[tcp/99999]", "remote_ts: '99999' is no port, service or range of ports"],
     ["10.1.0.0/24[foo]", "remote_ts: 'foo' is no protocol"],
-    ["10.1.0.0/24[icmp/8]", "remote_ts: 'icmp/8': ports want tcp, udp or sctp in front"],
+    ["10.1.0.0/24[gre/8]", "remote_ts: 'gre/8': ports want tcp, udp or sctp in front, types icmp or icmpv6"],
+    ["10.1.0.0/24[icmp/echo]", "remote_ts: 'echo' is no type, or type and code, of a message"],
+    ["10.1.0.0/24[icmp/8-0]", "remote_ts: '8-0': the range ends before it starts"],
+    ["fd00::/64[135/256]", "remote_ts: '256': the mobility header has types from 0 to 255, and no codes"],
+    ["10.1.0.0/24[tcp/80-70]", "remote_ts: '80-70' is no port, service or range of ports"],
+    ["10.1.0.0/24[tcp/no-such-service]", "remote_ts: 'no-such-service' is no port, service or range of ports"],
+    ["10.1.0.0/24[tcp/1/2]", "remote_ts: 'tcp/1/2' is no protocol and port"],
     ["fd00::/129", "remote_ts: 'fd00::/129' is no network"],
     ["fd00::g/64", "remote_ts: 'fd00::g/64' is no address or network"],
     ["fd00::9-fd00::1", "remote_ts: 'fd00::9-fd00::1': the range ends before it starts"],
@@ -632,6 +650,65 @@ test("traffic selectors", () => {
   ];
   for (const [word, message] of wrong) assert.equal(messages({ child: `remote_ts = ${word}` }), [message]);
   assert.equal(messages({ child: "remote_ts = 10.2.0.0/16, fd00::/64, fd00:1::5-fd00:1::9[icmpv6]" }), []);
+});
+
+/** A second child behind `net`. */
+const shunt = (settings: string): Parts => ({ more: `other { ${settings} }` });
+
+test("mode = pass and drop are policies without an SA: in force when loaded, with a priority where one is given", () => {
+  const pass = loaded(
+    shunt("mode = pass \n local_ts = 10.1.0.0/16 \n remote_ts = 10.2.9.0/24[tcp/22] \n priority = 7"),
+  );
+  const list = items(pass);
+  const other = list.slice(list.map(({ type }) => type).lastIndexOf(abi.CHILD_NAME));
+  const value = (type: number): number | undefined => other.find((item) => item.type === type)?.value[0];
+  assert.is(value(abi.CHILD_MODE), abi.CHILD_MODE_PASS);
+  assert.is(value(abi.CHILD_PRIORITY), 7);
+  assert.is(value(abi.CHILD_START_ACTION), abi.START_TRAP, "as soon as it is loaded");
+  assert.not.ok(
+    other.some(({ type }) => type === abi.CHILD_PROPOSAL),
+    "nothing is negotiated",
+  );
+  assert.equal(pass.routes, ["10.2.0.0/16"], "a BYPASS asks for no route");
+  const drop = loaded(shunt("mode = drop \n remote_ts = 10.4.0.0/16, 0.0.0.0/0"));
+  assert.equal(drop.routes, ["10.2.0.0/16", "10.4.0.0/16"], "what is to be discarded has to come here");
+  assert.is(number(loaded({ child: "priority = 4294967295" }), abi.CHILD_PRIORITY), 4294967295, "of an SA as well");
+  assert.equal(valuesOf(loaded({ child: "priority = 0" }), abi.CHILD_PRIORITY), [], "0: by the selectors");
+});
+
+test("a connection of pass and drop alone needs no peer, nobody who authenticates, and no secret", () => {
+  const result = loadConfigurationText(
+    "connections { local { children { lan { mode = pass \n remote_ts = 10.0.0.0/8 } } } }",
+    "t.conf",
+  );
+  if ("errors" in result) throw new Error(result.errors.map(renderError).join("\n"));
+  assert.equal(result.warnings, []);
+  assert.equal(result.configuration.remoteAddresses, []);
+  assert.equal(valuesOf(result.configuration, abi.CONNECTION_LOCAL_AUTH), []);
+  assert.equal(valuesOf(result.configuration, abi.CHILD_LOCAL_TS).map(selectorText), ["dynamic"]);
+  const both = "connections { local { children { lan { mode = pass } net { remote_ts = 10.2.0.0/16 } } } }";
+  const mixed = loadConfigurationText(both, "t.conf");
+  assert.ok("errors" in mixed && mixed.errors.some(({ message }) => /has no 'local' section/.test(message)));
+});
+
+test("mistakes with pass and drop are told with the nearest word", () => {
+  const at = (child: string): string[] => messages(shunt(child));
+  assert.equal(at("mode = bypass"), ["mode: 'bypass' is none of tunnel, transport, pass, drop (did you mean 'pass'?)"]);
+  assert.equal(at("mode = pass \n priorty = 1"), [
+    "unknown setting 'priorty' in section 'connections.gw.children.other' (did you mean 'priority'?)",
+  ]);
+  assert.equal(at("mode = pass \n priority = low"), ["priority: 'low' is no number from 0 to 4294967295"]);
+  assert.equal(at("mode = drop \n start_action = start"), [
+    "start_action: mode = drop negotiates nothing, its policy is put in force (did you mean 'trap'?)",
+  ]);
+  assert.equal(at("mode = drop \n start_action = none"), [
+    "ok: start_action = none: the policy of 'other' is never in force (did you mean 'trap'?)",
+  ]);
+  assert.equal(at("mode = pass \n local_ts = 10.1.0.0/16 \n remote_ts = fd00::/64"), [
+    "child 'other': local_ts and remote_ts are of different families",
+  ]);
+  const result = loadConfigurationText(text(shunt("mode = drop \n start_action = start")), "net.conf");
+  assert.ok("errors" in result && result.errors[0]!.line > 10, "with its line");
 });
 
 test("a child that asks for what is not done is left out where another remains", () => {

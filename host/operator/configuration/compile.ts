@@ -87,6 +87,9 @@ const PROTOCOL_AH = 51;
 const ANY_IDENTITY = Uint8Array.of(0);
 const DEFAULT_TUN = { name: "cardcage0", mtu: 1400 };
 
+/** mode = pass and mode = drop. */
+const isShunt = ({ values }: Values): boolean => values["mode"] === "pass" || values["mode"] === "drop";
+
 const isNetwork = (address: string): boolean => address.includes("/");
 
 /** An address and the length of its prefix. */
@@ -150,6 +153,9 @@ class Compiler {
   connection(section: Values): ConnectionPlan {
     const v = section.values as Record<string, never>;
     this.name(section);
+    const children = [...(section.sections.get("children")?.sections.values() ?? [])];
+    // Policies alone are between no two peers: nobody authenticates, and no address is listened on for them.
+    const shunts = children.length > 0 && children.every(isShunt);
     const items: ConfigItem[] = [{ type: abi.CONNECTION_NAME, value: textValue(section.name) }];
     const add = (type: number, value: Uint8Array | number): void => void items.push({ type, value });
     const local = this.addresses(v["local_addrs"]);
@@ -164,23 +170,23 @@ class Compiler {
         this.error(this.place(section, setting), setting, `${setting}: more than ${ADDRESSES_MAX} addresses`);
       }
     }
-    if (local.length === 0) this.localAddresses.add("%any");
+    if (local.length === 0 && !shunts) this.localAddresses.add("%any");
     for (const address of local) {
-      this.localAddresses.add(address);
+      if (!shunts) this.localAddresses.add(address);
       if (isNetwork(address)) add(abi.CONNECTION_LOCAL_NETWORK, networkOctets(address));
       else add(abi.CONNECTION_LOCAL_ADDRESS, addressOctets(address));
     }
     const single = remote.filter((address) => !isNetwork(address));
-    for (const address of single) this.remoteAddresses.add(address);
+    if (!shunts) for (const address of single) this.remoteAddresses.add(address);
     for (const address of remote) {
       if (isNetwork(address)) add(abi.CONNECTION_REMOTE_NETWORK, networkOctets(address));
       else add(abi.CONNECTION_REMOTE_ADDRESS, addressOctets(address));
     }
     if (!named) this.families(section, local, remote);
-    if (named) add(abi.CONNECTION_NAMED, 1);
+    if (named && !shunts) add(abi.CONNECTION_NAMED, 1);
     if (v["remote_port"] !== undefined) add(abi.CONNECTION_REMOTE_PORT, v["remote_port"]);
     this.proposals(section, "proposals", "ike", (value) => add(abi.CONNECTION_PROPOSAL, value));
-    this.authentication.connection(section, local, add);
+    if (!shunts) this.authentication.connection(section, local, add);
     // swanctl's rules: what is reauthenticated is not rekeyed unless asked for; over_time is a tenth of the larger time.
     const reauth = (v["reauth_time"] as number | undefined) ?? 0;
     const rekey = (v["rekey_time"] as number | undefined) ?? (reauth > 0 ? 0 : 4 * HOUR);
@@ -203,7 +209,6 @@ class Compiler {
     this.ppks.connection(section, add);
     if (v["childless"] !== undefined) add(abi.CONNECTION_CHILDLESS, v["childless"]);
     if (v["fragmentation"] !== undefined) add(abi.CONNECTION_FRAGMENTATION, v["fragmentation"]);
-    const children = [...(section.sections.get("children")?.sections.values() ?? [])];
     const ah = children.find(({ values }) => values["ah_proposals"] !== undefined);
     if (v["encap"] && ah) {
       const message = "ah_proposals: encap = yes puts ESP into UDP, and there is no AH in UDP";
@@ -221,7 +226,7 @@ class Compiler {
       const message = `connection '${section.name}' does not fit one message to the board (${load.length} of ${FRAME_CAPACITY} octets): split its children over connections`;
       this.error(section, section.name, message);
     }
-    return { name: section.name, load, ...(named ? { names: peers } : {}) };
+    return { name: section.name, load, ...(named && !shunts ? { names: peers } : {}) };
   }
 
   /** Without one family at both ends no packet goes between them. */
@@ -280,6 +285,7 @@ class Compiler {
   }
 
   child(connection: Values, section: Values, remotes: readonly string[]): ConfigItem[] {
+    if (isShunt(section)) return this.shunt(section);
     const v = section.values as Record<string, never>;
     const items: ConfigItem[] = [];
     const routes: string[] = [];
@@ -331,6 +337,7 @@ class Compiler {
     }
     add(abi.CHILD_MODE, transport ? MODE_TRANSPORT : MODE_TUNNEL);
     add(abi.CHILD_TUNNEL_FLAGS, tunnelFlags(v));
+    if (v["priority"]) add(abi.CHILD_PRIORITY, v["priority"]);
     add(abi.CHILD_REKEY_TIME, rekey);
     add(abi.CHILD_LIFE_TIME, lifeTime);
     add(abi.CHILD_RAND_TIME, (v["rand_time"] as number | undefined) ?? Math.max(0, lifeTime - rekey));
@@ -343,6 +350,47 @@ class Compiler {
     add(abi.CHILD_INACTIVITY, (v["inactivity"] as number | undefined) ?? 0);
     if (items.some(({ type }) => type === abi.CHILD_PROPOSAL))
       for (const network of routes) this.route(connection, network);
+    return items;
+  }
+
+  /** A policy without an SA: BYPASS or DISCARD, in force as soon as it is loaded. */
+  shunt(section: Values): ConfigItem[] {
+    const v = section.values as Record<string, never>;
+    const items: ConfigItem[] = [];
+    const add = (type: number, value: Uint8Array | number): void => void items.push({ type, value });
+    const drop = v["mode"] === "drop";
+    this.name(section);
+    add(abi.CHILD_NAME, textValue(section.name));
+    add(abi.CHILD_MODE, drop ? abi.CHILD_MODE_DROP : abi.CHILD_MODE_PASS);
+    if (v["priority"]) add(abi.CHILD_PRIORITY, v["priority"]);
+    const families = new Set<number | undefined>();
+    this.selectors(section, "local_ts", (value) => {
+      add(abi.CHILD_LOCAL_TS, value);
+      families.add(value[SELECTOR_FAMILY]);
+    });
+    let common = families.has(abi.TS_DYNAMIC);
+    this.selectors(section, "remote_ts", (value) => {
+      add(abi.CHILD_REMOTE_TS, value);
+      const family = value[SELECTOR_FAMILY];
+      common ||= family === abi.TS_DYNAMIC || families.has(family);
+      // What is to be discarded has to come here; where all of a family is meant, the host goes on routing it.
+      if (drop && family !== abi.TS_DYNAMIC)
+        for (const network of networksOf(value)) if (!network.endsWith("/0")) this.routes.add(network);
+    });
+    if (families.size > 0 && items.some(({ type }) => type === abi.CHILD_REMOTE_TS) && !common)
+      this.error(section, section.name, `child '${section.name}': local_ts and remote_ts are of different families`);
+    const start = v["start_action"] as number | undefined;
+    if (start !== undefined && (start & abi.START_START) !== 0) {
+      const message = `start_action: mode = ${v["mode"] as string} negotiates nothing, its policy is put in force`;
+      const word = section.settings.get("start_action")?.value ?? "start";
+      this.error(this.place(section, "start_action"), word, message, "trap");
+    }
+    if (start === abi.START_NONE) {
+      const message = `start_action = none: the policy of '${section.name}' is never in force`;
+      const { file, line } = this.place(section, "start_action");
+      this.errors.push({ file, line, word: "none", message, warning: true, nearest: "trap" });
+    }
+    add(abi.CHILD_START_ACTION, start ?? abi.START_TRAP);
     return items;
   }
 
@@ -550,6 +598,7 @@ export function compile(
   const chassis = compiler.chassis(root.sections.get("chassis"), root.file);
   if (connections.length === 0) compiler.error(root, "connections", "no connections are configured");
   compiler.tables(root);
+  if (compiler.localAddresses.size === 0) compiler.localAddresses.add("%any");
   return {
     configuration: {
       connections,

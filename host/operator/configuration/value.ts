@@ -16,12 +16,16 @@ export class WordError extends RangeError {
 /** What swanctl knows and this gateway does not do: the rest of the configuration may still be usable without it. */
 export class UnsupportedError extends RangeError {}
 
+/** `known`: of a word that swanctl has and we do not, what is done here. */
 export function word<T>(
   words: Readonly<Record<string, T>>,
   hints: Readonly<Record<string, string>> = {},
+  known: (text: string) => string | undefined = () => undefined,
 ): (text: string) => T {
   return (text) => {
     if (Object.hasOwn(words, text)) return words[text] as T;
+    const why = known(text);
+    if (why) throw new RangeError(`'${text}' is known to swanctl, but not supported by this gateway: ${why}`);
     const near = hints[text] ?? nearest(text, Object.keys(words));
     throw new WordError(`'${text}' is none of ${Object.keys(words).join(", ")}`, near);
   };
@@ -62,7 +66,7 @@ export function size(text: string): bigint {
 
 export function integer(low: number, high: number): (text: string) => number {
   return (text) => {
-    const value = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
+    const value = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
     if (!(value >= low && value <= high)) throw new RangeError(`'${text}' is no number from ${low} to ${high}`);
     return value;
   };

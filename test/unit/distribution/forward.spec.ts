@@ -22,11 +22,14 @@ import {
   DROP_NO_SA_ACQUIRING,
   DROP_NO_SA_ENTRY_IKE_BOARD,
   DROP_PACKET_TOO_BIG,
+  DROP_POLICY_DISCARD,
+  DROP_PROTECTION_MISSING,
   DROP_PROTOCOL_UNKNOWN,
   DROP_UDP_MALFORMED,
   DROP_UDP_PORT,
 } from "../../../assembly/abi/drop";
 import { LINK_ATM } from "../../../assembly/abi/fabric";
+import { POLICY_BYPASS, POLICY_DISCARD, POLICY_TRAP } from "../../../assembly/abi/management";
 import {
   LINK_BITS,
   SELECTOR_END,
@@ -38,10 +41,13 @@ import {
 import {
   DESCRIPTOR_ADDRESS,
   DESCRIPTOR_LINK,
+  DESCRIPTOR_OCTETS,
   PORT_CHANNEL,
   PORT_COUNT_IKE,
   PORT_ENTRY_OCTETS,
+  PORT_PROTECTED,
   PORT_TX,
+  PORT_UNPROTECTED,
   RING_DESCRIPTORS,
 } from "../../../assembly/abi/ring";
 import { MAP_PORT_TABLE } from "../../../assembly/abi/board";
@@ -66,13 +72,34 @@ import {
 import { heldNext, heldReset, heldTimeout, heldWake } from "../../../assembly/distribution/held";
 import { localAddressReset } from "../../../assembly/distribution/local_address";
 import { LINK_LIVE, Link, linkAt, localDatabaseReset } from "../../../assembly/distribution/local_database";
-import { policyReset, trapInsert, trapRemove } from "../../../assembly/distribution/policy";
+import {
+  BYPASS_POLICY,
+  DISCARD_POLICY,
+  childPolicyInsert,
+  childPolicyRemove,
+  policyHits,
+  policyReset,
+} from "../../../assembly/distribution/policy";
+import {
+  LISTING_END,
+  LISTING_PAUSE,
+  LISTING_ROW,
+  listedPriority,
+  listedValue,
+  policyListBusy,
+  policyListDone,
+  policyListNext,
+  policyListPoll,
+  policyListReset,
+  policyListStart,
+  policyListTransaction,
+} from "../../../assembly/distribution/policy_listing";
 import { arenaResetAt } from "../../../assembly/rt/arena";
 import { storeBE16, storeBE32 } from "../../../assembly/rt/bytes";
 import { itemWrite, itemWriteU32 } from "../../../assembly/rt/items";
 import { map } from "../../../assembly/rt/map";
 import { configAddress } from "../../../assembly/rt/registers";
-import { selectorTableInsert } from "../../../assembly/policy/selector_table";
+import { selectorTableInsert, selectorTableRemove } from "../../../assembly/policy/selector_table";
 import { ipv4Emit } from "../../../assembly/wire/ipv4";
 import { ipv6Emit } from "../../../assembly/wire/ipv6";
 import { udpEmit, udpEmitChecksum6 } from "../../../assembly/wire/udp";
@@ -85,6 +112,7 @@ const US: u32 = 0xc0000201;
 const PEER: u32 = 0xc0000202;
 /** The last octets of 2001:db8::1 as they stand. */
 const US6: u64 = 0x0100000000000000;
+const before: usize = memory.data(96, 8);
 const us6: usize = memory.data(16, 8);
 const peer6: usize = memory.data(16, 8);
 
@@ -166,6 +194,17 @@ function selectors(): void {
     storeBE32(s + SELECTOR_START, 0x0a010000 + (i << 16));
     storeBE32(s + SELECTOR_END, 0x0a0100ff + (i << 16));
   }
+}
+
+function trap(child: u32): void {
+  expect(childPolicyInsert(child, POLICY_TRAP, 0, scratch, 1, scratch + SELECTOR_OCTETS, 1)).toBe(true);
+}
+
+/** What goes out by a port next, from its head on. */
+function posted(port: u32, nth: u32): usize {
+  const table = <usize>load<u32>(map + MAP_PORT_TABLE);
+  const ring = <usize>load<u32>(table + port * PORT_ENTRY_OCTETS + PORT_TX) + RING_DESCRIPTORS;
+  return <usize>load<u32>(ring + nth * DESCRIPTOR_OCTETS + DESCRIPTOR_ADDRESS);
 }
 
 describe("forward, unprotected side (S601 to S606)", () => {
@@ -343,9 +382,133 @@ describe("forward, protected side", () => {
     expect(drops(DROP_NO_POLICY)).toBe(2);
   });
 
+  test("BYPASS leaves as it came, DISCARD ends here; by priority, and counted", () => {
+    selectors();
+    const remote = scratch + SELECTOR_OCTETS;
+    expect(childPolicyInsert(1, POLICY_DISCARD, 0, scratch, 1, remote, 1)).toBe(true);
+    forwardProtected(packet(1, 64, 0x0a010002, 0x0a020002));
+    expect(drops(DROP_POLICY_DISCARD)).toBe(1);
+    selectorTableInsert(scratch, 1, remote, 1, 9);
+    forwardProtected(packet(1, 64, 0x0a010002, 0x0a020002));
+    expect(sent()).toBe(1, "an SA before a DISCARD without priority");
+    expect(childPolicyInsert(2, POLICY_BYPASS, 0, scratch, 1, remote, 1)).toBe(true);
+    const clear = packet(1, 64, 0x0a010002, 0x0a020002);
+    memory.copy(before, clear.start, 84);
+    forwardProtected(clear);
+    expect(sent()).toBe(2);
+    const out = posted(PORT_UNPROTECTED, 0);
+    expect(memory.compare(out, before, 84)).toBe(0, "unsealed, not an octet changed");
+    expect(childPolicyInsert(4, POLICY_DISCARD, 7, scratch, 1, remote, 1)).toBe(true);
+    forwardProtected(packet(1, 64, 0x0a010002, 0x0a020002));
+    expect(drops(DROP_POLICY_DISCARD)).toBe(2, "a configured priority comes first");
+    expect(policyHits(BYPASS_POLICY | 2, false)).toBe(1);
+    expect(policyHits(DISCARD_POLICY | 1, false)).toBe(1);
+    expect(policyHits(DISCARD_POLICY | 4, false)).toBe(1);
+    expect(policyHits(DISCARD_POLICY | 4, true)).toBe(0);
+    childPolicyRemove(4, POLICY_DISCARD);
+    childPolicyRemove(2, POLICY_BYPASS);
+    forwardProtected(packet(1, 64, 0x0a010002, 0x0a020002));
+    expect(sent()).toBe(3, "back to the SA");
+  });
+
+  test("a policy that finds no room or no packet is refused; its child's counters begin anew", () => {
+    selectors();
+    const remote = scratch + SELECTOR_OCTETS;
+    store<u8>(remote, 6, SELECTOR_FAMILY);
+    expect(childPolicyInsert(1, POLICY_BYPASS, 0, scratch, 1, remote, 1)).toBe(false);
+    expect(childPolicyInsert(256, POLICY_BYPASS, 0, scratch, 1, scratch, 1)).toBe(false);
+    selectors();
+    expect(childPolicyInsert(1, POLICY_DISCARD, 0, scratch, 1, remote, 1)).toBe(true);
+    forwardProtected(packet(1, 64, 0x0a010002, 0x0a020002));
+    childPolicyRemove(1, POLICY_DISCARD);
+    expect(childPolicyInsert(1, POLICY_BYPASS, 0, scratch, 1, remote, 1)).toBe(true);
+    expect(policyHits(BYPASS_POLICY | 1, false)).toBe(0);
+  });
+
+  test("SPD-I: what comes in clear is bypassed, discarded, should have been protected, or is nobody's", () => {
+    selectors();
+    const remote = scratch + SELECTOR_OCTETS;
+    forwardUnprotected(packet(1, 64, 0x0a020002, 0x0a010002));
+    expect(drops(DROP_IP_NOT_FOR_US)).toBe(1, "no policy");
+    selectorTableInsert(scratch, 1, remote, 1, 9);
+    forwardUnprotected(packet(1, 64, 0x0a020002, 0x0a010002));
+    expect(drops(DROP_PROTECTION_MISSING)).toBe(1, "an SA covers it");
+    trap(3);
+    childPolicyInsert(4, POLICY_DISCARD, 5, scratch, 1, remote, 1);
+    forwardUnprotected(packet(1, 64, 0x0a020002, 0x0a010002));
+    expect(drops(DROP_POLICY_DISCARD)).toBe(1);
+    childPolicyInsert(5, POLICY_BYPASS, 4, scratch, 1, remote, 1);
+    const clear = packet(17, 64, 0x0a020002, 0x0a010002);
+    memory.copy(before, clear.start, 84);
+    forwardUnprotected(clear);
+    expect(sent()).toBe(1);
+    expect(memory.compare(posted(PORT_PROTECTED, 0), before, 84)).toBe(0);
+    expect(policyHits(BYPASS_POLICY | 5, true)).toBe(1);
+    expect(policyHits(BYPASS_POLICY | 5, false)).toBe(0);
+    forwardUnprotected(packet(1, 64, 0x0a010002, 0x0a020002));
+    expect(drops(DROP_IP_NOT_FOR_US)).toBe(2, "the wrong way about");
+    childPolicyRemove(5, POLICY_BYPASS);
+    childPolicyRemove(4, POLICY_DISCARD);
+    selectorTableRemove(9);
+    forwardUnprotected(packet(1, 64, 0x0a020002, 0x0a010002));
+    expect(drops(DROP_PROTECTION_MISSING)).toBe(2, "a trap covers it: no acquire for a packet from outside");
+    expect(pollDistributionEvent() === null).toBe(true);
+  });
+
+  test("SPD-I: clear packets to ourselves too, but never ESP, AH and IKE that are ours", () => {
+    selectors();
+    // 0.0.0.0/0 both ends.
+    for (let i: u32 = 0; i < 2; i++) {
+      storeBE32(scratch + i * SELECTOR_OCTETS + SELECTOR_START, 0);
+      storeBE32(scratch + i * SELECTOR_OCTETS + SELECTOR_END, 0xffffffff);
+    }
+    childPolicyInsert(4, POLICY_DISCARD, 1, scratch, 1, scratch + SELECTOR_OCTETS, 1);
+    const esp = packet(50, 64);
+    storeBE32(esp.start + 20, SPI);
+    forwardUnprotected(esp);
+    expect(sent()).toBe(1);
+    const ike = udp(500, 28);
+    expect(forwardUnprotected(ike)).toBe(FORWARD_IKE);
+    consume(ike);
+    forwardUnprotected(packet(6, 64));
+    forwardUnprotected(udp(53, 20));
+    expect(drops(DROP_POLICY_DISCARD)).toBe(2);
+    childPolicyInsert(5, POLICY_BYPASS, 1, scratch, 1, scratch + SELECTOR_OCTETS, 1);
+    forwardUnprotected(packet(6, 64));
+    expect(sent()).toBe(2, "among equals the newer");
+    expect(posted(PORT_PROTECTED, 0)).not.toBe(0);
+  });
+
+  test("a listing tells every row, over as many polls as it takes", () => {
+    selectors();
+    policyListReset();
+    const remote = scratch + SELECTOR_OCTETS;
+    trap(3);
+    childPolicyInsert(4, POLICY_DISCARD, 5, scratch, 1, remote, 1);
+    selectorTableInsert(scratch, 1, remote, 1, 9);
+    policyListPoll();
+    expect(policyListNext()).toBe(LISTING_PAUSE, "none is asked for");
+    for (let i: u32 = 0; i < 8; i++) expect(policyListStart(100 + i)).toBe(true);
+    expect(policyListStart(108)).toBe(false);
+    for (let turn: u32 = 0; turn < 8; turn++) {
+      expect(policyListTransaction()).toBe(100 + turn);
+      policyListPoll();
+      let rows = 0;
+      let found = policyListNext();
+      for (; found == LISTING_ROW; found = policyListNext()) {
+        rows += 1;
+        if (listedValue == (DISCARD_POLICY | 4)) expect(listedPriority).toBe(5);
+      }
+      expect(rows).toBe(3);
+      expect(found).toBe(LISTING_END);
+      policyListDone();
+    }
+    expect(policyListBusy()).toBe(false);
+  });
+
   test("a trap acquires and holds its first packet for a while, no further one; it is gone when removed", () => {
     selectors();
-    trapInsert(3, scratch, 1, scratch + SELECTOR_OCTETS, 1);
+    trap(3);
     forwardProtected(packet(1, 64, 0x0a010002, 0x0a020002));
     expect(drops(DROP_NO_SA_ACQUIRING)).toBe(0);
     forwardProtected(packet(1, 64, 0x0a010002, 0x0a020002));
@@ -359,14 +522,14 @@ describe("forward, protected side", () => {
     const event = changetype<DistributionEvent>(pollDistributionEvent());
     expect(event.kind).toBe(DISTRIBUTION_ACQUIRE);
     expect(event.spi).toBe(3);
-    trapRemove(3);
+    childPolicyRemove(3, POLICY_TRAP);
     forwardProtected(packet(1, 64, 0x0a010002, 0x0a020002));
     expect(drops(DROP_NO_POLICY)).toBe(1);
   });
 
   test("a packet that is held goes on when an SA covers it, and not before", () => {
     selectors();
-    trapInsert(3, scratch, 1, scratch + SELECTOR_OCTETS, 1);
+    trap(3);
     forwardProtected(packet(1, 64, 0x0a010002, 0x0a020002));
     heldWake();
     expect(heldNext() === null).toBe(true);
@@ -379,7 +542,7 @@ describe("forward, protected side", () => {
 
   test("an SA takes precedence over the trap it fulfils", () => {
     selectors();
-    trapInsert(3, scratch, 1, scratch + SELECTOR_OCTETS, 1);
+    trap(3);
     selectorTableInsert(scratch, 1, scratch + SELECTOR_OCTETS, 1, 9);
     forwardProtected(packet(1, 64, 0x0a010002, 0x0a020002));
     expect(sent()).toBe(1);

@@ -87,7 +87,7 @@ class Twin {
 /** How many leading ones of \`bits\` bits are the same. */
 function same(start: u32, end: u32, bits: i32): u32 {
   let n: u32 = 0;
-  for (let bit = bits - 1; bit >= 0 && (start >> bit) == (end >> bit); bit--) n++;
+  for (let bit = bits - 1; bit >= 0 && start >> bit == end >> bit; bit--) n++;
   return n;
 }
 
@@ -211,7 +211,8 @@ describe("selector table", () => {
       for (let r: u32 = 1; r <= 32; r++) if (find(1 << (32 - l), 1 << (32 - r)) != ((l << 8) | r)) wrong += 1;
     }
     expect(wrong).toBe(0);
-    for (let l: u32 = 1; l <= 32; l++) for (let r: u32 = 1; r <= 32; r++) wrong += 1 - selectorTableRemove((l << 8) | r);
+    for (let l: u32 = 1; l <= 32; l++)
+      for (let r: u32 = 1; r <= 32; r++) wrong += 1 - selectorTableRemove((l << 8) | r);
     expect(wrong).toBe(0);
     expect(selectorTableFree()).toBe(2048);
   });
