@@ -15,6 +15,7 @@ import { type LinuxNics, localAddresses, openLinuxNics, presentAddresses } from 
 import type { Configuration } from "../operator/configuration/compile.ts";
 import { ControlServer } from "../operator/control.ts";
 import { CommandError, Gateway } from "../operator/gateway.ts";
+import type { Listening, MetricsServer } from "../operator/metrics_server.ts";
 import { lookUp, systemResolve } from "../operator/name_lookup.ts";
 import { readConfiguration, tellProblems } from "./configuration_file.ts";
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./exit.ts";
@@ -127,6 +128,18 @@ function followAddresses(
   };
 }
 
+/** Serves metrics where the configuration wants them; what that needs is loaded only then. */
+async function listenMetrics(gateway: Gateway, where: Listening | undefined): Promise<MetricsServer | undefined> {
+  if (!where) return undefined;
+  const [{ Metrics }, { MetricsServer }] = await Promise.all([
+    import("../operator/metrics.ts"),
+    import("../operator/metrics_server.ts"),
+  ]);
+  const server = await MetricsServer.listen(new Metrics(gateway), where);
+  log(`metrics at http://${where.host.includes(":") ? `[${where.host}]` : where.host}:${where.port}/metrics`);
+  return server;
+}
+
 /** Runs until a signal; the exit code. */
 export async function up(file: string, socket: string): Promise<number> {
   const checked = readConfiguration(file);
@@ -142,6 +155,7 @@ export async function up(file: string, socket: string): Promise<number> {
   let nics: LinuxNics | undefined;
   let gateway: Gateway | undefined;
   let control: ControlServer | undefined;
+  let metrics: MetricsServer | undefined;
   try {
     const addresses = localAddresses(configuration.localAddresses);
     gateway = buildGateway(configuration, addresses, drive);
@@ -170,6 +184,7 @@ export async function up(file: string, socket: string): Promise<number> {
     await gateway.start();
     addressing.start(nics);
     control = await ControlServer.listen(socket, gateway);
+    metrics = await listenMetrics(gateway, configuration.chassis.metrics);
     log(`ready: ${configuration.connections.map(({ name }) => name).join(", ")}   control socket ${socket}`);
     const { failure } = await ended;
     if (failure !== undefined) throw new CommandError(failure);
@@ -182,6 +197,7 @@ export async function up(file: string, socket: string): Promise<number> {
   } finally {
     flushLog();
     await control?.close();
+    await metrics?.close();
     await gateway?.close();
     await nics?.close();
     await drive.close();

@@ -225,6 +225,14 @@ test("values of the wrong kind", () => {
       { connection: "remote_addrs = 192.0.2.1-192.0.2.9" },
       "remote_addrs: '192.0.2.1-192.0.2.9': ranges are not supported here; networks are",
     ],
+    [
+      { rest: "chassis { metrics = 192.0.2.1 }" },
+      "metrics: '192.0.2.1' is no place to listen: 9814, 192.0.2.1:9814 and [2001:db8::1]:9814 are",
+    ],
+    [
+      { rest: "chassis { metrics = localhost:9814 }" },
+      "metrics: 'localhost:9814' is no place to listen: 9814, 192.0.2.1:9814 and [2001:db8::1]:9814 are",
+    ],
     [{ connection: "remote_addrs = 192.0.2.0/33" }, "remote_addrs: '192.0.2.0/33' is no network"],
     [
       { connection: "remote_addrs = fe80::1%eth0" },
@@ -833,6 +841,14 @@ test("a PPK that is asked for has to be there", () => {
     "ppk_id: no ppk secret has this id",
   ]);
   assert.equal(messages({ connection: "ppk_required = yes" }), ["ppk_required: no ppk secret is configured"]);
+});
+
+test("metrics: a port of the machine's own, or an address and a port; none unless asked for", () => {
+  const where = (line: string): unknown => loaded({ rest: `chassis { ${line} }` }).chassis.metrics;
+  assert.is(where("name = x"), undefined);
+  assert.equal(where("metrics = 9814"), { host: "127.0.0.1", port: 9814 });
+  assert.equal(where("metrics = 192.0.2.1:9814"), { host: "192.0.2.1", port: 9814 });
+  assert.equal(where("metrics = [2001:db8::1]:9814"), { host: "2001:db8::1", port: 9814 });
 });
 
 test.run();

@@ -27,6 +27,7 @@ import { CredentialFiles, type Passphrase } from "./credential_files.ts";
 import { parseIdentity } from "./identity.ts";
 import type { ConfigurationError, Place } from "./parser.ts";
 import { Pools } from "./pool.ts";
+import type { Listening } from "../metrics_server.ts";
 import { type ProposalKind, parseProposals } from "./proposal.ts";
 import { Ppks } from "./ppk.ts";
 import { EAP_SECRETS, PPK_SECRETS, type Values } from "./schema.ts";
@@ -50,6 +51,8 @@ export interface ChassisSettings {
   state?: string;
   /** Seconds. */
   keepAlive?: number;
+  /** Where Prometheus may ask. */
+  metrics?: Listening;
   ikeSaCapacity?: number;
   /** The TUN device of the protected side. */
   tun: { name: string; mtu: number };
@@ -551,6 +554,7 @@ class Compiler {
       crashDetection: v["crash_detection"] ?? true,
       ...(v["state"] === undefined ? {} : { state: v["state"] }),
       ...(v["keep_alive"] === undefined ? {} : { keepAlive: v["keep_alive"] }),
+      ...(v["metrics"] === undefined ? {} : { metrics: v["metrics"] }),
       ...(v["ike_sa_capacity"] === undefined ? {} : { ikeSaCapacity: v["ike_sa_capacity"] }),
       tun: { name: tun, mtu: guarded?.["mtu"] ?? DEFAULT_TUN.mtu },
       portIke: open?.["port_ike"] ?? 500,

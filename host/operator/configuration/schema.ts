@@ -27,7 +27,21 @@ import { SA_FLAG_DSCP_APART, SA_FLAG_DSCP_INWARD } from "../../../assembly/abi/m
 import { nearest } from "./nearest.ts";
 import { POOL } from "./pool.ts";
 import type { ConfigurationError, Place, Section, Setting } from "./parser.ts";
-import { address, boolean, fixed, integer, list, peer, size, text, time, virtualIp, word, WordError } from "./value.ts";
+import {
+  address,
+  boolean,
+  fixed,
+  integer,
+  list,
+  listening,
+  peer,
+  size,
+  text,
+  time,
+  virtualIp,
+  word,
+  WordError,
+} from "./value.ts";
 
 export interface SectionSchema {
   /** Setting -> how its value is read. */
@@ -173,6 +187,7 @@ const CHASSIS: SectionSchema = {
     crash_detection: boolean,
     state: text,
     keep_alive: time,
+    metrics: listening,
   },
   sections: {
     slots: SLOTS,

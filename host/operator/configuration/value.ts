@@ -126,6 +126,16 @@ export function address(value: string): string | undefined {
   return Number(prefix) === bits ? own : value;
 }
 
+/** Where to listen: a port of this machine's own, `address:port` or `[address]:port`. */
+export function listening(value: string): { host: string; port: number } {
+  const match = /^(?:(?:\[([^\]]+)\]|([^:\]]+)):)?(\d{1,5})$/.exec(value);
+  const host = match?.[1] ?? match?.[2] ?? "127.0.0.1";
+  const port = Number(match?.[3]);
+  if (!match || isIP(host) === 0 || !(port >= 1 && port <= 65535))
+    throw new RangeError(`'${value}' is no place to listen: 9814, 192.0.2.1:9814 and [2001:db8::1]:9814 are`);
+  return { host, port };
+}
+
 /** A virtual IP to ask for: octets, all 0 any. */
 export function virtualIp(value: string): Uint8Array {
   const text = { "%any": "0.0.0.0", "%any4": "0.0.0.0", "%any6": "::" }[value] ?? value;
