@@ -23,7 +23,7 @@ export interface WalkStep {
 }
 
 export interface PacketExplanation {
-  verdict: "delivered" | "dropped" | "held" | "ike" | "consumed" | "fragment";
+  verdict: "delivered" | "bypassed" | "dropped" | "held" | "ike" | "consumed" | "fragment";
   from: Side;
   octets: number;
   flow?: FlowText;
@@ -117,13 +117,18 @@ export function explainPacket({ from, octets, ikeSlot, via, ike, child, ipsec }:
   const name = result.child
     ? `child ${result.child.name} of ${result.child.connection}`
     : "a child that is being replaced";
-  if (looked && from === "unprotected") here("S602", `looks SPI ${ike.spi} up in its local database`);
-  if (looked && from === "protected") here("S602", "looks the packet's selectors up among the policies");
+  const sealed = from === "unprotected" && ike.spi !== undefined;
+  if (looked && sealed) here("S602", `looks SPI ${ike.spi} up in its local database`);
+  if (looked && !sealed) {
+    const about = from === "unprotected" ? ", as of one that comes in clear" : "";
+    here("S602", `looks the packet's selectors up among the policies${about}`);
+  }
   if (ike.link !== undefined) {
     const selectors = child ? `, ${child["local-ts"].join(" ")} === ${child["remote-ts"].join(" ")}` : "";
-    here("S603", `finds ${name}${selectors}; SPI ${ike.spi}`);
+    here("S603", `finds ${name}${selectors}${ike.spi === undefined ? ", by which it is PROTECT" : `; SPI ${ike.spi}`}`);
   } else if (ike.child !== undefined) {
-    here("S603", `finds ${name}, which has no SA yet`);
+    const shunt = ike.verdict === "bypass" ? "BYPASS" : ike.reason === "policy_discard" ? "DISCARD" : undefined;
+    here("S603", shunt ? `finds ${name}: ${shunt}` : `finds ${name}, which has no SA yet`);
   }
   switch (ike.verdict) {
     case "drop":
@@ -140,6 +145,10 @@ export function explainPacket({ from, octets, ikeSlot, via, ike, child, ipsec }:
         "it is a fragment to us: it waits for the others, and what is put together of them is looked at anew",
       );
       return Object.assign(result, { verdict: "fragment" });
+    case "bypass":
+      result.out = { side: from === "protected" ? "unprotected" : "protected", octets: result.octets };
+      here("S603", `sends it to the ${result.out.side} network as it stands, past the IPsec boards`);
+      return Object.assign(result, { verdict: "bypassed" });
     case "held":
       here("S603", "an SA is negotiated, and this packet waits for it, 10 s at most");
       return Object.assign(result, { verdict: "held" });
@@ -219,6 +228,7 @@ export function flowText({ source, destination, protocol, ...ports }: FlowText):
 
 const ENDINGS: Record<PacketExplanation["verdict"], string> = {
   delivered: "delivered",
+  bypassed: "passes in clear",
   dropped: "dropped",
   held: "waits for an SA",
   ike: "taken by the IKE board",

@@ -229,6 +229,56 @@ test("SPD-I: DISCARD and BYPASS for what comes to us, but IKE and ESP go their w
     },
   ));
 
+test("explain tells which policy a packet meets in either direction, and what it comes to; asking counts nothing", () =>
+  tell(
+    {
+      connections: {
+        moon: shunts(`
+          open { mode = pass \n ${nets("moon", 3)} }
+          shut { mode = drop \n ${nets("moon", 4)} }`),
+      },
+    },
+    async (story) => {
+      const { moon, sun } = story;
+      await story.establish();
+      const said = async (packet: Uint8Array, from: "protected" | "unprotected"): Promise<unknown[]> => {
+        const { verdict, reason, child, out, walk } = await moon.gateway.explain(packet, from);
+        return [verdict, reason, child?.name, out?.side, walk.at(-1)!.step];
+      };
+      for (const packet of [packet4, packet6]) {
+        assert.equal(await said(packet(moon, 3), "protected"), ["bypassed", undefined, "open", "unprotected", "S603"]);
+        assert.equal(await said(packet(sun, 3), "unprotected"), ["bypassed", undefined, "open", "protected", "S603"]);
+        assert.equal(await said(packet(moon, 4), "protected"), [
+          "dropped",
+          "policy_discard",
+          "shut",
+          undefined,
+          "S606",
+        ]);
+        assert.equal(await said(packet(sun, 4), "unprotected"), [
+          "dropped",
+          "policy_discard",
+          "shut",
+          undefined,
+          "S606",
+        ]);
+      }
+      assert.equal(await said(packet4(sun, 1), "unprotected"), [
+        "dropped",
+        "protection_missing",
+        "net-1",
+        undefined,
+        "S606",
+      ]);
+      const { walk } = await moon.gateway.explain(packet4(sun, 1), "unprotected");
+      assert.match(
+        walk.map(({ text }) => text).join("\n"),
+        /as of one that comes in clear\nfinds child net-1.*PROTECT/,
+      );
+      for (const policy of await policies(moon)) assert.is(policy["packets-out"] + policy["packets-in"], 0);
+    },
+  ));
+
 test("a shunt goes with its connection, and changes with it", () =>
   tell({ connections: { moon: shunts(`open { mode = pass \n ${nets("moon", 3)} }`) } }, async (story) => {
     const { moon } = story;
