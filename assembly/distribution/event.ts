@@ -8,7 +8,7 @@ import { SA_ENDS } from "../abi/message";
 export const DISTRIBUTION_INSTALLED: u32 = 1;
 export const DISTRIBUTION_REFUSED: u32 = 2;
 export const DISTRIBUTION_EXPIRING: u32 = 3;
-/** A packet met a trap policy: `spi` is the policy's value. */
+/** A packet met the trap of configured child `spi`; `ends` is its flow (policy/flow.ts). */
 export const DISTRIBUTION_ACQUIRE: u32 = 4;
 /** A board has not taken an SA's new ends. */
 export const DISTRIBUTION_NOT_UPDATED: u32 = 6;
@@ -28,7 +28,7 @@ export class DistributionEvent {
   /** REFUSED_*, EXPIRING_* or EXPIRED_*. */
   reason: u32;
   time: u64;
-  /** Address of SA_ENDS octets (abi/message.ts), 0 none. */
+  /** Address of SA_ENDS octets (abi/message.ts), of an acquire of a flow; 0 none. */
   ends: usize;
 }
 

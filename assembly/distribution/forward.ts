@@ -24,6 +24,7 @@ import {
   VERDICT_HELD,
   VERDICT_IKE,
 } from "../abi/explain";
+import { SA_ENDS } from "../abi/message";
 import { PORT_CHANNEL, PORT_PROTECTED, PORT_UNPROTECTED } from "../abi/ring";
 import {
   STEP_S601,
@@ -38,12 +39,17 @@ import {
 import { Frame } from "../bus/frame";
 import { consume, drop, transmit } from "../bus/port";
 import { channelLink, channelPushPacket } from "../channel/channel";
+import { FLOW_OCTETS, Flow, flowRead } from "../policy/flow";
 import { trace, tracing } from "../rt/trace";
 import { DISTRIBUTION_ACQUIRE, raise } from "./event";
 import { hold } from "./held";
 import { policyChild, policyHit } from "./policy";
 import { reassemble } from "./reassembly";
 import { ROUTE_NONE, Route, routeProtected, routeUnprotected } from "./route";
+
+/** Of the packet that an SA is asked for; an event carries SA_ENDS octets of it. */
+const flow: usize = memory.data(SA_ENDS, 8);
+if (FLOW_OCTETS > SA_ENDS) ERROR("an event has too little room for a flow");
 
 /** What forwardUnprotected says of a frame. */
 export const FORWARD_DONE: u32 = 0;
@@ -77,7 +83,7 @@ export function forwardProtected(frame: Frame): void {
 
 function carryOut(frame: Frame, route: Route, port: u32): void {
   if (tracing(TRACE_MASK_PACKET)) tell(route, port);
-  if (route.child != ROUTE_NONE) raise(DISTRIBUTION_ACQUIRE, 0, route.child, 0, 0);
+  if (route.child != ROUTE_NONE) acquire(frame, route);
   if (route.policy != ROUTE_NONE) policyHit(route.policy, port == PORT_UNPROTECTED);
   if (route.verdict == VERDICT_BOARD) handOver(frame, route);
   else if (route.verdict == VERDICT_BYPASS)
@@ -85,6 +91,12 @@ function carryOut(frame: Frame, route: Route, port: u32): void {
   else if (route.verdict == VERDICT_DROP) dropped(frame, route, route.reason);
   else if (route.verdict != VERDICT_HELD) consume(frame);
   else if (!hold(frame, route.child)) dropped(frame, route, DROP_NO_SA_ACQUIRING);
+}
+
+/** An SA is wanted, for this packet at least (RFC 4301 4.4.1, populate from packet). */
+function acquire(frame: Frame, route: Route): void {
+  flowRead(frame.start, frame.length, changetype<Flow>(flow));
+  raise(DISTRIBUTION_ACQUIRE, 0, route.child, 0, 0, 0, flow);
 }
 
 /** Past the IPsec boards, not an octet changed. */

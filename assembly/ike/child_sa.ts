@@ -104,6 +104,8 @@ export class ChildSa {
 
   /** MODE_*: asked for, then agreed on. */
   mode: u32;
+  /** PACKET_* (packet_ts.ts). */
+  packet: u32;
 }
 
 const AT_SUITE: usize = (offsetof<ChildSa>() + 7) & ~7;

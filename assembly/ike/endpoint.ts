@@ -45,6 +45,7 @@ import {
 import { TRACE_IKE_RECEIVED, TRACE_MASK_IKE } from "../abi/trace";
 import { Frame } from "../bus/frame";
 import { consume, drop } from "../bus/port";
+import { Flow } from "../policy/flow";
 import { zeroize } from "../rt/bytes";
 import { deadlineNext, deadlineSet, deadlineTake, deadlinesReset } from "../rt/deadlines";
 import { now } from "../rt/registers";
@@ -206,6 +207,7 @@ import {
   CAUSE_FAILED,
   CAUSE_LOCAL,
   LIFE_REPLACED,
+  acquireChild,
   attemptAgain,
   childExpired,
   childDown,
@@ -651,9 +653,9 @@ function laterFragment(frame: Frame): bool {
   return isFragment(frame) && frame.length > IKE_HEADER + PAYLOAD_HEADER + FRAGMENT_FIELDS && fragmentNumber(body) != 1;
 }
 
-/** Traffic for a configured child that has no SA. */
-export function handleAcquire(childConfigIndex: u32): void {
-  if (childConfigIndex < CHILD_CONFIGS_MAX) initiateChild(childConfigAt(childConfigIndex));
+/** Traffic for a configured child that has no SA, or none that covers it. `flow`: the packet's selector values, or null. */
+export function handleAcquire(childConfigIndex: u32, flow: Flow | null = null): void {
+  if (childConfigIndex < CHILD_CONFIGS_MAX) acquireChild(childConfigAt(childConfigIndex), flow);
 }
 
 /** A command of the operator's. Takes the frame; what it does not know it answers with RESULT_UNSUPPORTED. */

@@ -20,6 +20,7 @@ import {
 } from "../abi/management";
 import { Frame } from "../bus/frame";
 import { consume } from "../bus/port";
+import { Flow } from "../policy/flow";
 import { zeroize } from "../rt/bytes";
 import { deadlineClear, deadlineSet } from "../rt/deadlines";
 import { now } from "../rt/registers";
@@ -87,6 +88,7 @@ import { gatewayFree } from "./gateway";
 import { jobDestroy } from "./job";
 import { keepaliveStart } from "./keepalive";
 import { attemptStart } from "./name_lookup";
+import { PACKET_LEFT_OUT, packetAsks, packetCovered, packetTake } from "./packet_ts";
 import { reauthGone, reauthHolds, reauthSchedule, reauthSettle } from "./reauthentication";
 import { replacementGone, replacementTakesOver } from "./replacement";
 import { reassemblyForget } from "./reassembly";
@@ -132,8 +134,23 @@ export function ikeUsable(sa: IkeSa): bool {
   return state == IKE_STATE_CONNECTING || state == IKE_STATE_ESTABLISHED || state == IKE_STATE_REKEYING;
 }
 
-/** Brings a configured child up if it is not up, and not on its way up. False: no room. */
-export function initiateChild(config: ChildConfig): bool {
+/** Traffic has met the trap of a configured child. `flow`: the packet's, or null. */
+export function acquireChild(config: ChildConfig, flow: Flow | null): void {
+  if (flow) packetTake(flow);
+  initiateChild(config, flow != null);
+}
+
+/**
+ * True when a child of an IKE_SA serves the purpose. With `packet` it has to cover the packet in hand; where the peer has left out the
+ * very packet that asked, another question would have the same answer.
+ */
+function serves(child: ChildSa, packet: bool): bool {
+  if (!packet || child.state < CHILD_STATE_INSTALLED || child.packet == PACKET_LEFT_OUT) return true;
+  return packetCovered(child);
+}
+
+/** Brings a configured child up if it is not up, and not on its way up; with `packet`, for the packet in hand. False: no room. */
+export function initiateChild(config: ChildConfig, packet: bool = false): bool {
   const c = connectionAt(config.connection);
   if (config.used == 0 || c.retired != 0 || isShunt(config)) return false;
   deadlineClear(timerConfig(config.index));
@@ -148,7 +165,8 @@ export function initiateChild(config: ChildConfig): bool {
       if (
         child.config == <i32>config.index &&
         child.state < CHILD_STATE_REKEYED &&
-        (child.want & CHILD_WANT_DELETE) == 0
+        (child.want & CHILD_WANT_DELETE) == 0 &&
+        serves(child, packet)
       )
         return true;
     }
@@ -156,6 +174,7 @@ export function initiateChild(config: ChildConfig): bool {
   if (usable) {
     const child = childTake(usable, <i32>config.index, true);
     if (!child) return false;
+    if (packet) packetAsks(child);
     child.want = CHILD_WANT_CREATE;
     proceed(usable);
     return true;
@@ -167,6 +186,7 @@ export function initiateChild(config: ChildConfig): bool {
     ikeSaFree(sa);
     return false;
   }
+  if (packet) packetAsks(child);
   child.want = CHILD_WANT_CREATE;
   attemptStart(sa);
   return true;

@@ -48,6 +48,7 @@ import {
   selectedSpi,
   suiteWrite,
 } from "./proposal";
+import { firstHeld, packetFirst, packetGranted, packetOf } from "./packet_ts";
 import { mismatchTell } from "./proposal_mismatch";
 import { reportAlert, text } from "./report";
 import { transportAnswered, transportFits, transportTranslate, transportWrite } from "./transport_mode";
@@ -90,11 +91,14 @@ export function heldWalk(frame: Frame): void {
 export function childDefaults(child: ChildSa, sa: IkeSa): void {
   const to = childSelectors(child);
   const config = childConfig(child);
+  const asks = packetOf(child);
   child.localCount = childTs(config, sa, true, to);
   const toRemote = to + child.localCount * SELECTOR_OCTETS;
   child.remoteCount = childTs(config, sa, false, toRemote);
+  if (asks) packetFirst(child);
   child.mode = config.mode;
-  if (child.mode == MODE_TUNNEL || transportFits(sa, to, child.localCount, toRemote, child.remoteCount)) return;
+  const remote = to + child.localCount * SELECTOR_OCTETS;
+  if (child.mode == MODE_TUNNEL || transportFits(sa, to, child.localCount, remote, child.remoteCount)) return;
   child.mode = MODE_TUNNEL;
   notHosts(sa, config);
 }
@@ -196,7 +200,9 @@ export function answerAccept(sa: IkeSa, child: ChildSa, useKe: bool): u32 {
   // Virtual IPs that came with the answer are not all that was offered for them (2.19).
   narrowBoth(config, sa, offerLocal, offerRemote);
   if (narrowLocalCount == 0) return NOTIFY_TS_UNACCEPTABLE;
+  const asks = packetOf(child);
   selectorsTake(child, narrowLocal, narrowLocalCount, offerRemote, offerRemoteCount);
+  if (asks) packetGranted(child);
   return 0;
 }
 
@@ -226,7 +232,10 @@ export function offerChoose(sa: IkeSa, config: i32, useKe: bool): ChildSa | null
   offerRefusal = NOTIFY_INVALID_SYNTAX;
   if (body == 0 || !saCheck(body, length) || !offerRead(false)) return null;
   offerRefusal = NOTIFY_TS_UNACCEPTABLE;
-  for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
+  // Of several children one that has the first selectors comes first: with them the peer may name a packet (2.9).
+  const choices: u32 = offerLocalCount > 1 || offerRemoteCount > 1 ? 2 * CHILD_CONFIGS_MAX : CHILD_CONFIGS_MAX;
+  for (let choice: u32 = 0; choice < choices; choice++) {
+    const i = choice % CHILD_CONFIGS_MAX;
     const k = childConfigAt(i);
     if (k.used == 0 || isShunt(k) || <i32>k.connection != sa.connection || (config >= 0 && <i32>i != config)) continue;
     const mode = asked && k.mode == MODE_TRANSPORT && narrowHosts(k, sa) ? MODE_TRANSPORT : MODE_TUNNEL;
@@ -234,6 +243,10 @@ export function offerChoose(sa: IkeSa, config: i32, useKe: bool): ChildSa | null
     const localCount = narrowLocalCount;
     const remoteCount = narrowRemoteCount;
     if (localCount == 0 || remoteCount == 0) continue;
+    if (choices > CHILD_CONFIGS_MAX) {
+      const first = firstHeld(narrowLocal, localCount, offerLocal) && firstHeld(narrowRemote, remoteCount, offerRemote);
+      if (first != choice < CHILD_CONFIGS_MAX) continue;
+    }
     if (!protocolPasses(sa, k)) {
       offerRefusal = NOTIFY_NO_PROPOSAL_CHOSEN;
       continue;

@@ -52,6 +52,7 @@ import {
   TRACE_MASK_BOARD,
   TRACE_SELF_TEST,
 } from "../../assembly/abi/trace";
+import { Flow } from "../../assembly/policy/flow";
 import { arenaExhausted, arenaReset } from "../../assembly/rt/arena";
 import { zeroize } from "../../assembly/rt/bytes";
 import { itemFind, itemU32, itemsValid } from "../../assembly/rt/items";
@@ -468,7 +469,7 @@ function toIke(event: DistributionEvent): void {
   } else if (event.kind == DISTRIBUTION_USED) {
     handleUsed(event.link, event.spi, event.direction, event.time);
   } else if (event.kind == DISTRIBUTION_ACQUIRE) {
-    handleAcquire(event.spi);
+    handleAcquire(event.spi, changetype<Flow>(event.ends));
   } else if (event.kind == DISTRIBUTION_MOVED) {
     handleMoved(event.ends);
   } else if (event.kind == DISTRIBUTION_NOT_UPDATED) {

@@ -229,6 +229,65 @@ test("SPD-I: DISCARD and BYPASS for what comes to us, but IKE and ESP go their w
     },
   ));
 
+/** sun has its network in two halves, each a child; moon has a trap for the whole. */
+const halves = {
+  nets: [1],
+  child: {
+    moon: "start_action = trap",
+    sun: `} high {
+        local_ts = 10.2.1.128/25
+        remote_ts = 10.1.1.0/24
+        esp_proposals = aes256gcm16`,
+  },
+  selectors: { sun: "local_ts = 10.2.1.0/25 \n remote_ts = 10.1.1.0/24" },
+} as const;
+
+test("the packet that meets a trap names itself: the responder takes the child that has it, and the next packet another", () =>
+  tell(halves, async (story) => {
+    const { moon, sun } = story;
+    const remotes = async (): Promise<string[]> =>
+      (await story.children(moon)).flatMap((child) => child["remote-ts"]).sort();
+    const to = async (host: number, transport: Transport): Promise<void> => {
+      const packet = clearPacket(transport, [10, 1, 1, 5], [10, 2, 1, host], 120, ++serial);
+      moon.send(packet.slice());
+      await story.pair.drive.run(1000);
+      assert.equal(
+        taken(sun).map(([octets]) => octets),
+        [hex(packet)],
+        "the packet that asked has waited, and arrives",
+      );
+    };
+    await to(200, "udp");
+    assert.equal(await remotes(), ["10.2.1.128/25"], "not the first child of sun's, but the packet's");
+    await to(201, "tcp");
+    assert.equal(await remotes(), ["10.2.1.128/25"], "the SA is more than the packet: what sun grants");
+    await to(7, "icmp");
+    assert.equal(await remotes(), ["10.2.1.0/25", "10.2.1.128/25"], "what it does not cover meets the trap again");
+    await to(7, "udp");
+    await to(201, "icmp");
+    assert.is((await remotes()).length, 2);
+    assert.is(story.drop(moon, "no_sa_acquiring"), 0);
+    const order = (await policies(moon)).map((p) => `${p["remote-ts"]} ${p.state}`);
+    assert.equal(order.slice(0, 2).sort(), ["10.2.1.0/25 INSTALLED", "10.2.1.128/25 INSTALLED"]);
+    assert.is(order[2], "10.2.1.0/24 TRAP");
+  }));
+
+test("a peer that leaves out the very packet that asked is not asked again and again", () =>
+  tell({ ...halves, child: { moon: "start_action = trap" } }, async (story) => {
+    const { moon } = story;
+    for (let i = 0; i < 5; i++) {
+      moon.send(clearPacket("udp", [10, 1, 1, 5], [10, 2, 1, 200], 120, ++serial));
+      await story.pair.drive.run(2000);
+    }
+    assert.equal(
+      (await story.children(moon)).map((child) => child["remote-ts"]),
+      [["10.2.1.0/25"]],
+      "one SA, without the packet",
+    );
+    await story.pair.drive.run(10_000);
+    assert.is(story.drop(moon, "no_sa_acquiring"), 5);
+  }));
+
 test("explain tells which policy a packet meets in either direction, and what it comes to; asking counts nothing", () =>
   tell(
     {
