@@ -81,4 +81,7 @@ export const DROP_FRAGMENT_LIMIT: u32 = 51; // the oldest of too many packets th
 // Security policy, inbound.
 export const DROP_PROTECTION_MISSING: u32 = 52; // in clear from the unprotected side, where the policy is PROTECT (RFC 4301 5.2)
 
-export const DROP_COUNT: u32 = 53;
+// Path MTU discovery (RFC 1191, RFC 8201).
+export const DROP_ICMP_QUOTE: u32 = 53; // an ICMP error that quotes no packet that one of our SAs has sent lately
+
+export const DROP_COUNT: u32 = 54;

@@ -52,3 +52,7 @@ export const VERDICT_SENT: u32 = 5;
 export const VERDICT_FRAGMENT: u32 = 6;
 /** Sent to the other side by policy, past the IPsec boards. */
 export const VERDICT_BYPASS: u32 = 7;
+/** An ICMP error about a packet that was too big: the board that has its SA decides whether to believe it. */
+export const VERDICT_PATH_MTU: u32 = 8;
+/** S706: sent to the network in fragments. */
+export const VERDICT_IN_FRAGMENTS: u32 = 9;

@@ -37,6 +37,7 @@ export const MESSAGE_SA_QUERY: u32 = 3; // SPI u32, direction u32, link u32
 export const MESSAGE_SA_REMOVE_ALL: u32 = 4;
 export const MESSAGE_PING: u32 = 5;
 export const MESSAGE_SA_UPDATE: u32 = 6; // SA ends: where the SA's packets go from now on
+export const MESSAGE_PATH_MTU: u32 = 7; // a path MTU; not answered
 /** IPsec board -> IKE board. */
 export const MESSAGE_SA_INSTALLED: u32 = 129; // link u32, SPI u32, direction u32
 export const MESSAGE_SA_REFUSED: u32 = 130; // link u32, SPI u32, direction u32, reason u32
@@ -160,4 +161,13 @@ export const STATUS_DROPS: u32 = MESSAGE_HEADER + 44; // packets of this SA that
 /** Of these, by reason: words of count << 8 | DROP_*, 0 none; DROPS may be more than their sum. */
 export const STATUS_DROP_KINDS: u32 = MESSAGE_HEADER + 52;
 export const STATUS_DROP_KINDS_COUNT: u32 = 6;
-export const STATUS_MESSAGE_OCTETS: u32 = STATUS_DROP_KINDS + STATUS_DROP_KINDS_COUNT * 4;
+export const STATUS_INNER_MTU: u32 = STATUS_DROP_KINDS + STATUS_DROP_KINDS_COUNT * 4; // u32: the largest clear packet
+export const STATUS_MESSAGE_OCTETS: u32 = STATUS_INNER_MTU + 4;
+
+/**
+ * PATH_MTU: SA ends as a packet has them that is quoted by an ICMP error, PROTOCOL as well; LINK as the IKE board finds it by the SPI.
+ * Behind them, what that packet was too large for, and its sequence number.
+ */
+export const PATH_MTU_OCTETS: u32 = MESSAGE_HEADER + SA_ENDS; // u32: of a packet outside
+export const PATH_MTU_SEQUENCE: u32 = PATH_MTU_OCTETS + 4; // u32: its low half
+export const PATH_MTU_MESSAGE_OCTETS: u32 = PATH_MTU_OCTETS + 8;

@@ -59,6 +59,7 @@ import {
   recordOf,
   recordWipe,
 } from "./local_database";
+import { outboundIndexInsert, outboundIndexRemove } from "./outbound_index";
 import { policyInsert, policyRemove } from "./policy";
 import { removeFromBoard } from "./removal";
 import { SELECTION_NONE, selectBoard } from "./selection";
@@ -121,7 +122,9 @@ export function establish(record: usize): void {
     link.recordIn = octets;
     link.triesIn = 0;
   } else {
+    if (link.stateOut != LINK_NONE) outboundIndexRemove(link);
     link.spiOut = spi;
+    outboundIndexInsert(link);
     link.stateOut = LINK_INSTALLING;
     link.recordOut = octets;
     link.triesOut = 0;
@@ -201,6 +204,7 @@ function close(link: Link, direction: u32): void {
     link.spiIn = 0;
   } else {
     if (link.stateOut == LINK_LIVE) policyRemove(linkNumber(link));
+    outboundIndexRemove(link);
     link.stateOut = LINK_NONE;
     link.spiOut = 0;
   }

@@ -23,6 +23,7 @@ import {
   VERDICT_FRAGMENT,
   VERDICT_HELD,
   VERDICT_IKE,
+  VERDICT_PATH_MTU,
 } from "../abi/explain";
 import { SA_ENDS } from "../abi/message";
 import { PORT_CHANNEL, PORT_PROTECTED, PORT_UNPROTECTED } from "../abi/ring";
@@ -41,9 +42,12 @@ import { consume, drop, transmit } from "../bus/port";
 import { channelLink, channelPushPacket } from "../channel/channel";
 import { FLOW_OCTETS, Flow, flowRead } from "../policy/flow";
 import { trace, tracing } from "../rt/trace";
+import { ipv4HeaderOctets } from "../wire/ipv4";
+import { ipv6WalkOctets } from "../wire/ipv6";
 import { DISTRIBUTION_ACQUIRE, raise } from "./event";
 import { hold } from "./held";
 import { policyChild, policyHit } from "./policy";
+import { pathMtuLearn } from "./path_mtu";
 import { reassemble } from "./reassembly";
 import { ROUTE_NONE, Route, routeProtected, routeUnprotected } from "./route";
 
@@ -70,8 +74,21 @@ export function forwardUnprotected(frame: Frame): u32 {
     }
   }
   if (route.verdict == VERDICT_IKE) return FORWARD_IKE;
+  if (route.verdict == VERDICT_PATH_MTU) {
+    learn(frame, route);
+    return FORWARD_DONE;
+  }
   carryOut(frame, route, PORT_UNPROTECTED);
   return FORWARD_DONE;
+}
+
+/** An ICMP error about a packet of ours. */
+function learn(frame: Frame, route: Route): void {
+  const p = frame.start;
+  const header = (<u32>load<u8>(p)) >> 4 == 6 ? ipv6WalkOctets() : ipv4HeaderOctets(p);
+  const refused = pathMtuLearn(p, p + header, frame.length - header);
+  if (refused != 0) dropped(frame, route, refused);
+  else consume(frame);
 }
 
 /** An arriving clear packet of the protected network. */

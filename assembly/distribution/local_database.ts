@@ -35,6 +35,8 @@ export class Link {
   /** Octets of each SA record kept for repetition; 0 when wiped. */
   recordIn: u32;
   recordOut: u32;
+  /** The next link of the chain of its outbound SPI (outbound_index.ts), LINK + 1; 0 ends. */
+  nextOut: u32;
   /** NOW at which the request is repeated. */
   retryAt: u64;
   /** The list of links with an unconfirmed request (unconfirmed.ts), by LINK + 1; 0 ends. */

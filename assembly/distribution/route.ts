@@ -27,6 +27,7 @@ import {
   VERDICT_FRAGMENT,
   VERDICT_HELD,
   VERDICT_IKE,
+  VERDICT_PATH_MTU,
 } from "../abi/explain";
 import { STEP_S601, STEP_S602, STEP_S603, STEP_S604 } from "../abi/trace";
 import { channelFits } from "../channel/channel";
@@ -58,6 +59,7 @@ import { boardIsOnline } from "./board_table";
 import { holds } from "./held";
 import { Link, findInbound, linkAt, linkNumber } from "./local_database";
 import { isLocalAddress, isLocalAddress6, portIke, portNatt } from "./local_address";
+import { isPathMtu } from "./path_mtu";
 import { BYPASS_POLICY, DISCARD_POLICY, isLink, policyChild } from "./policy";
 
 /** No drop reason. */
@@ -136,6 +138,7 @@ export function routeUnprotected(p: usize, length: u32): Route {
     if (octets < 12) return dropped(r, DROP_AH_MALFORMED);
     return inbound(r, p, loadBE32(payload + 4));
   }
+  if (isPathMtu(protocol, ipv6, payload, octets)) return ends(r, VERDICT_PATH_MTU);
   if (protocol != PROTOCOL_UDP) return unsealed(r, p, DROP_PROTOCOL_UNKNOWN);
   // Over IPv6 a datagram has a checksum (RFC 8200 8.1); what it protects here, an ICV protects better.
   if (!udpCheck(payload, octets) || (ipv6 && !udpHasChecksum(payload))) return dropped(r, DROP_UDP_MALFORMED);

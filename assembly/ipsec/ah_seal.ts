@@ -9,28 +9,23 @@ import { FABRIC_MTU } from "../abi/fabric";
 import { Frame, frameHeadroom, framePush, frameTailroom } from "../bus/frame";
 import { CipherJob } from "../crypto/job";
 import { storeBE16, storeBE64 } from "../rt/bytes";
-import { AH_HEADER, ahEmit, ahPadded } from "../wire/ah";
+import { AH_HEADER, ahEmit } from "../wire/ah";
 import { IPV4_ID, PROTOCOL_AH } from "../wire/ipv4";
 import { ahMute, ahUnmute } from "./ah_mute";
 import { jobFillCovering } from "./esp_job";
 import { takeNumber } from "./esp_seal";
+import { pathMtuOver } from "./path_mtu";
 import { Sa, isIpv6, isTransport, transformOf } from "./sa";
-import { tellTooBig } from "./too_big";
+import { oversize } from "./too_big";
 import { transportHeaders, transportMend, transportOpenUp, transportProtocol, transportSplit } from "./transport";
-import { MARK_WHOLE, OUTER_MTU, PASS, innerMark, innerProtocol, outerIpOctets, outerPush } from "./tunnel";
+import { PASS, ahSealedOctets, innerMark, innerProtocol, outerIpOctets, outerPush } from "./tunnel";
 
 /** The high half of an extended sequence number, which stands behind the packet for the ICV alone. */
 const BEHIND: u32 = 4;
 
-/** Octets of the header that an SA puts in. */
-export function ahSealedOctets(sa: Sa): u32 {
-  const t = transformOf(sa);
-  return ahPadded(t.ivOctets + t.icvOctets, isIpv6(sa));
-}
-
 /**
  * The frame is a clear packet that `sa` covers. On PASS it is an AH packet but for its ICV and what is muted in its headers
- * (frame.scratch2 octets), and the job is filled.
+ * (frame.scratch2 octets), and the job is filled. What is larger than the SA carries whole: too_big.ts.
  */
 export function ahSealPrepare(frame: Frame, sa: Sa, job: CipherJob): u32 {
   const transport = isTransport(sa);
@@ -38,19 +33,20 @@ export function ahSealPrepare(frame: Frame, sa: Sa, job: CipherJob): u32 {
   const octets = ahSealedOctets(sa);
   let headers = outerIpOctets(sa);
   let nextHeader = innerProtocol(mark);
-  let largest = sa.innerMtu;
+  let largest = <u32>sa.innerMtu;
   let front = octets + headers;
   if (transport) {
     const verdict = transportSplit(frame, sa);
     if (verdict != PASS) return verdict;
     headers = transportHeaders(frame);
     nextHeader = transportProtocol(frame);
-    largest = OUTER_MTU - octets;
+    largest = <u32>sa.outerMtu - octets;
     front = octets;
   }
-  if ((mark & MARK_WHOLE) != 0 && frame.length > largest) {
-    tellTooBig(frame, sa, largest);
-    return DROP_PACKET_TOO_BIG;
+  if (frame.length > largest) {
+    if (pathMtuOver(sa)) return ahSealPrepare(frame, sa, job);
+    const verdict = oversize(frame, sa, mark, largest);
+    if (verdict != PASS) return verdict;
   }
   if (frame.length > FABRIC_MTU || frameHeadroom(frame) < front + headers || frameTailroom(frame) < BEHIND) {
     return DROP_PACKET_TOO_BIG;

@@ -21,6 +21,7 @@ import {
   SA_ENDS,
   STATUS_DIRECTION,
   STATUS_DROPS,
+  STATUS_INNER_MTU,
   STATUS_LAST_USED,
   STATUS_LINK,
   STATUS_MESSAGE_OCTETS,
@@ -111,6 +112,7 @@ export function writeStatus(p: usize, transaction: u32, sa: Sa): u32 {
   store<u64>(p, sa.sequence, STATUS_SEQUENCE);
   store<u64>(p, sa.drops, STATUS_DROPS);
   saDropsWrite(p, sa);
+  store<u32>(p, <u32>sa.innerMtu, STATUS_INNER_MTU);
   return STATUS_MESSAGE_OCTETS;
 }
 

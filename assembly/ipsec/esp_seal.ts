@@ -13,8 +13,9 @@ import { storeBE64 } from "../rt/bytes";
 import { ESP_HEADER, ESP_TRAILER, espEmit, espEmitTrailer, espPadding } from "../wire/esp";
 import { jobFill } from "./esp_job";
 import { countUse, lastSequence, lifeOver, sequenceOver, withinLife } from "./expiry";
+import { pathMtuOver } from "./path_mtu";
 import { Sa, isTransport, transformOf } from "./sa";
-import { tellTooBig } from "./too_big";
+import { oversize } from "./too_big";
 import {
   transportEncapsulate,
   transportHeaders,
@@ -22,21 +23,11 @@ import {
   transportProtocol,
   transportSplit,
 } from "./transport";
-import {
-  MARK_WHOLE,
-  PASS,
-  encapsulationOctets,
-  espRoom,
-  innerMark,
-  innerProtocol,
-  outerOctets,
-  tunnelPush,
-} from "./tunnel";
+import { PASS, encapsulationOctets, espRoom, innerMark, innerProtocol, outerOctets, tunnelPush } from "./tunnel";
 
 /**
  * The frame is a clear packet that `sa` covers. On PASS it is an ESP packet whose payload is still clear, in transport mode behind
- * its IP header, and the job is filled. An IPv4 packet without DF that is larger than the SA carries whole goes on: the host
- * fragments the outer packet (RFC 4301 8.1).
+ * its IP header, and the job is filled. What is larger than the SA carries whole: too_big.ts.
  */
 export function sealPrepare(frame: Frame, sa: Sa, job: CipherJob): u32 {
   const t = transformOf(sa);
@@ -45,7 +36,7 @@ export function sealPrepare(frame: Frame, sa: Sa, job: CipherJob): u32 {
   const transport = isTransport(sa);
   let headers: u32 = 0;
   let nextHeader = innerProtocol(mark);
-  let largest = sa.innerMtu;
+  let largest = <u32>sa.innerMtu;
   let front = ESP_HEADER + t.ivOctets;
   if (transport) {
     const verdict = transportSplit(frame, sa);
@@ -56,9 +47,10 @@ export function sealPrepare(frame: Frame, sa: Sa, job: CipherJob): u32 {
     largest = headers + espRoom(sa, headers + encapsulation);
     front += encapsulation;
   }
-  if ((mark & MARK_WHOLE) != 0 && frame.length > largest) {
-    tellTooBig(frame, sa, largest);
-    return DROP_PACKET_TOO_BIG;
+  if (frame.length > largest) {
+    if (pathMtuOver(sa)) return sealPrepare(frame, sa, job);
+    const verdict = oversize(frame, sa, mark, largest);
+    if (verdict != PASS) return verdict;
   }
   const payload = frame.length - headers;
   const padding = espPadding(payload, t.blockOctets);

@@ -23,6 +23,7 @@ import {
   EXPLAIN_WINDOW,
   VERDICT_CONSUMED,
   VERDICT_DROP,
+  VERDICT_IN_FRAGMENTS,
   VERDICT_SENT,
 } from "../abi/explain";
 import { FRAME_HEADROOM, FRAME_RECORD } from "../abi/frame";
@@ -39,7 +40,7 @@ import { finish, lookUp, outlet, prepare, saOf } from "./process";
 import { rehearsalBegin, rehearsalEnd } from "./rehearsal";
 import { REPLAY_BITMAP_OCTETS } from "./replay";
 import { SA_OCTETS, Sa, isTransport } from "./sa";
-import { NOTHING_INSIDE, PASS } from "./tunnel";
+import { IN_PIECES, NOTHING_INSIDE, PASS } from "./tunnel";
 
 const twin: usize = memory.data(SA_OCTETS, 64);
 const twinBitmap: usize = memory.data(REPLAY_BITMAP_OCTETS, 64);
@@ -107,6 +108,7 @@ function run(to: usize, frame: Frame, sa: Sa): usize {
     else jobsBegin();
     result = finish(frame, sa, job);
   }
+  const whole = result == PASS && (inbound || frame.length <= <u32>sa.outerMtu);
   if (frame.scratch4 != 0) to = itemWriteU64(to, EXPLAIN_SEQUENCE, frame.scratch4);
   if (result == PASS) {
     reached = STEP_S706;
@@ -114,7 +116,12 @@ function run(to: usize, frame: Frame, sa: Sa): usize {
     to = itemWriteU32(to, EXPLAIN_PORT, outlet(sa));
   }
   if (inbound && (result == PASS || result == DROP_SELECTOR_MISMATCH)) to = flowTell(to, frame.start, frame.length);
+  if (result == IN_PIECES) {
+    reached = STEP_S706;
+    to = itemWriteU32(to, EXPLAIN_PORT, outlet(sa));
+  }
   to = itemWriteU32(to, EXPLAIN_STEP, reached);
+  if (result == IN_PIECES || (result == PASS && !whole)) return itemWriteU32(to, EXPLAIN_VERDICT, VERDICT_IN_FRAGMENTS);
   return verdict(to, result);
 }
 

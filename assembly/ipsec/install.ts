@@ -16,6 +16,7 @@ import {
   LINK_MAX,
   MESSAGE_CURRENT_VERSION,
   MESSAGE_HEADER,
+  MESSAGE_PATH_MTU,
   MESSAGE_PING,
   MESSAGE_PONG,
   MESSAGE_SA_INSTALL,
@@ -67,7 +68,9 @@ import {
   SA_SOFT_OCTETS,
   SA_SOFT_PACKETS,
   SA_SPI,
+  SELECTOR_END_PORT,
   SELECTOR_OCTETS,
+  SELECTOR_START_PORT,
 } from "../abi/message";
 import { STEP_S501, STEP_S502, TRACE_MASK_ESTABLISH } from "../abi/trace";
 import { Frame } from "../bus/frame";
@@ -84,10 +87,11 @@ import { PROTOCOL_AH, PROTOCOL_ESP } from "../wire/ipv4";
 import { coldFits, coldPut } from "./cold_record";
 import { answerPlain, answerShort, answerStatus } from "./control_out";
 import { findInbound, findNamed, localDatabaseRecords, removeSa, saAt, takeSa } from "./local_database";
+import { handlePathMtu, pathMtuStart } from "./path_mtu";
 import { REPLAY_WINDOW_MAX, replayAdvance, replayReset } from "./replay";
-import { SHAPE_AH, SHAPE_IPV6, SHAPE_TRANSPORT, Sa } from "./sa";
+import { SHAPE_AH, SHAPE_IPV6, SHAPE_PORTS, SHAPE_TRANSPORT, Sa } from "./sa";
 import { saDropsReset } from "./sa_drops";
-import { endsCovered, endsExamine, endsTake, handleUpdate, roomReckon } from "./update";
+import { endsCovered, endsExamine, endsTake, handleUpdate } from "./update";
 
 /** LINK of the answer to SA_REMOVE_ALL. */
 const ALL_LINKS: u32 = 0xffffffff;
@@ -105,6 +109,8 @@ export function handleControl(frame: Frame): void {
     refuse(frame);
   } else if (type == MESSAGE_SA_UPDATE) {
     handleUpdate(frame, transaction);
+  } else if (type == MESSAGE_PATH_MTU) {
+    handlePathMtu(frame);
   } else if (type == MESSAGE_PING) {
     answerPlain(frame, MESSAGE_PONG, transaction);
   } else if (type == MESSAGE_SA_REMOVE_ALL) {
@@ -207,7 +213,7 @@ export function install(record: usize, length: u32): u32 {
   sa.softOctets = load<u64>(record, SA_SOFT_OCTETS);
   sa.hardPackets = load<u64>(record, SA_HARD_PACKETS);
   sa.hardOctets = load<u64>(record, SA_HARD_OCTETS);
-  roomReckon(sa);
+  pathMtuStart(sa);
   coldPut(sa, record, recordOctets(record));
   return ACCEPTED;
 }
@@ -251,8 +257,18 @@ function shapeOf(record: usize): u32 {
   return (
     (<u32>load<u8>(record, SA_MODE) == MODE_TRANSPORT ? SHAPE_TRANSPORT : 0) |
     (<u32>load<u8>(record, SA_PROTOCOL) == PROTOCOL_AH ? SHAPE_AH : 0) |
-    (load<u8>(record, SA_FAMILY) == 6 ? SHAPE_IPV6 : 0)
+    (load<u8>(record, SA_FAMILY) == 6 ? SHAPE_IPV6 : 0) |
+    (namesPorts(record) ? SHAPE_PORTS : 0)
   );
+}
+
+/** True when a selector of a record covers some ports and not others. */
+function namesPorts(record: usize): bool {
+  const end = record + recordOctets(record);
+  for (let selector = record + SA_SELECTORS; selector < end; selector += SELECTOR_OCTETS) {
+    if (load<u16>(selector, SELECTOR_START_PORT) != 0 || load<u16>(selector, SELECTOR_END_PORT) != 0xffff) return true;
+  }
+  return false;
 }
 
 /** Octets of a record with as many selectors as it says. */

@@ -7,11 +7,14 @@
  *   4 finish      S705       inbound: replay again and its commitment, padding, tunnel, selectors; outbound: outer headers
  *   5 emit        S706       opened packets to the protected side, sealed ones to the unprotected side, never back
  *
+ * A clear packet that is larger than its SA carries whole goes in fragments, before the cipher or behind it (too_big.ts).
+ *
  * The order of packets is kept. Every frame given in ends here: sent, consumed or dropped.
  */
 import { POLL_BATCH } from "../abi/board";
 import {
   DROP_AH_MALFORMED,
+  DROP_BACKPLANE_CONGESTION,
   DROP_ESP_MALFORMED,
   DROP_IPV6_EXTENSION,
   DROP_IP_FRAGMENT,
@@ -61,11 +64,14 @@ import { ahSealFinish, ahSealPrepare } from "./ah_seal";
 import { jobAt, jobsBegin, jobsRun } from "./esp_job";
 import { openFinish, openPrepare } from "./esp_open";
 import { sealFinish, sealPrepare } from "./esp_seal";
+import { FRAGMENTS_MAX, fragment, fragmentAt } from "./fragment";
 import { isLocal, isLocal6, nattPort } from "./local_address";
 import { findInbound, findOutbound } from "./local_database";
 import { SHAPE_AH, Sa, isAh, isIpv6, isTransport, localAddress6 } from "./sa";
 import { saDropsCount } from "./sa_drops";
-import { NOTHING_INSIDE, PASS } from "./tunnel";
+import { IN_PIECES, NOTHING_INSIDE, PASS } from "./tunnel";
+
+const pieces: usize = memory.data(FRAGMENTS_MAX * 4, 16);
 
 /**
  * Processes `count` (at most POLL_BATCH) frames whose addresses stand from `frames` on; each holds an IP packet as the IKE
@@ -73,33 +79,67 @@ import { NOTHING_INSIDE, PASS } from "./tunnel";
  */
 export function process(frames: usize, count: u32): void {
   assert(count <= POLL_BATCH, "batch too large");
+  let from: u32 = 0;
   jobsBegin();
   for (let i: u32 = 0; i < count; i++) {
     const frame = changetype<Frame>(<usize>load<u32>(frames + ((<usize>i) << 2)));
-    if (!begin(frame, i)) store<u32>(frames + ((<usize>i) << 2), 0);
+    const verdict = begin(frame, i);
+    if (verdict == PASS) continue;
+    store<u32>(frames + ((<usize>i) << 2), 0);
+    if (verdict != IN_PIECES) continue;
+    // Those before it go first.
+    settle(frames, from, i);
+    sealPieces(frame);
+    jobsBegin();
+    from = i + 1;
   }
+  settle(frames, from, count);
+}
+
+/** Phases 3 to 5, for the frames from one index to before another that are still there. */
+function settle(frames: usize, from: u32, to: u32): void {
   jobsRun();
-  for (let i: u32 = 0; i < count; i++) {
+  for (let i = from; i < to; i++) {
     const address = <usize>load<u32>(frames + ((<usize>i) << 2));
     if (address != 0) end(changetype<Frame>(address), i);
   }
 }
 
-/** Phases 1 and 2; false when the frame has ended. */
-function begin(frame: Frame, index: u32): bool {
+/** Phases 2 to 5 of a clear packet that goes in fragments through its SA, which lookUp has found. */
+function sealPieces(frame: Frame): void {
+  const sa = saOf(frame);
+  const count = fragment(frame, sa.innerMtu, 0);
+  if (count == 0) {
+    failOf(frame, sa, DROP_BACKPLANE_CONGESTION);
+    return;
+  }
+  jobsBegin();
+  for (let i: u32 = 0; i < count; i++) {
+    const piece = fragmentAt(i);
+    piece.scratch0 = <u32>changetype<usize>(sa);
+    const verdict = prepare(piece, sa, jobAt(i));
+    store<u32>(pieces + ((<usize>i) << 2), verdict == PASS ? <u32>changetype<usize>(piece) : 0);
+    if (verdict != PASS) failOf(piece, sa, verdict);
+  }
+  settle(pieces, 0, count);
+}
+
+/** Phases 1 and 2: PASS; IN_PIECES, the frame is the caller's still; anything else, it has ended. */
+function begin(frame: Frame, index: u32): u32 {
   const found = lookUp(frame);
   if (tracing(TRACE_MASK_PACKET)) tell(frame, found);
   if (found == NOTHING_INSIDE) {
     consume(frame);
-    return false;
+    return found;
   }
   if (found != PASS) {
     drop(frame, found);
-    return false;
+    return found;
   }
   const sa = saOf(frame);
   const verdict = prepare(frame, sa, jobAt(index));
-  return verdict == PASS || failOf(frame, sa, verdict);
+  if (verdict != PASS && verdict != IN_PIECES) failOf(frame, sa, verdict);
+  return verdict;
 }
 
 /** Phases 4 and 5. */
@@ -112,17 +152,27 @@ function end(frame: Frame, index: u32): void {
     const port = outlet(sa);
     trace(TRACE_MASK_PACKET, STEP_S705, sa.spi, <u32>frame.scratch4, <u32>sa.direction);
     trace(TRACE_MASK_PACKET, STEP_S706, sa.spi, 0, frame.length, port);
-    transmit(port, frame);
+    if (port == PORT_UNPROTECTED && frame.length > <u32>sa.outerMtu) sendPieces(frame, sa);
+    else transmit(port, frame);
   } else {
     failOf(frame, sa, verdict);
   }
 }
 
+/** S706 for a sealed packet that is too large for its path: in fragments (RFC 4301 8.1, RFC 8200 4.5). */
+function sendPieces(frame: Frame, sa: Sa): void {
+  const count = fragment(frame, sa.outerMtu, sa.spi + <u32>frame.scratch4);
+  if (count == 0) {
+    failOf(frame, sa, DROP_BACKPLANE_CONGESTION);
+    return;
+  }
+  for (let i: u32 = 0; i < count; i++) transmit(PORT_UNPROTECTED, fragmentAt(i));
+}
+
 /** Drops a packet for which an SA stood. */
-function failOf(frame: Frame, sa: Sa, reason: u32): bool {
+function failOf(frame: Frame, sa: Sa, reason: u32): void {
   saDropsCount(sa, reason);
   drop(frame, reason);
-  return false;
 }
 
 /** S703, and S704 or S707. */
@@ -254,7 +304,7 @@ function lookUpOutbound(frame: Frame): u32 {
   return PASS;
 }
 
-/** Phase 2, for a frame that lookUp let pass: PASS or a drop reason. What it changes is the frame and `sa`. */
+/** Phase 2, for a frame that lookUp let pass: PASS, IN_PIECES or a drop reason. What it changes is the frame and `sa`. */
 export function prepare(frame: Frame, sa: Sa, job: CipherJob): u32 {
   if (isAh(sa)) return isInbound(sa) ? ahOpenPrepare(frame, sa, job) : ahSealPrepare(frame, sa, job);
   return isInbound(sa) ? openPrepare(frame, sa, job) : sealPrepare(frame, sa, job);

@@ -57,14 +57,17 @@ export class Sa {
   softOctets: u64;
   hardPackets: u64;
   hardOctets: u64;
-  /** Largest clear packet that the tunnel carries whole. */
-  innerMtu: u32;
+  /** Largest clear packet that goes whole, and largest packet outside (path_mtu.ts). */
+  innerMtu: u16;
+  outerMtu: u16;
   /** Number of the record. */
   number: u32;
   /** Next free record, number + 1. */
   nextFree: u32;
   /** The SA record as installed (cold_record.ts). */
   cold: usize;
+  /** NOW until which the path MTU that was learnt counts; 0: outerMtu is the link's. */
+  mtuUntil: u64;
   /** The first of SA_DROP_KINDS words (sa_drops.ts); the last field. */
   kinds: u32;
 }
@@ -76,6 +79,8 @@ export const SHAPE_TRANSPORT: u32 = 1;
 export const SHAPE_AH: u32 = 2;
 /** The outer header, of transport mode the packet's own, is IPv6. */
 export const SHAPE_IPV6: u32 = 4;
+/** Its selectors name ports, which later fragments do not show. */
+export const SHAPE_PORTS: u32 = 8;
 
 /** From one SA to the next. */
 export const SA_OCTETS: u32 = 192;

@@ -26,6 +26,7 @@ import {
   SA_FLAG_UDP_ENCAPSULATION,
 } from "../abi/message";
 import { Frame, framePush } from "../bus/frame";
+import { ahPadded } from "../wire/ah";
 import { ESP_HEADER, ESP_TRAILER } from "../wire/esp";
 import {
   IPV4_HEADER,
@@ -48,9 +49,9 @@ import { Sa, isIpv6, localAddress6, remoteAddress6, transformOf } from "./sa";
 export const PASS: u32 = DROP_COUNT;
 /** A keepalive, or a dummy packet (RFC 4303 2.6) that is authentic: it has done its work. Neither PASS nor a drop reason. */
 export const NOTHING_INSIDE: u32 = PASS + 1;
+/** Neither PASS nor a drop reason: the clear packet goes in fragments, each sealed by itself (fragment.ts). */
+export const IN_PIECES: u32 = PASS + 2;
 
-/** MTU of the unprotected side, in octets. */
-export const OUTER_MTU: u32 = 1500;
 const OUTER_TTL: u32 = 64;
 
 /** What innerMark yields: TOS or traffic class, and above it what a sender asks of whoever finds the packet too big. */
@@ -90,10 +91,16 @@ export function outerOctets(sa: Sa): u32 {
   return outerIpOctets(sa) + encapsulationOctets(sa);
 }
 
-/** The most clear octets whose ESP stays within OUTER_MTU behind `around` octets of headers. */
+/** Octets of the header that an SA of AH puts in. */
+export function ahSealedOctets(sa: Sa): u32 {
+  const t = transformOf(sa);
+  return ahPadded(t.ivOctets + t.icvOctets, isIpv6(sa));
+}
+
+/** The most clear octets whose ESP stays within the SA's outer MTU behind `around` octets of headers. */
 export function espRoom(sa: Sa, around: u32): u32 {
   const t = transformOf(sa);
-  const room = OUTER_MTU - around - ESP_HEADER - t.ivOctets - t.icvOctets;
+  const room = <u32>sa.outerMtu - around - ESP_HEADER - t.ivOctets - t.icvOctets;
   return (room & ~(t.blockOctets - 1)) - ESP_TRAILER;
 }
 

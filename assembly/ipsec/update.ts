@@ -48,12 +48,11 @@ import { now } from "../rt/registers";
 import { IPV4_DESTINATION, IPV4_SOURCE, ipv4Source } from "../wire/ipv4";
 import { IPV6_ADDRESS, IPV6_DESTINATION, IPV6_SOURCE, ipv6SameAddress } from "../wire/ipv6";
 import { udpDestinationPort, udpSourcePort } from "../wire/udp";
-import { ahSealedOctets } from "./ah_seal";
 import { answerShort, reportEnds } from "./control_out";
 import { findNamed } from "./local_database";
+import { pathMtuStart } from "./path_mtu";
 import { rehearsing } from "./rehearsal";
 import { SHAPE_IPV6, Sa, isAh, isIpv6, isTransport, remoteAddress6 } from "./sa";
-import { OUTER_MTU, espRoom, outerIpOctets, outerOctets } from "./tunnel";
 
 /** Not one of REFUSED_*. */
 const ACCEPTED: u32 = 0;
@@ -94,17 +93,12 @@ function update(sa: Sa, ends: usize): u32 {
     ((<u32>sa.flags) & ~SA_FLAG_UDP_ENCAPSULATION) | ((<u32>load<u8>(ends, SA_FLAGS)) & SA_FLAG_UDP_ENCAPSULATION);
   sa.flags = <u8>flags;
   sa.shape = <u16>(((<u32>sa.shape) & ~SHAPE_IPV6) | (load<u8>(ends, SA_FAMILY) == 6 ? SHAPE_IPV6 : 0));
-  roomReckon(sa);
+  pathMtuStart(sa);
   const cold = sa.cold;
   store<u8>(cold, sa.flags, SA_FLAGS);
   store<u8>(cold, load<u8>(ends, SA_FAMILY), SA_FAMILY);
   memory.copy(cold + SA_LOCAL_PORT, ends + SA_LOCAL_PORT, SA_ENDS - SA_LOCAL_PORT);
   return ACCEPTED;
-}
-
-/** Reckons the largest clear packet that the SA's tunnel carries whole, by its ends and its transform. */
-export function roomReckon(sa: Sa): void {
-  sa.innerMtu = isAh(sa) ? OUTER_MTU - outerIpOctets(sa) - ahSealedOctets(sa) : espRoom(sa, outerOctets(sa));
 }
 
 /** Takes the addresses and ports of a record, or of ends, into what every packet needs. */

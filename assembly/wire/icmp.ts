@@ -1,5 +1,5 @@
 /**
- * ICMP for IPv4 (RFC 792), the one message that a tunnel end must send: destination unreachable, fragmentation needed
+ * ICMP for IPv4 (RFC 792), the one message that a tunnel end must send and heed: destination unreachable, fragmentation needed
  * (RFC 1191 section 4).
  *
  *   +--------+--------+-----------------+
@@ -29,6 +29,16 @@ const ICMP_UNREACHABLE: u32 = 3;
 const ICMP_FRAGMENTATION_NEEDED: u32 = 4;
 /** RFC 1812 4.3.2.3: as much of the packet as fits in 576 octets. */
 const QUOTE_MAX: u32 = 576 - IPV4_HEADER - ICMP_HEADER;
+
+/** True when a message, ICMP_HEADER octets of which are there, says that a packet was too big. */
+export function isFragmentationNeeded(icmp: usize): bool {
+  return <u32>load<u8>(icmp) == ICMP_UNREACHABLE && <u32>load<u8>(icmp, 1) == ICMP_FRAGMENTATION_NEEDED;
+}
+
+/** True when the checksum of a message of `octets` octets is right. */
+export function icmpRight(icmp: usize, octets: u32): bool {
+  return ipv4Checksum(icmp, octets) == 0;
+}
 
 /** True when an ICMP error may answer this packet (which ipv4Check accepted, `length` octets). */
 export function icmpMayAnswer(packet: usize, length: u32): bool {

@@ -1,5 +1,5 @@
 /**
- * ICMPv6 (RFC 4443), the one message that a tunnel end must send: packet too big (section 3.2).
+ * ICMPv6 (RFC 4443), the one message that a tunnel end must send and heed: packet too big (section 3.2).
  *
  *   +--------+--------+-----------------+
  *   | type 2 | code 0 | checksum        |
@@ -33,6 +33,16 @@ const ICMPV6_REDIRECT: u32 = 137;
 /** Types below are errors. */
 const ICMPV6_INFORMATIONAL: u32 = 128;
 const QUOTE_MAX: u32 = IPV6_MTU_MIN - IPV6_HEADER - ICMPV6_HEADER;
+
+/** True when a message, ICMPV6_HEADER octets of which are there, says that a packet was too big. */
+export function isPacketTooBig(icmp: usize): bool {
+  return load<u8>(icmp) == ICMPV6_TOO_BIG;
+}
+
+/** True when the checksum of a message of `octets` octets behind the IPv6 header at `ip` is right. */
+export function icmpv6Right(ip: usize, icmp: usize, octets: u32): bool {
+  return checksumFinish(checksumAdd(ipv6PseudoSum(ip, octets, PROTOCOL_ICMPV6), icmp, octets)) == 0;
+}
 
 /** True when a packet too big may answer this packet (which ipv6Check accepted, `length` octets). */
 export function icmpv6MayAnswer(packet: usize, length: u32): bool {

@@ -126,6 +126,7 @@ import { FORWARD_IKE, forwardProtected, forwardUnprotected } from "../../assembl
 import { heldNext, heldReset, heldTimeout } from "../../assembly/distribution/held";
 import { localAddressReset, localAddressTake } from "../../assembly/distribution/local_address";
 import { Link, linkAt, localDatabaseReset } from "../../assembly/distribution/local_database";
+import { outboundIndexReset } from "../../assembly/distribution/outbound_index";
 import {
   childPolicyInsert,
   childPolicyRemove,
@@ -256,6 +257,7 @@ export function boardReset(): void {
     policyReset(links) &&
     removalReset(REMOVALS) &&
     reassemblyReset() &&
+    outboundIndexReset(links) &&
     ikeReset();
   if (!built || arenaExhausted()) {
     refuse(REFUSAL_RAM);

@@ -82,6 +82,8 @@ export interface ChassisOptions {
   fragmentSize?: number;
   /** Tokens of quick crash detection (RFC 6290) are given and taken. Default: not. */
   crashDetection?: boolean;
+  /** MTU of the unprotected link. Default 1500. */
+  unprotectedMtu?: number;
   portIke?: number;
   portNatt?: number;
   /** Seconds without a packet until a NAT keepalive; 0 none. Default 20. */
@@ -472,6 +474,7 @@ export class Chassis {
     if (slot.role === "ipsec") {
       items.push({ type: CONFIG.CONFIG_CONTROL_KEY, value: slot.controlKey });
       items.push({ type: CONFIG.CONFIG_SA_CAPACITY, value: options.saCapacity ?? SAS });
+      optional(CONFIG.CONFIG_UNPROTECTED_MTU, options.unprotectedMtu);
     } else {
       items.push({ type: CONFIG.CONFIG_SA_CAPACITY, value: options.childSaCapacity ?? CHILD_SAS });
       items.push({ type: CONFIG.CONFIG_IKE_SA_CAPACITY, value: options.ikeSaCapacity ?? IKE_SAS });

@@ -309,6 +309,11 @@ export const DROP_REASONS: Readonly<Record<FirmwareDrop | ChassisDrop, DropReaso
     means: "Too many packets to us were in fragments at once, or too many of one source: the oldest was given up.",
     do: "If a peer sends large packets, lower the MTU behind it, so that they need no fragments. Otherwise it is an attack, and this its bound.",
   },
+  icmp_quote: {
+    means:
+      "An ICMP or ICMPv6 error (packet too big) quotes no packet that one of the SAs has sent lately, or less of it than it takes to know.",
+    do: "Nothing if it is rare: it came late. If it goes on while large packets vanish, a router on the way quotes too little: set the unprotected mtu.",
+  },
   injected_loss: {
     means: "The fault injector took it: loss was asked for.",
     do: "Take the fault injection off.",

@@ -23,7 +23,7 @@ export interface WalkStep {
 }
 
 export interface PacketExplanation {
-  verdict: "delivered" | "bypassed" | "dropped" | "held" | "ike" | "consumed" | "fragment";
+  verdict: "delivered" | "bypassed" | "dropped" | "held" | "ike" | "consumed" | "fragment" | "path-mtu" | "fragmented";
   from: Side;
   octets: number;
   flow?: FlowText;
@@ -149,6 +149,12 @@ export function explainPacket({ from, octets, ikeSlot, via, ike, child, ipsec }:
       result.out = { side: from === "protected" ? "unprotected" : "protected", octets: result.octets };
       here("S603", `sends it to the ${result.out.side} network as it stands, past the IPsec boards`);
       return Object.assign(result, { verdict: "bypassed" });
+    case "path-mtu":
+      here(
+        "S601",
+        "it is an ICMP error about a packet that was too big: the board that has its SA decides whether to believe it",
+      );
+      return Object.assign(result, { verdict: "path-mtu" });
     case "held":
       here("S603", "an SA is negotiated, and this packet waits for it, 10 s at most");
       return Object.assign(result, { verdict: "held" });
@@ -199,6 +205,10 @@ export function explainPacket({ from, octets, ikeSlot, via, ike, child, ipsec }:
     there("S705", "there is nothing inside to be sent on: it has done its work by arriving");
     return Object.assign(result, { verdict: "consumed" });
   }
+  if (ipsec.verdict === "in-fragments") {
+    there("S706", "it is larger than the path takes, and may be fragmented: sends it in fragments itself");
+    return Object.assign(result, { verdict: "fragmented" });
+  }
   result.out = { side: ipsec.side ?? "unprotected", octets: ipsec.octetsOut ?? 0 };
   there("S706", `sends ${result.out.octets} octets to the ${result.out.side} network itself`);
   return Object.assign(result, { verdict: "delivered" });
@@ -234,6 +244,8 @@ const ENDINGS: Record<PacketExplanation["verdict"], string> = {
   ike: "taken by the IKE board",
   consumed: "consumed",
   fragment: "waits for other fragments",
+  "path-mtu": "taken by the IKE board",
+  fragmented: "delivered in fragments",
 };
 
 /** The text of `cardcage explain`. */

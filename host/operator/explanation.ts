@@ -16,7 +16,17 @@ export interface FlowText {
   "destination-port"?: number;
 }
 
-export type Verdict = "drop" | "board" | "ike" | "consumed" | "held" | "sent" | "fragment" | "bypass";
+export type Verdict =
+  | "drop"
+  | "board"
+  | "ike"
+  | "consumed"
+  | "held"
+  | "sent"
+  | "fragment"
+  | "bypass"
+  | "path-mtu"
+  | "in-fragments";
 
 const VERDICTS: Record<number, Verdict> = {
   [abi.VERDICT_DROP]: "drop",
@@ -27,6 +37,8 @@ const VERDICTS: Record<number, Verdict> = {
   [abi.VERDICT_SENT]: "sent",
   [abi.VERDICT_FRAGMENT]: "fragment",
   [abi.VERDICT_BYPASS]: "bypass",
+  [abi.VERDICT_PATH_MTU]: "path-mtu",
+  [abi.VERDICT_IN_FRAGMENTS]: "in-fragments",
 };
 
 /** What one board says; what it did not come to is absent. */

@@ -12,6 +12,7 @@ import {
   STATUS_DROP_KINDS,
   STATUS_DROP_KINDS_COUNT,
   STATUS_DROPS,
+  STATUS_INNER_MTU,
   STATUS_LAST_USED,
   STATUS_LINK,
   STATUS_MESSAGE_OCTETS,
@@ -115,6 +116,8 @@ export interface SaStatus {
   sequence: bigint;
   /** By reason, those that are not 0; `other`: of more reasons than a board tells apart for one SA. */
   drops: Record<string, number>;
+  /** The largest clear packet that goes whole, octets. */
+  innerMtu: number;
 }
 
 export interface ConnectionStatus {
@@ -459,6 +462,7 @@ function saOf(octets: Uint8Array): SaStatus {
     lastUsed: view.getBigUint64(STATUS_LAST_USED, true),
     sequence: view.getBigUint64(STATUS_SEQUENCE, true),
     drops: saDrops(view),
+    innerMtu: view.getUint32(STATUS_INNER_MTU, true),
   };
 }
 

@@ -32,6 +32,8 @@ export interface ChildSas {
   slot: number | undefined;
   generation: number | undefined;
   link: number;
+  /** The largest clear packet that goes whole through it now; absent while no board has it. */
+  "inner-mtu"?: number;
 }
 
 export interface ConnectionSas {
@@ -102,6 +104,7 @@ export function mergeSas(
       "packets-out": outbound?.packets ?? 0,
       ...(inbound && inbound.lastUsed > 0n ? { "use-in": seconds(inbound.lastUsed, now) } : {}),
       ...(outbound && outbound.lastUsed > 0n ? { "use-out": seconds(outbound.lastUsed, now) } : {}),
+      ...(outbound ? { "inner-mtu": outbound.innerMtu } : {}),
       drops: { in: inbound?.drops ?? {}, out: outbound?.drops ?? {} },
       "install-time": seconds(installedAt, now),
     });
@@ -142,7 +145,7 @@ export function renderSas(sas: readonly ConnectionSas[], link: string): string {
       const place = child.slot === undefined ? "not placed" : `slot ${child.slot} via ${link}${vcOf(link, child.slot)}`;
       lines.push(
         `  ${child.name}: #${child.uniqueid}, ${child.state}, ${child.mode}${encap}, ` +
-          `${child.protocol}:${suiteText(child.suite)}   ${place}`,
+          `${child.protocol}:${suiteText(child.suite)}   ${place}${mtuText(child["inner-mtu"])}`,
       );
       lines.push(
         direction("in ", child["spi-in"], child["bytes-in"], child["packets-in"], child["use-in"], child.drops.in),
@@ -158,6 +161,8 @@ export function renderSas(sas: readonly ConnectionSas[], link: string): string {
 
 const elsewhere = (addresses: readonly string[]): string =>
   addresses.length === 0 ? "" : `, the peer also at ${addresses.join(", ")}`;
+
+const mtuText = (mtu: number | undefined): string => (mtu === undefined ? "" : `   inner mtu ${mtu}`);
 
 /** Virtual channel between the IKE board and a slot (abi/fabric.ts). */
 const vcOf = (link: string, slot: number): string => (link === "atm" ? ` 0/${32 + slot}` : "");

@@ -167,6 +167,7 @@ test("a written header reads back", () => {
       family: payloadAt === 28 ? 4 : 6,
       tos: 3,
       dontFragment: false,
+      fragment: false,
       sourceAt: addresses[0],
       destinationAt: addresses[1],
       sourcePort: 4500,
@@ -196,7 +197,10 @@ test("outgoing IPv6: lengths that do not fit and extension headers are refused",
   octets[45] = 23;
   assert.is(readOuterHeader(octets, 0, 64, header), REFUSED_MALFORMED, "UDP length");
   octets[6] = 44;
-  assert.is(readOuterHeader(octets, 0, 64, header), REFUSED_PROTOCOL, "a fragment");
+  assert.is(readOuterHeader(octets, 0, 64, header), LEAVES_RAW, "a fragment");
+  assert.is(header.fragment, true);
+  octets[6] = 60;
+  assert.is(readOuterHeader(octets, 0, 64, header), REFUSED_PROTOCOL, "options");
 });
 
 test("outgoing packets: ESP is raw, other protocols and bad lengths are refused", () => {
@@ -216,9 +220,21 @@ test("outgoing packets: ESP is raw, other protocols and bad lengths are refused"
   octets[25] = 43;
   assert.is(readOuterHeader(octets, 0, 64, header), REFUSED_MALFORMED, "UDP length");
   octets[25] = 44;
-  octets[6] = 0x20;
-  assert.is(readOuterHeader(octets, 0, 64, header), REFUSED_MALFORMED, "a fragment");
-  octets[6] = 0;
+  octets[6] = 0x40;
+  assert.is(readOuterHeader(octets, 0, 64, header), LEAVES_RAW, "a UDP socket would not say DF");
+  for (const [first, second] of [
+    [0x20, 0],
+    [0, 4],
+  ] as const) {
+    octets.set([first, second], 6);
+    for (const protocol of [17, 50, 51]) {
+      octets[9] = protocol;
+      assert.is(readOuterHeader(octets, 0, 64, header), LEAVES_RAW, "a fragment");
+      assert.is(header.fragment, true);
+    }
+  }
+  octets.set([0, 0], 6);
+  octets[9] = 17;
   octets[0] = 0x44;
   assert.is(readOuterHeader(octets, 0, 64, header), REFUSED_MALFORMED, "IHL");
   octets[0] = 0x60;

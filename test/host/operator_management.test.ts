@@ -14,6 +14,7 @@ import {
   SELECTOR_START_PORT,
   STATUS_DROPS,
   STATUS_DROP_KINDS,
+  STATUS_INNER_MTU,
   STATUS_LINK,
   STATUS_MESSAGE_OCTETS,
   STATUS_OCTETS,
@@ -129,6 +130,7 @@ function saStatus(spi: number, direction: number, octets: bigint): Uint8Array {
   view.setBigUint64(STATUS_PACKETS, 2n, true);
   view.setBigUint64(STATUS_OCTETS, octets, true);
   view.setBigUint64(STATUS_OCTETS + 8, direction === 0 ? 16n * SECOND : 0n, true);
+  view.setUint32(STATUS_INNER_MTU, 1438, true);
   view.setBigUint64(STATUS_DROPS, direction === 0 ? 7n : 0n, true);
   if (direction === 0) {
     view.setUint32(STATUS_DROP_KINDS, (4 << 8) | DROP_REPLAY, true);
@@ -158,7 +160,7 @@ test("sas: both kinds of board joined by slot, direction and SPI, in swanctl's l
     `gw: #7, ESTABLISHED, IKEv2, 3a902cfcdd0b42e2_i* ee60f4ad85f2b723_r
   local  'moon.example' @ 192.0.2.1[4500]   remote 'evil\\x1b[2J\\x0d\\x0a"\\x5c\\xc3\\xa9' @ 192.0.2.2[4500]
   AES_GCM_16-256/PRF_HMAC_SHA2_384/ECP_256
-  net: #9, INSTALLED, TUNNEL in UDP, ESP:AES_GCM_16-128   slot 3 via atm 0/35
+  net: #9, INSTALLED, TUNNEL in UDP, ESP:AES_GCM_16-128   slot 3 via atm 0/35   inner mtu 1438
     in  c8fb5536, 168 bytes, 2 packets, 4s ago   drops 7 (replay 4, icv 2, other 1)
     out 00001234, 84 bytes, 2 packets, never used   drops 0
     local   10.1.0.0/16   remote 10.2.0.0/24[tcp/80] 10.3.0.1..10.3.0.9

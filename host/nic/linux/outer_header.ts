@@ -15,6 +15,8 @@ export const PROTOCOL_ESP = 50;
 export const PROTOCOL_AH = 51;
 export const PROTOCOL_UDP = 17;
 
+export const PROTOCOL_IPV6_FRAGMENT = 44;
+
 const IPV6_NEXT_HEADER = 6;
 const IPV6_SOURCE = 8;
 const IPV6_DESTINATION = 24;
@@ -142,7 +144,10 @@ function writeIpv6(protocol: number, arrival: Arrival, at: number, behind: numbe
   octets.set(destination, at + IPV6_DESTINATION);
 }
 
-/** How a packet leaves: by the UDP socket of its source, by a raw socket (of ESP or AH), or not at all. */
+/**
+ * How a packet leaves: by the UDP socket of its source, by a raw socket (of ESP or AH), or not at all. A fragment leaves by the raw
+ * socket of ESP whatever it is of, and so does a datagram over IPv4 with DF, which a UDP socket would not set.
+ */
 export const LEAVES_UDP = 1;
 export const LEAVES_RAW = 2;
 export const LEAVES_AH = 3;
@@ -154,6 +159,7 @@ export interface OuterHeader {
   family: Family;
   tos: number;
   dontFragment: boolean;
+  fragment: boolean;
   /** From the first octet of the packet to the addresses. */
   sourceAt: number;
   destinationAt: number;
@@ -170,6 +176,7 @@ export function emptyOuterHeader(): OuterHeader {
     family: 4,
     tos: 0,
     dontFragment: false,
+    fragment: false,
     sourceAt: 0,
     destinationAt: 0,
     sourcePort: 0,
@@ -179,20 +186,22 @@ export function emptyOuterHeader(): OuterHeader {
   };
 }
 
-/** Reads the header of an outgoing packet: LEAVES_*, or REFUSED_* (no IP, lengths that do not fit, a UDP fragment). */
+/** Reads the header of an outgoing packet: LEAVES_*, or REFUSED_* (no IP, lengths that do not fit). */
 export function readOuterHeader(octets: Uint8Array, at: number, length: number, header: OuterHeader): number {
   const version = length === 0 ? 0 : octets[at] >>> 4;
   let protocol = -1;
   if (version === 4) protocol = readIpv4(octets, at, length, header);
   else if (version === 6) protocol = readIpv6(octets, at, length, header);
   if (protocol < 0) return REFUSED_MALFORMED;
-  if (protocol === PROTOCOL_ESP) return LEAVES_RAW;
+  if (protocol === PROTOCOL_ESP || protocol === PROTOCOL_IPV6_FRAGMENT) return LEAVES_RAW;
+  if (header.fragment && (protocol === PROTOCOL_UDP || protocol === PROTOCOL_AH)) return LEAVES_RAW;
   if (protocol === PROTOCOL_AH) return LEAVES_AH;
   if (protocol !== PROTOCOL_UDP) return REFUSED_PROTOCOL;
   if (header.payloadLength < UDP_HEADER) return REFUSED_MALFORMED;
   const udp = at + header.payloadAt;
   const udpLength = (octets[udp + 4] << 8) | octets[udp + 5];
   if (udpLength !== header.payloadLength) return REFUSED_MALFORMED;
+  if (header.dontFragment) return LEAVES_RAW;
   header.sourcePort = (octets[udp] << 8) | octets[udp + 1];
   header.destinationPort = (octets[udp + 2] << 8) | octets[udp + 3];
   header.payloadAt += UDP_HEADER;
@@ -207,10 +216,10 @@ function readIpv4(octets: Uint8Array, at: number, length: number, header: OuterH
   const total = (octets[at + 2] << 8) | octets[at + 3];
   if (headerLength < IPV4_HEADER || total !== length || headerLength > total) return -1;
   const fragment = (octets[at + 6] << 8) | octets[at + 7];
-  if (octets[at + 9] === PROTOCOL_UDP && (fragment & 0x3fff) !== 0) return -1;
   header.family = 4;
   header.tos = octets[at + 1];
   header.dontFragment = (fragment & 0x4000) !== 0;
+  header.fragment = (fragment & 0x3fff) !== 0;
   header.sourceAt = 12;
   header.destinationAt = 16;
   header.payloadAt = headerLength;
@@ -218,13 +227,14 @@ function readIpv4(octets: Uint8Array, at: number, length: number, header: OuterH
   return octets[at + 9];
 }
 
-/** The same for IPv6; the boards send no extension headers, one is another protocol here. */
+/** The same for IPv6; of extension headers the boards send the fragment header, any other is another protocol here. */
 function readIpv6(octets: Uint8Array, at: number, length: number, header: OuterHeader): number {
   if (length < IPV6_HEADER || length !== IPV6_HEADER + ((octets[at + 4] << 8) | octets[at + 5])) return -1;
   header.family = 6;
   header.tos = ((octets[at] & 15) << 4) | (octets[at + 1] >>> 4);
   // The sender may fragment, which is the kernel here (RFC 8200 section 5).
   header.dontFragment = false;
+  header.fragment = octets[at + IPV6_NEXT_HEADER] === PROTOCOL_IPV6_FRAGMENT;
   header.sourceAt = IPV6_SOURCE;
   header.destinationAt = IPV6_DESTINATION;
   header.payloadAt = IPV6_HEADER;

@@ -1,6 +1,6 @@
 /**
  * Unprotected side, outward: from the transmit ring to the socket that fits, octets in place. UDP leaves by the socket
- * bound to its source address and port; ESP by the raw socket, which takes our own outer header, except that a packet
+ * bound to its source address and port, but with DF; ESP by the raw socket, as fragments of anything do, which takes our own outer header, except that a packet
  * too long for the path goes to the protocol-50 socket and is fragmented by the kernel, unless it says don't fragment. AH over
  * IPv4 leaves by the protocol-51 socket, with our own header always (ah_fragments.ts). AH over IPv6 leaves as ESP does, too long a packet by
  * the protocol-51 socket: what the kernel writes there is what the receiver puts together again, and no more of it is covered than what
@@ -45,7 +45,7 @@ const TOO_LONG = counterIndex("unprotected_tx_too_long");
 const UNREACHABLE = counterIndex("unprotected_tx_unreachable");
 const FAILED = counterIndex("unprotected_tx_failed");
 
-/** An oversized packet is kept track of by its place in the batch. */
+/** An oversized packet that may be fragmented is kept track of by its place in the batch. */
 interface Queued {
   address: number;
   length: number;
@@ -128,7 +128,7 @@ export class OuterSender {
       queued.destinationAt = at + header.destinationAt;
       queued.tos = header.tos;
       queued.headerOctets = header.payloadAt;
-      queued.dontFragment = header.dontFragment;
+      queued.dontFragment = header.dontFragment || header.fragment;
       const port = udp ? header.destinationPort : 0;
       batch.queue(queued.address, queued.length, queued.family, this.octets, queued.destinationAt, port);
       if (udp) batch.mark(queued.family, queued.tos);

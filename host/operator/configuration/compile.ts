@@ -56,6 +56,8 @@ export interface ChassisSettings {
   ikeSaCapacity?: number;
   /** The TUN device of the protected side. */
   tun: { name: string; mtu: number };
+  /** MTU of the unprotected link; the boards' default when absent. */
+  unprotectedMtu?: number;
   portIke: number;
   portNatt: number;
 }
@@ -557,6 +559,7 @@ class Compiler {
       ...(v["metrics"] === undefined ? {} : { metrics: v["metrics"] }),
       ...(v["ike_sa_capacity"] === undefined ? {} : { ikeSaCapacity: v["ike_sa_capacity"] }),
       tun: { name: tun, mtu: guarded?.["mtu"] ?? DEFAULT_TUN.mtu },
+      ...(open?.["mtu"] === undefined ? {} : { unprotectedMtu: open["mtu"] }),
       portIke: open?.["port_ike"] ?? 500,
       portNatt: open?.["port_natt"] ?? 4500,
     };

@@ -192,7 +192,9 @@ const CHASSIS: SectionSchema = {
   sections: {
     slots: SLOTS,
     protected: { settings: { tun: text, mtu: integer(576, 9000) } },
-    unprotected: { settings: { port_ike: integer(1, 65535), port_natt: integer(1, 65535) } },
+    unprotected: {
+      settings: { port_ike: integer(1, 65535), port_natt: integer(1, 65535), mtu: integer(576, 9000) },
+    },
   },
 };
 

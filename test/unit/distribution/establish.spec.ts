@@ -61,6 +61,7 @@ import {
 } from "../../../assembly/distribution/event";
 import { Link, findInbound, linkAt, localDatabaseReset, recordOf } from "../../../assembly/distribution/local_database";
 import { policyReset } from "../../../assembly/distribution/policy";
+import { outboundIndexReset } from "../../../assembly/distribution/outbound_index";
 import { removalReset, removalTimeout } from "../../../assembly/distribution/removal";
 import { update, updateAnswered } from "../../../assembly/distribution/update";
 import { selectionReset } from "../../../assembly/distribution/selection";
@@ -96,7 +97,7 @@ function reset(): void {
   establishReset();
   eventsReset();
   assert(poolReset() && portsReset(PORT_COUNT_IKE), "RAM");
-  assert(localDatabaseReset(LINKS) && policyReset(LINKS) && removalReset(16), "RAM");
+  assert(localDatabaseReset(LINKS) && policyReset(LINKS) && removalReset(16) && outboundIndexReset(LINKS), "RAM");
 }
 
 function selector(at: usize, start: u32, end: u32): void {
