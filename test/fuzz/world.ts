@@ -4,7 +4,11 @@
  */
 import {
   CHILD_LOCAL_TS,
+  CHILD_MODE,
+  CHILD_MODE_DROP,
+  CHILD_MODE_PASS,
   CHILD_NAME,
+  CHILD_PRIORITY,
   CHILD_PROPOSAL,
   CHILD_REMOTE_TS,
   CHILD_START_ACTION,
@@ -17,8 +21,15 @@ import {
   MANAGEMENT_CONNECTION_LOAD,
   START_NONE,
 } from "../../assembly/abi/management.ts";
-import { SELECTOR_END, SELECTOR_END_PORT, SELECTOR_OCTETS, SELECTOR_START } from "../../assembly/abi/message.ts";
-import { PORT_CHANNEL } from "../../assembly/abi/ring.ts";
+import {
+  SELECTOR_END,
+  SELECTOR_END_PORT,
+  SELECTOR_OCTETS,
+  SELECTOR_PROTOCOL,
+  SELECTOR_START,
+  SELECTOR_START_PORT,
+} from "../../assembly/abi/message.ts";
+import { PORT_CHANNEL, PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
 import { createLink, type LinkKind } from "../../host/chassis/backplane.ts";
 import type { ConfigItem } from "../../host/chassis/config.ts";
 import type { Cage, CagePlan } from "../../host/chassis/drive/drive.ts";
@@ -78,10 +89,14 @@ const transform = (type: number, id: number, keyBits = 0): TransformValue => ({ 
 const IKE_PROPOSAL = encodeTransforms([transform(1, 20, 256), transform(2, 5), transform(4, 31)]);
 const ESP_PROPOSAL = encodeTransforms([transform(1, 20, 256), transform(5, 0)]);
 
-function selector(net: number): Uint8Array {
+/** 10.NET.0.0/16, of one UDP port at most. */
+function selector(net: number, port?: number): Uint8Array {
   const octets = new Uint8Array(SELECTOR_OCTETS);
   octets[0] = 4;
-  new DataView(octets.buffer).setUint16(SELECTOR_END_PORT, 0xffff, true);
+  const view = new DataView(octets.buffer);
+  if (port !== undefined) octets[SELECTOR_PROTOCOL] = 17;
+  view.setUint16(SELECTOR_START_PORT, port ?? 0, true);
+  view.setUint16(SELECTOR_END_PORT, port ?? 0xffff, true);
   octets.set([10, net, 0, 0], SELECTOR_START);
   octets.set([10, net, 255, 255], SELECTOR_END);
   return octets;
@@ -89,6 +104,20 @@ function selector(net: number): Uint8Array {
 
 /** ID type u8, then the data. */
 const configuredIdentity = (side: number): Uint8Array => Uint8Array.from([1, 192, 0, 2, side]);
+
+/** UDP ports whose packets pass in clear, and those that nothing passes to. */
+const PASSED = 53;
+const DISCARDED = 9;
+
+function shunt(name: string, mode: number, local: number, remote: number, port: number): ConfigItem[] {
+  return [
+    { type: CHILD_NAME, value: textValue(name) },
+    { type: CHILD_MODE, value: mode },
+    { type: CHILD_PRIORITY, value: 1 },
+    { type: CHILD_LOCAL_TS, value: selector(local) },
+    { type: CHILD_REMOTE_TS, value: selector(remote, port) },
+  ];
+}
 
 function connection(local: number, remote: number): Uint8Array {
   const items: ConfigItem[] = [
@@ -103,12 +132,14 @@ function connection(local: number, remote: number): Uint8Array {
     { type: CHILD_LOCAL_TS, value: selector(local) },
     { type: CHILD_REMOTE_TS, value: selector(remote) },
     { type: CHILD_START_ACTION, value: START_NONE },
+    ...shunt("past", CHILD_MODE_PASS, local, remote, PASSED),
+    ...shunt("never", CHILD_MODE_DROP, local, remote, DISCARDED),
   ];
   return encodeMessage(MANAGEMENT_CONNECTION_LOAD, 0, items);
 }
 
 /** A UDP packet from 10.FROM.0.1 to 10.TO.0.1 with `octets` octets of payload. */
-export function clearPacket(from: number, to: number, octets: number, id = 1): Uint8Array {
+export function clearPacket(from: number, to: number, octets: number, id = 1, port = 7): Uint8Array {
   const packet = new Uint8Array(28 + octets);
   const view = new DataView(packet.buffer);
   packet[0] = 0x45;
@@ -117,15 +148,35 @@ export function clearPacket(from: number, to: number, octets: number, id = 1): U
   packet[8] = 64;
   packet[9] = 17;
   packet.set([10, from, 0, 1, 10, to, 0, 1], 12);
-  let sum = 0;
-  for (let i = 0; i < 20; i += 2) sum += view.getUint16(i);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  view.setUint16(10, ~sum & 0xffff);
+  putChecksum(view);
   view.setUint16(20, 7);
-  view.setUint16(22, 7);
+  view.setUint16(22, port);
   view.setUint16(24, 8 + octets);
   for (let i = 0; i < octets; i++) packet[28 + i] = i & 255;
   return packet;
+}
+
+function putChecksum(header: DataView): void {
+  header.setUint16(10, 0);
+  let sum = 0;
+  for (let i = 0; i < 20; i += 2) sum += header.getUint16(i);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  header.setUint16(10, ~sum & 0xffff);
+}
+
+/** An IPv4 packet without options in pieces of `octets` octets of payload, a multiple of 8. */
+function piecesOf(packet: Uint8Array, octets: number): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  for (let at = 20; at < packet.length; at += octets) {
+    const end = Math.min(at + octets, packet.length);
+    const piece = Uint8Array.from([...packet.subarray(0, 20), ...packet.subarray(at, end)]);
+    const view = new DataView(piece.buffer);
+    view.setUint16(2, piece.length);
+    view.setUint16(6, (end < packet.length ? 0x2000 : 0) | ((at - 20) >> 3));
+    putChecksum(view);
+    pieces.push(piece);
+  }
+  return pieces;
 }
 
 export interface WorldOptions {
@@ -200,7 +251,24 @@ export class World {
     }
     await this.left.sas();
     await this.drive.run(1000);
+    await this.#more();
     if (!(await this.carries())) throw new Error("the second tunnel does not carry packets");
+  }
+
+  /** What service does not bring by itself: pieces of packets, policies without an SA, and questions. */
+  async #more(): Promise<void> {
+    for (const port of [PASSED, DISCARDED]) this.#insideLeft.arrive?.([clearPacket(LEFT, RIGHT, 100, port, port)]);
+    const sealed = this.samples(this.left.chassis.ikeSlot, PORT_UNPROTECTED)
+      .map(({ octets }) => octets)
+      .filter(({ length }) => length > 120);
+    for (const packet of sealed.slice(-6))
+      for (const piece of piecesOf(packet, 64)) this.left.chassis.receive("unprotected", piece);
+    const clear = clearPacket(LEFT, RIGHT, 100);
+    for (const packet of [clear, clearPacket(RIGHT, LEFT, 100), ...sealed.slice(-2)]) {
+      await this.left.explain(packet, packet === clear ? "protected" : "unprotected");
+    }
+    await this.left.policies();
+    await this.drive.run(1000);
   }
 
   /** True when a packet passes the tunnel in each direction. */
