@@ -171,6 +171,7 @@ export async function up(file: string, socket: string): Promise<number> {
         return { destination, ...(source === undefined ? {} : { source }) };
       }),
       keep: [...configuration.remoteAddresses, ...(await namedAddresses(configuration))],
+      bypass: configuration.bypass,
       onAddresses: addressing.changed,
       onFailure: (error) => fail(`NIC: ${error.message}`),
     });

@@ -14,10 +14,12 @@ import {
   emptyOuterHeader,
   headerChecksum,
   headerOctets,
+  readClearHeader,
   readOuterHeader,
   socketKey,
   writeOuterHeader,
 } from "../../host/nic/linux/outer_header.ts";
+import { routesBeside } from "../../host/nic/linux/bypass_routes.ts";
 import { routeDestinations } from "../../host/nic/linux/tun.ts";
 import { interfaceAddresses, localAddresses } from "../../host/nic/linux/interfaces.ts";
 import { NIC_COUNTERS, NIC_COUNTERS_OCTETS, NicCounters, counterIndex } from "../../host/nic/linux/counters.ts";
@@ -242,6 +244,43 @@ test("outgoing packets: ESP is raw, other protocols and bad lengths are refused"
   assert.is(readOuterHeader(octets, 0, 19, header), REFUSED_MALFORMED);
 });
 
+test("packets in clear leave whatever their protocol, fragments too, if their lengths fit", () => {
+  const header = emptyOuterHeader();
+  const octets = arrived("10.1.0.5", "10.2.9.7", PROTOCOL_UDP, 36, 0);
+  octets[9] = 6;
+  assert.ok(readClearHeader(octets, 0, 64, header));
+  assert.equal([header.family, header.destinationAt], [4, 16]);
+  octets[9] = 17;
+  octets[6] = 0x20;
+  assert.ok(readClearHeader(octets, 0, 64, header), "a fragment of a datagram");
+  assert.not.ok(readClearHeader(octets, 0, 63, header));
+  const six = arrived("fd00:1::5", "fd00:2::7", PROTOCOL_UDP, 16, 0);
+  six[6] = 44;
+  assert.ok(readClearHeader(six, 0, 64, header));
+  assert.equal([header.family, header.destinationAt], [6, 24]);
+  assert.not.ok(readClearHeader(six, 0, 0, header));
+});
+
+test("the table for packets in clear has the routes of the main one, but those into the TUN device", () => {
+  const text = `default via 192.0.2.254 dev eth0 proto dhcp metric 100
+10.2.0.0/16 dev cardcage0 scope link
+10.3.0.0/16 proto static metric 20
+\tnexthop via 192.0.2.9 dev eth0 weight 1
+\tnexthop via 192.0.2.10 dev eth0 weight 1
+192.0.2.0/24 dev eth0 proto kernel scope link src 192.0.2.1 linkdown
+fd00:9::/64 via 2001:db8::1 dev eth0 proto ra metric 1024 expires 1799sec pref medium
+`;
+  assert.equal(
+    routesBeside(text, "cardcage0").map((words) => words.join(" ")),
+    [
+      "default via 192.0.2.254 dev eth0 proto dhcp metric 100",
+      "10.3.0.0/16 proto static metric 20 nexthop via 192.0.2.9 dev eth0 weight 1 nexthop via 192.0.2.10 dev eth0 weight 1",
+      "192.0.2.0/24 dev eth0 proto kernel scope link src 192.0.2.1",
+      "fd00:9::/64 via 2001:db8::1 dev eth0 proto ra metric 1024 pref medium",
+    ],
+  );
+});
+
 test("no content makes readOuterHeader look outside the packet", () => {
   const header = emptyOuterHeader();
   let random = 1;
@@ -251,6 +290,7 @@ test("no content makes readOuterHeader look outside the packet", () => {
     if (length > 3 && i % 2 === 0) octets.set([0x45, 0, 0, length]);
     if (length > 9 && i % 4 === 0) octets.set([0, 0, 64, 17], 6);
     if (length >= 40 && i % 3 === 0) octets.set([0x60, 0, 0, 0, 0, length - 40, 17], 0);
+    readClearHeader(octets, 0, length, header);
     const verdict = readOuterHeader(octets, 0, length, header);
     if (verdict > 0) assert.is(header.payloadAt + header.payloadLength, length);
   }

@@ -15,6 +15,7 @@ export const NIC_COUNTERS = [
   "esp_sent_in_fragments",
   "ah_sent",
   "ah_sent_in_fragments",
+  "bypass_sent",
   "tun_sent",
   // dropped on the way in
   "unprotected_rx_ring_full",

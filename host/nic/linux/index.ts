@@ -11,7 +11,8 @@ import * as libc from "./libc.ts";
 import { NIC_COUNTERS_OCTETS, NicCounters, counterIndex } from "./counters.ts";
 import { PacketRing, packetRingOctets } from "./packet_ring.ts";
 import { openAddressWatch } from "./address_watch.ts";
-import { NicError, kernelDrops, openOuterSockets } from "./sockets.ts";
+import { BypassRoutes } from "./bypass_routes.ts";
+import { NicError, kernelDrops, openBypassSockets, openOuterSockets } from "./sockets.ts";
 import type { OuterSocket } from "./sockets.ts";
 import { RING_CAPACITY, STATE_OCTETS, STATE_SLEEPING, STATE_STOP, STATE_TOLD } from "./shared_state.ts";
 import type { NicWorkerCommand, NicWorkerData, NicWorkerMessage } from "./shared_state.ts";
@@ -33,6 +34,8 @@ export interface LinuxNicOptions {
   routes?: readonly ProtectedRoute[];
   /** Outer addresses of peers that stay on their present path although a route covers them. */
   keep?: readonly string[];
+  /** Policies let packets by in clear: they leave on the path beside the tunnel. */
+  bypass?: boolean;
   /** Told when addresses have come or gone, or interfaces gone up or down: once for several changes in a row. */
   onAddresses?: () => void;
   /** Told once when the worker has failed (the TUN device was deleted, say); no packet moves any more. */
@@ -130,6 +133,8 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
   const ports = [options.portIke ?? 500, options.portNatt ?? 4500] as const;
   let sockets = openOuterSockets(options.localAddresses, ...ports);
   const descriptors = sockets.map(({ fd }) => fd);
+  let bypassing: OuterSocket[] = [];
+  let bypass: BypassRoutes | undefined;
   const closeDescriptors = (): void => descriptors.splice(0).forEach((fd) => libc.close(fd));
   let routes: TunRoutes | undefined;
   try {
@@ -138,6 +143,12 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
     routes = new TunRoutes(tun.name);
     const addresses = new TunAddresses(tun.name);
     await routes.replace(options.routes ?? [], options.keep ?? []);
+    if (options.bypass) {
+      bypassing = openBypassSockets();
+      descriptors.push(...bypassing.map(({ fd }) => fd));
+      bypass = new BypassRoutes(tun.name);
+      await bypass.replace();
+    }
     const wakeFd = libc.eventfd(0, libc.O_NONBLOCK | libc.O_CLOEXEC);
     if (wakeFd < 0) throw new NicError(`eventfd: errno ${libc.errno()}`, libc.errno());
     descriptors.push(wakeFd);
@@ -149,7 +160,7 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
     const rings = [newRing(), newRing(), newRing(), newRing()];
     const [unprotectedReceive, unprotectedTransmit, protectedReceive, protectedTransmit] = rings;
     const worker = await startWorker({
-      sockets,
+      sockets: [...sockets, ...bypassing],
       tun,
       wake: wakeFd,
       watch,
@@ -174,6 +185,7 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
         if (!stopped) libc.write(wakeFd, wakeOneAddress, 8);
         await ended;
         stopped = true;
+        await bypass?.remove();
         await routes?.removeRoutes();
         closeDescriptors();
       })();
@@ -222,10 +234,11 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
       sockets = [...kept, ...opened];
       descriptors.push(...opened.map(({ fd }) => fd));
       const swapped = new Promise<void>((resolve) => swaps.push(resolve));
-      worker.postMessage({ sockets } satisfies NicWorkerCommand);
+      worker.postMessage({ sockets: [...sockets, ...bypassing] } satisfies NicWorkerCommand);
       if (!stopped) libc.write(wakeFd, wakeOneAddress, 8);
       await Promise.race([swapped, ended]);
       await routes?.refresh();
+      await bypass?.replace();
       for (const { fd } of gone) {
         const at = descriptors.indexOf(fd);
         if (at >= 0) descriptors.splice(at, 1).forEach((closed) => libc.close(closed));
@@ -239,11 +252,15 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
       tunName: tun.name,
       counters: () => ({ ...counters.read(), kernel_rx_dropped: stopped ? 0 : kernelDrops(sockets) }),
       setLocalAddresses,
-      setRoutes: (wanted, keep) => routes!.replace(wanted, keep ?? []),
+      setRoutes: async (wanted, keep) => {
+        await routes!.replace(wanted, keep ?? []);
+        await bypass?.replace();
+      },
       setAddresses: (wanted) => addresses.replace(wanted),
       close,
     };
   } catch (error) {
+    await bypass?.remove();
     await routes?.removeRoutes();
     closeDescriptors();
     throw error;

@@ -209,6 +209,13 @@ export function readOuterHeader(octets: Uint8Array, at: number, length: number, 
   return LEAVES_UDP;
 }
 
+/** Reads the header of a packet in clear, of any protocol; false: no IP, or lengths that do not fit. */
+export function readClearHeader(octets: Uint8Array, at: number, length: number, header: OuterHeader): boolean {
+  const version = length === 0 ? 0 : octets[at] >>> 4;
+  if (version === 6) return readIpv6(octets, at, length, header) >= 0;
+  return version === 4 && readIpv4(octets, at, length, header) >= 0;
+}
+
 /** The protocol behind the header, or -1. */
 function readIpv4(octets: Uint8Array, at: number, length: number, header: OuterHeader): number {
   if (length < IPV4_HEADER) return -1;

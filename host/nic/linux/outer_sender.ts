@@ -4,7 +4,7 @@
  * too long for the path goes to the protocol-50 socket and is fragmented by the kernel, unless it says don't fragment. AH over
  * IPv4 leaves by the protocol-51 socket, with our own header always (ah_fragments.ts). AH over IPv6 leaves as ESP does, too long a packet by
  * the protocol-51 socket: what the kernel writes there is what the receiver puts together again, and no more of it is covered than what
- * the two headers have in common (RFC 4302 3.3.3.1.2).
+ * the two headers have in common (RFC 4302 3.3.3.1.2). What policy lets by in clear leaves by a raw socket of its own, not fragmented.
  */
 
 import * as libc from "./libc.ts";
@@ -18,12 +18,13 @@ import {
   LEAVES_UDP,
   REFUSED_PROTOCOL,
   emptyOuterHeader,
+  readClearHeader,
   readOuterHeader,
   socketKey,
 } from "./outer_header.ts";
 import type { Family } from "./outer_header.ts";
 import type { PacketRing } from "./packet_ring.ts";
-import { SOCKET_AH, SOCKET_ESP, SOCKET_RAW, SOCKET_UDP } from "./sockets.ts";
+import { SOCKET_AH, SOCKET_BYPASS, SOCKET_ESP, SOCKET_RAW, SOCKET_UDP } from "./sockets.ts";
 import type { OuterSocket } from "./sockets.ts";
 
 const BATCH = 64;
@@ -36,7 +37,13 @@ const ESP_SENT = counterIndex("esp_sent");
 const ESP_FRAGMENTED = counterIndex("esp_sent_in_fragments");
 const AH_SENT = counterIndex("ah_sent");
 const AH_FRAGMENTED = counterIndex("ah_sent_in_fragments");
-const SENT: Record<number, number> = { [SOCKET_UDP]: UDP_SENT, [SOCKET_RAW]: ESP_SENT, [SOCKET_AH]: AH_SENT };
+const BYPASSED = counterIndex("bypass_sent");
+const SENT: Record<number, number> = {
+  [SOCKET_UDP]: UDP_SENT,
+  [SOCKET_RAW]: ESP_SENT,
+  [SOCKET_AH]: AH_SENT,
+  [SOCKET_BYPASS]: BYPASSED,
+};
 const MALFORMED = counterIndex("unprotected_tx_malformed");
 const OTHER_PROTOCOL = counterIndex("unprotected_tx_other_protocol");
 const NO_SOCKET = counterIndex("unprotected_tx_no_socket");
@@ -78,6 +85,8 @@ export class OuterSender {
   /** Whose kernel writes the header: for what is to be fragmented. */
   private readonly espByKernel = new Map<number | string, OuterSocket>();
   private readonly ahByKernel = new Map<number | string, OuterSocket>();
+  /** By family; none where no policy lets packets by. */
+  private readonly bypass = new Map<Family, OuterSocket>();
   private readonly fragment = new Uint8Array(FRAGMENT_OCTETS);
   private readonly fragmentAddress = libc.addressOf(this.fragment.buffer);
   private readonly pollEntry = new DataView(new ArrayBuffer(8));
@@ -94,10 +103,12 @@ export class OuterSender {
   /** Sends by these sockets from now on. */
   use(sockets: readonly OuterSocket[]): void {
     for (const map of [this.udp, this.raw, this.ah, this.espByKernel, this.ahByKernel]) map.clear();
+    this.bypass.clear();
     for (const socket of sockets) {
       const { kind, family, address, port } = socket;
       const key = socketKey(address, 0, family, port);
       if (kind === SOCKET_UDP) this.udp.set(key, socket);
+      else if (kind === SOCKET_BYPASS) this.bypass.set(family, socket);
       else if (kind === SOCKET_ESP) this.espByKernel.set(key, socket);
       else if (kind === SOCKET_AH) (family === 4 ? this.ah : this.ahByKernel).set(key, socket);
       else {
@@ -145,12 +156,15 @@ export class OuterSender {
     if (verdict === LEAVES_UDP) socket = this.udp.get(socketKey(this.octets, at + sourceAt, family, sourcePort));
     else if (verdict === LEAVES_RAW) socket = this.raw.get(socketKey(this.octets, at + sourceAt, family, 0));
     else if (verdict === LEAVES_AH) socket = this.ah.get(socketKey(this.octets, at + sourceAt, family, 0));
-    else {
-      counters.add(verdict === REFUSED_PROTOCOL ? OTHER_PROTOCOL : MALFORMED, 1);
-      return undefined;
+    // What is not of an end of ours, sealed or of IKE, policy lets by.
+    if (socket !== undefined) return socket;
+    if (this.bypass.size > 0 && readClearHeader(this.octets, at, length, header)) {
+      const clear = this.bypass.get(header.family);
+      if (clear !== undefined) return clear;
     }
-    if (socket === undefined) counters.add(NO_SOCKET, 1);
-    return socket;
+    if (verdict > 0) counters.add(NO_SOCKET, 1);
+    else counters.add(verdict === REFUSED_PROTOCOL ? OTHER_PROTOCOL : MALFORMED, 1);
+    return undefined;
   }
 
   private flush(socket: OuterSocket): void {
@@ -191,7 +205,7 @@ export class OuterSender {
   /** A packet that is too long for its path goes in fragments, if it may; false: it does not go. */
   private sendFragmented(socket: OuterSocket, index: number): boolean {
     const { kind, family } = socket;
-    if (kind === SOCKET_UDP || this.queued[index].dontFragment) return false;
+    if (kind === SOCKET_UDP || kind === SOCKET_BYPASS || this.queued[index].dontFragment) return false;
     const ah = kind === SOCKET_AH;
     const sent = ah && family === 4 ? this.sendAhFragments(socket, index) : this.sendByKernel(socket, index);
     if (sent) this.counters.add(ah ? AH_FRAGMENTED : ESP_FRAGMENTED, 1);

@@ -8,6 +8,11 @@
  *   ah                   raw, protocol 51, bound to the address: receives AH; of IPv4 sends it with its own header, of IPv6 what must
  *                        be fragmented (outer_sender.ts)
  *
+ * and, where policies let packets by in clear, one for each family:
+ *
+ *   bypass               raw, IPPROTO_RAW, bound to nothing: sends whole packets as they stand, on the path beside the tunnel
+ *                        (bypass_routes.ts)
+ *
  * A raw socket of IPv6 takes the header off what it gives (RFC 3542 section 3); its traffic class comes beside.
  *
  * UDP_ENCAP is not set: on port 4500 the kernel must leave ESP to us. Outgoing datagrams may be fragmented
@@ -16,6 +21,7 @@
 
 import * as libc from "./libc.ts";
 import { addressOctets } from "../../chassis/config.ts";
+import { BYPASS_MARK } from "./bypass_routes.ts";
 import { OWN_MARK } from "./own_routes.ts";
 import { PROTOCOL_AH, PROTOCOL_ESP } from "./outer_header.ts";
 import type { Family } from "./outer_header.ts";
@@ -27,6 +33,7 @@ export const SOCKET_UDP = 0;
 export const SOCKET_ESP = 1;
 export const SOCKET_RAW = 2;
 export const SOCKET_AH = 3;
+export const SOCKET_BYPASS = 4;
 
 /** One socket, as the worker needs it. */
 export interface OuterSocket {
@@ -169,12 +176,28 @@ export function openOuterSockets(addresses: readonly string[], portIke: number, 
   return sockets;
 }
 
+/** Opens the sockets that send in clear; a family that this machine has not is left out. Throws NicError as openOuterSockets does. */
+export function openBypassSockets(): OuterSocket[] {
+  const sockets: OuterSocket[] = [];
+  for (const family of [4, 6] as const) {
+    const domain = family === 6 ? libc.AF_INET6 : libc.AF_INET;
+    const fd = libc.socket(domain, libc.SOCK_RAW | libc.SOCK_NONBLOCK | libc.SOCK_CLOEXEC, libc.IPPROTO_RAW);
+    if (fd < 0 && family === 6) continue;
+    if (fd < 0) throw explain("raw IPv4 socket for packets in clear", libc.errno());
+    enlarge(fd);
+    setInteger(fd, libc.SOL_SOCKET, libc.SO_MARK, BYPASS_MARK);
+    setFamilyOptions(fd, SOCKET_RAW, family);
+    sockets.push({ fd, kind: SOCKET_BYPASS, family, address: new Uint8Array(family === 6 ? 16 : 4), port: 0 });
+  }
+  return sockets;
+}
+
 /** Packets that the kernel dropped because a socket's receive buffer was full (SK_MEMINFO_DROPS). */
 export function kernelDrops(sockets: readonly OuterSocket[]): number {
   let drops = 0;
   for (const { fd, kind } of sockets) {
     const values = new Uint8Array(36);
-    if (kind === SOCKET_RAW) continue;
+    if (kind === SOCKET_RAW || kind === SOCKET_BYPASS) continue;
     if (libc.getsockopt(fd, libc.SOL_SOCKET, libc.SO_MEMINFO, values, integer(values.length)) === 0) {
       drops += new DataView(values.buffer).getUint32(32, true);
     }

@@ -15,7 +15,7 @@ import { NicCounters, counterIndex } from "./counters.ts";
 import { OuterReceiver } from "./outer_receiver.ts";
 import { OuterSender } from "./outer_sender.ts";
 import { PacketRing } from "./packet_ring.ts";
-import { SOCKET_RAW } from "./sockets.ts";
+import { SOCKET_BYPASS, SOCKET_RAW } from "./sockets.ts";
 import type { OuterSocket } from "./sockets.ts";
 import { STATE_SLEEPING, STATE_STOP, STATE_TOLD } from "./shared_state.ts";
 import type { NicWorkerCommand, NicWorkerData, NicWorkerMessage } from "./shared_state.ts";
@@ -57,7 +57,9 @@ const watchedAddress = libc.addressOf(watched);
 
 function useSockets(sockets: readonly OuterSocket[]): void {
   sender.use(sockets);
-  receiving = sockets.filter((socket) => socket.kind !== SOCKET_RAW).slice(0, POLL_ENTRIES - FIRST_SOCKET);
+  receiving = sockets
+    .filter(({ kind }) => kind !== SOCKET_RAW && kind !== SOCKET_BYPASS)
+    .slice(0, POLL_ENTRIES - FIRST_SOCKET);
   descriptors = [data.wake, data.tun.fd, data.watch, ...receiving.map((socket) => socket.fd)];
   descriptors.forEach((fd, i) => {
     pollTable.setInt32(i * POLL_ENTRY, fd, true);

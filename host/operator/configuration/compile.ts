@@ -74,6 +74,8 @@ export interface Configuration {
   remoteAddresses: string[];
   /** Networks behind the peers, such as `10.2.0.0/24`: what the protected side routes to us. */
   routes: string[];
+  /** Some child is mode = pass: packets leave in clear. */
+  bypass: boolean;
   /** Of these, those of connections that ask for virtual IPs: their packets have one as source, while there is one. */
   virtualRoutes: ReadonlyMap<string, readonly string[]>;
   /** Of routes to peers themselves (transport mode): the address that our own packets have, where one is configured. */
@@ -110,6 +112,7 @@ class Compiler {
   readonly remoteAddresses = new Set<string>();
   readonly routes = new Set<string>();
   readonly sources = new Map<string, string>();
+  bypass = false;
   /** What the secrets section has. */
   readonly secrets: readonly IkeSecret[];
   readonly ppks: Ppks;
@@ -364,6 +367,7 @@ class Compiler {
     const items: ConfigItem[] = [];
     const add = (type: number, value: Uint8Array | number): void => void items.push({ type, value });
     const drop = v["mode"] === "drop";
+    if (!drop) this.bypass = true;
     this.name(section);
     add(abi.CHILD_NAME, textValue(section.name));
     add(abi.CHILD_MODE, drop ? abi.CHILD_MODE_DROP : abi.CHILD_MODE_PASS);
@@ -616,6 +620,7 @@ export function compile(
       localAddresses: [...compiler.localAddresses],
       remoteAddresses: [...compiler.remoteAddresses],
       routes: [...compiler.routes],
+      bypass: compiler.bypass,
       virtualRoutes: new Map([...compiler.virtualRoutes].map(([name, networks]) => [name, [...networks]])),
       sources: Object.fromEntries(compiler.sources),
     },
