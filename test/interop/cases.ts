@@ -9,6 +9,7 @@ import type { Connection } from "./connection.ts";
 import { AUTHENTICATION_FAILED, STRONGSWAN_AUTHENTICATION_FAILED } from "./endpoint.ts";
 import { EAP_CASES } from "./eap.ts";
 import { OWN_HOST_CASES } from "./own_hosts.ts";
+import { POLICY_CASES } from "./policy_cases.ts";
 import { Program, expect, must, until } from "./process.ts";
 import { countOuter } from "./capture.ts";
 import { CERTIFICATE_CASES } from "./certificate_cases.ts";
@@ -326,6 +327,7 @@ export const CASES: Case[] = [
   ...EAP_CASES,
   protocol50,
   ...OWN_HOST_CASES,
+  ...POLICY_CASES,
   noPeer,
   ...SCAPY_CASES,
   ...TSHARK_CASES,

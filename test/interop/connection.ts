@@ -43,6 +43,8 @@ export interface Connection {
   transport?: boolean;
   /** Proposals of AH, in place of ESP. */
   ah?: string;
+  /** Further children of one side, as text. */
+  children?: Partial<Record<Side, string>>;
   /** Addresses of the gateways, if others than OUTER. */
   outer?: Record<Side, string>;
 }
@@ -109,6 +111,7 @@ ${indented("    ", [...settings, ...rekeyTime(rekey?.ike, "over_time")])}${conne
         ${connection.ah === undefined ? `esp_proposals = ${of(connection.esp, side)}` : `ah_proposals = ${connection.ah}`}
         mode = ${connection.transport ? "transport" : "tunnel"}
 ${indented("        ", [...action, ...rekeyTime(rekey?.child, "life_time")])}      }
+      ${connection.children?.[side] ?? ""}
     }
   }
 }
