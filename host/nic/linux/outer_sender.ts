@@ -16,6 +16,7 @@ import {
   LEAVES_AH,
   LEAVES_RAW,
   LEAVES_UDP,
+  PROTOCOL_UDP,
   REFUSED_PROTOCOL,
   emptyOuterHeader,
   readClearHeader,
@@ -156,8 +157,8 @@ export class OuterSender {
     if (verdict === LEAVES_UDP) socket = this.udp.get(socketKey(this.octets, at + sourceAt, family, sourcePort));
     else if (verdict === LEAVES_RAW) socket = this.raw.get(socketKey(this.octets, at + sourceAt, family, 0));
     else if (verdict === LEAVES_AH) socket = this.ah.get(socketKey(this.octets, at + sourceAt, family, 0));
-    // What is not of an end of ours, sealed or of IKE, policy lets by.
-    if (socket !== undefined) return socket;
+    // What is not of an end of ours, sealed or of IKE, policy lets by: of our own datagrams those from another port than these.
+    if (socket !== undefined && !this.isClear(at, verdict)) return socket;
     if (this.bypass.size > 0 && readClearHeader(this.octets, at, length, header)) {
       const clear = this.bypass.get(header.family);
       if (clear !== undefined) return clear;
@@ -165,6 +166,16 @@ export class OuterSender {
     if (verdict > 0) counters.add(NO_SOCKET, 1);
     else counters.add(verdict === REFUSED_PROTOCOL ? OTHER_PROTOCOL : MALFORMED, 1);
     return undefined;
+  }
+
+  /** A whole datagram of our own that is neither of IKE nor of ESP, where policy lets some by. */
+  private isClear(at: number, verdict: number): boolean {
+    const { header, octets } = this;
+    const { family, sourceAt, payloadAt } = header;
+    if (this.bypass.size === 0 || verdict !== LEAVES_RAW || header.fragment) return false;
+    if (octets[at + (family === 4 ? 9 : 6)] !== PROTOCOL_UDP) return false;
+    const port = (octets[at + payloadAt] << 8) | octets[at + payloadAt + 1];
+    return !this.udp.has(socketKey(octets, at + sourceAt, family, port));
   }
 
   private flush(socket: OuterSocket): void {
