@@ -52,7 +52,7 @@ function mac(kernels: Kernels, suite: EspSuite, covered: Buffer, sequenceHigh: n
 }
 
 /** The suite that the firmware has for it; a cipher without integrity, which it has not, gets a key for HMAC-SHA-256-128. */
-function suiteKeys(suite: EspSuite): SuiteKeys {
+export function suiteKeys(suite: EspSuite): SuiteKeys {
   const keyBits = suite.key.length * 8;
   const combined = Buffer.concat([suite.key, suite.salt]);
   if (suite.cipher === "gcm" || suite.cipher === "ccm") {

@@ -15,7 +15,7 @@ const PROTOCOL_IPV6 = 41;
 const PROTOCOL_ESP = 50;
 const PROTOCOL_NONE = 59;
 
-function espSuite(sa: any): EspSuite {
+export function espSuite(sa: any): EspSuite {
   const none = Buffer.alloc(0);
   if (sa.encr_algo === "AES_GCM") return { cipher: "gcm", key: hex(sa.key), salt: hex(sa.salt), icvOctets: 16 };
   if (sa.encr_algo === "CHACHA20_POLY1305") {
@@ -60,7 +60,7 @@ function espPacket(kernels: Kernels, test: any, packet: Buffer): Verdict {
   return outcome === true ? { sequence: esp.readUInt32BE(4) } : new Error(String(outcome));
 }
 
-function ahSuite(sa: any): [SuiteKeys, number, number] {
+export function ahSuite(sa: any): [SuiteKeys, number, number] {
   const key = hex(sa.integ_key);
   if (sa.integ_algo === "AES_GMAC") {
     const keymat = Buffer.concat([key, hex(sa.integ_salt)]);
@@ -84,7 +84,7 @@ function ahVerdict(kernels: Kernels, test: any, packet: Buffer): Verdict {
 }
 
 /** Which packet a call feeds, by the end of its name; and whether the window is to refuse it. */
-function called(test: any, call: string): { packet: Buffer; replayed: boolean } {
+export function called(test: any, call: string): { packet: Buffer; replayed: boolean } {
   const replayed = call.endsWith("_repl");
   const number = /_(\d+)$/.exec(call)?.[1];
   const index = number === undefined ? 0 : test.packet_names.findIndex((name: string) => name.endsWith(`_${number}`));

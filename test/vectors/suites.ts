@@ -6,6 +6,7 @@ import { rfc7634, rfc8439, wycheproofChacha } from "./chacha.ts";
 import { androidStrings, capturedFrames, fuzzMessages, openikedPayloads } from "./board_input.ts";
 import { acvpCtr, cavpCbc, rfc3686, wycheproofCbc } from "./cipher.ts";
 import { capturedEsp, dpdkEsp, linuxEsp, mcgrewEsp, rfc3602 } from "./esp.ts";
+import { dpdkOnBoard, linuxOnBoard, mcgrewOnBoard, odpOnBoard, rfc7634OnBoard } from "./esp_on_board.ts";
 import { capturedIke } from "./ike_capture.ts";
 import {
   acvpSafePrimes,
@@ -48,6 +49,11 @@ export const SUITES: readonly Suite[] = [
   linuxEsp,
   dpdkEsp,
   odpEsp,
+  mcgrewOnBoard,
+  dpdkOnBoard,
+  linuxOnBoard,
+  rfc7634OnBoard,
+  odpOnBoard,
   capturedEsp,
   capturedIke,
   aal5,
