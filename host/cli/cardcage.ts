@@ -7,6 +7,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import type { ChassisStatus } from "../chassis/chassis.ts";
+import { type PacketExplanation, renderExplanation } from "../operator/explain.ts";
 import { renderError } from "../operator/configuration/configuration.ts";
 import { follow, RefusedError, request, UnreachableError } from "../operator/control_client.ts";
 import type { DropsStatus } from "../operator/drops.ts";
@@ -17,6 +18,7 @@ import { type PoolStatus, renderPools } from "../operator/pools.ts";
 import { type ConnectionSas, renderSas } from "../operator/sas.ts";
 import { readConfiguration, tellProblems } from "./configuration_file.ts";
 import { EXIT_FAILED, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE } from "./exit.ts";
+import { PacketError, packetOfWords, type PacketWords } from "./packet.ts";
 import { renderBoards, renderConnections, renderDrops, renderEvent, renderPolicies } from "./render.ts";
 import { socketPath } from "./socket_path.ts";
 
@@ -81,6 +83,26 @@ async function lint(file: string, options: Options): Promise<number> {
     if (errors.length === 0) print(`${file}: ok\n`);
   }
   return errors.length === 0 ? EXIT_OK : EXIT_FAILED;
+}
+
+/** 0 when the packet would reach whom it is for, 1 when it would be dropped. */
+async function explain(word: string | undefined, options: Options & PacketWords & { from?: string }): Promise<number> {
+  let packet: Uint8Array;
+  try {
+    packet = packetOfWords(word, options);
+  } catch (error) {
+    if (!(error instanceof PacketError)) throw error;
+    process.stderr.write(`error: ${error.message}\n`);
+    return EXIT_USAGE;
+  }
+  const args = {
+    packet: Buffer.from(packet).toString("hex"),
+    ...(options.from === undefined ? {} : { from: options.from }),
+  };
+  const explanation = (await request(socketPath(options.socket), "explain", args)) as PacketExplanation;
+  if (options.json) printJson(explanation);
+  else print(renderExplanation(explanation));
+  return explanation.verdict === "dropped" ? EXIT_FAILED : EXIT_OK;
 }
 
 async function events(options: Options): Promise<number> {
@@ -172,6 +194,22 @@ Exit codes:
       const render = (result: { redirected: string }): string => `${result.redirected}: redirected to ${gateway}\n`;
       done(await show("redirect", options, render, { name, gateway }));
     });
+  json(root.command("explain").description("what would become of a packet, and why"))
+    .argument("[packet]", "hexadecimal from its IP header on, or a capture file (pcap, pcapng)")
+    .option("--frame <number>", "which one of the file's frames, from 1 on (default: 1)")
+    .option("--from <side>", "protected or unprotected (default: by what the packet is)")
+    .option("--src <address>", "instead of a packet: where it is from")
+    .option("--dst <address>", "where it goes to")
+    .option("--proto <name>", "udp, tcp, icmp, icmpv6, sctp, esp, ah, or a number")
+    .option("--sport <port>", "its source port")
+    .option("--dport <port>", "its destination port")
+    .option("--icmp-type <type>", "its ICMP or ICMPv6 type (default: an echo request)")
+    .option("--size <octets>", "of the whole packet")
+    .option("--df", "not to be fragmented")
+    .option(...CONTROL_OPTION)
+    .action(async (word: string | undefined, options: Options & PacketWords & { from?: string }) =>
+      done(await explain(word, options)),
+    );
   json(root.command("events").description("follow what happens, a line each"))
     .option(...CONTROL_OPTION)
     .action(async (options: Options) => done(await events(options)));
