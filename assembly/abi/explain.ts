@@ -1,7 +1,7 @@
 /**
  * "What would become of this packet?": MANAGEMENT_EXPLAIN, to the IKE board first and then, where that says so, to the IPsec board
  * that it names. Both answer by MANAGEMENT_EXPLANATION and REPLY; the IKE board sends the CHILD_SA message of the packet's link in
- * between, or an EXPLANATION with the names of a child without an SA. Asking changes nothing: no counter, no SA, no acquire.
+ * between, or an EXPLANATION with the names of a child without an SA, whose POLICY_ACTION stands in the first one. Asking changes nothing: no counter, no SA, no acquire.
  */
 export const MANAGEMENT_EXPLAIN: u32 = 20; // EXPLAIN_SIDE (IKE board alone), EXPLAIN_PACKET
 export const MANAGEMENT_EXPLANATION: u32 = 145; // EXPLAIN_* items; CONNECTION_NAME and CHILD_NAME

@@ -16,12 +16,19 @@ import {
   MANAGEMENT_EXPLANATION,
   VERDICT_DROP,
 } from "../abi/explain";
-import { MANAGEMENT_HEADER, MANAGEMENT_LENGTH, MANAGEMENT_TRANSACTION, MANAGEMENT_TYPE } from "../abi/management";
+import {
+  MANAGEMENT_HEADER,
+  MANAGEMENT_LENGTH,
+  MANAGEMENT_TRANSACTION,
+  MANAGEMENT_TYPE,
+  POLICY_ACTION,
+} from "../abi/management";
 import { PORT_MANAGEMENT, PORT_UNPROTECTED } from "../abi/ring";
 import { Frame } from "../bus/frame";
 import { originate, transmit } from "../bus/port";
 import { flowTell } from "../policy/flow_told";
 import { itemFind, itemLength, itemU32, itemValue, itemWriteU32, itemsValid } from "../rt/items";
+import { policyAction } from "./policy";
 import { ROUTE_NONE, Route, routeProtected, routeUnprotected } from "./route";
 
 /**
@@ -51,6 +58,7 @@ export function explainRoute(command: Frame): Route | null {
     to = itemWriteU32(to, EXPLAIN_SLOT, route.slot);
     to = itemWriteU32(to, EXPLAIN_GENERATION, route.generation);
   }
+  if (route.policy != ROUTE_NONE) to = itemWriteU32(to, POLICY_ACTION, policyAction(route.policy));
   to = flowTell(to, p, length);
   answer.length = <u32>(to - answer.start);
   store<u32>(answer.start, MANAGEMENT_EXPLANATION, MANAGEMENT_TYPE);

@@ -34,6 +34,8 @@ export interface PacketExplanation {
   child?: {
     name: string;
     connection: string;
+    /** Of a policy without an SA. */
+    policy?: "TRAP" | "BYPASS" | "DISCARD";
     uniqueid?: string;
     mode?: string;
     protocol?: string;
@@ -112,12 +114,12 @@ export function explainPacket({ from, octets, ikeSlot, via, ike, child, ipsec }:
       link,
     };
   } else if (ike.child !== undefined) {
-    result.child = { name: ike.child, connection: ike.connection ?? "" };
+    result.child = { name: ike.child, connection: ike.connection ?? "", ...(ike.policy ? { policy: ike.policy } : {}) };
   }
   const name = result.child
     ? `child ${result.child.name} of ${result.child.connection}`
     : "a child that is being replaced";
-  const sealed = from === "unprotected" && ike.spi !== undefined;
+  const sealed = from === "unprotected" && ike.spi !== undefined && ike.reason !== "protection_missing";
   if (looked && sealed) here("S602", `looks SPI ${ike.spi} up in its local database`);
   if (looked && !sealed) {
     const about = from === "unprotected" ? ", as of one that comes in clear" : "";
@@ -127,8 +129,8 @@ export function explainPacket({ from, octets, ikeSlot, via, ike, child, ipsec }:
     const selectors = child ? `, ${child["local-ts"].join(" ")} === ${child["remote-ts"].join(" ")}` : "";
     here("S603", `finds ${name}${selectors}${ike.spi === undefined ? ", by which it is PROTECT" : `; SPI ${ike.spi}`}`);
   } else if (ike.child !== undefined) {
-    const shunt = ike.verdict === "bypass" ? "BYPASS" : ike.reason === "policy_discard" ? "DISCARD" : undefined;
-    here("S603", shunt ? `finds ${name}: ${shunt}` : `finds ${name}, which has no SA yet`);
+    const policy = { TRAP: "which has no SA yet", BYPASS: "BYPASS", DISCARD: "DISCARD" }[ike.policy ?? "TRAP"];
+    here("S603", `finds ${name}: ${policy}`);
   }
   switch (ike.verdict) {
     case "drop":

@@ -1,6 +1,13 @@
 /** EXPLANATION messages (abi/explain.ts), as a board gives them. */
 import * as abi from "../../assembly/abi/explain.ts";
-import { CHILD_NAME, CONNECTION_NAME } from "../../assembly/abi/management.ts";
+import {
+  CHILD_NAME,
+  CONNECTION_NAME,
+  POLICY_ACTION,
+  POLICY_BYPASS,
+  POLICY_DISCARD,
+  POLICY_TRAP,
+} from "../../assembly/abi/management.ts";
 import { PORT_PROTECTED } from "../../assembly/abi/ring.ts";
 import { decodeItems } from "../chassis/config.ts";
 import { DROP_NAMES, traceName } from "../chassis/vocabulary.ts";
@@ -41,6 +48,12 @@ const VERDICTS: Record<number, Verdict> = {
   [abi.VERDICT_IN_FRAGMENTS]: "in-fragments",
 };
 
+const POLICIES: Record<number, "TRAP" | "BYPASS" | "DISCARD"> = {
+  [POLICY_TRAP]: "TRAP",
+  [POLICY_BYPASS]: "BYPASS",
+  [POLICY_DISCARD]: "DISCARD",
+};
+
 /** What one board says; what it did not come to is absent. */
 export interface Explanation {
   verdict?: Verdict;
@@ -60,6 +73,8 @@ export interface Explanation {
   innerMtu?: number;
   octetsOut?: number;
   side?: Side;
+  /** Of a policy without an SA. */
+  policy?: "TRAP" | "BYPASS" | "DISCARD";
   connection?: string;
   child?: string;
 }
@@ -139,6 +154,11 @@ export function explanationOf(body: Uint8Array): Explanation {
       case abi.EXPLAIN_PORT:
         result.side = u32() === PORT_PROTECTED ? "protected" : "unprotected";
         break;
+      case POLICY_ACTION: {
+        const policy = POLICIES[u32()];
+        if (policy) result.policy = policy;
+        break;
+      }
       case CONNECTION_NAME:
         result.connection = printable(value);
         break;
