@@ -20,6 +20,9 @@ export const CONFIG_RETRANSMIT_TRIES: u32 = 8;
 export const CONFIG_PORT_IKE: u32 = 9; // default 500
 export const CONFIG_PORT_NATT: u32 = 10; // default 4500
 export const CONFIG_CRASH_DETECTION: u32 = 20; // 1: tokens after RFC 6290 are given and taken
+/** IPsec board: the largest MSS of a TCP connection through a tunnel; 0, as by default, leaves it alone. */
+export const CONFIG_ADJUST_MSS: u32 = 25;
+export const ADJUST_MSS_TO_MTU: u32 = 0xffff; // what the SA carries whole
 export const CONFIG_UNPROTECTED_MTU: u32 = 24; // octets of an IP packet on the unprotected link; default 1500
 export const CONFIG_FRAGMENT_SIZE: u32 = 11; // octets of an IP packet with a fragment of an IKE message; default 1280
 export const CONFIG_KEEPALIVE: u32 = 12; // seconds without a packet until a NAT keepalive; 0 none, default 20

@@ -14,6 +14,7 @@ import { IPV4_ID, PROTOCOL_AH } from "../wire/ipv4";
 import { ahMute, ahUnmute } from "./ah_mute";
 import { jobFillCovering } from "./esp_job";
 import { takeNumber } from "./esp_seal";
+import { mssAdjusted, mssLower } from "./mss";
 import { pathMtuOver } from "./path_mtu";
 import { Sa, isIpv6, isTransport, transformOf } from "./sa";
 import { oversize } from "./too_big";
@@ -43,6 +44,7 @@ export function ahSealPrepare(frame: Frame, sa: Sa, job: CipherJob): u32 {
     largest = <u32>sa.outerMtu - octets;
     front = octets;
   }
+  if (!transport && mssAdjusted()) mssLower(frame.start, frame.length, sa.innerMtu);
   if (frame.length > largest) {
     if (pathMtuOver(sa)) return ahSealPrepare(frame, sa, job);
     const verdict = oversize(frame, sa, mark, largest);

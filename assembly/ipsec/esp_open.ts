@@ -22,6 +22,7 @@ import { ESP_HEADER, espNextHeader, espSequence, espTrailerOctets } from "../wir
 import { PROTOCOL_NONE } from "../wire/ipv4";
 import { jobFill } from "./esp_job";
 import { countUse, lifeOver, withinLife } from "./expiry";
+import { mssAdjusted, mssLower } from "./mss";
 import { replayCheck, replayCommit, replaySequence } from "./replay";
 import { Sa, isTransport, transformOf } from "./sa";
 import { transportJoin } from "./transport";
@@ -106,6 +107,7 @@ export function openedCheck(frame: Frame, sa: Sa): u32 {
   const local = sa.cold + SA_SELECTORS;
   const remote = local + <usize>(localCount * SELECTOR_OCTETS);
   if (!selectorsAdmit(local, localCount, remote, remoteCount, packet)) return DROP_SELECTOR_MISMATCH;
+  if (mssAdjusted() && !isTransport(sa)) mssLower(frame.start, frame.length, sa.innerMtu);
   countUse(sa, frame.length);
   return PASS;
 }

@@ -13,6 +13,7 @@ import { storeBE64 } from "../rt/bytes";
 import { ESP_HEADER, ESP_TRAILER, espEmit, espEmitTrailer, espPadding } from "../wire/esp";
 import { jobFill } from "./esp_job";
 import { countUse, lastSequence, lifeOver, sequenceOver, withinLife } from "./expiry";
+import { mssAdjusted, mssLower } from "./mss";
 import { pathMtuOver } from "./path_mtu";
 import { Sa, isTransport, transformOf } from "./sa";
 import { oversize } from "./too_big";
@@ -47,6 +48,7 @@ export function sealPrepare(frame: Frame, sa: Sa, job: CipherJob): u32 {
     largest = headers + espRoom(sa, headers + encapsulation);
     front += encapsulation;
   }
+  if (!transport && mssAdjusted()) mssLower(frame.start, frame.length, sa.innerMtu);
   if (frame.length > largest) {
     if (pathMtuOver(sa)) return sealPrepare(frame, sa, job);
     const verdict = oversize(frame, sa, mark, largest);

@@ -61,6 +61,7 @@ import { handleControl } from "../../assembly/ipsec/install";
 import { handleManagement, listingBusy, listingContinue, listingReset } from "../../assembly/ipsec/listing";
 import { localAddressReset } from "../../assembly/ipsec/local_address";
 import { SA_CAPACITY_MAX, localDatabaseReset } from "../../assembly/ipsec/local_database";
+import { mssReset } from "../../assembly/ipsec/mss";
 import { pathMtuReset } from "../../assembly/ipsec/path_mtu";
 import { process } from "../../assembly/ipsec/process";
 import { gcmSelfTest } from "../../assembly/crypto/gcm_self_test";
@@ -131,6 +132,7 @@ function configure(): bool {
   const capacityItem = itemFind(start, end, CONFIG_SA_CAPACITY);
   const capacity = capacityItem != 0 ? itemU32(capacityItem) : SA_CAPACITY;
   if (capacity == 0 || capacity > SA_CAPACITY_MAX) return false;
+  mssReset(start, end);
   return localAddressReset() && pathMtuReset(start, end) && localDatabaseReset(capacity);
 }
 

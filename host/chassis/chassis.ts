@@ -84,6 +84,8 @@ export interface ChassisOptions {
   crashDetection?: boolean;
   /** MTU of the unprotected link. Default 1500. */
   unprotectedMtu?: number;
+  /** CONFIG_ADJUST_MSS. Default: SYNs stay as they are. */
+  adjustMss?: number;
   portIke?: number;
   portNatt?: number;
   /** Seconds without a packet until a NAT keepalive; 0 none. Default 20. */
@@ -475,6 +477,7 @@ export class Chassis {
       items.push({ type: CONFIG.CONFIG_CONTROL_KEY, value: slot.controlKey });
       items.push({ type: CONFIG.CONFIG_SA_CAPACITY, value: options.saCapacity ?? SAS });
       optional(CONFIG.CONFIG_UNPROTECTED_MTU, options.unprotectedMtu);
+      optional(CONFIG.CONFIG_ADJUST_MSS, options.adjustMss);
     } else {
       items.push({ type: CONFIG.CONFIG_SA_CAPACITY, value: options.childSaCapacity ?? CHILD_SAS });
       items.push({ type: CONFIG.CONFIG_IKE_SA_CAPACITY, value: options.ikeSaCapacity ?? IKE_SAS });

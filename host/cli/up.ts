@@ -88,6 +88,7 @@ function buildGateway(configuration: Configuration, addresses: readonly string[]
       : { saCapacity: chassis.saCapacity, childSaCapacity: Math.min(131072, chassis.saCapacity * ipsecBoards) }),
     crashDetection: chassis.crashDetection,
     ...(chassis.state === undefined ? {} : { tokenSecret: tokenSecret(chassis.state) }),
+    ...(chassis.adjustMss === undefined ? {} : { adjustMss: chassis.adjustMss }),
     ...(chassis.unprotectedMtu === undefined ? {} : { unprotectedMtu: chassis.unprotectedMtu }),
     ...(chassis.fragmentSize === undefined ? {} : { fragmentSize: chassis.fragmentSize }),
     ...(chassis.retransmitMs === undefined ? {} : { retransmitMs: chassis.retransmitMs }),

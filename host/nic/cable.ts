@@ -6,6 +6,7 @@
  */
 import type { Drive } from "../chassis/drive/drive.ts";
 import { SeededRandom } from "../chassis/entropy.ts";
+import { passNarrowHop } from "./narrow_hop.ts";
 import type { Nic, Side } from "./nic.ts";
 
 export interface CableOptions {
@@ -17,6 +18,8 @@ export interface CableOptions {
   lose?: number;
   duplicate?: number;
   reorder?: number;
+  /** Of the narrowest hop, in octets (narrow_hop.ts). Default: whatever is sent passes. */
+  mtu?: number;
   /** One bit of the packet is inverted. */
   flip?: number;
   /** What a reordered packet is late by, ms. Default: twice the latency, at least 1. */
@@ -106,6 +109,16 @@ export class Cable {
         from.counters.lost += 1;
         continue;
       }
+      const { on, back } = this.options.mtu ? passNarrowHop(packet, this.options.mtu) : { on: [packet] };
+      if (back) {
+        from.counters.lost += 1;
+        this.#tell(from, back, latencyMs);
+        continue;
+      }
+      if (on.length > 1) {
+        inTime.push(...on);
+        continue;
+      }
       let carried = packet;
       if (flip && packet.length > 0) {
         from.counters.flipped += 1;
@@ -122,6 +135,11 @@ export class Cable {
     }
     this.#arrive(from, to, inTime, latencyMs);
     this.#arrive(from, to, late, latencyMs + reorderMs);
+  }
+
+  /** A router on the way answers the sender. */
+  #tell(sender: CableEnd, packet: Uint8Array, delayMs: number): void {
+    this.#drive.after(BigInt(Math.round(delayMs * 1e6)), () => sender.receiver?.([packet]), true);
   }
 
   #arrive(from: CableEnd, to: CableEnd, packets: Uint8Array[], delayMs: number): void {

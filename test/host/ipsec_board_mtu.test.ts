@@ -10,7 +10,7 @@ import * as DROP from "../../assembly/abi/drop.ts";
 import { LINK_ATM } from "../../assembly/abi/fabric.ts";
 import * as M from "../../assembly/abi/message.ts";
 import { PORT_PROTECTED, PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
-import { addressOctets } from "../../host/chassis/config.ts";
+import { addressOctets, type ConfigItem } from "../../host/chassis/config.ts";
 import * as B from "./ipsec_bench.ts";
 
 const HERE = Buffer.from(addressOctets("2001:db8::1"));
@@ -25,6 +25,7 @@ interface Options extends B.Sa {
   outer?: number;
   inner?: number;
   mtu?: number;
+  items?: readonly ConfigItem[];
   /** Selectors of the far side name these ports. */
   far?: [number, number];
 }
@@ -32,6 +33,7 @@ interface Options extends B.Sa {
 function bench(build: "base" | "simd", o: Options = {}): B.Bench {
   const b = new B.Bench(build, LINK_ATM, [
     { type: CONFIG.CONFIG_LOCAL_ADDRESS, value: HERE },
+    ...(o.items ?? []),
     ...(o.mtu === undefined ? [] : [{ type: CONFIG.CONFIG_UNPROTECTED_MTU, value: o.mtu }]),
   ]);
   for (const direction of [M.DIRECTION_INBOUND, M.DIRECTION_OUTBOUND]) {
@@ -116,6 +118,36 @@ function together(packets: readonly Buffer[]): Buffer {
     at += payload.length;
   }
   return Buffer.concat(pieces.map(({ payload }) => payload));
+}
+
+/** A segment of TCP from port 1 to 2 whose checksum is right; `ends`: its pseudo header's addresses. */
+function tcp(flags: number, options: number[], ends: [number, number] | [Buffer, Buffer]): Buffer {
+  const padded = [...options, ...Array.from({ length: -options.length & 3 }, () => 0)];
+  const segment = Buffer.concat([Buffer.alloc(20), Buffer.from(padded)]);
+  segment.writeUInt16BE(1, 0);
+  segment.writeUInt16BE(2, 2);
+  segment[12] = (segment.length >> 2) << 4;
+  segment[13] = flags;
+  const addresses = ends.map((end) => (typeof end === "number" ? B.be(end, 4) : end));
+  const pseudo = Buffer.concat([...addresses, B.be(segment.length, 4), B.be(6, 4)]);
+  segment.writeUInt16BE(B.checksum(Buffer.concat([pseudo, segment])), 16);
+  return segment;
+}
+
+function tcpPacket6(flags: number, options: number[], source: Buffer, destination: Buffer): Buffer {
+  const segment = tcp(flags, options, [source, destination]);
+  const header = Buffer.alloc(8);
+  header.writeUInt32BE(0x60000000);
+  header.writeUInt16BE(segment.length, 4);
+  header.set([6, 61], 6);
+  return Buffer.concat([header, source, destination, segment]);
+}
+
+/** 0 when the TCP checksum of a packet is right. */
+function tcpSum(packet: Buffer, family: 4 | 6): number {
+  const [addresses, at] = family === 4 ? [packet.subarray(12, 20), 20] : [packet.subarray(8, 40), 40];
+  const segment = packet.subarray(at);
+  return B.checksum(Buffer.concat([addresses, B.be(segment.length, 4), B.be(6, 4), segment]));
 }
 
 const pathMtu = (
@@ -320,6 +352,55 @@ for (const build of ["base", "simd"] as const) {
     b.run();
     assert.is(innerMtu(b), 1280 - 40 - ESP);
   });
+
+  for (const [setting, wanted4, wanted6] of [
+    [CONFIG.ADJUST_MSS_TO_MTU, 1500 - 20 - ESP - 40, 1500 - 20 - ESP - 60],
+    [1300, 1300, 1300],
+    [undefined, 1460, 1460],
+  ] as const) {
+    it(`the MSS of SYNs, both ways, with adjust_mss ${setting ?? "off"}`, () => {
+      const items = setting === undefined ? [] : [{ type: CONFIG.CONFIG_ADJUST_MSS, value: setting }];
+      for (const inner of [4, 6] as const) {
+        const wanted = inner === 4 ? wanted4 : wanted6;
+        const b = bench(build, { inner, items });
+        const told = (packet: Buffer): Buffer => B.open(B.give(b, packet, PORT_UNPROTECTED)[0]!.subarray(20)).inner;
+        let sequence = 0n;
+        const came = (packet: Buffer): Buffer =>
+          B.give(b, B.sealedPacket(B.esp(packet, ++sequence, { next: inner === 4 ? 4 : 41 })), PORT_PROTECTED)[0]!;
+        for (const [way, from, to] of [
+          [told, INSIDE, OUTSIDE],
+          [came, OUTSIDE, INSIDE],
+        ] as const) {
+          const segment = (flags: number, options: number[]): Buffer =>
+            inner === 4
+              ? B.ip(tcp(flags, options, from === INSIDE ? [B.INSIDE, B.OUTSIDE] : [B.OUTSIDE, B.INSIDE]), {
+                  protocol: 6,
+                  ...(from === INSIDE ? {} : { source: B.OUTSIDE, destination: B.INSIDE }),
+                })
+              : tcpPacket6(flags, options, from, to);
+          const at = inner === 4 ? 20 : 40;
+          const same = (packet: Buffer): void => assert.equal(way(packet), packet);
+          // SYN and SYN ACK, the option by itself, behind a no-operation, and behind another option.
+          for (const flags of [2, 0x12]) {
+            for (const options of [[], [1], [1, 1], [3, 3, 7], [4, 2]]) {
+              const packet = segment(flags, [...options, 2, 4, 1460 >> 8, 1460 & 255]);
+              const out = way(packet);
+              const where = at + 20 + options.length + 2;
+              assert.is(out.readUInt16BE(where), wanted);
+              assert.is(tcpSum(out, inner), 0, "the checksum goes with it");
+              assert.is(out.length, packet.length);
+            }
+          }
+          same(segment(2, [2, 4, 2, 24]));
+          same(segment(0x10, [2, 4, 1460 >> 8, 1460 & 255]));
+          same(segment(2, [0, 2, 4, 1460 >> 8, 1460 & 255]));
+          same(segment(2, [2, 3, 5, 180]));
+          same(segment(2, [3, 0, 2, 4, 5, 180]));
+          same(segment(2, []));
+        }
+      }
+    });
+  }
 
   it.run();
 }

@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { ADJUST_MSS_TO_MTU } from "../../assembly/abi/config.ts";
 import * as abi from "../../assembly/abi/management.ts";
 import {
   MODE_TRANSPORT,
@@ -367,6 +368,19 @@ test("copy_df, copy_ecn and copy_dscp arrive as what the tunnel does otherwise; 
   assert.is(flags("copy_dscp = yes"), SA_FLAG_DSCP_INWARD);
   assert.is(flags("copy_df = no\ncopy_ecn = no\ncopy_dscp = in"), SA_FLAGS_TUNNEL);
   assert.equal(messages({ child: "copy_dscp = both" }), ["copy_dscp: 'both' is none of out, in, yes, no"]);
+});
+
+test("sizes in the chassis section: the unprotected MTU, and adjust_mss in the words of routers", () => {
+  const chassis = (rest: string): Configuration["chassis"] => loaded({ rest }).chassis;
+  const plain = chassis("");
+  assert.equal([plain.unprotectedMtu, plain.adjustMss], [undefined, undefined]);
+  assert.is(chassis("chassis { unprotected { mtu = 1492\n} }").unprotectedMtu, 1492);
+  const adjusted = (value: string): number | undefined =>
+    chassis(`chassis { protected { adjust_mss = ${value}\n} }`).adjustMss;
+  assert.equal([adjusted("no"), adjusted("clamp-mss-to-pmtu"), adjusted("1360")], [0, ADJUST_MSS_TO_MTU, 1360]);
+  assert.equal(messages({ rest: "chassis { protected { adjust_mss = 87\n} }" }), [
+    "adjust_mss: '87' is no number from 88 to 8960",
+  ]);
 });
 
 test("times, amounts, actions, identities arrive at the board as they were said", () => {

@@ -13,6 +13,7 @@ import { POLICY_CASES } from "./policy_cases.ts";
 import { Program, expect, must, until } from "./process.ts";
 import { countOuter } from "./capture.ts";
 import { CERTIFICATE_CASES } from "./certificate_cases.ts";
+import { NARROW_PATH_CASES } from "./narrow_path_cases.ts";
 import { SCAPY_CASES } from "./scapy_cases.ts";
 import { SUITE_CASES } from "./suites.ts";
 import { NETWORK, OUTER } from "./topology.ts";
@@ -324,6 +325,7 @@ export const CASES: Case[] = [
   invalidKe("b"),
   ...CERTIFICATE_CASES,
   ...SUITE_CASES,
+  ...NARROW_PATH_CASES,
   ...EAP_CASES,
   protocol50,
   ...OWN_HOST_CASES,

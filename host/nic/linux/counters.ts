@@ -8,6 +8,7 @@ export const NIC_COUNTERS = [
   "udp_received",
   "esp_received",
   "ah_received",
+  "icmp_received",
   "tun_received",
   // sent
   "udp_sent",

@@ -14,6 +14,8 @@ export const UDP_HEADER = 8;
 export const PROTOCOL_ESP = 50;
 export const PROTOCOL_AH = 51;
 export const PROTOCOL_UDP = 17;
+export const PROTOCOL_ICMP = 1;
+export const PROTOCOL_ICMPV6 = 58;
 
 export const PROTOCOL_IPV6_FRAGMENT = 44;
 

@@ -8,7 +8,7 @@ import { MessageBatch } from "./message_batch.ts";
 import { PROTOCOL_AH, PROTOCOL_ESP, PROTOCOL_UDP, headerOctets, writeOuterHeader } from "./outer_header.ts";
 import type { Arrival } from "./outer_header.ts";
 import type { PacketRing } from "./packet_ring.ts";
-import { SOCKET_AH, SOCKET_ESP, SOCKET_UDP } from "./sockets.ts";
+import { SOCKET_AH, SOCKET_ESP, SOCKET_ICMP, SOCKET_UDP, icmpOf } from "./sockets.ts";
 import type { OuterSocket } from "./sockets.ts";
 
 const BATCH = 64;
@@ -19,6 +19,7 @@ const RECEIVED: Record<number, number> = {
   [SOCKET_UDP]: counterIndex("udp_received"),
   [SOCKET_ESP]: counterIndex("esp_received"),
   [SOCKET_AH]: counterIndex("ah_received"),
+  [SOCKET_ICMP]: counterIndex("icmp_received"),
 };
 const PROTOCOL: Record<number, number> = {
   [SOCKET_UDP]: PROTOCOL_UDP,
@@ -27,6 +28,12 @@ const PROTOCOL: Record<number, number> = {
 };
 const RING_FULL = counterIndex("unprotected_rx_ring_full");
 const TOO_LONG = counterIndex("unprotected_rx_too_long");
+
+/** Of ICMP destination unreachable (RFC 792) the one code that the boards have a use for. */
+function isFragmentationNeeded(octets: Uint8Array, at: number, length: number): boolean {
+  const icmp = (octets[at] & 15) * 4;
+  return length >= icmp + 8 && octets[at + icmp] === 3 && octets[at + icmp + 1] === 4;
+}
 
 export class OuterReceiver {
   private readonly batch = new MessageBatch(BATCH, HEADROOM + Number(FRAME_CAPACITY), HEADROOM);
@@ -59,7 +66,9 @@ export class OuterReceiver {
     let at = batch.dataAt(i);
     let length = batch.receivedLength(i);
     // A raw socket of IPv4 gives the header that was there.
-    const protocol = PROTOCOL[socket.kind];
+    const icmp = socket.kind === SOCKET_ICMP;
+    const protocol = icmp ? icmpOf(socket.family) : PROTOCOL[socket.kind];
+    if (icmp && socket.family === 4 && !isFragmentationNeeded(batch.octets, at, length)) return 0;
     const written = protocol === PROTOCOL_UDP || socket.family === 6;
     const header = written ? headerOctets(socket.family, protocol) : 0;
     if (batch.truncated(i) || header + length > FRAME_CAPACITY) {

@@ -25,7 +25,7 @@ import {
 } from "./outer_header.ts";
 import type { Family } from "./outer_header.ts";
 import type { PacketRing } from "./packet_ring.ts";
-import { SOCKET_AH, SOCKET_BYPASS, SOCKET_ESP, SOCKET_RAW, SOCKET_UDP } from "./sockets.ts";
+import { SOCKET_AH, SOCKET_BYPASS, SOCKET_ESP, SOCKET_ICMP, SOCKET_RAW, SOCKET_UDP } from "./sockets.ts";
 import type { OuterSocket } from "./sockets.ts";
 
 const BATCH = 64;
@@ -107,6 +107,7 @@ export class OuterSender {
     this.bypass.clear();
     for (const socket of sockets) {
       const { kind, family, address, port } = socket;
+      if (kind === SOCKET_ICMP) continue;
       const key = socketKey(address, 0, family, port);
       if (kind === SOCKET_UDP) this.udp.set(key, socket);
       else if (kind === SOCKET_BYPASS) this.bypass.set(family, socket);

@@ -7,6 +7,8 @@
  *                        AH as well
  *   ah                   raw, protocol 51, bound to the address: receives AH; of IPv4 sends it with its own header, of IPv6 what must
  *                        be fragmented (outer_sender.ts)
+ *   icmp                 raw, protocol 1 or 58, bound to the address, sends nothing: receives ICMP destination unreachable, ICMPv6 packet
+ *                        too big, for the path MTU
  *
  * and, where policies let packets by in clear, one for each family:
  *
@@ -23,7 +25,7 @@ import * as libc from "./libc.ts";
 import { addressOctets } from "../../chassis/config.ts";
 import { BYPASS_MARK } from "./bypass_routes.ts";
 import { OWN_MARK } from "./own_routes.ts";
-import { PROTOCOL_AH, PROTOCOL_ESP } from "./outer_header.ts";
+import { PROTOCOL_AH, PROTOCOL_ESP, PROTOCOL_ICMP, PROTOCOL_ICMPV6 } from "./outer_header.ts";
 import type { Family } from "./outer_header.ts";
 
 /** Octets of socket buffer asked for; without CAP_NET_ADMIN the kernel gives net.core.rmem_max at most. */
@@ -34,6 +36,7 @@ export const SOCKET_ESP = 1;
 export const SOCKET_RAW = 2;
 export const SOCKET_AH = 3;
 export const SOCKET_BYPASS = 4;
+export const SOCKET_ICMP = 5;
 
 /** One socket, as the worker needs it. */
 export interface OuterSocket {
@@ -106,7 +109,13 @@ function enlarge(fd: number): void {
   }
 }
 
-/** Protocol of the raw sockets. */
+const ICMP_UNREACHABLE = 3;
+const ICMPV6_TOO_BIG = 2;
+
+/** The protocol of ICMP. */
+export const icmpOf = (family: Family): number => (family === 4 ? PROTOCOL_ICMP : PROTOCOL_ICMPV6);
+
+/** Protocol of the other raw sockets. */
 const RAW_PROTOCOL: Record<number, number> = {
   [SOCKET_ESP]: PROTOCOL_ESP,
   [SOCKET_RAW]: libc.IPPROTO_RAW,
@@ -126,20 +135,33 @@ function setFamilyOptions(fd: number, kind: number, family: Family): void {
   if (kind !== SOCKET_RAW) setInteger(fd, libc.IPPROTO_IPV6, libc.IPV6_RECVTCLASS, 1);
 }
 
+/** Of ICMP only what tells a path MTU, as far as the kernel can tell it apart: a bit is set for each type that is not wanted. */
+function filterIcmp(fd: number, family: Family): boolean {
+  if (family === 4) return setInteger(fd, libc.SOL_RAW, libc.ICMP_FILTER, ~(1 << ICMP_UNREACHABLE));
+  const blocked = new Uint32Array(8).fill(0xffffffff);
+  blocked[0] = ~(1 << ICMPV6_TOO_BIG) >>> 0;
+  return libc.setsockopt(fd, libc.IPPROTO_ICMPV6, libc.ICMP6_FILTER, new Uint8Array(blocked.buffer), 32) === 0;
+}
+
 function openSocket(kind: number, text: string, port: number): OuterSocket {
   const address = addressOctets(text);
   const family = address.length === 16 ? 6 : 4;
   const flags = libc.SOCK_NONBLOCK | libc.SOCK_CLOEXEC;
-  const what = kind === SOCKET_UDP ? `UDP ${text} port ${port}` : `raw IPv${family} socket for ESP and AH on ${text}`;
+  const what = kind === SOCKET_UDP ? `UDP ${text} port ${port}` : `raw IPv${family} socket on ${text}`;
   const domain = family === 6 ? libc.AF_INET6 : libc.AF_INET;
   const fd =
     kind === SOCKET_UDP
       ? libc.socket(domain, libc.SOCK_DGRAM | flags, 0)
-      : libc.socket(domain, libc.SOCK_RAW | flags, RAW_PROTOCOL[kind]);
+      : libc.socket(domain, libc.SOCK_RAW | flags, kind === SOCKET_ICMP ? icmpOf(family) : RAW_PROTOCOL[kind]);
   if (fd < 0) throw explain(what, libc.errno());
   enlarge(fd);
   setInteger(fd, libc.SOL_SOCKET, libc.SO_MARK, OWN_MARK);
   setFamilyOptions(fd, kind, family);
+  if (kind === SOCKET_ICMP && !filterIcmp(fd, family)) {
+    const errno = libc.errno();
+    libc.close(fd);
+    throw explain(what, errno);
+  }
   const bound = socketAddress(address, port);
   if (libc.bind(fd, bound, bound.length) !== 0) {
     const errno = libc.errno();
@@ -168,6 +190,7 @@ export function openOuterSockets(addresses: readonly string[], portIke: number, 
       sockets.push(openSocket(SOCKET_ESP, address, 0));
       sockets.push(openSocket(SOCKET_RAW, address, 0));
       sockets.push(openSocket(SOCKET_AH, address, 0));
+      sockets.push(openSocket(SOCKET_ICMP, address, 0));
     }
   } catch (error) {
     for (const opened of sockets) libc.close(opened.fd);

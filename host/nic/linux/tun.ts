@@ -10,6 +10,7 @@
  * send router solicitations into it.
  */
 
+import { writeFileSync } from "node:fs";
 import * as libc from "./libc.ts";
 import { familyOf, ip } from "./iproute2.ts";
 import { OwnRoutes } from "./own_routes.ts";
@@ -75,11 +76,24 @@ export async function openTun(options: TunOptions): Promise<TunDevice> {
   try {
     await ip("link", "set", "dev", name, "addrgenmode", "none");
     await ip("link", "set", "dev", name, "mtu", String(options.mtu), "up");
+    acceptLocal(name);
   } catch (error) {
     libc.close(fd);
     throw error;
   }
   return { fd, name, mtu: options.mtu };
+}
+
+/**
+ * The boards tell hosts of packets that are too big from our own outer address, which the kernel would take for a stray on this device.
+ * Where /proc/sys may not be written they are not told.
+ */
+function acceptLocal(name: string): void {
+  try {
+    writeFileSync(`/proc/sys/net/ipv4/conf/${name}/accept_local`, "1");
+  } catch {
+    // A container's: the administrator's to set from outside.
+  }
 }
 
 const prefixOf = (destination: string): number =>

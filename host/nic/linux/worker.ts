@@ -24,8 +24,8 @@ import { TunPort } from "./tun_port.ts";
 /** Upper bound of the sleep: how late a lost wake-up is noticed. */
 const SLEEP_MILLISECONDS = 100;
 const POLL_ENTRY = 8;
-/** Room for the sockets of 64 addresses, as many as a board takes. */
-const POLL_ENTRIES = 320;
+/** Room for the five sockets that receive of 64 addresses, as many as a board takes, and the three of the NIC's own. */
+const POLL_ENTRIES = 323;
 const WATCHED_OCTETS = 8192;
 const READABLE = libc.POLLIN | libc.POLLERR | libc.POLLHUP;
 

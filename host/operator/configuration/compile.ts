@@ -58,6 +58,8 @@ export interface ChassisSettings {
   tun: { name: string; mtu: number };
   /** MTU of the unprotected link; the boards' default when absent. */
   unprotectedMtu?: number;
+  /** CONFIG_ADJUST_MSS; absent: SYNs stay as they are. */
+  adjustMss?: number;
   portIke: number;
   portNatt: number;
 }
@@ -563,6 +565,7 @@ class Compiler {
       ...(v["metrics"] === undefined ? {} : { metrics: v["metrics"] }),
       ...(v["ike_sa_capacity"] === undefined ? {} : { ikeSaCapacity: v["ike_sa_capacity"] }),
       tun: { name: tun, mtu: guarded?.["mtu"] ?? DEFAULT_TUN.mtu },
+      ...(guarded?.["adjust_mss"] === undefined ? {} : { adjustMss: guarded["adjust_mss"] }),
       ...(open?.["mtu"] === undefined ? {} : { unprotectedMtu: open["mtu"] }),
       portIke: open?.["port_ike"] ?? 500,
       portNatt: open?.["port_natt"] ?? 4500,

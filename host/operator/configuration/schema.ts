@@ -23,6 +23,7 @@ import {
   UNIQUE_NO,
   UNIQUE_REPLACE,
 } from "../../../assembly/abi/management.ts";
+import { ADJUST_MSS_TO_MTU } from "../../../assembly/abi/config.ts";
 import { SA_FLAG_DSCP_APART, SA_FLAG_DSCP_INWARD } from "../../../assembly/abi/message.ts";
 import { nearest } from "./nearest.ts";
 import { POOL } from "./pool.ts";
@@ -172,6 +173,12 @@ const SLOTS: SectionSchema = {
   patterns: [{ pattern: /^([0-9]|[1-5][0-9]|6[0-3])$/, example: "1", read: word({ ike: "ike", ipsec: "ipsec" }) }],
 };
 
+const mssWord = word({ no: 0, "clamp-mss-to-pmtu": ADJUST_MSS_TO_MTU });
+const mssNumber = integer(88, 8960);
+
+/** As routers have it: no, what the tunnel carries whole, or octets. */
+const adjustMss = (text: string): number => (/^\d+$/.test(text) ? mssNumber(text) : mssWord(text));
+
 const CHASSIS: SectionSchema = {
   settings: {
     name: text,
@@ -191,7 +198,7 @@ const CHASSIS: SectionSchema = {
   },
   sections: {
     slots: SLOTS,
-    protected: { settings: { tun: text, mtu: integer(576, 9000) } },
+    protected: { settings: { tun: text, mtu: integer(576, 9000), adjust_mss: adjustMss } },
     unprotected: {
       settings: { port_ike: integer(1, 65535), port_natt: integer(1, 65535), mtu: integer(576, 9000) },
     },
