@@ -1,4 +1,7 @@
 /** The vocabulary of drops: every reason is given somewhere, and every one, and no other, is told to an operator. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import * as drop from "../../assembly/abi/drop.ts";
@@ -6,6 +9,8 @@ import { CHASSIS_DROP_NAMES, DROP_NAMES } from "../../host/chassis/vocabulary.ts
 import { renderDrops } from "../../host/cli/render.ts";
 import { DROP_REASONS, dropReason } from "../../host/operator/drop_reason.ts";
 import { dropsOf } from "../../host/operator/drops.ts";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 test("the constants are dense, and the entries are exactly theirs and the chassis's", () => {
   const { DROP_COUNT, ...constants } = drop;
@@ -15,6 +20,17 @@ test("the constants are dense, and the entries are exactly theirs and the chassi
   );
   assert.equal(Object.keys(DROP_REASONS).sort(), [...new Set([...DROP_NAMES, ...CHASSIS_DROP_NAMES])].sort());
   assert.is(dropReason("constructor"), undefined);
+});
+
+test("every reason of the firmware is given by some file of it", () => {
+  const text = ["assembly", "boards"]
+    .flatMap((directory) =>
+      (readdirSync(join(ROOT, directory), { recursive: true }) as string[]).map((name) => join(ROOT, directory, name)),
+    )
+    .filter((path) => path.endsWith(".ts") && !path.endsWith("abi/drop.ts"))
+    .map((path) => readFileSync(path, "utf8").replace(/^import \{[^}]*\}/gm, ""))
+    .join("\n");
+  for (const name of Object.keys(drop)) assert.match(text, new RegExp(`\\b${name}\\b`), name);
 });
 
 test("every entry is two sentences, and names of others are names", () => {

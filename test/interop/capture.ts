@@ -1,7 +1,10 @@
-/** Counts what was on the wire, from a classic pcap file (magic a1b2c3d4, LINKTYPE_ETHERNET), as tcpdump -w writes it. */
+/** What was on the wire outside: tcpdump writes it down, and it is counted from the classic pcap file (magic a1b2c3d4, LINKTYPE_ETHERNET). */
 
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { addressText } from "../../host/operator/identity.ts";
+import { Program, until } from "./process.ts";
+import type { World } from "./world.ts";
 
 const FILE_HEADER = 24;
 const RECORD_HEADER = 16;
@@ -22,18 +25,54 @@ export interface OuterCount {
   clear: number;
 }
 
-export function countOuter(path: string): OuterCount {
+/** Writes down what comes and goes outside of side b's gateway, each packet as soon as it is seen, until `end`. */
+export async function captureWan(world: World): Promise<{ file: string; end: () => Promise<void> }> {
+  const file = join(world.directory, "wan.pcap");
+  const words = ["-U", "--immediate-mode", "-n", "-i", "wan0", "-w", file];
+  const program = ["netns", "exec", world.topology.gateway("b"), "tcpdump", ...words];
+  const tcpdump = new Program("ip", program, join(world.directory, "tcpdump.log"));
+  await until("tcpdump listens", 10, () => tcpdump.log.includes("listening on"));
+  return { file, end: async () => void (await tcpdump.stop("SIGINT")) };
+}
+
+interface Captured {
+  octets: Buffer;
+  words: DataView;
+  /** Where an IP packet of 28 octets at least begins, and whether it is IPv6. */
+  packets: { packet: number; ipv6: boolean }[];
+}
+
+function readCapture(path: string): Captured {
   const octets = readFileSync(path);
   const words = new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
   if (words.getUint32(0, true) !== 0xa1b2c3d4) throw new Error(`${path} is no little-endian pcap file`);
-  const seen: OuterCount = { esp: {}, ah: {}, espInUdp: 0, ike: 0, clear: 0 };
+  const packets: Captured["packets"] = [];
   for (let at = FILE_HEADER; at + RECORD_HEADER <= octets.length; ) {
     const captured = words.getUint32(at + 8, true);
     const packet = at + RECORD_HEADER + ETHERNET_HEADER;
     at += RECORD_HEADER + captured;
     const type = captured < ETHERNET_HEADER + 28 ? 0 : words.getUint16(packet - 2);
-    if (type !== ETHERTYPE_IPV4 && type !== ETHERTYPE_IPV6) continue;
-    const ipv6 = type === ETHERTYPE_IPV6;
+    if (type === ETHERTYPE_IPV4 || type === ETHERTYPE_IPV6) packets.push({ packet, ipv6: type === ETHERTYPE_IPV6 });
+  }
+  return { octets, words, packets };
+}
+
+/** How many IPv4 packets from `source` there are with each TOS and DF: "0xba DF". */
+export function countMarks(path: string, source: string): Record<string, number> {
+  const { octets, words, packets } = readCapture(path);
+  const seen: Record<string, number> = {};
+  for (const { packet, ipv6 } of packets) {
+    if (ipv6 || addressText(octets.subarray(packet + 12, packet + 16)) !== source) continue;
+    const marks = `0x${words.getUint8(packet + 1).toString(16)}${words.getUint8(packet + 6) & 0x40 ? " DF" : ""}`;
+    seen[marks] = (seen[marks] ?? 0) + 1;
+  }
+  return seen;
+}
+
+export function countOuter(path: string): OuterCount {
+  const { octets, words, packets } = readCapture(path);
+  const seen: OuterCount = { esp: {}, ah: {}, espInUdp: 0, ike: 0, clear: 0 };
+  for (const { packet, ipv6 } of packets) {
     const protocol = words.getUint8(packet + (ipv6 ? 6 : 9));
     // Neighbour discovery and the like is the kernel's.
     if (ipv6 && protocol === ICMPV6) continue;

@@ -1,7 +1,6 @@
 /** The cases against strongSwan, and one between two gateways of ours. Each is a name and a story; side a initiates. */
 
 import { randomBytes } from "node:crypto";
-import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { makeKey } from "../pki/authority.ts";
 import { freshPsk } from "./connection.ts";
@@ -10,8 +9,8 @@ import { AUTHENTICATION_FAILED, STRONGSWAN_AUTHENTICATION_FAILED } from "./endpo
 import { EAP_CASES } from "./eap.ts";
 import { OWN_HOST_CASES } from "./own_hosts.ts";
 import { POLICY_CASES } from "./policy_cases.ts";
-import { Program, expect, must, until } from "./process.ts";
-import { countOuter } from "./capture.ts";
+import { expect, must, until } from "./process.ts";
+import { captureWan, countMarks, countOuter } from "./capture.ts";
 import { CERTIFICATE_CASES } from "./certificate_cases.ts";
 import { NARROW_PATH_CASES } from "./narrow_path_cases.ts";
 import { SCAPY_CASES } from "./scapy_cases.ts";
@@ -202,6 +201,36 @@ function invalidKe(side: Side): Case {
   };
 }
 
+/** Echo requests with marks of their own: what is inside shows outside (RFC 4301 8, RFC 6040), and strongSwan answers each. */
+const marks: Case = {
+  name: "initiator: DSCP, ECN and DF on the wire",
+  oursOnly: true,
+  async story(world) {
+    await establish(await world.pair("a", withPsk(X25519)));
+    const { file, end } = await captureWan(world);
+    const asked = [
+      { tos: 0xba, df: true }, // EF, ECT(0)
+      { tos: 0x49, df: false }, // AF21, ECT(1)
+      { tos: 0x2b, df: true }, // AF11, CE
+    ];
+    for (const { tos, df } of asked) {
+      const { sent, received } = await ping(world.topology, "a", 3, 0.1, ["-Q", String(tos), "-M", df ? "do" : "dont"]);
+      expect(sent === 3 && received === 3, `ping with TOS ${tos}: ${received} of ${sent} answered`);
+    }
+    await end();
+    const seen = countMarks(file, OUTER.a);
+    for (const { tos, df } of asked) {
+      const mark = `0x${tos.toString(16)}${df ? " DF" : ""}`;
+      expect(seen[mark] === 3, `${seen[mark] ?? 0} sealed packets with ${mark} instead of 3: ${JSON.stringify(seen)}`);
+    }
+    const { clear } = countOuter(file);
+    expect(clear === 0, `${clear} packets in clear`);
+    return Object.entries(seen)
+      .map(([mark, count]) => `${count} with ${mark}`)
+      .join(", ");
+  },
+};
+
 const protocol50: Case = {
   name: "two of ours: ESP as IP protocol 50, ethernet against atm",
   oursOnly: true,
@@ -210,16 +239,13 @@ const protocol50: Case = {
     const a = world.endpoint("a", connection, { links: "ethernet", slots: 2 });
     const b = world.endpoint("b", connection, { links: "atm", slots: 2 });
     await Promise.all([world.start(a), world.start(b)]);
-    const capture = join(world.directory, "wan.pcap");
-    const dump = ["netns", "exec", world.topology.gateway("b"), "tcpdump", "-U", "-n", "-i", "wan0", "-w", capture];
-    const tcpdump = new Program("ip", dump, join(world.directory, "tcpdump.log"));
-    await until("tcpdump listens", 10, () => tcpdump.log.includes("listening on"));
+    const { file, end } = await captureWan(world);
     await establish({ a, b, ours: a, peer: b, side: "a" });
     await expectPing(world.topology);
     const there = await stream(world.topology, "a", world.directory, TRANSFER_OCTETS);
     const back = await stream(world.topology, "b", world.directory, TRANSFER_OCTETS);
-    await tcpdump.stop("SIGINT");
-    const seen = countOuter(capture);
+    await end();
+    const seen = countOuter(file);
     for (const [from, to] of [
       [OUTER.a, OUTER.b],
       [OUTER.b, OUTER.a],
@@ -327,6 +353,7 @@ export const CASES: Case[] = [
   ...SUITE_CASES,
   ...NARROW_PATH_CASES,
   ...EAP_CASES,
+  marks,
   protocol50,
   ...OWN_HOST_CASES,
   ...POLICY_CASES,

@@ -3,14 +3,13 @@
  * while their IKE and sealed packets go where they did. And AH in tunnel mode, in fragments where the path is narrow.
  */
 
-import { join } from "node:path";
 import { addressOctets } from "../../host/chassis/config.ts";
 import { addressText } from "../../host/operator/identity.ts";
-import { countOuter } from "./capture.ts";
+import { captureWan, countOuter } from "./capture.ts";
 import type { Case } from "./cases.ts";
 import { freshPsk } from "./connection.ts";
 import type { Connection } from "./connection.ts";
-import { Program, expect, must, run, until } from "./process.ts";
+import { expect, must, run } from "./process.ts";
 import { INNER, OUTER, OUTER6 } from "./topology.ts";
 import type { Side } from "./topology.ts";
 import { readPing, stream } from "./traffic.ts";
@@ -46,14 +45,6 @@ async function pathMtu({ topology }: World, octets: number): Promise<void> {
     await must("ip", "-n", topology.gateway(side), "link", "set", "wan0", "mtu", String(octets));
 }
 
-async function capture(world: World): Promise<{ file: string; tcpdump: Program }> {
-  const file = join(world.directory, "wan.pcap");
-  const words = ["netns", "exec", world.topology.gateway("b"), "tcpdump", "-U", "-n", "-i", "wan0", "-w", file];
-  const tcpdump = new Program("ip", words, join(world.directory, "tcpdump.log"));
-  await until("tcpdump listens", 10, () => tcpdump.log.includes("listening on"));
-  return { file, tcpdump };
-}
-
 async function play(world: World, options: Options): Promise<string> {
   const { topology, directory } = world;
   const outer = options.ipv6 ? OUTER6 : OUTER;
@@ -63,7 +54,7 @@ async function play(world: World, options: Options): Promise<string> {
   const a = world.endpoint("a", connection, { links: "ethernet", slots: 2 });
   const b = world.endpoint("b", connection, { links: "atm", slots: 2 });
   await Promise.all([world.start(a), world.start(b)]);
-  const { file, tcpdump } = await capture(world);
+  const { file, end } = await captureWan(world);
   await establish({ a, b, ours: a, peer: b, side: "a" });
   const { text } = await a.status();
   const mode = options.tunnel ? "TUNNEL" : "TRANSPORT";
@@ -76,7 +67,7 @@ async function play(world: World, options: Options): Promise<string> {
   const { code, output } = await a.rekey("net");
   expect(code === 0, `rekey: ${output.trim()}`);
   const back = await stream(hosts, "b", directory, TRANSFER_OCTETS, undefined, addresses);
-  await tcpdump.stop("SIGINT");
+  await end();
   const seen = countOuter(file);
   // What AH has in front is no secret: it is there, and nothing goes without it.
   expect(seen.clear === 0, `${seen.clear} packets without ${protocol} on the wire`);

@@ -3,12 +3,11 @@
  * leads into our TUN device; and what is to be discarded goes nowhere.
  */
 
-import { join } from "node:path";
 import type { Cardcage } from "./cardcage.ts";
-import { countOuter } from "./capture.ts";
+import { captureWan, countOuter } from "./capture.ts";
 import type { Case } from "./cases.ts";
 import { freshPsk } from "./connection.ts";
-import { Program, expect, must, run, until } from "./process.ts";
+import { expect, must, run } from "./process.ts";
 import { OUTER } from "./topology.ts";
 import type { Topology } from "./topology.ts";
 import { readPing } from "./traffic.ts";
@@ -52,18 +51,15 @@ const bypassed: Case = {
     const b = world.endpoint("b", connection, undefined);
     await Promise.all([world.start(a), world.start(b)]);
     await establish({ a, b, ours: a, peer: b, side: "a" });
-    const capture = join(world.directory, "wan.pcap");
-    const dump = ["netns", "exec", topology.gateway("b"), "tcpdump", "-U", "-n", "-i", "wan0", "-w", capture];
-    const tcpdump = new Program("ip", dump, join(world.directory, "tcpdump.log"));
-    await until("tcpdump listens", 10, () => tcpdump.log.includes("listening on"));
+    const { file, end } = await captureWan(world);
     const sealed = await answered(topology, "10.1.0.2", "10.2.0.2");
     expect(sealed === COUNT, `${sealed} of ${COUNT} answered through the tunnel`);
     const clear = await answered(topology, "10.1.1.2", "10.2.1.2");
     expect(clear === COUNT, `${clear} of ${COUNT} answered in clear`);
     const shut = await answered(topology, "10.1.1.2", "10.2.0.2");
     expect(shut === 0, `${shut} of ${COUNT} answered where they should have been discarded`);
-    await tcpdump.stop("SIGINT");
-    const seen = countOuter(capture);
+    await end();
+    const seen = countOuter(file);
     // strongSwan's user-space ESP always asks for UDP around it.
     expect(seen.espInUdp === 2 * COUNT, `${seen.espInUdp} ESP packets, not ${2 * COUNT}`);
     expect(seen.clear === 2 * COUNT, `${seen.clear} packets in clear, not ${2 * COUNT}: each once, and its answer`);

@@ -20,8 +20,14 @@ export function readPing(output: string): PingResult {
 }
 
 /** Echo requests from the host of one side to the other host. */
-export async function ping(topology: Topology, from: Side, count = 5, intervalSeconds = 0.1): Promise<PingResult> {
-  const words = ["-q", "-c", String(count), "-i", String(intervalSeconds), "-W", "2", INNER[other(from)]];
+export async function ping(
+  topology: Topology,
+  from: Side,
+  count = 5,
+  intervalSeconds = 0.1,
+  more: readonly string[] = [],
+): Promise<PingResult> {
+  const words = ["-q", "-c", String(count), "-i", String(intervalSeconds), "-W", "2", ...more, INNER[other(from)]];
   const { output } = await run("ip", ["netns", "exec", topology.host(from), "ping", ...words]);
   return readPing(output);
 }
