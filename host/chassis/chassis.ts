@@ -185,6 +185,7 @@ export class Chassis {
     unprotected: new Set(),
     protected: new Set(),
   };
+  readonly #arriving: Record<Side, Subscribers<[Uint8Array]>> = { unprotected: new Set(), protected: new Set() };
   readonly #messages = new Map<number, Subscribers<[Uint8Array]>>();
   readonly #events: Subscribers<[BoardEvent]> = new Set();
   #localAddresses: readonly string[];
@@ -303,7 +304,13 @@ export class Chassis {
 
   /** A packet arrives from the network of that side; it goes to the IKE board. False when dropped and counted. */
   receive(side: Side, packet: Uint8Array): boolean {
+    for (const callback of this.#arriving[side]) callback(packet);
     return this.#cage.deliver(this.ikeSlot, PORT_OF_SIDE[side], packet);
+  }
+
+  /** Calls back for every packet that arrives from the network of that side, before a board has it. Returns an unsubscriber. */
+  onReceive(side: Side, callback: (packet: Uint8Array) => void): () => void {
+    return subscribe(this.#arriving[side], callback);
   }
 
   /** Calls back for every packet that a board transmits to that side. Returns an unsubscriber. */

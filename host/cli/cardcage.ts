@@ -7,7 +7,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import type { ChassisStatus } from "../chassis/chassis.ts";
-import { type PacketExplanation, renderExplanation } from "../operator/explain.ts";
+import { type PacketExplanation, renderExplanation, renderVerdict } from "../operator/explain.ts";
 import { renderError } from "../operator/configuration/configuration.ts";
 import { follow, RefusedError, request, UnreachableError } from "../operator/control_client.ts";
 import type { DropsStatus } from "../operator/drops.ts";
@@ -16,6 +16,7 @@ import type { ConnectionStatus } from "../operator/management.ts";
 import type { PolicyStatus } from "../operator/policies.ts";
 import { type PoolStatus, renderPools } from "../operator/pools.ts";
 import { type ConnectionSas, renderSas } from "../operator/sas.ts";
+import type { TracedPacket } from "../operator/trace.ts";
 import { readConfiguration, tellProblems } from "./configuration_file.ts";
 import { EXIT_FAILED, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE } from "./exit.ts";
 import { PacketError, packetOfWords, type PacketWords } from "./packet.ts";
@@ -109,6 +110,27 @@ async function events(options: Options): Promise<number> {
   await follow(socketPath(options.socket), (event) =>
     print(`${options.json ? JSON.stringify(event) : renderEvent(event as GatewayEvent)}\n`),
   );
+  return EXIT_OK;
+}
+
+/** Until it is stopped, or --count packets were shown. */
+async function trace(words: readonly string[], options: Options & { walk?: boolean; count?: string }): Promise<number> {
+  const count = options.count === undefined ? Infinity : Number(options.count);
+  if (!(count >= 1)) throw new CommanderError(EXIT_USAGE, "timeout", "--count wants a number of packets");
+  const enough = new AbortController();
+  let shown = 0;
+  const tell = (told: unknown): void => {
+    if (shown === count) return;
+    const { time, missed, explanation } = told as TracedPacket;
+    if (options.json) print(`${JSON.stringify(told)}\n`);
+    else {
+      if (missed > 0) print(`${missed} packets were not looked at\n`);
+      const at = new Date(time * 1000).toISOString();
+      print(`${at}  ${renderVerdict(explanation)}\n${options.walk ? `${renderExplanation(explanation)}\n` : ""}`);
+    }
+    if (++shown === count) enough.abort();
+  };
+  await follow(socketPath(options.socket), tell, { command: "trace", args: { filter: words }, signal: enough.signal });
   return EXIT_OK;
 }
 
@@ -209,6 +231,14 @@ Exit codes:
     .option(...CONTROL_OPTION)
     .action(async (word: string | undefined, options: Options & PacketWords & { from?: string }) =>
       done(await explain(word, options)),
+    );
+  json(root.command("trace").description("what becomes of live packets, a line each"))
+    .argument("[filter...]", "src, dst, host, net, port, proto, spi, slot, from SIDE, dropped; all must hold")
+    .option("--walk", "each with every step of its way")
+    .option("--count <packets>", "end after so many")
+    .option(...CONTROL_OPTION)
+    .action(async (words: string[], options: Options & { walk?: boolean; count?: string }) =>
+      done(await trace(words, options)),
     );
   json(root.command("events").description("follow what happens, a line each"))
     .option(...CONTROL_OPTION)

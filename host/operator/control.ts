@@ -4,6 +4,7 @@
  *   request   {"id": 1, "command": "initiate", "args": {"name": "net", "timeout": 30}}
  *   answer    {"id": 1, "result": ...}   or   {"id": 1, "error": {"code": "failed", "message": "..."}}
  *   event     {"event": {"kind": "child-updown", ...}}   behind `subscribe`
+ *   packet    {"packet": {"time": ..., "missed": 0, "explanation": {...}}}   behind `trace`, until the client goes; args {"filter": [..]}
  *
  * Who may open the socket is the operator; the file's mode is all the authentication there is. Keys and secrets cannot be
  * asked for. Refuses lines longer than LINE_MAX (the connection ends) and more than CLIENTS_MAX clients.
@@ -14,6 +15,8 @@ import { dropsOf } from "./drops.ts";
 import { EXPLAIN_PACKET_MAX, sideOf } from "./explain.ts";
 import type { Gateway, GatewayEvent } from "./gateway.ts";
 import { CommandError } from "./gateway.ts";
+import { PacketTrace } from "./trace.ts";
+import { parseTraceFilter, type TraceFilter } from "./trace_filter.ts";
 import { initiateAndWait, initiateIkeAndWait, rekeyAndWait } from "./outcome.ts";
 
 const LINE_MAX = 65536;
@@ -99,7 +102,22 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
 };
 
-export const CONTROL_COMMANDS: readonly string[] = [...Object.keys(COMMANDS), "subscribe"];
+export const CONTROL_COMMANDS: readonly string[] = [...Object.keys(COMMANDS), "subscribe", "trace"];
+
+/** What a client follows rather than asks. */
+type Following = (args: Args) => void;
+
+function filterOf(args: Args): TraceFilter {
+  const words = args["filter"] ?? [];
+  if (!Array.isArray(words) || !words.every((word) => typeof word === "string"))
+    throw new RequestError("bad-argument", "filter: a list of words is wanted");
+  try {
+    return parseTraceFilter(words);
+  } catch (error) {
+    if (error instanceof RangeError) throw new RequestError("bad-argument", error.message);
+    throw error;
+  }
+}
 
 /** Is there a gateway that answers at `path`? */
 function answers(path: string): Promise<boolean> {
@@ -174,31 +192,40 @@ export class ControlServer {
       if (socket.writableLength > BACKLOG_MAX) socket.destroy();
       else socket.write(`${JSON.stringify(message)}\n`);
     };
-    const subscribe = (): void => {
-      unsubscribe ??= this.#gateway.onEvent((event: GatewayEvent) => send({ event }));
+    let trace: PacketTrace | undefined;
+    const following: Record<string, Following> = {
+      subscribe: () => {
+        unsubscribe ??= this.#gateway.onEvent((event: GatewayEvent) => send({ event }));
+      },
+      trace: (args) => {
+        const filter = filterOf(args);
+        trace?.stop();
+        trace = new PacketTrace(this.#gateway, filter, (packet) => send({ packet }));
+      },
     };
     socket.setEncoding("utf8");
     socket.on("data", (chunk: string) => {
       const lines = (rest + chunk).split("\n");
       rest = lines.pop() ?? "";
-      for (const line of lines) if (line.trim() !== "") void this.#answer(line, subscribe).then(send);
+      for (const line of lines) if (line.trim() !== "") void this.#answer(line, following).then(send);
       if (rest.length > LINE_MAX) socket.destroy();
     });
     socket.on("error", () => socket.destroy());
     socket.on("close", () => {
       unsubscribe?.();
+      trace?.stop();
       this.#clients.delete(socket);
     });
   }
 
-  async #answer(line: string, subscribe: () => void): Promise<object> {
+  async #answer(line: string, following: Readonly<Record<string, Following>>): Promise<object> {
     let id: unknown = null;
     try {
       if (line.length > LINE_MAX) throw new RequestError("malformed", "the line is too long");
       const request = parseRequest(line);
       id = request.id;
-      if (request.command === "subscribe") {
-        subscribe();
+      if (Object.hasOwn(following, request.command)) {
+        following[request.command]!(request.args);
         return { id, result: {} };
       }
       const command = Object.hasOwn(COMMANDS, request.command) ? COMMANDS[request.command] : undefined;

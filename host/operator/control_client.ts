@@ -19,6 +19,7 @@ interface Answer {
   result?: unknown;
   error?: { code: string; message: string };
   event?: unknown;
+  packet?: unknown;
 }
 
 const open = (path: string): Promise<Socket> =>
@@ -58,19 +59,29 @@ export async function request(path: string, command: string, args: object = {}):
   }
 }
 
-/** Calls back for every event until the gateway goes away or `signal` aborts. Throws UnreachableError when it goes away. */
-export async function follow(path: string, callback: (event: unknown) => void, signal?: AbortSignal): Promise<void> {
+/**
+ * Follows what `command` (subscribe or trace) begins: calls back for every event or packet until the gateway goes away or `signal` aborts.
+ * Throws UnreachableError when it goes away, RefusedError when it refuses.
+ */
+export async function follow(
+  path: string,
+  callback: (told: unknown) => void,
+  { command = "subscribe", args = {}, signal }: { command?: string; args?: object; signal?: AbortSignal } = {},
+): Promise<void> {
   const socket = await open(path);
-  await new Promise<void>((resolve, reject) => {
-    onLines(socket, ({ event }) => {
-      if (event !== undefined) callback(event);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      onLines(socket, ({ event, packet, error }) => {
+        const told = event ?? packet;
+        if (error) reject(new RefusedError(error.code, error.message));
+        else if (told !== undefined) callback(told);
+      });
+      signal?.addEventListener("abort", () => resolve());
+      socket.once("error", (error) => reject(new UnreachableError(`the gateway went away (${error.message})`)));
+      socket.once("close", () => reject(new UnreachableError("the gateway went away")));
+      socket.write(`${JSON.stringify({ id: 1, command, args })}\n`);
     });
-    signal?.addEventListener("abort", () => {
-      resolve();
-      socket.destroy();
-    });
-    socket.once("error", (error) => reject(new UnreachableError(`the gateway went away (${error.message})`)));
-    socket.once("close", () => reject(new UnreachableError("the gateway went away")));
-    socket.write(`${JSON.stringify({ id: 1, command: "subscribe" })}\n`);
-  });
+  } finally {
+    socket.destroy();
+  }
 }

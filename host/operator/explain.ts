@@ -250,6 +250,30 @@ const ENDINGS: Record<PacketExplanation["verdict"], string> = {
   fragmented: "delivered in fragments",
 };
 
+/** One packet on one line, and where it was dropped what that means and what to do. */
+export function renderVerdict({
+  from,
+  octets,
+  flow,
+  inside,
+  child,
+  slot,
+  sa,
+  verdict,
+  ...rest
+}: PacketExplanation): string {
+  const what = flow ? flowText(flow) : "a packet";
+  const by = [
+    ...(child ? [`child ${child.name} of ${child.connection}`] : []),
+    ...(slot === undefined ? [] : [`slot ${slot}`]),
+    ...(sa ? [`SPI ${sa.spi}`] : []),
+  ];
+  const line =
+    `${from}  ${what}, ${octets} octets${inside ? `, inside ${flowText(inside)}` : ""}: ` +
+    `${ENDINGS[verdict]}${rest.reason === undefined ? "" : `: ${rest.reason}`}${by.length > 0 ? ` (${by.join(", ")})` : ""}`;
+  return [line, ...[rest.means, rest.do].filter((text) => text).map((text) => `  ${text}`)].join("\n");
+}
+
 /** The text of `cardcage explain`. */
 export function renderExplanation(explanation: PacketExplanation): string {
   const { walk, verdict, reason, means, do: remedy } = explanation;

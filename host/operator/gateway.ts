@@ -120,7 +120,15 @@ function explanationIn(messages: readonly ManagementMessage[]): Explanation {
 interface Pending {
   messages: ManagementMessage[];
   result: number | undefined;
+  /** Called when the REPLY is there. */
+  answered?: () => void;
 }
+
+/** Of MANAGEMENT_EXPLAIN. */
+const question = (packet: Uint8Array, from: Side): ConfigItem[] => [
+  { type: EXPLAIN_SIDE, value: from === "unprotected" ? PORT_UNPROTECTED : PORT_PROTECTED },
+  { type: EXPLAIN_PACKET, value: packet },
+];
 
 export class Gateway {
   readonly chassis: Chassis;
@@ -217,23 +225,41 @@ export class Gateway {
   }
 
   /** What would become of a packet that arrives on a side. Nothing changes by asking. */
-  async explain(packet: Uint8Array, from: Side): Promise<PacketExplanation> {
+  explain(packet: Uint8Array, from: Side): Promise<PacketExplanation> {
+    return this.#explain(
+      packet,
+      from,
+      async (slot) => (await this.#command(slot, MANAGEMENT_EXPLAIN, question(packet, from))).messages,
+    );
+  }
+
+  /**
+   * The same of a packet that is about to be given to the boards: all of them are asked at once, and take the question before the packet.
+   * Never waits for the drive, so that it can be called from within it.
+   */
+  explainArriving(packet: Uint8Array, from: Side): Promise<PacketExplanation> {
+    const message = encodeMessage(MANAGEMENT_EXPLAIN, 0, question(packet, from));
+    const online = this.chassis.show().slots.filter(({ state }) => state === "Online");
+    const answers = new Map(online.map(({ slot }) => [slot, this.#ask(slot, message)]));
+    // Most boards have nothing to do with the packet, and nobody looks at their answer.
+    for (const answer of answers.values()) answer.catch(() => undefined);
+    return this.#explain(packet, from, (slot) => answers.get(slot) ?? Promise.reject(new CommandError(`slot ${slot}`)));
+  }
+
+  async #explain(
+    packet: Uint8Array,
+    from: Side,
+    ask: (slot: number) => Promise<ManagementMessage[]>,
+  ): Promise<PacketExplanation> {
     const ikeSlot = this.chassis.ikeSlot;
-    const ask = async (slot: number, octets: Uint8Array): Promise<ManagementMessage[]> => {
-      const items = [
-        { type: EXPLAIN_SIDE, value: from === "unprotected" ? PORT_UNPROTECTED : PORT_PROTECTED },
-        { type: EXPLAIN_PACKET, value: octets },
-      ];
-      return (await this.#command(slot, MANAGEMENT_EXPLAIN, items)).messages;
-    };
-    const answers = await ask(ikeSlot, packet);
+    const answers = await ask(ikeSlot);
     const ike = explanationIn(answers);
     const child = answers.find((message) => message.kind === "child-sa");
     const { slots, links } = this.chassis.show();
     let ipsec: Explanation | "offline" | undefined;
     if (ike.verdict === "board") {
       const online = slots.some(({ slot, state }) => slot === ike.slot && state === "Online");
-      ipsec = online ? explanationIn(await ask(ike.slot!, packet.subarray(0, ike.octets))) : "offline";
+      ipsec = online ? explanationIn(await ask(ike.slot!)) : "offline";
     }
     return explainPacket({
       from,
@@ -244,6 +270,27 @@ export class Gateway {
       ...(child ? { child: child.childSa } : {}),
       ...(ipsec ? { ipsec } : {}),
     });
+  }
+
+  /** Sends a command and gives what came until its REPLY; throws when it is refused, or none comes in time. */
+  async #ask(slot: number, message: Uint8Array): Promise<ManagementMessage[]> {
+    const pending: Pending = { messages: [], result: undefined };
+    const [key, transaction] = this.#begin(slot, pending);
+    let over: () => void = () => undefined;
+    try {
+      const answered = new Promise<void>((resolve) => {
+        pending.answered = resolve;
+        over = this.chassis.drive.after(BigInt(COMMAND_PATIENCE) * 1_000_000n, resolve);
+      });
+      if (!this.chassis.management(slot).send(withTransaction(message, transaction)))
+        throw new CommandError(`slot ${slot} does not take commands`);
+      await answered;
+    } finally {
+      over();
+      this.#pending.delete(key);
+    }
+    if (pending.result !== RESULT_OK) throw this.#error(`slot ${slot}`, pending.result);
+    return pending.messages;
   }
 
   /** Starts negotiating a child, or all children of a connection. The outcome is told by events. */
@@ -359,12 +406,8 @@ export class Gateway {
 
   /** Sends a command and runs the drive until its REPLY is there, or patience is over (result undefined). */
   async #send(slot: number, message: Uint8Array, patience: number): Promise<Pending> {
-    const transaction = this.#nextTransaction;
-    // The upper half belongs to the chassis's own commands.
-    this.#nextTransaction = (transaction % 0x7fff_ffff) + 1;
     const pending: Pending = { messages: [], result: undefined };
-    const key = `${slot}/${transaction}`;
-    this.#pending.set(key, pending);
+    const [key, transaction] = this.#begin(slot, pending);
     try {
       if (!this.chassis.management(slot).send(withTransaction(message, transaction))) {
         throw new CommandError(`slot ${slot} does not take commands`);
@@ -374,6 +417,16 @@ export class Gateway {
       this.#pending.delete(key);
     }
     return pending;
+  }
+
+  /** A transaction of its own for a command, under which its answer is kept. */
+  #begin(slot: number, pending: Pending): [key: string, transaction: number] {
+    const transaction = this.#nextTransaction;
+    // The upper half belongs to the chassis's own commands.
+    this.#nextTransaction = (transaction % 0x7fff_ffff) + 1;
+    const key = `${slot}/${transaction}`;
+    this.#pending.set(key, pending);
+    return [key, transaction];
   }
 
   #onMessage(slot: number, octets: Uint8Array): void {
@@ -395,8 +448,12 @@ export class Gateway {
     }
     const pending = this.#pending.get(`${slot}/${message.transaction}`);
     if (!pending) return;
-    if (message.kind === "reply") pending.result = message.result;
-    else pending.messages.push(message);
+    if (message.kind === "reply") {
+      pending.result = message.result;
+      pending.answered?.();
+    } else {
+      pending.messages.push(message);
+    }
   }
 
   /** The IKE board wants the addresses of a peer's names; it waits for as long as it thinks right. */

@@ -155,4 +155,55 @@ test("packets made of words are sound, whatever the protocol", () => {
   }
 });
 
+/** `cardcage trace` while a host behind moon sends one packet after the other. */
+async function trace(...words: string[]): Promise<{ code: number | null; out: string; err: string }> {
+  const child = spawn(process.execPath, [COMMAND, "trace", "--socket", socket, ...words]);
+  let out = "";
+  let err = "";
+  let ended = false;
+  child.stdout.on("data", (chunk: Buffer) => (out += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (err += chunk.toString()));
+  const code = new Promise<number | null>((resolve) => child.on("close", resolve));
+  void code.then(() => (ended = true));
+  while (!ended) {
+    for (const dst of ["10.2.1.9", "10.9.9.9"])
+      pair.moon.send(packetOfWords(undefined, { src: "10.1.1.5", dst, sport: "53", dport: "4000" }));
+    await pair.drive.run(10);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return { code: await code, out, err };
+}
+
+test("trace: live packets that the filter chooses, a line each, or all steps, or JSON", async () => {
+  const lines = await trace("--count", "2", "host", "10.2.1.9");
+  assert.is(lines.err, "");
+  assert.is(lines.code, 0);
+  const line =
+    /^\S+Z  protected  udp 10\.1\.1\.5\[53\] > 10\.2\.1\.9\[4000\], \d+ octets: delivered \(child net-1 of moon-sun, slot \d, SPI \w{8}\)$/;
+  assert.is(
+    lines.out
+      .trim()
+      .split("\n")
+      .filter((text) => line.test(text)).length,
+    2,
+    lines.out,
+  );
+
+  const walk = await trace("--count", "1", "--walk", "dst 10.2.1.9 udp");
+  assert.equal(steps(walk.out), ["S601", "S602", "S603", "S604", "S605", "S702", "S703", "S704", "S705", "S706"]);
+
+  const json = await trace("--count", "1", "--json", "dropped");
+  const { explanation } = JSON.parse(json.out) as { explanation: PacketExplanation };
+  assert.is(explanation.verdict, "dropped");
+  assert.is(explanation.reason, "no_policy");
+  assert.is(explanation.do, DROP_REASONS["no_policy"]!.do);
+});
+
+test("trace: a filter that is none is refused, exit 2", async () => {
+  const { code, out, err } = await trace("host", "10.2.1");
+  assert.is(code, 2);
+  assert.is(out, "");
+  assert.match(err, "'10.2.1' is no address or network");
+});
+
 test.run();
