@@ -57,6 +57,10 @@ export interface FedFrame {
 }
 
 /** Something that must hold does not. */
+/** Silence at the end: longer than anything waits for. */
+const QUIET_MS = 7_000;
+const QUIET_TRIES = 15;
+
 export class FuzzFailure extends Error {
   readonly last: FedFrame[];
 
@@ -149,6 +153,26 @@ async function feedAll(
   return { refused };
 }
 
+/**
+ * Frames that wait for an answer, an SA or other fragments go on or are dropped when their time is over. One that never does is
+ * forgotten: what is told, undefined when there is none.
+ */
+async function stillHeld(world: World): Promise<string | undefined> {
+  const gateways = [world.left, world.right];
+  let kept: string[] = [];
+  for (let i = 0; i < QUIET_TRIES; i++) {
+    await world.drive.run(QUIET_MS);
+    kept = gateways.flatMap(({ chassis }) =>
+      chassis
+        .show()
+        .slots.filter(({ frames }) => frames.held !== 0)
+        .map(({ slot, frames }) => `${chassis.name}, slot ${slot} holds ${frames.held} frames`),
+    );
+    if (kept.length === 0) return undefined;
+  }
+  return `after ${(QUIET_TRIES * QUIET_MS) / 1000} s of silence ${kept.join("; ")}`;
+}
+
 /** Runs the campaign on a fresh pair of gateways. Throws FuzzFailure. */
 export async function campaign(options: CampaignOptions): Promise<PortResult[]> {
   const world = new World(options);
@@ -176,6 +200,8 @@ export async function campaign(options: CampaignOptions): Promise<PortResult[]> 
         throw new FuzzFailure(`after ${result.board}.${result.port} the tunnel does not carry packets any more`, []);
       }
     }
+    const kept = await stillHeld(world);
+    if (kept !== undefined) throw new FuzzFailure(kept, []);
     return results;
   } finally {
     await world.close();
