@@ -2,8 +2,8 @@
  * The IPsec board (12, 82): main loop. Joins the internal path to the ESP core; knows no IKE.
  *
  * Reset proves the cipher, reads CONFIG, takes all tables from RAM; the board refuses service (REFUSAL_*) rather than serve
- * with less. Poll takes at most POLL_BATCH frames from each port: control before data, so that an SA that travels in front of
- * its packet (C 5, C 16) is there when the packet is looked at.
+ * with less. Poll takes at most POLL_BATCH frames from each port, control and packets of the channel in their order, so that an SA
+ * that travels in front of its packet (C 5, C 16) is there when the packet is looked at.
  *
  * Refuses packets straight from a network: each arrives through the IKE board.
  */
@@ -166,7 +166,10 @@ function pollManagement(): void {
   listingContinue();
 }
 
-/** S701, S702: capsules off; control at once, packets together. */
+/**
+ * S701, S702: capsules off; packets together, and control where it stands among them: an SA is there for the packet behind its
+ * installation (C 5, C 16), and for the packet in front of its removal.
+ */
 function pollChannel(): void {
   let packets: u32 = 0;
   for (let i: u32 = 0; i < POLL_BATCH; i++) {
@@ -180,6 +183,8 @@ function pollChannel(): void {
       store<u32>(batch + ((<usize>packets) << 2), <u32>changetype<usize>(frame));
       packets += 1;
     } else if (verdict == CHANNEL_CONTROL) {
+      if (packets != 0) process(batch, packets);
+      packets = 0;
       if (controlOpen(frame, channelSourceSlot())) handleControl(frame);
     }
   }

@@ -160,6 +160,20 @@ for (const build of ["base", "simd"] as Build[]) {
     assert.equal([first.iv, second.iv], [1n, 2n]);
   });
 
+  test("in one poll a packet in front of its SA's removal passes, one behind it has no entry", () => {
+    const bench = new Bench(build);
+    bench.pair();
+    const remove = Buffer.concat([be(IN_SPI, 4).reverse(), be(M.DIRECTION_INBOUND, 4), be(1, 4).reverse()]);
+    const packets = [1n, 2n].map((sequence) => sealedPacket(esp(arriving(20), sequence)));
+    bench.packet(packets[0]!);
+    bench.control(M.MESSAGE_SA_REMOVE, remove);
+    bench.packet(packets[1]!);
+    bench.run();
+    assert.is(bench.take(PORT_PROTECTED).length, 1);
+    assert.is(bench.drops(DROP.DROP_NO_SA_ENTRY_IPSEC_BOARD), 1);
+    assert.is(bench.answers()[0]!.readUInt16LE(0), M.MESSAGE_SA_REMOVED);
+  });
+
   test("extended sequence numbers", () => {
     const bench = new Bench(build);
     bench.pair({ flags: M.SA_FLAG_ESN, sequence: 0xfffffff0n });

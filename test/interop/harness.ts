@@ -41,8 +41,8 @@ interface Scenario {
   /** Half-open IKE_SAs that somebody leaves at our responder before: it asks for a cookie then. */
   halfOpen?: number;
   retransmission?: Retransmission;
-  /** Of a ping that goes on and on nothing may be lost. */
-  lossless?: boolean;
+  /** Of a ping that goes on and on nothing may be lost where we have this role; otherwise one in a hundred, as the harness has it. */
+  lossless?: Role;
 }
 
 type Role = "initiator" | "responder";
@@ -102,7 +102,8 @@ const SCENARIOS: readonly Scenario[] = [
   { name: "child-pfs", roles: BOTH },
   { name: "rekey-fast", roles: BOTH, waits: true },
   { name: "rekey-collide", roles: BOTH, waits: true, collides: true },
-  { name: "reauth-mbb", roles: BOTH, waits: true, lossless: true, except: { initiator: "log-a" } },
+  // Whoever initiates has no keys before the response to IKE_AUTH, and the responder may send under them before that.
+  { name: "reauth-mbb", roles: BOTH, waits: true, lossless: "responder", except: { initiator: "log-a" } },
   { name: "ts-ports", roles: BOTH },
   { name: "multi-ts", roles: BOTH },
   { name: "ipv6-in-ipv4", roles: BOTH },
@@ -367,6 +368,7 @@ async function play(at: Run, file: string, scenario: Scenario): Promise<string> 
   const { code, output } = await at.up();
   expect(code === 0, `up.sh: ${output.trim()}`);
   const mirror = readFileSync(join(at.directory, at.theirs, "mirror.conf"), "utf8");
+  const role: Role = at.ours === "A" ? "initiator" : "responder";
   const links = at.ours === "A" ? "ethernet" : "atm";
   const cage = renderCage({ links, slots: 2, ...(retransmission ? { retransmission } : {}) });
   const own = join(at.directory, `ours-${at.ours}`);
@@ -406,7 +408,7 @@ async function play(at: Run, file: string, scenario: Scenario): Promise<string> 
         collided = true;
         await collideRekeys(at, gateway);
       }
-      await check(at, gateway, line, lossless === true);
+      await check(at, gateway, line, lossless === role);
     }
     expect(collided, "no place for the collision");
     // The transfer is one of IPv4.
