@@ -124,15 +124,17 @@ export class Metrics {
       const sas = await this.#gateway.sas();
       const connections = await this.#gateway.connections();
       this.#ipsec(sas, status);
+      const carrying = new Set(
+        sas.flatMap((ike) =>
+          ike["child-sas"]
+            .filter(({ state }) => /^(INSTALLED|REKEY)/.test(state))
+            .map((sa) => JSON.stringify([ike.name, sa.name])),
+        ),
+      );
       for (const { name, children } of connections) {
         for (const child of children) {
           this.#set("ipsec_child_configured", 1, [name, child]);
-          const up = sas.some(
-            (ike) =>
-              ike.name === name &&
-              ike["child-sas"].some((sa) => sa.name === child && /^(INSTALLED|REKEY)/.test(sa.state)),
-          );
-          this.#set("ipsec_child_up", up ? 1 : 0, [name, child]);
+          this.#set("ipsec_child_up", carrying.has(JSON.stringify([name, child])) ? 1 : 0, [name, child]);
         }
       }
       this.#set("ipsec_up", 1);
