@@ -1,0 +1,529 @@
+/**
+ * The flash of a chassis: two banks (A and B) for each slot, and the boot record that says which of them boot.
+ *
+ *   write      an image goes into the bank that does not boot; nothing else changes
+ *   test       a record: with the next reset these banks boot, once
+ *   boot       a record, before anything is powered: the test runs now. At the reset after that it is over
+ *   confirm    a record: what is under test boots from now on, and the security counters advance to its
+ *   revert     a record: the test is over, what was confirmed boots
+ *
+ * Images of a set are written one after the other, and tested, confirmed and reverted by a single record each. A power cut at any step
+ * leaves the old record or the new one, and every bank that either of them boots is whole (device.ts, record.ts). So the
+ * chassis boots the old images or the new ones, all of them.
+ *
+ * Operations wait for each other. Refuses by name (ImageRefused) before anything is written.
+ */
+import { createHash } from "node:crypto";
+import { FILE_MAX } from "../../image/container.ts";
+import { type ImageFile, parseImageFile } from "../../image/image_file.ts";
+import { ImageRefused } from "../../image/refusal.ts";
+import { checkSignature, type PublicKey } from "../../image/signature.ts";
+import { renderVersion } from "../../image/version.ts";
+import { ImageError, parseImage } from "../image.ts";
+import {
+  type BankContents,
+  chooseConfirmed,
+  chooseTrial,
+  discord,
+  isChosen,
+  type SlotChoice,
+  TrialRefused,
+} from "./choice.ts";
+import { type FlashDevice, replaceFile } from "./device.ts";
+import { checkFit, type SlotFit } from "./fit.ts";
+import {
+  type Bank,
+  BANKS,
+  type BootRecord,
+  decodeRecord,
+  emptyRecord,
+  encodeRecord,
+  otherBank,
+  type Outcome,
+  RECORD_MAX,
+  RECORD_SLOTS_MAX,
+  type SlotRecord,
+  type TrialState,
+} from "./record.ts";
+
+export interface FlashOptions {
+  /** Whose images are taken. */
+  trusted: readonly PublicKey[];
+  /** The slots of the chassis. Default: any slot, and of each the class of the first image that goes into it. */
+  slots?: ReadonlyMap<number, SlotFit>;
+}
+
+/** An image for a slot. */
+export interface FlashRequest {
+  slot: number;
+  /** The .cci file. */
+  octets: Uint8Array;
+  /** Default: the bank that does not boot. */
+  bank?: Bank;
+  /** The set that it comes with (setName()); default: it comes alone. */
+  set?: string;
+}
+
+/** What becomes of an image that was written: nothing, a test at the next reset, or it boots from then on without one. */
+export type Afterwards = "nothing" | "test" | "confirm";
+
+export interface BankStatus {
+  version: string;
+  securityCounter: number;
+  /** Hexadecimal, of the file. */
+  sha256: string;
+  /** "" alone. */
+  set: string;
+  proven: boolean;
+  /** Why it does not boot; absent when it is sound, or was not looked at. */
+  problem?: string;
+}
+
+export interface FlashSlotStatus {
+  slot: number;
+  boardClass: string;
+  confirmed: Bank | null;
+  trial: Bank | null;
+  securityCounter: number;
+  A: BankStatus | null;
+  B: BankStatus | null;
+}
+
+export interface FlashStatus {
+  /** Of the test: none, pending (it begins with the next reset), running. */
+  trial: TrialState;
+  /** How the last test ended, and the slot that it was due to. */
+  outcome: Outcome;
+  outcomeSlot: number | null;
+  slots: FlashSlotStatus[];
+}
+
+export interface BootChoice {
+  slots: SlotChoice[];
+  /** Images of this boot are under test. */
+  trial: boolean;
+  /** What is worth an operator's attention, a sentence each. */
+  notes: string[];
+}
+
+const COPIES = ["boot.0", "boot.1"] as const;
+/** RAM of a slot whose chassis is not known: all that WebAssembly has. */
+const ANY_RAM = 65536;
+
+const bankFile = (slot: number, bank: Bank): string => `slot-${slot}.${bank.toLowerCase()}.cci`;
+const digestOf = (octets: Uint8Array): string => createHash("sha256").update(octets).digest("hex");
+
+export class Flash {
+  readonly #device: FlashDevice;
+  readonly #trusted: readonly PublicKey[];
+  readonly #fits: ReadonlyMap<number, SlotFit> | undefined;
+  /** Undefined: to be read anew, because a write of it failed. */
+  #record: BootRecord | undefined;
+  /** The copy that is written first: the older one, or the one that is damaged. */
+  #firstCopy = 0;
+  #turn: Promise<unknown> = Promise.resolve();
+  /** Images that were found sound, by digest: slots often have the same. */
+  readonly #known = new Map<string, { file: ImageFile; image: ReturnType<typeof parseImage> }>();
+
+  private constructor(device: FlashDevice, options: FlashOptions) {
+    this.#device = device;
+    this.#trusted = options.trusted;
+    this.#fits = options.slots;
+  }
+
+  /** Reads the boot record; a device without one has nothing flashed. Throws ImageRefused when both copies are damaged. */
+  static async open(device: FlashDevice, options: FlashOptions): Promise<Flash> {
+    const flash = new Flash(device, options);
+    await flash.#load();
+    return flash;
+  }
+
+  /** What the record says; banks are not looked at. */
+  get status(): FlashStatus {
+    const { trial, outcome, outcomeSlot, slots } = this.#record ?? emptyRecord();
+    return {
+      trial,
+      outcome,
+      outcomeSlot: outcomeSlot ?? null,
+      slots: slots.map((entry) => ({
+        slot: entry.slot,
+        boardClass: entry.boardClass,
+        confirmed: entry.confirmed ?? null,
+        trial: entry.trial ?? null,
+        securityCounter: entry.securityCounter,
+        A: bankStatus(entry, "A"),
+        B: bankStatus(entry, "B"),
+      })),
+    };
+  }
+
+  /** The same, with every bank read and verified. */
+  inspect(): Promise<FlashStatus> {
+    return this.#inTurn(async () => {
+      const banks = await this.#banks(await this.#current());
+      const { status } = this;
+      for (const slot of status.slots) {
+        for (const bank of BANKS) {
+          const contents = banks(slot.slot, bank);
+          if (slot[bank] && contents instanceof ImageRefused) slot[bank].problem = contents.message;
+        }
+      }
+      return status;
+    });
+  }
+
+  /**
+   * A reset of the chassis: what boots in every slot. A test that was running is over; one that was pending runs from here on,
+   * which is on record before this returns.
+   */
+  boot(): Promise<BootChoice> {
+    return this.#inTurn(async () => {
+      const notes: string[] = [];
+      let record = await this.#current();
+      if (record.trial === "running") {
+        record = await this.#change((next) => endTrial(next, "not_confirmed"));
+        notes.push("the images under test were not confirmed: back to the ones before");
+      }
+      const banks = await this.#banks(record);
+      const slots = this.#slots(record);
+      if (record.trial === "pending") {
+        try {
+          const choices = chooseTrial(record, slots, banks);
+          await this.#change((next) => void (next.trial = "running"));
+          return { slots: choices, trial: true, notes: [...notes, ...notesOf(choices), "images are under test"] };
+        } catch (error) {
+          if (!(error instanceof TrialRefused)) throw error;
+          await this.#change((next) => endTrial(next, "refused", error.slot));
+          const where = error.slot === undefined ? "" : `slot ${error.slot}: `;
+          notes.push(`the test does not begin: ${where}${error.message}`);
+        }
+      }
+      const choices = chooseConfirmed(record, slots, banks);
+      return { slots: choices, trial: false, notes: [...notes, ...notesOf(choices)] };
+    });
+  }
+
+  /** Writes images into banks that do not boot; all of them are looked at before the first is written. Returns the banks. */
+  write(
+    requests: readonly FlashRequest[],
+    afterwards: Afterwards,
+  ): Promise<{ slot: number; bank: Bank; version: string }[]> {
+    return this.#inTurn(async () => {
+      const record = await this.#current();
+      if (record.trial === "running" || (record.trial === "pending" && afterwards === "confirm"))
+        throw new ImageRefused("test_running", "images are under test: confirm or revert them first");
+      const taken = await this.#take(record, requests);
+      if (afterwards !== "nothing") await this.#checkTogether(record, taken);
+      // A test that is to come must not find another image in its place.
+      const touched = taken.some(({ slot }) => record.slots.find((entry) => entry.slot === slot)?.trial);
+      if (touched) await this.#change((next) => endTrial(next, "replaced"));
+      for (const { slot, bank, octets } of taken) await replaceFile(this.#device, bankFile(slot, bank), octets);
+      await this.#change((next) => {
+        for (const request of taken) enter(next, request, afterwards);
+        if (afterwards === "test") next.trial = "pending";
+      });
+      return taken.map(({ slot, bank, file }) => ({ slot, bank, version: renderVersion(file.facts.version) }));
+    });
+  }
+
+  /** The bank of a slot that does not boot is tested with the next reset. */
+  test(slot: number): Promise<Bank> {
+    return this.#inTurn(async () => {
+      const record = await this.#current();
+      if (record.trial === "running") throw new ImageRefused("test_running");
+      const banks = await this.#banks(record);
+      const entry = record.slots.find((other) => other.slot === slot);
+      if (!entry) throw new ImageRefused("no_image", `nothing was flashed into slot ${slot}`);
+      const bank = this.#spareBank(record, slot, banks);
+      const contents = banks(slot, bank);
+      if (contents instanceof ImageRefused) throw contents;
+      const set = (next: BootRecord): void => {
+        next.slots.find((other) => other.slot === slot)!.trial = bank;
+        next.trial = "pending";
+      };
+      const wanted = structuredClone(record);
+      set(wanted);
+      try {
+        chooseTrial(wanted, this.#slots(record), banks);
+      } catch (error) {
+        throw error instanceof TrialRefused ? error.refused : error;
+      }
+      await this.#change(set);
+      return bank;
+    });
+  }
+
+  /** A pending test begins now, in a chassis that runs. Returns what its slots are to be powered with. Throws ImageRefused. */
+  begin(): Promise<SlotChoice[]> {
+    return this.#inTurn(async () => {
+      const record = await this.#current();
+      if (record.trial !== "pending") throw new ImageRefused("no_test", "no test of images is pending");
+      let choices: SlotChoice[];
+      try {
+        choices = chooseTrial(record, this.#slots(record), await this.#banks(record));
+      } catch (error) {
+        if (!(error instanceof TrialRefused)) throw error;
+        await this.#change((next) => endTrial(next, "refused", error.slot));
+        throw error.refused;
+      }
+      await this.#change((next) => void (next.trial = "running"));
+      return choices.filter((choice) => isChosen(choice) && choice.why === "trial");
+    });
+  }
+
+  /** What is under test boots from now on; the security counters advance. Returns its slots. */
+  confirm(): Promise<number[]> {
+    return this.#inTurn(async () => {
+      const record = await this.#current();
+      if (record.trial === "pending")
+        throw new ImageRefused("no_test", "the test has not begun: it does with the next reset");
+      if (record.trial === "none") throw new ImageRefused("no_test");
+      const slots = record.slots.filter(({ trial }) => trial).map(({ slot }) => slot);
+      await this.#change((next) => {
+        for (const entry of next.slots) if (entry.trial) settle(entry, entry.trial);
+        endTrial(next, "confirmed");
+      });
+      return slots;
+    });
+  }
+
+  /** The test is over, or does not begin. Returns what boots in its slots instead. */
+  revert(outcome: "reverted" | "board_failed" = "reverted", slot?: number): Promise<SlotChoice[]> {
+    return this.#inTurn(async () => {
+      const record = await this.#current();
+      if (record.trial === "none") throw new ImageRefused("no_test");
+      const tested = record.slots.filter(({ trial }) => trial).map((entry) => entry.slot);
+      const next = await this.#change((changed) => endTrial(changed, outcome, slot));
+      return chooseConfirmed(next, this.#slots(next), await this.#banks(next)).filter((choice) =>
+        tested.includes(choice.slot),
+      );
+    });
+  }
+
+  /** What boots without a test, as the banks are now. */
+  confirmed(): Promise<SlotChoice[]> {
+    return this.#inTurn(async () => {
+      const record = await this.#current();
+      return chooseConfirmed(record, this.#slots(record), await this.#banks(record));
+    });
+  }
+
+  #inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(action);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  async #load(): Promise<BootRecord> {
+    const read = await Promise.all(
+      COPIES.map((name) => this.#device.read(name, RECORD_MAX).catch(() => new Uint8Array(0))),
+    );
+    const [first, second] = read.map(decodeRecord);
+    if (!first && !second && read.some((octets) => octets !== undefined)) throw new ImageRefused("record_damaged");
+    this.#firstCopy = !first || (second && first.sequence <= second.sequence) ? 0 : 1;
+    const newest = first && second ? (first.sequence >= second.sequence ? first : second) : (first ?? second);
+    return (this.#record = newest ?? emptyRecord());
+  }
+
+  async #current(): Promise<BootRecord> {
+    return this.#record ?? (await this.#load());
+  }
+
+  /** Changes the record, in both copies; it counts as soon as the first is written. */
+  async #change(change: (next: BootRecord) => void): Promise<BootRecord> {
+    const next = structuredClone(await this.#current());
+    change(next);
+    next.sequence += 1n;
+    const octets = encodeRecord(next);
+    // Whichever copy a failing device leaves behind has to be read again.
+    this.#record = undefined;
+    await replaceFile(this.#device, COPIES[this.#firstCopy] as string, octets);
+    await replaceFile(this.#device, COPIES[1 - this.#firstCopy] as string, octets);
+    return (this.#record = next);
+  }
+
+  #slots(record: BootRecord): number[] {
+    return this.#fits ? [...this.#fits.keys()] : record.slots.map(({ slot }) => slot);
+  }
+
+  /** Throws ImageRefused for a slot that the chassis does not have. */
+  #fit(record: BootRecord, slot: number, boardClass: string): SlotFit {
+    if (this.#fits) {
+      const fit = this.#fits.get(slot);
+      if (!fit) throw new ImageRefused("no_slot", `the chassis has no slot ${slot}`);
+      return fit;
+    }
+    if (!Number.isInteger(slot) || slot < 0 || slot >= RECORD_SLOTS_MAX)
+      throw new ImageRefused("no_slot", `slots are 0 to ${RECORD_SLOTS_MAX - 1}`);
+    const known = record.slots.find((entry) => entry.slot === slot);
+    return { boardClass: known?.boardClass ?? boardClass, ramPages: ANY_RAM, ikeSas: 0, sas: 0 };
+  }
+
+  /** An image that may go into a slot. Throws ImageRefused. */
+  #open(
+    record: BootRecord,
+    slot: number,
+    octets: Uint8Array,
+  ): { file: ImageFile; image: ReturnType<typeof parseImage> } {
+    const digest = digestOf(octets);
+    const sound = this.#known.get(digest) ?? openImage(octets, this.#trusted);
+    this.#known.set(digest, sound);
+    const { facts } = sound.file;
+    checkFit(facts, slot, this.#fit(record, slot, facts.boardClass), counterOf(record, slot, facts.boardClass));
+    return sound;
+  }
+
+  /** All banks, read and verified. */
+  async #banks(record: BootRecord): Promise<(slot: number, bank: Bank) => BankContents> {
+    const contents = new Map<string, BankContents>();
+    for (const entry of record.slots) {
+      for (const bank of BANKS) contents.set(bankFile(entry.slot, bank), await this.#bank(record, entry, bank));
+    }
+    const flashed = new Set(record.slots.flatMap(({ banks }) => BANKS.map((bank) => banks[bank]?.sha256)));
+    for (const digest of this.#known.keys()) if (!flashed.has(digest)) this.#known.delete(digest);
+    return (slot, bank) =>
+      contents.get(bankFile(slot, bank)) ?? new ImageRefused("no_image", `slot ${slot} ${bank} is empty`);
+  }
+
+  async #bank(record: BootRecord, entry: SlotRecord, bank: Bank): Promise<BankContents> {
+    const written = entry.banks[bank];
+    if (!written) return new ImageRefused("no_image", `slot ${entry.slot} ${bank} is empty`);
+    try {
+      const octets = await this.#device.read(bankFile(entry.slot, bank), FILE_MAX).catch(() => undefined);
+      if (!octets) throw new ImageRefused("no_image", `slot ${entry.slot} ${bank} cannot be read`);
+      if (digestOf(octets) !== written.sha256)
+        throw new ImageRefused("not_flashed", `slot ${entry.slot} ${bank} does not hold what was flashed into it`);
+      return this.#open(record, entry.slot, octets);
+    } catch (error) {
+      if (error instanceof ImageRefused) return error;
+      throw error;
+    }
+  }
+
+  /** The bank of a slot that does not boot. */
+  #spareBank(record: BootRecord, slot: number, banks: (slot: number, bank: Bank) => BankContents): Bank {
+    const choice = chooseConfirmed(record, this.#slots(record), banks).find((other) => other.slot === slot);
+    if (choice && isChosen(choice)) return otherBank(choice.bank);
+    const confirmed = record.slots.find((entry) => entry.slot === slot)?.confirmed;
+    return confirmed ? otherBank(confirmed) : "A";
+  }
+
+  /** Opens every request and gives it its bank. Throws ImageRefused. */
+  async #take(
+    record: BootRecord,
+    requests: readonly FlashRequest[],
+  ): Promise<(FlashRequest & { bank: Bank; file: ImageFile; image: ReturnType<typeof parseImage> })[]> {
+    const banks = await this.#banks(record);
+    return requests.map((request, i) => {
+      const { slot } = request;
+      if (requests.findIndex((other) => other.slot === slot) !== i) throw new RangeError(`two images for slot ${slot}`);
+      const opened = this.#open(record, slot, request.octets);
+      const spare = this.#spareBank(record, slot, banks);
+      const occupied = record.slots.some((entry) => entry.slot === slot && entry.confirmed);
+      const bank = request.bank ?? spare;
+      if (bank !== spare && occupied)
+        throw new ImageRefused("bank_in_use", `slot ${slot} boots from ${bank}: the image goes into ${spare}`);
+      return { ...request, bank, ...opened };
+    });
+  }
+
+  /** With these images in place of what boots, and of what is to be tested: do all go together? Throws ImageRefused. */
+  async #checkTogether(
+    record: BootRecord,
+    taken: readonly { slot: number; bank: Bank; file: ImageFile; image: ReturnType<typeof parseImage> }[],
+  ): Promise<void> {
+    const banks = await this.#banks(record);
+    const replaced = taken.some(({ slot }) => record.slots.find((entry) => entry.slot === slot)?.trial);
+    const slots = [...new Set([...this.#slots(record), ...taken.map(({ slot }) => slot)])];
+    const before =
+      record.trial === "pending" && !replaced
+        ? chooseTrial(record, slots, banks)
+        : chooseConfirmed(record, slots, banks);
+    const choices = before.map((choice): SlotChoice => {
+      const request = taken.find(({ slot }) => slot === choice.slot);
+      return request ? { ...request, why: "trial" } : choice;
+    });
+    const refused = discord(choices);
+    if (refused) throw refused;
+  }
+}
+
+/** A sound image that `trusted` have signed. Throws ImageRefused. */
+export function openImage(
+  octets: Uint8Array,
+  trusted: readonly PublicKey[],
+): { file: ImageFile; image: ReturnType<typeof parseImage> } {
+  const file = parseImageFile(octets);
+  checkSignature(file.container, trusted);
+  // The engine wants octets of an ArrayBuffer of their own.
+  const payload = new Uint8Array(file.payload);
+  if (!WebAssembly.validate(payload))
+    throw new ImageRefused("engine_refuses", `this engine cannot run its build, ${file.facts.build}`);
+  try {
+    return { file, image: parseImage(payload, `${file.facts.name}.${file.facts.build}`) };
+  } catch (error) {
+    if (error instanceof ImageError) throw new ImageRefused("not_a_board", error.message);
+    throw error;
+  }
+}
+
+function bankStatus(entry: SlotRecord, bank: Bank): BankStatus | null {
+  const written = entry.banks[bank];
+  if (!written) return null;
+  const { version, securityCounter, sha256, set, proven } = written;
+  return { version: renderVersion(version), securityCounter, sha256, set, proven };
+}
+
+/** The counter below which a slot takes no image: its own, or that of the slots of its class when it is new. */
+function counterOf(record: BootRecord, slot: number, boardClass: string): number {
+  const own = record.slots.find((entry) => entry.slot === slot);
+  if (own) return own.securityCounter;
+  const others = record.slots.filter((entry) => entry.boardClass === boardClass && entry.confirmed);
+  return others.length === 0 ? 0 : Math.min(...others.map(({ securityCounter }) => securityCounter));
+}
+
+/** The test is over. */
+function endTrial(record: BootRecord, outcome: Outcome, slot?: number): void {
+  record.trial = "none";
+  record.outcome = outcome;
+  record.outcomeSlot = slot;
+  for (const entry of record.slots) entry.trial = undefined;
+}
+
+/** A bank boots from now on. */
+function settle(entry: SlotRecord, bank: Bank): void {
+  const written = entry.banks[bank]!;
+  written.proven = true;
+  entry.confirmed = bank;
+  entry.securityCounter = Math.max(entry.securityCounter, written.securityCounter);
+}
+
+/** Enters what was written into a bank. */
+function enter(
+  record: BootRecord,
+  { slot, bank, file, octets, set }: FlashRequest & { bank: Bank; file: ImageFile },
+  afterwards: Afterwards,
+): void {
+  const { boardClass, securityCounter, version } = file.facts;
+  let entry = record.slots.find((other) => other.slot === slot);
+  if (!entry) {
+    const floor = counterOf(record, slot, boardClass);
+    entry = { slot, boardClass, confirmed: undefined, trial: undefined, securityCounter: floor, banks: {} };
+    record.slots.push(entry);
+  }
+  entry.boardClass = boardClass;
+  // A confirmed bank is written only when it was damaged and the other one boots: that is confirmed now.
+  if (entry.confirmed === bank) entry.confirmed = entry.banks[otherBank(bank)]?.proven ? otherBank(bank) : undefined;
+  entry.banks[bank] = { proven: false, securityCounter, version, sha256: digestOf(octets), set: set ?? "" };
+  if (afterwards === "test") entry.trial = bank;
+  if (afterwards === "confirm") settle(entry, bank);
+}
+
+const notesOf = (choices: readonly SlotChoice[]): string[] =>
+  choices.flatMap((choice) =>
+    isChosen(choice)
+      ? choice.refused
+        ? [`slot ${choice.slot}: back to ${choice.bank}: ${choice.refused.message}`]
+        : []
+      : [`slot ${choice.slot}: ${choice.refused.message}`],
+  );
