@@ -95,74 +95,116 @@ export function cpcsOpen(octets: Uint8Array, start: number, size: number): numbe
   return payload;
 }
 
+/** HEC of one octet of header, the rest 0: I.432.1's generator x^8 + x^2 + x + 1. */
+const HEC_TABLE = Uint8Array.from({ length: 256 }, (_, octet) => {
+  let crc = octet;
+  for (let bit = 0; bit < 8; bit++) crc = crc & 0x80 ? ((crc << 1) ^ 0x07) & 255 : crc << 1;
+  return crc;
+});
+
 /** Header error control over the first four octets of a cell header (I.432.1: x^8 + x^2 + x + 1, coset 55h). */
 export function hec(octets: Uint8Array, start: number): number {
-  let crc = 0;
-  for (let i = 0; i < 4; i++) {
-    crc ^= octets[start + i]!;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 0x80 ? ((crc << 1) ^ 0x07) & 255 : crc << 1;
-  }
-  return crc ^ 0x55;
+  let crc = HEC_TABLE[octets[start]!]!;
+  crc = HEC_TABLE[crc ^ octets[start + 1]!]!;
+  crc = HEC_TABLE[crc ^ octets[start + 2]!]!;
+  return HEC_TABLE[crc ^ octets[start + 3]!]! ^ 0x55;
 }
 
-/** Cuts a CPCS-PDU into cells for the VC `vpi`/`vci` (UNI header: VPI 0..255, VCI 0..65535). */
-export function segment(pdu: Uint8Array, vpi: number, vci: number): Uint8Array {
-  if (pdu.length === 0 || pdu.length % CELL_PAYLOAD !== 0) {
-    throw new RangeError(`a CPCS-PDU is a multiple of ${CELL_PAYLOAD} octets, not ${pdu.length}`);
-  }
-  const count = pdu.length / CELL_PAYLOAD;
-  const cells = new Uint8Array(count * CELL_OCTETS);
-  for (let i = 0; i < count; i++) {
-    const at = i * CELL_OCTETS;
-    cells[at] = (vpi >>> 4) & 15;
-    cells[at + 1] = ((vpi & 15) << 4) | ((vci >>> 12) & 15);
-    cells[at + 2] = (vci >>> 4) & 255;
-    cells[at + 3] = ((vci & 15) << 4) | (i === count - 1 ? 2 : 0);
-    cells[at + 4] = hec(cells, at);
-    cells.set(pdu.subarray(i * CELL_PAYLOAD, (i + 1) * CELL_PAYLOAD), at + CELL_HEADER);
-  }
-  return cells;
+/** Octets of the cells for a payload. */
+export function cellsOctets(payload: number): number {
+  return Math.ceil((payload + AAL5_TRAILER) / CELL_PAYLOAD) * CELL_OCTETS;
 }
-
-export type Reassembled = { vpi: number; vci: number; pdu: Uint8Array };
 
 /**
- * Puts cells together again, one CPCS-PDU per VC at a time. Cells with a bad HEC are counted and lost, and so is a PDU
- * that outgrows `limit` octets; whether a PDU is whole is for cpcsOpen to say.
+ * Cuts the CPCS-PDU of `size` octets at pdu[start] into cells for the VC (VPI << 16 | VCI; UNI header: VPI 0..255, VCI 0..65535),
+ * written to `cells` at `at`. Returns their octets. Throws RangeError for what is no multiple of 48 octets.
+ */
+export function segment(
+  pdu: Uint8Array,
+  start: number,
+  size: number,
+  vc: number,
+  cells: Uint8Array,
+  at: number,
+): number {
+  if (size === 0 || size % CELL_PAYLOAD !== 0) {
+    throw new RangeError(`a CPCS-PDU is a multiple of ${CELL_PAYLOAD} octets, not ${size}`);
+  }
+  const vpi = (vc >>> 16) & 255;
+  let cell = at;
+  for (let from = start; from < start + size; from += CELL_PAYLOAD, cell += CELL_OCTETS) {
+    cells[cell] = vpi >>> 4;
+    cells[cell + 1] = ((vpi & 15) << 4) | ((vc >>> 12) & 15);
+    cells[cell + 2] = (vc >>> 4) & 255;
+    cells[cell + 3] = ((vc & 15) << 4) | (from + CELL_PAYLOAD === start + size ? CELL_LAST : 0);
+    cells[cell + 4] = hec(cells, cell);
+    cells.set(pdu.subarray(from, from + CELL_PAYLOAD), cell + CELL_HEADER);
+  }
+  return cell - at;
+}
+
+/** In the fourth octet of a header: the PTI's low bit, AAL5's mark of a PDU's last cell. */
+const CELL_LAST = 2;
+
+/** Verdicts of Reassembler.push beside payload octets. */
+export const CELL_MORE = 0;
+export const CELL_BAD_HEC = -3;
+export const CELL_OTHER_VC = -4;
+export const CPCS_TOO_LONG = -5;
+
+/**
+ * Puts the cells of one VC together again, a CPCS-PDU at a time, in `limit` octets of memory and no more.
+ *
+ * A cell with a bad HEC is not to be believed at all, and gone; nothing is corrected. A PDU that grows beyond the limit is given up at its
+ * last cell. A lost last cell makes one of two PDUs, which fails as a whole: AAL5 has no other mark. Of a PDU that fails
+ * LENGTH tells of cells that are missing or too many, the CRC of those that are damaged or in another order.
  */
 export class Reassembler {
-  badHec = 0;
-  tooLong = 0;
-  readonly #parts = new Map<number, { octets: Uint8Array; used: number; lost: boolean }>();
+  /** The PDU so far; behind its last cell, the payload stands at the front. */
+  readonly octets: Uint8Array;
+  used = 0;
+  #tooLong = false;
 
-  constructor(readonly limit = 65568) {}
-
-  /** Takes whole cells; returns the PDUs that they complete. Octets behind the last whole cell are ignored. */
-  push(cells: Uint8Array): Reassembled[] {
-    const complete: Reassembled[] = [];
-    for (let at = 0; at + CELL_OCTETS <= cells.length; at += CELL_OCTETS) {
-      if (hec(cells, at) !== cells[at + 4]) {
-        this.badHec += 1;
-        continue;
-      }
-      const vpi = ((cells[at]! & 15) << 4) | (cells[at + 1]! >>> 4);
-      const vci = ((cells[at + 1]! & 15) << 12) | (cells[at + 2]! << 4) | (cells[at + 3]! >>> 4);
-      const key = (vpi << 16) | vci;
-      let part = this.#parts.get(key);
-      if (!part) this.#parts.set(key, (part = { octets: new Uint8Array(this.limit), used: 0, lost: false }));
-      if (part.used + CELL_PAYLOAD > this.limit) {
-        part.lost = true;
-      } else {
-        part.octets.set(cells.subarray(at + CELL_HEADER, at + CELL_OCTETS), part.used);
-        part.used += CELL_PAYLOAD;
-      }
-      if (cells[at + 3]! & 2) {
-        if (part.lost) this.tooLong += 1;
-        else complete.push({ vpi, vci, pdu: part.octets.slice(0, part.used) });
-        part.used = 0;
-        part.lost = false;
-      }
-    }
-    return complete;
+  constructor(limit: number) {
+    this.octets = new Uint8Array(Math.ceil(limit / CELL_PAYLOAD) * CELL_PAYLOAD);
   }
+
+  /**
+   * Takes a cell of the VC. Returns the payload's octets when it completes a PDU that is whole, CELL_MORE, or why it, or the PDU
+   * that it ends, is lost.
+   */
+  push(cells: Uint8Array, at: number, vc: number): number {
+    if (hec(cells, at) !== cells[at + 4]) return CELL_BAD_HEC;
+    if (vcOf(cells, at) !== vc) return CELL_OTHER_VC;
+    if (this.used + CELL_PAYLOAD > this.octets.length) {
+      this.#tooLong = true;
+    } else {
+      this.octets.set(cells.subarray(at + CELL_HEADER, at + CELL_OCTETS), this.used);
+      this.used += CELL_PAYLOAD;
+    }
+    if ((cells[at + 3]! & CELL_LAST) === 0) return CELL_MORE;
+    const size = this.used;
+    const tooLong = this.#tooLong;
+    this.reset();
+    if (tooLong) return CPCS_TOO_LONG;
+    const payload = cpcsOpen(this.octets, 0, size);
+    return payload === CPCS_BAD_CRC && !lengthFits(this.octets, size) ? CPCS_BAD_LENGTH : payload;
+  }
+
+  reset(): void {
+    this.used = 0;
+    this.#tooLong = false;
+  }
+}
+
+/** VPI << 16 | VCI of a cell. */
+export function vcOf(cells: Uint8Array, at: number): number {
+  const vpi = ((cells[at]! & 15) << 4) | (cells[at + 1]! >>> 4);
+  return (vpi << 16) | ((cells[at + 1]! & 15) << 12) | (cells[at + 2]! << 4) | (cells[at + 3]! >>> 4);
+}
+
+/** Whether a PDU has the octets that its trailer's LENGTH asks for. */
+function lengthFits(pdu: Uint8Array, size: number): boolean {
+  const payload = (pdu[size - 6]! << 8) | pdu[size - 5]!;
+  return payload > 0 && cpcsOctets(payload) === size;
 }

@@ -3,15 +3,17 @@
  *
  * Slot n and the IKE board's slot are the ends of VC 0/(32 + n): both see the same VPI/VCI. The firmware hands over an LLC/SNAP
  * payload and a VC; the AAL5 trailer and its CRC-32 are computed on sending and checked on arrival. A PDU crosses
- * the backplane in frame mode, and is counted as the cells that it would be: 424 bits for each 48 octets.
+ * the backplane in frame mode, and is counted as the cells that it would be: 424 bits for each 48 octets. Cell mode is
+ * atm_cells.ts.
  */
 import { FABRIC_SLOT_MAX, FABRIC_VCI_BASE } from "../../assembly/abi/fabric.ts";
-import { CELL_BITS, CELL_PAYLOAD, CPCS_BAD_CRC, cpcsOpen, cpcsSeal } from "./aal5.ts";
-import type { Link } from "./backplane.ts";
+import { CELL_BITS, CELL_PAYLOAD, cpcsOctets, CPCS_BAD_CRC, cpcsOpen, cpcsSeal } from "./aal5.ts";
+import type { Link, LinkKind, LinkReceiver } from "./backplane.ts";
+import { FrameReceiver } from "./frame_receiver.ts";
 import { CHASSIS_DROP } from "./vocabulary.ts";
 
 export class AtmLink implements Link {
-  readonly kind = "atm";
+  readonly kind: LinkKind = "atm";
   readonly code: number;
   readonly #ikeSlot: number;
 
@@ -20,7 +22,11 @@ export class AtmLink implements Link {
     this.#ikeSlot = ikeSlot;
   }
 
-  encode(source: Uint8Array, start: number, length: number, wire: Uint8Array, at: number): number {
+  wireOctets(length: number): number {
+    return cpcsOctets(length);
+  }
+
+  encode(source: Uint8Array, start: number, length: number, _vc: number, wire: Uint8Array, at: number): number {
     wire.set(source.subarray(start, start + length), at);
     return cpcsSeal(wire, at, length);
   }
@@ -33,10 +39,12 @@ export class AtmLink implements Link {
     return from === slot ? this.#ikeSlot : -1 - CHASSIS_DROP.atm_unknown_vc;
   }
 
-  decode(wire: Uint8Array, at: number, size: number): number {
-    const payload = cpcsOpen(wire, at, size);
-    if (payload >= 0) return payload;
-    return -1 - (payload === CPCS_BAD_CRC ? CHASSIS_DROP.aal5_crc : CHASSIS_DROP.aal5_length);
+  unit(size: number): number {
+    return size;
+  }
+
+  receiver(): LinkReceiver {
+    return new FrameReceiver(check, (size) => this.bits(size));
   }
 
   vcAtArrival(vc: number): number {
@@ -50,4 +58,10 @@ export class AtmLink implements Link {
   describe(slot: number): string {
     return `atm 0/${FABRIC_VCI_BASE + slot}`;
   }
+}
+
+function check(wire: Uint8Array, at: number, size: number): number {
+  const payload = cpcsOpen(wire, at, size);
+  if (payload >= 0) return payload;
+  return -1 - (payload === CPCS_BAD_CRC ? CHASSIS_DROP.aal5_crc : CHASSIS_DROP.aal5_length);
 }

@@ -24,7 +24,8 @@ import {
 } from "../../assembly/abi/management.ts";
 import { PORT_MANAGEMENT, PORT_PROTECTED, PORT_SECURE_ELEMENT, PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
 import type { Nic, Side } from "../nic/nic.ts";
-import { createLink, type Link, type LinkKind } from "./backplane.ts";
+import { CELL_BITS } from "./aal5.ts";
+import { createLink, isAtm, type Link, type LinkCounters, type LinkKind } from "./backplane.ts";
 import { addressOctets, type ConfigItem, encodeItems } from "./config.ts";
 import { renderTrace, type TraceEntry } from "./console.ts";
 import type { Cage, Drive } from "./drive/drive.ts";
@@ -129,13 +130,18 @@ export interface SlotStatus {
   chassisDrops: Record<string, number>;
 }
 
+export interface LinkCount extends LinkCounters {
+  /** On ATM: cells of those frames, in frame mode those that they would be; 0 on Ethernet. */
+  cells: number;
+}
+
 export interface LinkStatus {
   slot: number;
   name: string;
   /** Delivered to the board. */
-  toBoard: { frames: number; octets: number; bits: number };
+  toBoard: LinkCount;
   /** Sent by the board. */
-  fromBoard: { frames: number; octets: number; bits: number };
+  fromBoard: LinkCount;
 }
 
 export interface ChassisStatus {
@@ -406,14 +412,19 @@ export class Chassis {
       ikeSlot: this.ikeSlot,
       now: Number(this.drive.clock.now()) / 1e9,
       slots,
-      links: slots.map(({ slot }) => ({
-        slot,
-        name: slot === this.ikeSlot ? `${this.#options.link} hub` : this.#link.describe(slot),
-        ...this.#cage.linkCounters(slot),
-      })),
+      links: slots.map(({ slot }) => {
+        const { toBoard, fromBoard } = this.#cage.linkCounters(slot);
+        const hub = `${isAtm(this.#options.link) ? "atm" : "ethernet"} hub`;
+        const name = slot === this.ikeSlot ? hub : this.#link.describe(slot);
+        return { slot, name, toBoard: this.#counted(toBoard), fromBoard: this.#counted(fromBoard) };
+      }),
       drops,
       faults: this.faults.map((fault) => ({ ...fault, now: Number(fault.now) / 1e9 })),
     };
+  }
+
+  #counted(counters: LinkCounters): LinkCount {
+    return { ...counters, cells: isAtm(this.#options.link) ? counters.bits / CELL_BITS : 0 };
   }
 
   #showSlot(slot: Slot): SlotStatus {

@@ -13,7 +13,8 @@
  */
 import * as zlib from "node:zlib";
 import { FABRIC_MAC_HIGH, FABRIC_SLOT_MAX } from "../../assembly/abi/fabric.ts";
-import type { Link } from "./backplane.ts";
+import type { Link, LinkReceiver } from "./backplane.ts";
+import { FrameReceiver } from "./frame_receiver.ts";
 import { CHASSIS_DROP } from "./vocabulary.ts";
 
 const HEADER = 14;
@@ -65,7 +66,11 @@ export class EthernetLink implements Link {
     this.#ikeSlot = ikeSlot;
   }
 
-  encode(source: Uint8Array, start: number, length: number, wire: Uint8Array, at: number): number {
+  wireOctets(length: number): number {
+    return length + FCS;
+  }
+
+  encode(source: Uint8Array, start: number, length: number, _vc: number, wire: Uint8Array, at: number): number {
     wire.set(source.subarray(start, start + length), at);
     const crc = fcs(source, start, start + length);
     const end = at + length;
@@ -86,11 +91,12 @@ export class EthernetLink implements Link {
     return to;
   }
 
-  decode(wire: Uint8Array, at: number, size: number): number {
-    if (size < HEADER + FCS) return -1 - CHASSIS_DROP.ethernet_malformed;
-    const end = at + size - FCS;
-    const crc = (wire[end]! | (wire[end + 1]! << 8) | (wire[end + 2]! << 16) | (wire[end + 3]! << 24)) >>> 0;
-    return fcs(wire, at, end) === crc ? size - FCS : -1 - CHASSIS_DROP.ethernet_fcs;
+  unit(size: number): number {
+    return size;
+  }
+
+  receiver(): LinkReceiver {
+    return new FrameReceiver(check, (size) => this.bits(size));
   }
 
   vcAtArrival(): number {
@@ -105,4 +111,11 @@ export class EthernetLink implements Link {
     const octets = [24, 16, 8, 0].map((shift) => (FABRIC_MAC_HIGH >>> shift) & 255).concat(slot >>> 8, slot & 255);
     return `ethernet ${octets.map((octet) => octet.toString(16).padStart(2, "0")).join(":")}`;
   }
+}
+
+function check(wire: Uint8Array, at: number, size: number): number {
+  if (size < HEADER + FCS) return -1 - CHASSIS_DROP.ethernet_malformed;
+  const end = at + size - FCS;
+  const crc = (wire[end]! | (wire[end + 1]! << 8) | (wire[end + 2]! << 16) | (wire[end + 3]! << 24)) >>> 0;
+  return fcs(wire, at, end) === crc ? size - FCS : -1 - CHASSIS_DROP.ethernet_fcs;
 }

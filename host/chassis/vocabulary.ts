@@ -44,6 +44,8 @@ export const CHASSIS_DROP_NAMES = [
   "secure_element_absent", // none is fitted
   "secure_element_failed", // the element gave no answer
   "secure_element_stale", // the answer came for an earlier generation
+  "atm_hec", // a cell, not a packet: its header is damaged
+  "aal5_oversize", // cells of a PDU beyond what a board takes
 ] as const;
 
 export type ChassisDrop = (typeof CHASSIS_DROP_NAMES)[number];

@@ -51,7 +51,20 @@ export function renderBoards({ name, link, drive, ikeSlot, slots, links, faults 
     ({ slot, generation, file, line, message }) =>
       `fault: slot ${slot}, generation ${generation}: ${message}${file === "" ? "" : ` at ${file}:${line}`}\n`,
   );
-  return `${name}: ${link} backplane, ${drive}\n${table([head, ...rows])}${died.join("")}`;
+  return `${name}: ${link} backplane, ${drive}\n${table([head, ...rows])}\n${renderLinks(links)}${died.join("")}`;
+}
+
+/** What passed over each slot's link: to the board, and from it. */
+function renderLinks(links: ChassisStatus["links"]): string {
+  const head = ["LINK", "", "FRAMES", "OCTETS", "CELLS", "BITS"];
+  const rows = links.flatMap(({ name, toBoard, fromBoard }) =>
+    [["in", toBoard] as const, ["out", fromBoard] as const].map(([way, { frames, octets, cells, bits }]) => [
+      name,
+      way,
+      ...[frames, octets, cells, bits].map(String),
+    ]),
+  );
+  return table([head, ...rows]);
 }
 
 /** One line of a board's books. */

@@ -8,6 +8,7 @@
  *
  * Both are configured as any gateway is, by text in swanctl.conf's syntax. What the protected sides receive is kept.
  */
+import type { LinkKind } from "../chassis/backplane.ts";
 import type { Chassis, ChassisOptions } from "../chassis/chassis.ts";
 import type { Drive } from "../chassis/drive/drive.ts";
 import { Lockstep } from "../chassis/drive/lockstep.ts";
@@ -21,7 +22,7 @@ export type SiteName = "moon" | "sun";
 
 export interface PairOptions {
   drive?: "lockstep" | "threaded";
-  links?: Record<SiteName, "ethernet" | "atm">;
+  links?: Record<SiteName, LinkKind>;
   /** IPsec boards in each chassis. Default 2. */
   boards?: number;
   cable?: CableOptions;
@@ -112,7 +113,7 @@ secrets {
 ${options.sections?.[name] ?? ""}
 chassis {
   name = ${name}
-  links = ${options.links?.[name] ?? (name === "moon" ? "ethernet" : "atm")}
+  ${linkText(options.links?.[name] ?? (name === "moon" ? "ethernet" : "atm"))}
   slots {
     0 = ike
     ${slots}
@@ -120,6 +121,10 @@ chassis {
 }
 `;
 }
+
+/** A backplane as a configuration names it. */
+const linkText = (link: LinkKind): string =>
+  link === "atm-cell" ? "links = atm\n  atm_mode = cell" : `links = ${link}`;
 
 function connectionText(name: SiteName, suffix: string, nets: readonly number[], options: PairOptions): string {
   const peer = name === "moon" ? "sun" : "moon";

@@ -260,15 +260,24 @@ export const DROP_REASONS: Readonly<Record<FirmwareDrop | ChassisDrop, DropReaso
     do: "Lower the MTU of the interface that it comes from.",
   },
   aal5_crc: {
-    means: "The CRC of a frame on an ATM channel is wrong: cells were lost or damaged.",
+    means: "The CRC of a PDU on an ATM channel is wrong: it was damaged, or its cells came in another order.",
     do: "The backplane is damaged, or a fault is injected.",
   },
   aal5_length: {
-    means: "The trailer of a frame on an ATM channel does not fit its cells.",
+    means: "The LENGTH of a PDU on an ATM channel does not fit its cells: some were lost, or came twice.",
     do: "The backplane is damaged, or a fault is injected.",
   },
+  aal5_oversize: {
+    means:
+      "Cells on an ATM channel went on beyond the longest PDU that a board takes: the mark of a last one was lost.",
+    do: "The backplane is damaged, or a fault is injected.",
+  },
+  atm_hec: {
+    means: "The header of a cell is damaged (HEC); the cell is gone, and the PDU that it was part of fails by itself.",
+    do: "The backplane is damaged, or a fault is injected. These are cells, not packets.",
+  },
   atm_unknown_vc: {
-    means: "A board sent on a virtual channel that is not connected.",
+    means: "A board sent on a virtual channel that is not connected, or a cell came on another than its own.",
     do: OUR_FAULT,
   },
   ethernet_fcs: {

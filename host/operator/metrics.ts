@@ -6,6 +6,7 @@
  * prom-client's.
  */
 import { Counter, Gauge, Registry } from "prom-client";
+import { isAtm } from "../chassis/backplane.ts";
 import type { ChassisStatus } from "../chassis/chassis.ts";
 import type { Gateway } from "./gateway.ts";
 import type { ChildSas, ConnectionSas } from "./sas.ts";
@@ -109,6 +110,8 @@ export class Metrics {
     ]);
     counter("cardcage_backplane_frames_total", "Frames on a board's link.", ["link", "direction"]);
     counter("cardcage_backplane_bytes_total", "Octets of frames on a board's link.", ["link", "direction"]);
+    counter("cardcage_backplane_bits_total", "Bits of those frames on the line.", ["link", "direction"]);
+    counter("cardcage_backplane_cells_total", "ATM cells of those frames.", ["link", "direction"]);
   }
 
   get contentType(): string {
@@ -157,7 +160,7 @@ export class Metrics {
       .inc(value);
   }
 
-  #chassis({ slots, links }: ChassisStatus): void {
+  #chassis({ link, slots, links }: ChassisStatus): void {
     for (const { slot, board, state, ram, restarts, drops, chassisDrops } of slots) {
       const labels = [String(slot), board];
       this.#set("cardcage_board_up", state === "Online" ? 1 : 0, labels);
@@ -174,6 +177,8 @@ export class Metrics {
       ] as const) {
         this.#add("cardcage_backplane_frames_total", counted.frames, [name, direction]);
         this.#add("cardcage_backplane_bytes_total", counted.octets, [name, direction]);
+        this.#add("cardcage_backplane_bits_total", counted.bits, [name, direction]);
+        if (isAtm(link)) this.#add("cardcage_backplane_cells_total", counted.cells, [name, direction]);
       }
     }
   }

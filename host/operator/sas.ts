@@ -165,7 +165,7 @@ const elsewhere = (addresses: readonly string[]): string =>
 const mtuText = (mtu: number | undefined): string => (mtu === undefined ? "" : `   inner mtu ${mtu}`);
 
 /** Virtual channel between the IKE board and a slot (abi/fabric.ts). */
-const vcOf = (link: string, slot: number): string => (link === "atm" ? ` 0/${32 + slot}` : "");
+const vcOf = (link: string, slot: number): string => (link.startsWith("atm") ? ` 0/${32 + slot}` : "");
 
 function direction(
   way: string,

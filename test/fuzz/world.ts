@@ -30,7 +30,7 @@ import {
   SELECTOR_START_PORT,
 } from "../../assembly/abi/message.ts";
 import { PORT_CHANNEL, PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
-import { createLink, type LinkKind } from "../../host/chassis/backplane.ts";
+import { createLink, type LinkKind, type LinkReceiver } from "../../host/chassis/backplane.ts";
 import type { ConfigItem } from "../../host/chassis/config.ts";
 import type { Cage, CagePlan } from "../../host/chassis/drive/drive.ts";
 import { Lockstep, type LockstepCage } from "../../host/chassis/drive/lockstep.ts";
@@ -226,10 +226,14 @@ export class World {
       if (where === cage) this.#record(slot, port, packet, 0);
     };
     const link = createLink(options.link, this.left.chassis.ikeSlot);
-    this.left.chassis.tap(({ to, vc, wire }) => {
-      const copy = wire.slice();
-      const length = link.decode(copy, 0, copy.length);
-      if (length >= 0) this.#record(to, PORT_CHANNEL, copy.subarray(0, length), link.vcAtArrival(vc));
+    const ends = new Map<number, LinkReceiver>();
+    this.left.chassis.tap(({ from, to, vc, wire }) => {
+      const end = ends.get((from << 8) | to) ?? link.receiver();
+      ends.set((from << 8) | to, end);
+      const length = end.take(wire.slice(), 0, wire.length, vc);
+      if (length <= 0) return;
+      const packet = end.octets.subarray(end.start, end.start + length);
+      this.#record(to, PORT_CHANNEL, packet, link.vcAtArrival(vc));
     });
   }
 

@@ -4,16 +4,21 @@ import * as assert from "uvu/assert";
 import {
   AAL5_TRAILER,
   aal5Crc,
+  CELL_BAD_HEC,
+  CELL_MORE,
   CELL_OCTETS,
+  CELL_OTHER_VC,
   CELL_PAYLOAD,
   cpcsOctets,
   cpcsOpen,
   cpcsSeal,
   CPCS_BAD_CRC,
   CPCS_BAD_LENGTH,
+  CPCS_TOO_LONG,
   hec,
   Reassembler,
   segment,
+  vcOf,
 } from "../../host/chassis/aal5.ts";
 import { fcs, fcsByTable } from "../../host/chassis/ethernet.ts";
 import { SeededRandom } from "../../host/chassis/entropy.ts";
@@ -113,46 +118,129 @@ function slowHec(header: Uint8Array): number {
   return Number(rest);
 }
 
-test("cells of two VCs, interleaved, are put together again", () => {
-  const first = pduOf(counting(300));
-  const second = pduOf(counting(90).reverse());
-  const [a, b] = [segment(first, 0, 33), segment(second, 5, 4095)];
-  const mixed: Uint8Array[] = [];
-  for (let i = 0; i * CELL_OCTETS < Math.max(a.length, b.length); i++) {
-    mixed.push(a.subarray(i * CELL_OCTETS, (i + 1) * CELL_OCTETS), b.subarray(i * CELL_OCTETS, (i + 1) * CELL_OCTETS));
-  }
-  const done = new Reassembler().push(Buffer.concat(mixed));
-  assert.equal(
-    done.map(({ vpi, vci, pdu }) => [vpi, vci, hex(pdu)]),
-    [
-      [5, 4095, hex(second)],
-      [0, 33, hex(first)],
-    ],
+/** The cells of a PDU, each for itself. */
+function cellsOf(pdu: Uint8Array, vc: number): Uint8Array[] {
+  const octets = new Uint8Array((pdu.length / CELL_PAYLOAD) * CELL_OCTETS);
+  assert.is(segment(pdu, 0, pdu.length, vc, octets, 0), octets.length);
+  return Array.from({ length: octets.length / CELL_OCTETS }, (_, i) =>
+    octets.slice(i * CELL_OCTETS, (i + 1) * CELL_OCTETS),
   );
+}
+
+/** What a reassembly makes of cells, but for CELL_MORE. */
+function verdicts(reassembler: Reassembler, cells: readonly Uint8Array[], vc: number): number[] {
+  return cells.map((cell) => reassembler.push(cell, 0, vc)).filter((verdict) => verdict !== CELL_MORE);
+}
+
+const VC = (5 << 16) | 4095;
+
+test("a cell's header as I.361 has it: VPI 5, VCI 4095, PTI 0 and 1", () => {
+  const [first, last] = cellsOf(pduOf(counting(90)), VC) as [Uint8Array, Uint8Array, Uint8Array];
+  assert.is(hex(first.subarray(0, 4)), "0050fff0");
+  assert.is(first[4], hec(first, 0));
+  assert.is(hex(last.subarray(0, 4)), "0050fff0");
+  const end = cellsOf(pduOf(counting(40)), VC)[0]!;
+  assert.is(hex(end.subarray(0, 4)), "0050fff2");
+  assert.is(vcOf(end, 0), VC);
+  assert.throws(() => segment(new Uint8Array(47), 0, 47, VC, new Uint8Array(53), 0), /multiple of 48/);
 });
 
-test("lost cells and damaged headers never make a PDU that opens", () => {
+test("every payload length crosses as cells and is the same behind them", () => {
+  const reassembler = new Reassembler(cpcsOctets(300));
+  for (let length = 1; length <= 300; length++) {
+    const payload = counting(length);
+    assert.equal(verdicts(reassembler, cellsOf(pduOf(payload), VC), VC), [length]);
+    assert.equal(reassembler.octets.subarray(0, length), payload);
+  }
+});
+
+test("each single flipped bit of a cell is found: by HEC in the header, by the CRC or LENGTH behind it", () => {
+  const cells = cellsOf(pduOf(counting(90)), VC);
+  cells.forEach((cell, index) => {
+    for (let bit = 0; bit < CELL_OCTETS * 8; bit++) {
+      const reassembler = new Reassembler(480);
+      cell[bit >>> 3]! ^= 1 << (bit & 7);
+      const found = verdicts(reassembler, cells, VC);
+      cell[bit >>> 3]! ^= 1 << (bit & 7);
+      if (bit < 40) {
+        // Without its last cell a PDU has no end yet.
+        const last = index === cells.length - 1;
+        assert.equal(found, last ? [CELL_BAD_HEC] : [CELL_BAD_HEC, CPCS_BAD_LENGTH], `cell ${index}, bit ${bit}`);
+      } else {
+        assert.is(found.length, 1);
+        assert.ok(found[0] === CPCS_BAD_CRC || found[0] === CPCS_BAD_LENGTH, `cell ${index}, bit ${bit}`);
+        const inLength = index === cells.length - 1 && bit >= (CELL_OCTETS - 6) * 8 && bit < (CELL_OCTETS - 4) * 8;
+        if (!inLength) assert.is(found[0], CPCS_BAD_CRC);
+      }
+    }
+  });
+});
+
+test("lost, doubled and swapped cells: LENGTH tells of the number, the CRC of the order; the next PDU is whole again", () => {
+  const lengths = [100, 300, 1508];
+  for (const length of lengths) {
+    const cells = cellsOf(pduOf(counting(length)), VC);
+    const last = cells.length - 1;
+    for (let i = 0; i <= last; i++) {
+      const lost = new Reassembler(9600);
+      const rest = cells.filter((_, at) => at !== i);
+      // A lost last cell joins two PDUs.
+      assert.equal(verdicts(lost, rest, VC), i === last ? [] : [CPCS_BAD_LENGTH], `lost ${i}`);
+      if (i === last) assert.equal(verdicts(lost, cells, VC), [CPCS_BAD_LENGTH]);
+      assert.equal(verdicts(lost, cells, VC), [length]);
+
+      const doubled = new Reassembler(9600);
+      const more = cells.flatMap((cell, at) => (at === i ? [cell, cell] : [cell]));
+      // A last cell that comes twice is a PDU of its own behind a whole one.
+      assert.equal(verdicts(doubled, more, VC), i === last ? [length, CPCS_BAD_LENGTH] : [CPCS_BAD_LENGTH]);
+      assert.equal(verdicts(doubled, cells, VC), [length]);
+
+      if (i >= last - 1) continue;
+      const swapped = new Reassembler(9600);
+      const other = [...cells];
+      [other[i], other[i + 1]] = [other[i + 1]!, other[i]!];
+      assert.equal(verdicts(swapped, other, VC), [CPCS_BAD_CRC], `swapped ${i}`);
+      assert.equal(verdicts(swapped, cells, VC), [length]);
+    }
+  }
+});
+
+test("a cell that names another VC than the one it came on goes into no PDU", () => {
+  const reassembler = new Reassembler(480);
+  const cells = cellsOf(pduOf(counting(90)), VC);
+  const stray = cellsOf(pduOf(counting(90)), VC + 1)[0]!;
+  assert.equal(verdicts(reassembler, [cells[0]!, stray, ...cells.slice(1)], VC), [CELL_OTHER_VC, 90]);
+});
+
+test("any mixture of damage: never is a PDU taken for whole that was not sent", () => {
   const random = new SeededRandom(7);
   const reassembler = new Reassembler(4096);
-  let opened = 0;
-  for (let i = 0; i < 300; i++) {
-    const cells = segment(pduOf(counting(100 + i)), 0, 40);
-    const damaged = cells.slice();
-    const cell = random.below(cells.length / CELL_OCTETS) * CELL_OCTETS;
-    damaged[cell + random.below(4)]! ^= 1 << random.below(8);
-    for (const { pdu } of reassembler.push(damaged)) if (cpcsOpen(pdu, 0, pdu.length) >= 0) opened += 1;
-    // A whole PDU behind it ends whatever the damage left open.
-    reassembler.push(cells);
+  const sent = new Set<string>();
+  let whole = 0;
+  for (let i = 0; i < 2000; i++) {
+    const payload = counting(1 + random.below(900));
+    payload[0] = i & 255;
+    sent.add(hex(payload));
+    for (const cell of cellsOf(pduOf(payload), VC)) {
+      const what = random.next();
+      if (what < 0.02) continue;
+      if (what < 0.04) cell[random.below(CELL_OCTETS)]! ^= 1 << random.below(8);
+      for (let times = what > 0.98 ? 2 : 1; times > 0; times--) {
+        const length = reassembler.push(cell, 0, VC);
+        if (length <= 0) continue;
+        whole += 1;
+        assert.ok(sent.has(hex(reassembler.octets.subarray(0, length))), "what is put together was sent");
+      }
+    }
   }
-  assert.is(reassembler.badHec, 300);
-  assert.is(opened, 0);
+  assert.ok(whole > 500 && whole < 1900, `${whole} of 2000 whole`);
 });
 
-test("a PDU beyond the limit is dropped and counted", () => {
+test("a PDU beyond the buffer is given up at its end, and the buffer does not grow", () => {
   const reassembler = new Reassembler(96);
-  assert.is(reassembler.push(segment(pduOf(counting(120)), 0, 40)).length, 0);
-  assert.is(reassembler.tooLong, 1);
-  assert.is(reassembler.push(segment(pduOf(counting(80)), 0, 40)).length, 1);
+  assert.equal(verdicts(reassembler, cellsOf(pduOf(counting(120)), VC), VC), [CPCS_TOO_LONG]);
+  assert.is(reassembler.octets.length, 96);
+  assert.equal(verdicts(reassembler, cellsOf(pduOf(counting(80)), VC), VC), [80]);
 });
 
 test("Ethernet FCS: check value, and table and engine agree", () => {

@@ -7,7 +7,7 @@ import { MANAGEMENT_BOARD_UP } from "../../assembly/abi/management.ts";
 import { TRACE_MASK_BOARD, TRACE_MASK_PACKET } from "../../assembly/abi/trace.ts";
 import { buildEntry } from "../../host/build/build.ts";
 import { Chassis, type ChassisOptions, type ChassisStatus } from "../../host/chassis/chassis.ts";
-import type { LinkKind } from "../../host/chassis/backplane.ts";
+import { isAtm, type LinkKind } from "../../host/chassis/backplane.ts";
 import type { Drive } from "../../host/chassis/drive/drive.ts";
 import { Lockstep } from "../../host/chassis/drive/lockstep.ts";
 import { Threaded } from "../../host/chassis/drive/threaded.ts";
@@ -39,11 +39,11 @@ const mac = (slot: number): number[] => [0x02, 0x43, 0x43, 0x00, 0x00, slot];
 
 /** A packet that makes the echo IKE board send `payload` to a slot over the backplane. */
 function toSlot(link: LinkKind, slot: number, payload: number[]): Uint8Array {
-  const frame = link === "atm" ? payload : [...mac(slot), ...mac(0), 0x08, 0x00, ...payload];
-  return Uint8Array.from([0xc4, link === "atm" ? 32 + slot : 0, 0, 0, 0, ...frame]);
+  const frame = isAtm(link) ? payload : [...mac(slot), ...mac(0), 0x08, 0x00, ...payload];
+  return Uint8Array.from([0xc4, isAtm(link) ? 32 + slot : 0, 0, 0, 0, ...frame]);
 }
 
-const payloadOf = (link: LinkKind, frame: Uint8Array): number[] => [...(link === "atm" ? frame : frame.subarray(14))];
+const payloadOf = (link: LinkKind, frame: Uint8Array): number[] => [...(isAtm(link) ? frame : frame.subarray(14))];
 const slotOf = (status: ChassisStatus, slot: number) => status.slots.find((one) => one.slot === slot)!;
 const message = (type: number, ...octets: number[]): Uint8Array => {
   const all = new Uint8Array(12);
@@ -52,10 +52,10 @@ const message = (type: number, ...octets: number[]): Uint8Array => {
   return all;
 };
 
-/** Tells a story on both drives, and on both links. */
+/** Tells a story on both drives, and on both links, ATM in both modes. */
 function story(name: string, tell: (drive: Drive, link: LinkKind) => Promise<void>): void {
   for (const [kind, create] of Object.entries(DRIVES)) {
-    for (const link of ["ethernet", "atm"] as const) {
+    for (const link of ["ethernet", "atm", "atm-cell"] as const) {
       test(`${name} (${kind}, ${link})`, async () => {
         const drive = create();
         try {
@@ -112,17 +112,17 @@ story("packets cross the backplane to the slot that they name, whole and counted
     );
   }
   const links = chassis.show().links;
-  const octets = link === "atm" ? 4 : 18;
-  const bits = link === "atm" ? 424 : 84 * 8;
+  const octets = isAtm(link) ? 4 : 18;
+  const bits = isAtm(link) ? 424 : 84 * 8;
+  const cells = isAtm(link) ? 1 : 0;
+  const onWire = { ethernet: 22, atm: 48, "atm-cell": 53 }[link];
   for (const one of links.slice(1)) {
-    assert.equal(one.toBoard, { frames: 20, octets: 20 * octets, bits: 20 * bits }, one.name);
+    assert.equal(one.toBoard, { frames: 20, octets: 20 * octets, bits: 20 * bits, cells: 20 * cells }, one.name);
   }
-  assert.equal(links[0]!.fromBoard, { frames: 40, octets: 40 * octets, bits: 40 * bits });
-  assert.is(links[1]!.name, link === "atm" ? "atm 0/33" : "ethernet 02:43:43:00:00:01");
+  assert.equal(links[0]!.fromBoard, { frames: 40, octets: 40 * octets, bits: 40 * bits, cells: 40 * cells });
+  assert.is(links[1]!.name, isAtm(link) ? "atm 0/33" : "ethernet 02:43:43:00:00:01");
   assert.is(tracer.seen, 40);
-  assert.ok(
-    tracer.frames.every(({ from, to, wire }) => from === 0 && to > 0 && wire.length === (link === "atm" ? 48 : 22)),
-  );
+  assert.ok(tracer.frames.every(({ from, to, wire }) => from === 0 && to > 0 && wire.length === onWire));
   assert.equal(chassis.show().drops, {});
 });
 
@@ -130,24 +130,23 @@ story("what the switch does not know is dropped for its reason", async (drive, l
   const chassis = assemble(drive, link);
   await chassis.powerOn();
   await chassis.run();
-  const frames: number[][] =
-    link === "atm"
-      ? [
-          [0xc4, 200, 0, 0, 0, 1],
-          [0xc4, 32, 0, 0, 0, 1],
-          [0xc4, 40, 0, 0, 0, 1],
-        ]
-      : [
-          [0xc4, 0, 0, 0, 0, 1, 2, 3],
-          [0xc4, 0, 0, 0, 0, ...mac(1), ...mac(2), 8, 0, 1],
-          [0xc4, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, ...mac(0), 8, 0, 1],
-          [0xc4, 0, 0, 0, 0, ...mac(9), ...mac(0), 8, 0, 1],
-        ];
+  const frames: number[][] = isAtm(link)
+    ? [
+        [0xc4, 200, 0, 0, 0, 1],
+        [0xc4, 32, 0, 0, 0, 1],
+        [0xc4, 40, 0, 0, 0, 1],
+      ]
+    : [
+        [0xc4, 0, 0, 0, 0, 1, 2, 3],
+        [0xc4, 0, 0, 0, 0, ...mac(1), ...mac(2), 8, 0, 1],
+        [0xc4, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, ...mac(0), 8, 0, 1],
+        [0xc4, 0, 0, 0, 0, ...mac(9), ...mac(0), 8, 0, 1],
+      ];
   for (const frame of frames) chassis.receive("unprotected", Uint8Array.from(frame));
   await chassis.run();
   assert.equal(
     chassis.show().drops,
-    link === "atm"
+    isAtm(link)
       ? { atm_unknown_vc: 2, board_offline: 1 }
       : { ethernet_malformed: 1, ethernet_source: 1, ethernet_destination: 1, board_offline: 1 },
   );
@@ -162,7 +161,17 @@ story("a flipped bit on the backplane is found by its check, and counted", async
   for (let i = 0; i < 30; i++) chassis.receive("unprotected", toSlot(link, 1, [i]));
   await chassis.run();
   assert.is(got, 0);
-  assert.equal(chassis.show().drops, link === "atm" ? { aal5_crc: 30 } : { ethernet_fcs: 30 });
+  const { drops } = chassis.show();
+  if (link === "atm-cell") {
+    // A cell whose HEC is wrong is gone, and what it ended goes with the next PDU.
+    assert.is(
+      Object.values(drops).reduce((sum, count) => sum + count, 0),
+      30,
+    );
+    assert.ok(drops["atm_hec"]! > 0 && drops["aal5_crc"]! > 0, JSON.stringify(drops));
+  } else {
+    assert.equal(drops, link === "atm" ? { aal5_crc: 30 } : { ethernet_fcs: 30 });
+  }
   chassis.inject();
   chassis.receive("unprotected", toSlot(link, 1, [1]));
   await chassis.run();

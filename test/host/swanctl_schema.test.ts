@@ -820,6 +820,14 @@ test("the chassis section, and what it stands for when it is not there", () => {
   });
 });
 
+test("links: ATM crosses in frames or in cells, and Ethernet has no mode", () => {
+  const link = (line: string): string => loaded({ rest: `chassis { ${line} }` }).chassis.link;
+  assert.is(link("links = atm\natm_mode = frame"), "atm");
+  assert.is(link("links = atm\natm_mode = cell"), "atm-cell");
+  assert.equal(messages({ rest: "chassis { links = ethernet\natm_mode = cell\n}" }), ["atm_mode wants links = atm"]);
+  assert.match(messages({ rest: "chassis { links = atm\natm_mode = cells\n}" })[0]!, /cell/);
+});
+
 test("every example is right, without a warning", () => {
   const directory = fileURLToPath(new URL("../../examples/", import.meta.url));
   const files = readdirSync(directory).filter((name) => name.endsWith(".conf"));

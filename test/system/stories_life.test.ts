@@ -223,4 +223,28 @@ for (const links of LINKS) {
   }
 }
 
+// Cell mode: what a single cell suffers costs its PDU, and nothing that is put together wrongly gets further than the CRC.
+for (const seed of [1, 2]) {
+  test(`a backplane that loses, doubles, swaps and damages cells, seed ${seed}`, () =>
+    tell({ links: { moon: "atm-cell", sun: "atm-cell" }, seed }, async (story) => {
+      const spec = { seed, lose: 0.01, duplicate: 0.01, reorder: 0.01, flip: 0.01 };
+      for (const { chassis } of [story.moon, story.sun]) chassis.inject(spec);
+      await story.establish();
+      for (let i = 0; i < 200; i++) story.send(i & 1 ? story.moon : story.sun, 1 + (i % 2), 100 + 6 * i);
+      await story.pair.drive.run(300);
+      const missing = story.account();
+      assert.ok(missing > 10 && missing < 180, `${missing} of 200 missing`);
+      const both = (name: string): number => story.drop(story.moon, name) + story.drop(story.sun, name);
+      for (const name of ["aal5_crc", "aal5_length", "injected_loss"]) assert.ok(both(name) > 0, name);
+      assert.is(both("icv"), 0, "no PDU with a damaged packet in it got through");
+      for (const { chassis } of [story.moon, story.sun]) chassis.inject();
+      await story.pair.drive.run(2000);
+      // The first PDU on each VC may have ended what a lost cell began.
+      await story.exchange([1, 2], [64], 200);
+      story.account();
+      await story.mirrored();
+      await story.flows();
+    }));
+}
+
 test.run();

@@ -7,7 +7,7 @@ import * as assert from "uvu/assert";
 import type { Site } from "../../host/demo/pair.ts";
 import { internetChecksum } from "./packets.ts";
 import type { Story } from "./story.ts";
-import { LINKS, tell } from "./story.ts";
+import { LINKS_AND_CELLS, tell } from "./story.ts";
 
 const HOP = 1280;
 const DF = 0x4000;
@@ -39,7 +39,7 @@ async function send(story: Story, packet: Uint8Array): Promise<void> {
   await story.pair.drive.run(100);
 }
 
-for (const links of LINKS) {
+for (const links of LINKS_AND_CELLS) {
   for (const outside of ["ipv4", "ipv6"] as const) {
     test(`DF traffic learns the path MTU, ${links.moon} and ${links.sun}, ${outside} outside`, () =>
       tell({ links, outside, cable: { latencyMs: 5 } }, async (story) => {

@@ -24,6 +24,8 @@ export const LINKS = [
   { moon: "ethernet", sun: "atm" },
   { moon: "atm", sun: "ethernet" },
 ] as const;
+/** The same and cell mode: for stories that say something of the backplane itself. */
+export const LINKS_AND_CELLS = [...LINKS, { moon: "atm-cell", sun: "atm-cell" }] as const;
 
 const NET: Record<SiteName, number> = { moon: 1, sun: 2 };
 const TRANSPORTS: readonly Transport[] = ["udp", "tcp", "icmp"];

@@ -1,6 +1,17 @@
 /** The ATM backplane's numbers against the chassis: AAL5 CRC-32 and CPCS-PDU (I.363.5), HEC (I.432.1), LLC/SNAP (RFC 2684). */
 import { ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from "../../assembly/abi/fabric.ts";
-import { aal5Crc, cpcsOctets, cpcsOpen, cpcsSeal, hec, Reassembler, segment } from "../../host/chassis/aal5.ts";
+import {
+  aal5Crc,
+  CELL_MORE,
+  CELL_OCTETS,
+  cellsOctets,
+  cpcsOctets,
+  cpcsOpen,
+  cpcsSeal,
+  hec,
+  Reassembler,
+  segment,
+} from "../../host/chassis/aal5.ts";
 import { hex, same, type Suite } from "./suite.ts";
 
 function crcHex(octets: Uint8Array, end: number): string {
@@ -26,8 +37,14 @@ export const aal5: Suite = {
         if (sealed !== true) return sealed;
         if (crcHex(pdu, pdu.length - 4) !== test.crc) return "CRC";
         if (cpcsOpen(pdu, 0, pdu.length) !== payload.length) return "does not open";
-        const whole = new Reassembler().push(segment(pdu, 0, 42));
-        if (whole.length !== 1 || !Buffer.from(whole[0]!.pdu).equals(pdu)) return "cells do not give the PDU again";
+        const cells = new Uint8Array(cellsOctets(payload.length));
+        const octets = segment(pdu, 0, pdu.length, 42, cells, 0);
+        const reassembler = new Reassembler(pdu.length);
+        for (let at = 0; at < octets; at += CELL_OCTETS) {
+          const whole = reassembler.push(cells, at, 42);
+          if (whole !== (at + CELL_OCTETS === octets ? payload.length : CELL_MORE)) return `cell at ${at}: ${whole}`;
+        }
+        if (!pdu.equals(reassembler.octets)) return "cells do not give the PDU again";
         pdu[0]! ^= 1;
         return cpcsOpen(pdu, 0, pdu.length) < 0 || "a wrong CRC is accepted";
       });

@@ -26,6 +26,8 @@ const TURNS_PER_PUBLICATION = 32;
 const SLEEP_MAX = 1000;
 /** Messages taken from one ring in one turn. */
 const BATCH = 256;
+/** Cells of a frame of usual size: what a turn takes in cell mode. */
+const CELLS_PER_FRAME = 32;
 
 const parts = workerData as ThreadParts;
 const page = new Page(parts.page);
@@ -33,14 +35,27 @@ const { words } = page;
 const bell = new Int32Array(parts.bell);
 const clock = new RealClock();
 const link = createLink(parts.link, parts.ikeSlot);
+const inCells = parts.link === "atm-cell";
 const scratch = new Uint8Array(WIRE_MAX);
 
-/** An inbound ring, and whether its oldest message found a full receive ring in the last turn. */
+/** What comes from one peer. */
 class Inlet {
   readonly ring: MessageRing;
-  blocked = false;
+  readonly receiver = link.receiver();
+  /** Octets of the oldest message that have been taken: in cell mode a message is the cells of a PDU. */
+  taken = 0;
+  /** Octets of a whole frame of the receiver's that waits for room in the receive ring. */
+  whole = 0;
+  /** No more of it in this turn. */
+  rests = false;
   constructor(memory: SharedArrayBuffer) {
     this.ring = new MessageRing(memory);
+  }
+
+  restart(): void {
+    this.taken = 0;
+    this.whole = 0;
+    this.receiver.reset();
   }
 }
 
@@ -58,7 +73,8 @@ class Peer {
   }
 }
 
-const down = new Inlet(parts.down);
+const down = new MessageRing(parts.down);
+let downBlocked = false;
 const up = new MessageRing(parts.up);
 const peers = parts.peers.map((peer) => new Peer(peer));
 const peerOf = new Map(peers.map((peer) => [peer.slot, peer]));
@@ -105,13 +121,16 @@ function send(ram: Uint8Array, start: number, length: number, vc: number): void 
   const peer = peerOf.get(to);
   if (!peer || Atomics.load(peer.page.words, ONLINE) === 0) return countDrop(CHASSIS_DROP.board_offline);
   if (injector) {
-    const size = link.encode(ram, start, length, scratch, 0);
+    const size = link.encode(ram, start, length, vc, scratch, 0);
     countLink(3, length, link.bits(size));
-    return injector.carry(parts.slot, to, vc, scratch, 0, size);
+    const unit = link.unit(size);
+    for (let at = 0; at < size; at += unit) injector.carry(parts.slot, to, vc, scratch, at, unit);
+    return;
   }
-  const at = peer.out.reserve(length + 64);
+  // All cells of a PDU or none: half of one would only cost the ring's room.
+  const at = peer.out.reserve(link.wireOctets(length));
   if (at < 0) return countDrop(CHASSIS_DROP.backplane_congestion);
-  const size = link.encode(ram, start, length, peer.out.octets, at);
+  const size = link.encode(ram, start, length, vc, peer.out.octets, at);
   countLink(3, length, link.bits(size));
   peer.out.commit(size, PORT_CHANNEL, vc, parts.slot);
   peer.touched = true;
@@ -135,51 +154,90 @@ function ringBells(): void {
   if (Atomics.load(bell, 1) !== 0) Atomics.notify(bell, 0);
 }
 
-/** Delivers one message; RING_FULL leaves it where it is. */
+/** Delivers one message of the chassis; RING_FULL leaves it where it is. */
 function deliver(board: Board, ring: MessageRing, again: boolean): boolean {
-  let { length } = ring;
-  if (ring.port === PORT_CHANNEL) {
-    if (Atomics.load(words, TAPPED) !== 0 && !again) {
-      if (up.push(PORT_TAP, ring.link, ring.from, ring.octets, ring.at, length)) upTouched = true;
-    }
-    length = link.decode(ring.octets, ring.at, ring.length);
-    if (length < 0) {
-      countDrop(reasonOf(length));
-      return true;
-    }
-  }
-  const vc = ring.port === PORT_CHANNEL ? link.vcAtArrival(ring.link) : 0;
-  const result = board.deliver(ring.port, ring.octets, ring.at, length, vc);
+  const result = board.deliver(ring.port, ring.octets, ring.at, ring.length, 0);
   if (result === RING_FULL) {
     if (!again) return false;
     countDrop(CHASSIS_DROP.backplane_congestion);
   } else if (result === TOO_LONG) {
     countDrop(CHASSIS_DROP.frame_too_long);
-  } else if (ring.port === PORT_CHANNEL) {
-    countLink(0, length, link.bits(ring.length));
   }
   return true;
 }
 
-/** Moves messages of one inlet into the board. */
-function fill(board: Board, inlet: Inlet): void {
-  const { ring } = inlet;
-  for (let i = 0; i < BATCH && ring.peek(); i++) {
-    if (!deliver(board, ring, inlet.blocked)) {
-      inlet.blocked = true;
+/** Takes one unit of the oldest message of a peer; false when what it completed finds no room. */
+function arrive(board: Board, inlet: Inlet): boolean {
+  const { ring, receiver } = inlet;
+  const unit = link.unit(ring.length);
+  const again = inlet.whole > 0;
+  if (!again) {
+    const at = ring.at + inlet.taken;
+    if (Atomics.load(words, TAPPED) !== 0) {
+      if (up.push(PORT_TAP, ring.link, ring.from, ring.octets, at, unit)) upTouched = true;
+    }
+    inlet.whole = receiver.take(ring.octets, at, unit, ring.link);
+  }
+  if (inlet.whole > 0) {
+    const vc = link.vcAtArrival(ring.link);
+    const result = board.deliver(PORT_CHANNEL, receiver.octets, receiver.start, inlet.whole, vc);
+    if (result === RING_FULL && !again) return false;
+    if (result === RING_FULL) countDrop(CHASSIS_DROP.backplane_congestion);
+    else if (result === TOO_LONG) countDrop(CHASSIS_DROP.frame_too_long);
+    else countLink(0, inlet.whole, receiver.bits);
+  } else if (inlet.whole < 0) {
+    countDrop(reasonOf(inlet.whole));
+  }
+  inlet.whole = 0;
+  inlet.taken += unit;
+  if (inlet.taken < ring.length) return true;
+  inlet.taken = 0;
+  ring.release();
+  return true;
+}
+
+/** Moves messages of the chassis into the board. */
+function fillDown(board: Board): void {
+  for (let i = 0; i < BATCH && down.peek(); i++) {
+    if (!deliver(board, down, downBlocked)) {
+      downBlocked = true;
       board.wantsPoll = true;
       return;
     }
-    inlet.blocked = false;
-    ring.release();
+    downBlocked = false;
+    down.release();
+  }
+}
+
+/** Moves frames of one peer into the board. */
+function fill(board: Board, inlet: Inlet): void {
+  const { ring } = inlet;
+  for (let i = 0; i < BATCH && ring.peek(); i++) {
+    if (arrive(board, inlet)) continue;
+    board.wantsPoll = true;
+    return;
+  }
+}
+
+/** The same in cell mode: a cell of every peer in turn, as an output port that several inputs share serves them. */
+function fillCells(board: Board): void {
+  for (const { inlet } of peers) inlet.rests = false;
+  for (let cells = 0, busy = true; busy && cells < BATCH * CELLS_PER_FRAME; ) {
+    busy = false;
+    for (const { inlet } of peers) {
+      if (inlet.rests || !inlet.ring.peek()) continue;
+      cells += 1;
+      inlet.rests = !arrive(board, inlet);
+      if (inlet.rests) board.wantsPoll = true;
+      else busy = true;
+    }
   }
 }
 
 /** What came while no board was there to take it. */
-function discard(inlet: Inlet): void {
-  inlet.blocked = false;
-  while (inlet.ring.peek()) {
-    inlet.ring.release();
+function discard(ring: MessageRing): void {
+  while (ring.peek()) {
+    ring.release();
     countDrop(CHASSIS_DROP.board_offline);
   }
 }
@@ -190,7 +248,7 @@ function publish(board: Board): void {
   page.mirrorTrace(board.traceRing);
 }
 
-const inletsEmpty = (): boolean => down.ring.empty && peers.every((peer) => peer.inlet.ring.empty);
+const inletsEmpty = (): boolean => down.empty && peers.every((peer) => peer.inlet.ring.empty);
 
 /** Spins a moment, then sleeps until the doorbell rings or the deadline comes. */
 function rest(deadline: bigint, heard: number): void {
@@ -211,8 +269,9 @@ function run(board: Board): void {
   for (let turns = 1; Atomics.load(words, ORDER) === ORDER_RUN; turns++) {
     const heard = Atomics.load(words, DOORBELL);
     Atomics.add(words, TURNS, 1);
-    fill(board, down);
-    for (const peer of peers) fill(board, peer.inlet);
+    fillDown(board);
+    if (inCells) fillCells(board);
+    else for (const peer of peers) fill(board, peer.inlet);
     // After the messages: what the chassis ordered before it delivered one is in force for that one.
     refreshInjector();
     const wanted = Atomics.load(words, TRACE_MASK);
@@ -242,8 +301,12 @@ function power({ image, power: on }: PowerOrder): void {
   try {
     page.traceRestart();
     board = new Board(image, on, clock.now(), clock.wall());
+    downBlocked = false;
     discard(down);
-    for (const peer of peers) discard(peer.inlet);
+    for (const { inlet } of peers) {
+      inlet.restart();
+      discard(inlet.ring);
+    }
     publish(board);
     if (board.state !== STATE_ONLINE) {
       const { refusal } = board;

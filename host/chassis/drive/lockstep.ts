@@ -14,9 +14,10 @@ import { DROP_COUNT } from "../../../assembly/abi/drop.ts";
 import { MAP_SIZE, STATE_ONLINE } from "../../../assembly/abi/board.ts";
 import { PORT_CHANNEL } from "../../../assembly/abi/ring.ts";
 import { Board, DELIVERED, type Outlet, type PowerOn, RING_FULL } from "../board.ts";
-import { createLink, type Link, type LinkCounters, reasonOf, WIRE_MAX } from "../backplane.ts";
+import { createLink, type Link, type LinkCounters, type LinkReceiver, reasonOf, WIRE_MAX } from "../backplane.ts";
 import { NEVER, NS_PER_MS, VirtualClock } from "../clock.ts";
 import { type TraceEntry, TraceReader } from "../console.ts";
+import { CrossConnect } from "../cross_connect.ts";
 import { BoardFault, type TrapReport } from "../fault.ts";
 import type { Image } from "../image.ts";
 import { type Carry, FaultInjector, type FaultSpec } from "../tap/fault_injector.ts";
@@ -44,6 +45,8 @@ class Bay {
   generation = 0;
   readonly drops = new Array<number>(CHASSIS_DROP_NAMES.length).fill(0);
   readonly links: LinkSnapshot = { toBoard: noCounters(), fromBoard: noCounters() };
+  /** The ends of what other slots send here, by slot. */
+  readonly receivers = new Map<number, LinkReceiver>();
   readonly trace: TraceReader;
   readonly outlet: Outlet;
   /** Packets of the current drain, by port. */
@@ -67,6 +70,10 @@ export class LockstepCage implements Cage {
   readonly #link: Link;
   readonly #bays = new Map<number, Bay>();
   readonly #wire = new Uint8Array(WIRE_MAX);
+  /** In cell mode: where cells wait for their turn. */
+  readonly #crossConnect: CrossConnect | undefined;
+  /** Where units go that left a board. */
+  readonly #cross: Carry;
   #injector: FaultInjector | undefined;
   #tap: WireTap | undefined;
   #mask = 0;
@@ -75,6 +82,8 @@ export class LockstepCage implements Cage {
     this.#plan = plan;
     this.#clock = clock;
     this.#link = createLink(plan.link, plan.ikeSlot);
+    if (plan.link === "atm-cell") this.#crossConnect = new CrossConnect(this.#arrive);
+    this.#cross = this.#crossConnect?.carry ?? this.#arrive;
     for (const slot of plan.slots) {
       this.#bays.set(slot, new Bay(slot, (bay, ram, start, length, vc) => this.#send(bay, ram, start, length, vc)));
     }
@@ -131,7 +140,7 @@ export class LockstepCage implements Cage {
   inject(spec: FaultSpec | undefined): void {
     this.#injector?.flush();
     const lost = (to: number): void => this.countDrop(to, CHASSIS_DROP.injected_loss);
-    this.#injector = spec ? new FaultInjector(spec, this.#arrive, lost) : undefined;
+    this.#injector = spec ? new FaultInjector(spec, this.#cross, lost) : undefined;
   }
 
   tap(tap: WireTap | undefined): void {
@@ -179,12 +188,14 @@ export class LockstepCage implements Cage {
       }
       this.#empty(bay);
     }
+    if (this.#crossConnect?.serve()) moved = true;
     return moved;
   }
 
   /** Releases what a tap holds back; true when there was something. */
   flush(): boolean {
-    return this.#injector?.flush() ?? false;
+    const flushed = this.#injector?.flush() ?? false;
+    return this.#crossConnect?.serve() || flushed;
   }
 
   /** The earliest deadline of a board. */
@@ -206,6 +217,7 @@ export class LockstepCage implements Cage {
   #wipe(bay: Bay): void {
     bay.board?.wipe();
     bay.board = undefined;
+    for (const receiver of bay.receivers.values()) receiver.reset();
   }
 
   #fault(bay: Bay, error: unknown): void {
@@ -234,25 +246,31 @@ export class LockstepCage implements Cage {
       bay.drops[reasonOf(to)]! += 1;
       return;
     }
-    const size = this.#link.encode(ram, start, length, this.#wire, 0);
-    count(bay.links.fromBoard, length, this.#link.bits(size));
-    (this.#injector?.carry ?? this.#arrive)(bay.slot, to, vc, this.#wire, 0, size);
-  }
-
-  readonly #arrive: Carry = (from, to, vc, wire, at, size) => {
-    const bay = this.#bays.get(to) ?? this.#bay(from);
-    this.#tap?.({ now: this.#clock.now(), from, to, vc, wire: wire.slice(at, at + size) });
-    if (bay.slot !== to) {
+    if (!this.#bays.has(to)) {
       bay.drops[CHASSIS_DROP.board_offline]! += 1;
       return;
     }
-    const length = this.#link.decode(wire, at, size);
+    const size = this.#link.encode(ram, start, length, vc, this.#wire, 0);
+    count(bay.links.fromBoard, length, this.#link.bits(size));
+    if (!this.#injector) return this.#cross(bay.slot, to, vc, this.#wire, 0, size);
+    const unit = this.#link.unit(size);
+    for (let at = 0; at < size; at += unit) this.#injector.carry(bay.slot, to, vc, this.#wire, at, unit);
+  }
+
+  /** One unit of the link at its far end. */
+  readonly #arrive: Carry = (from, to, vc, wire, at, size) => {
+    const bay = this.#bay(to);
+    this.#tap?.({ now: this.#clock.now(), from, to, vc, wire: wire.slice(at, at + size) });
+    let receiver = bay.receivers.get(from);
+    if (!receiver) bay.receivers.set(from, (receiver = this.#link.receiver()));
+    const length = receiver.take(wire, at, size, vc);
     if (length < 0) {
       bay.drops[reasonOf(length)]! += 1;
       return;
     }
-    if (this.#put(bay, PORT_CHANNEL, wire, at, length, this.#link.vcAtArrival(vc))) {
-      count(bay.links.toBoard, length, this.#link.bits(size));
+    if (length === 0) return;
+    if (this.#put(bay, PORT_CHANNEL, receiver.octets, receiver.start, length, this.#link.vcAtArrival(vc))) {
+      count(bay.links.toBoard, length, receiver.bits);
     }
   };
 

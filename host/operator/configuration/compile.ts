@@ -14,6 +14,7 @@ import {
   SELECTOR_START,
 } from "../../../assembly/abi/message.ts";
 import { isIPv6 } from "node:net";
+import type { LinkKind } from "../../chassis/backplane.ts";
 import { addressOctets, type ConfigItem } from "../../chassis/config.ts";
 import type { SlotPlan } from "../../chassis/chassis.ts";
 import type { IkeSecret } from "../../secure_element/psk_store.ts";
@@ -38,7 +39,7 @@ export interface ChassisSettings {
   name: string;
   slots: SlotPlan[];
   ikeSlot: number;
-  link: "ethernet" | "atm";
+  link: LinkKind;
   drive: "threaded" | "lockstep";
   build?: "simd" | "base" | "relaxed";
   saCapacity?: number;
@@ -530,6 +531,14 @@ class Compiler {
     };
   }
 
+  /** `links`, and of an ATM backplane its mode. */
+  link(section: Values | undefined): LinkKind {
+    const { links = "ethernet", atm_mode: mode } = (section?.values ?? {}) as { links?: LinkKind; atm_mode?: LinkKind };
+    if (mode !== undefined && links !== "atm")
+      this.error(this.place(section as Values, "atm_mode"), "atm_mode", "atm_mode wants links = atm");
+    return links === "atm" ? (mode ?? links) : links;
+  }
+
   chassis(section: Values | undefined, file: string): ChassisSettings {
     const v = (section?.values ?? {}) as Record<string, never>;
     const fitted = Object.entries(section?.sections.get("slots")?.values ?? {}) as [string, "ike" | "ipsec"][];
@@ -553,7 +562,7 @@ class Compiler {
       name: v["name"] ?? "cardcage",
       slots,
       ikeSlot: ike[0]?.slot ?? 0,
-      link: v["links"] ?? "ethernet",
+      link: this.link(section),
       drive: v["drive"] ?? "threaded",
       ...(v["build"] === undefined ? {} : { build: v["build"] }),
       ...(v["sa_capacity"] === undefined ? {} : { saCapacity: v["sa_capacity"] }),

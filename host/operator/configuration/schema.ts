@@ -183,6 +183,7 @@ const CHASSIS: SectionSchema = {
   settings: {
     name: text,
     links: word({ ethernet: "ethernet", atm: "atm" }),
+    atm_mode: word({ frame: "atm", cell: "atm-cell" }),
     placement: fixed(["round-robin"], "there is no other placement"),
     drive: word({ threaded: "threaded", lockstep: "lockstep" }),
     build: word({ simd: "simd", base: "base", relaxed: "relaxed" }),
