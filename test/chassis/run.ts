@@ -1,0 +1,65 @@
+/**
+ * `npm run test:chassis`: what chassis gateways promise, tried at every point where it could break.
+ *
+ *   npm run test:chassis                         all files test/chassis/*.test.ts
+ *   npm run test:chassis -- WORD... [--seed N]   those whose path holds one of the words; the seed of random schedules
+ *
+ * Each file runs in a process of its own with CARDCAGE_SEED, must report at least one test, and has a time limit. Ends in
+ * `N passed, N failed`; exits non-zero unless something passed and nothing failed.
+ */
+import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const LIMIT_MS = 1_800_000;
+
+const words = process.argv.slice(2);
+const at = words.indexOf("--seed");
+const [, given] = at < 0 ? [] : words.splice(at, 2);
+const seed = at < 0 ? (Date.now() & 0x7fff_ffff) | 1 : Number(given);
+if (!Number.isInteger(seed) || words.some((word) => word.startsWith("-"))) {
+  console.error("test/chassis/run.ts [WORD...] [--seed N]");
+  process.exit(2);
+}
+
+/** Runs one file; its output goes through as it comes. */
+function run(file: string): Promise<{ code: number | null; output: string }> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, ["--import", "tsx", file], {
+      cwd: ROOT,
+      env: { ...process.env, CARDCAGE_SEED: String(seed), FORCE_COLOR: "0", NO_COLOR: "1" },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let output = "";
+    const timer = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
+    child.stdout.on("data", (chunk: Buffer) => {
+      output += chunk.toString("utf8");
+      process.stdout.write(chunk);
+    });
+    child.on("close", (code) => {
+      clearTimeout(timer);
+      resolve({ code, output });
+    });
+  });
+}
+
+const files = readdirSync(new URL(".", import.meta.url))
+  .filter((name) => name.endsWith(".test.ts"))
+  .map((name) => `test/chassis/${name}`)
+  .filter((path) => words.length === 0 || words.some((word) => path.includes(word)))
+  .sort();
+const sum = { passed: 0, failed: 0 };
+for (const file of files) {
+  console.log(`== ${file}, seed ${seed}`);
+  const { code, output } = await run(file);
+  const number = (name: string): number =>
+    Number([...output.matchAll(new RegExp(`^  ${name}:\\s+(\\d+)$`, "gm"))].at(-1)?.[1] ?? 0);
+  const [total, passed, skipped] = [number("Total"), number("Passed"), number("Skipped")];
+  // An exit code without a failed test is a failure of its own: an error outside any test.
+  sum.passed += passed;
+  sum.failed += Math.max(total - passed, total === 0 || skipped > 0 || code !== 0 ? 1 : 0);
+}
+if (files.length === 0) console.log("no such file");
+console.log(`seed ${seed}\n${sum.passed} passed, ${sum.failed} failed`);
+process.exitCode = sum.failed > 0 || sum.passed === 0 ? 1 : 0;
