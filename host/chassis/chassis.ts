@@ -31,6 +31,16 @@ import { renderTrace, type TraceEntry } from "./console.ts";
 import type { Cage, Drive } from "./drive/drive.ts";
 import { type EntropySource, SystemEntropy } from "./entropy.ts";
 import type { Fault } from "./fault.ts";
+import {
+  Firmware,
+  type ImageEvent,
+  type SlotImages,
+  slotFits,
+  type UpdateOptions,
+  type UpdateResult,
+} from "./firmware.ts";
+import type { SlotFit } from "./flash/fit.ts";
+import type { BootChoice, Flash } from "./flash/flash.ts";
 import { type Build, type Image, loadImage } from "./image.ts";
 import { type BoardRole, Slot, type SlotState } from "./slot.ts";
 import { type BoardEvent, CHASSIS_TRANSACTION, Supervisor } from "./supervisor.ts";
@@ -61,6 +71,8 @@ export interface ChassisOptions {
   slots: readonly SlotPlan[] | number;
   /** Default 0. */
   ikeSlot?: number;
+  /** Slots have the images that flash booted, whatever the plans say. Default: images are from files. */
+  firmware?: { flash: Flash; boot: BootChoice };
   /** Where images are; default: the project's build directory. */
   images?: string;
   /** Default: the fastest of simd and base that the engine validates. */
@@ -103,6 +115,25 @@ const IKE_SAS = 4096;
 const CHILD_SAS = 8192;
 const SAS = 4096;
 
+/** What the slots of such a chassis take, for its flash; `ramPages` is what each has of RAM. */
+export const fitsOf = (
+  {
+    slots,
+    ikeSaCapacity,
+    childSaCapacity,
+    saCapacity,
+  }: Pick<ChassisOptions, "ikeSaCapacity" | "childSaCapacity" | "saCapacity"> & {
+    slots: readonly SlotPlan[];
+  },
+  ramPages: number,
+): ReadonlyMap<number, SlotFit> =>
+  slotFits(slots, {
+    ramPages,
+    ikeSas: ikeSaCapacity ?? IKE_SAS,
+    childSas: childSaCapacity ?? CHILD_SAS,
+    sas: saCapacity ?? SAS,
+  });
+
 export interface ManagementPort {
   /** Sends a message; false when it was dropped. */
   send(message: Uint8Array): boolean;
@@ -114,6 +145,8 @@ export interface SlotStatus {
   slot: number;
   board: BoardRole;
   image: string;
+  /** The images in flash; absent when the chassis does not boot from flash. */
+  images?: SlotImages;
   build: string;
   state: SlotState;
   reason: string;
@@ -194,6 +227,9 @@ export class Chassis {
   readonly #arriving: Record<Side, Subscribers<[Uint8Array]>> = { unprotected: new Set(), protected: new Set() };
   readonly #messages = new Map<number, Subscribers<[Uint8Array]>>();
   readonly #events: Subscribers<[BoardEvent]> = new Set();
+  readonly #imageEvents: Subscribers<[ImageEvent]> = new Set();
+  /** Images in flash, when the chassis boots from there. */
+  readonly firmware: Firmware | undefined;
   #localAddresses: readonly string[];
   #traceMask: number;
   #closed = false;
@@ -210,8 +246,10 @@ export class Chassis {
     for (const plan of this.#plans()) {
       if (this.#slots.has(plan.slot)) throw new RangeError(`slot ${plan.slot} is planned twice`);
       const slot = new Slot(plan.slot, plan.board, plan.config);
-      slot.image = this.#imageOf(plan.image ?? plan.board);
-      slot.state = "Present";
+      if (!options.firmware) {
+        slot.image = this.#imageOf(plan.image ?? plan.board);
+        slot.state = "Present";
+      }
       this.#slots.set(plan.slot, slot);
     }
     if (this.#slots.get(this.ikeSlot)?.role !== "ike") throw new RangeError(`slot ${this.ikeSlot} has no IKE board`);
@@ -238,8 +276,24 @@ export class Chassis {
       conservation: options.conservation ?? options.drive.kind === "lockstep",
       traceMask: () => this.#traceMask,
       configOf: (slot) => this.#configOf(slot),
-      announce: (event) => this.#events.forEach((callback) => callback(event)),
+      announce: (event) => {
+        this.firmware?.observe(event);
+        this.#events.forEach((callback) => callback(event));
+      },
     });
+    this.firmware =
+      options.firmware &&
+      new Firmware(
+        {
+          flash: options.firmware.flash,
+          slots: this.#slots,
+          supervisor: this.#supervisor,
+          drive: options.drive,
+          vacate: (slot) => this.offline(slot),
+          announce: (event) => this.#imageEvents.forEach((callback) => callback(event)),
+        },
+        options.firmware.boot,
+      );
   }
 
   /** Powers all boards that are present; resolves when each is Online or Offline (see show()). */
@@ -289,9 +343,26 @@ export class Chassis {
     const checked = this.#imageOf(image);
     if (bay.image) await this.#supervisor.offline(bay);
     bay.image = checked;
+    bay.bank = undefined;
+    bay.imageRefused = false;
     bay.state = "Present";
     bay.reason = "";
     bay.failures = 0;
+  }
+
+  /**
+   * Gives a board of the running chassis another firmware image (a .cci file), in its other bank of flash: drains it, powers it with the new
+   * image, watches it, and confirms it if wished; a board that fails gets its old image back. Throws ImageRefused before the board
+   * is touched, RangeError in a chassis without flash.
+   */
+  update(slot: number, octets: Uint8Array, options: UpdateOptions = {}): Promise<UpdateResult> {
+    if (!this.firmware) throw new RangeError(`${this.name}: does not boot from flash`);
+    return this.firmware.update([{ slot, octets }], options);
+  }
+
+  /** Calls back for what becomes of images in flash. Returns an unsubscriber. */
+  onImage(callback: (event: ImageEvent) => void): () => void {
+    return subscribe(this.#imageEvents, callback);
   }
 
   get localAddresses(): readonly string[] {
@@ -436,6 +507,7 @@ export class Chassis {
       slot: slot.number,
       board: slot.role,
       image: slot.image?.name ?? "",
+      ...(this.firmware ? { images: this.firmware.show(slot) } : {}),
       build: online ? buildName(u32(MAP.MAP_BUILD)) : "",
       state: slot.state,
       reason: slot.reason,

@@ -3,6 +3,7 @@
  */
 import type { Fault } from "./fault.ts";
 import type { ConfigItem } from "./config.ts";
+import type { Bank } from "./flash/record.ts";
 import type { Image } from "./image.ts";
 
 /** The words that chassis operators know. */
@@ -17,6 +18,10 @@ export class Slot {
   /** Why the slot is offline; empty when somebody wished it so. */
   reason = "";
   image: Image | undefined;
+  /** The bank of flash that the image is from; undefined: it is from a file. */
+  bank: Bank | undefined;
+  /** Flash has no image that boots here: `reason` says why. */
+  imageRefused = false;
   /** RAM of the board in it, in pages of 64 KiB; 0 before it was powered. */
   pages = 0;
   /** Rises with every reset; never repeats while the chassis lives. */

@@ -37,7 +37,8 @@ export type SlotChoice = Chosen | NotChosen;
 
 export const isChosen = (choice: SlotChoice): choice is Chosen => "bank" in choice;
 
-type Banks = (slot: number, bank: Bank) => BankContents;
+/** What a bank of a slot holds. */
+export type Banks = (slot: number, bank: Bank) => BankContents;
 
 const sound = (contents: BankContents): contents is Exclude<BankContents, ImageRefused> =>
   !(contents instanceof ImageRefused);

@@ -22,6 +22,8 @@ import { renderVersion } from "../../image/version.ts";
 import { ImageError, parseImage } from "../image.ts";
 import {
   type BankContents,
+  type Banks,
+  type Chosen,
   chooseConfirmed,
   chooseTrial,
   discord,
@@ -100,8 +102,8 @@ export interface FlashStatus {
 
 export interface BootChoice {
   slots: SlotChoice[];
-  /** Images of this boot are under test. */
-  trial: boolean;
+  /** What boots in the slots under test when the test fails; empty without one. */
+  instead: SlotChoice[];
   /** What is worth an operator's attention, a sentence each. */
   notes: string[];
 }
@@ -185,12 +187,10 @@ export class Flash {
         notes.push("the images under test were not confirmed: back to the ones before");
       }
       const banks = await this.#banks(record);
-      const slots = this.#slots(record);
       if (record.trial === "pending") {
         try {
-          const choices = chooseTrial(record, slots, banks);
-          await this.#change((next) => void (next.trial = "running"));
-          return { slots: choices, trial: true, notes: [...notes, ...notesOf(choices), "images are under test"] };
+          const begun = await this.#begin(record, banks);
+          return { ...begun, notes: [...notes, ...notesOf(begun.slots), "images are under test"] };
         } catch (error) {
           if (!(error instanceof TrialRefused)) throw error;
           await this.#change((next) => endTrial(next, "refused", error.slot));
@@ -198,8 +198,8 @@ export class Flash {
           notes.push(`the test does not begin: ${where}${error.message}`);
         }
       }
-      const choices = chooseConfirmed(record, slots, banks);
-      return { slots: choices, trial: false, notes: [...notes, ...notesOf(choices)] };
+      const choices = chooseConfirmed(record, this.#slots(record), banks);
+      return { slots: choices, instead: [], notes: [...notes, ...notesOf(choices)] };
     });
   }
 
@@ -253,21 +253,22 @@ export class Flash {
     });
   }
 
-  /** A pending test begins now, in a chassis that runs. Returns what its slots are to be powered with. Throws ImageRefused. */
-  begin(): Promise<SlotChoice[]> {
+  /**
+   * A pending test begins now, in a chassis that runs: what its slots are to be powered with, and with what instead when it fails.
+   * Throws ImageRefused.
+   */
+  begin(): Promise<{ slots: Chosen[]; instead: SlotChoice[] }> {
     return this.#inTurn(async () => {
       const record = await this.#current();
       if (record.trial !== "pending") throw new ImageRefused("no_test", "no test of images is pending");
-      let choices: SlotChoice[];
       try {
-        choices = chooseTrial(record, this.#slots(record), await this.#banks(record));
+        const { slots, instead } = await this.#begin(record, await this.#banks(record));
+        return { slots: slots.filter(isChosen).filter(({ why }) => why === "trial"), instead };
       } catch (error) {
         if (!(error instanceof TrialRefused)) throw error;
         await this.#change((next) => endTrial(next, "refused", error.slot));
         throw error.refused;
       }
-      await this.#change((next) => void (next.trial = "running"));
-      return choices.filter((choice) => isChosen(choice) && choice.why === "trial");
     });
   }
 
@@ -300,12 +301,13 @@ export class Flash {
     });
   }
 
-  /** What boots without a test, as the banks are now. */
-  confirmed(): Promise<SlotChoice[]> {
-    return this.#inTurn(async () => {
-      const record = await this.#current();
-      return chooseConfirmed(record, this.#slots(record), await this.#banks(record));
-    });
+  /** The test that is pending runs from here on. Throws TrialRefused. */
+  async #begin(record: BootRecord, banks: Banks): Promise<{ slots: SlotChoice[]; instead: SlotChoice[] }> {
+    const slots = chooseTrial(record, this.#slots(record), banks);
+    const tested = slots.filter((choice) => isChosen(choice) && choice.why === "trial").map(({ slot }) => slot);
+    const instead = chooseConfirmed(record, this.#slots(record), banks).filter(({ slot }) => tested.includes(slot));
+    await this.#change((next) => void (next.trial = "running"));
+    return { slots, instead };
   }
 
   #inTurn<T>(action: () => Promise<T>): Promise<T> {
@@ -374,7 +376,7 @@ export class Flash {
   }
 
   /** All banks, read and verified. */
-  async #banks(record: BootRecord): Promise<(slot: number, bank: Bank) => BankContents> {
+  async #banks(record: BootRecord): Promise<Banks> {
     const contents = new Map<string, BankContents>();
     for (const entry of record.slots) {
       for (const bank of BANKS) contents.set(bankFile(entry.slot, bank), await this.#bank(record, entry, bank));
@@ -401,7 +403,7 @@ export class Flash {
   }
 
   /** The bank of a slot that does not boot. */
-  #spareBank(record: BootRecord, slot: number, banks: (slot: number, bank: Bank) => BankContents): Bank {
+  #spareBank(record: BootRecord, slot: number, banks: Banks): Bank {
     const choice = chooseConfirmed(record, this.#slots(record), banks).find((other) => other.slot === slot);
     if (choice && isChosen(choice)) return otherBank(choice.bank);
     const confirmed = record.slots.find((entry) => entry.slot === slot)?.confirmed;
