@@ -25,7 +25,9 @@ import {
 import { PORT_MANAGEMENT, PORT_PROTECTED, PORT_SECURE_ELEMENT, PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
 import type { Nic, Side } from "../nic/nic.ts";
 import { CELL_BITS } from "./aal5.ts";
+import type { Alarm } from "./alarms.ts";
 import { createLink, isAtm, type Link, type LinkCounters, type LinkKind } from "./backplane.ts";
+import { NS_PER_SECOND } from "./clock.ts";
 import { addressOctets, type ConfigItem, encodeItems } from "./config.ts";
 import { renderTrace, type TraceEntry } from "./console.ts";
 import type { Cage, Drive } from "./drive/drive.ts";
@@ -43,7 +45,7 @@ import type { SlotFit } from "./flash/fit.ts";
 import type { BootChoice, Flash } from "./flash/flash.ts";
 import { type Build, type Image, loadImage } from "./image.ts";
 import { type BoardRole, Slot, type SlotState } from "./slot.ts";
-import { type BoardEvent, CHASSIS_TRANSACTION, Supervisor } from "./supervisor.ts";
+import { type BoardEvent, CHASSIS_TRANSACTION, type CrashLimit, Supervisor } from "./supervisor.ts";
 import type { FaultSpec } from "./tap/fault_injector.ts";
 import type { WireTap } from "./tap/tracer.ts";
 import { buildName, CHASSIS_DROP, CHASSIS_DROP_NAMES, DROP_NAMES } from "./vocabulary.ts";
@@ -107,6 +109,10 @@ export interface ChassisOptions {
   config?: readonly ConfigItem[];
   /** Check conservation of frames after every poll; a violation is a fault. Default: in lockstep. */
   conservation?: boolean;
+  /** Whether faults may be injected by command. Default: not. Tests inject as they like. */
+  faults?: boolean;
+  /** When a board that dies again and again is left offline. Default CRASH_LIMIT. */
+  crashLimit?: CrashLimit;
   /** TRACE_MASK_* bits from power-on. Default 0. */
   traceMask?: number;
 }
@@ -141,6 +147,17 @@ export interface ManagementPort {
   onMessage(callback: (message: Uint8Array) => void): () => void;
 }
 
+/** The lamps of a slot. */
+export interface Leds {
+  /** Steady while online, blinking while the board comes up or goes. */
+  ok: "off" | "green" | "blinking";
+  /** Red when the board died, or refuses. */
+  fail: "off" | "red";
+  /** Blinking while packets come; whoever looks sees it for a second. */
+  act: "off" | "blinking";
+  alarm: "off" | "yellow" | "red";
+}
+
 export interface SlotStatus {
   slot: number;
   board: BoardRole;
@@ -152,6 +169,7 @@ export interface SlotStatus {
   reason: string;
   generation: number;
   restarts: number;
+  leds: Leds;
   /** Seconds online, by the drive's clock. */
   uptime: number;
   ram: { total: number; used: number };
@@ -189,6 +207,10 @@ export interface ChassisStatus {
   /** All drops of all slots by name, firmware and chassis together. */
   drops: Record<string, number>;
   faults: (Omit<Fault, "now"> & { now: number })[];
+  /** Those that stand, oldest first; `since` in seconds on the drive's clock. */
+  alarms: (Omit<Alarm, "since"> & { since: number })[];
+  /** The lamp for all of them. */
+  alarm: Leds["alarm"];
 }
 
 /** Patience with the secure element, ms of real time. */
@@ -274,6 +296,7 @@ export class Chassis {
         sas: options.saCapacity ?? SAS,
       },
       conservation: options.conservation ?? options.drive.kind === "lockstep",
+      ...(options.crashLimit === undefined ? {} : { crashLimit: options.crashLimit }),
       traceMask: () => this.#traceMask,
       configOf: (slot) => this.#configOf(slot),
       announce: (event) => {
@@ -311,9 +334,9 @@ export class Chassis {
     for (const slot of this.#slots.values()) if (slot.image) slot.state = "Offline";
   }
 
-  /** Wipes a board and starts it again with the next generation. */
+  /** Wipes a board and starts it again with the next generation. Ends a crash loop, and clears its alarm. */
   reset(slot: number): Promise<void> {
-    return this.#supervisor.restart(this.#slot(slot));
+    return this.online(slot);
   }
 
   /** Takes a board offline: it is announced down, then wiped. */
@@ -323,7 +346,9 @@ export class Chassis {
 
   /** Powers a board that is present or offline. */
   online(slot: number): Promise<void> {
-    return this.#supervisor.restart(this.#slot(slot));
+    const bay = this.#slot(slot);
+    this.#supervisor.forgive(bay);
+    return this.#supervisor.restart(bay);
   }
 
   /** Takes a board offline and out of its slot. */
@@ -347,7 +372,7 @@ export class Chassis {
     bay.imageRefused = false;
     bay.state = "Present";
     bay.reason = "";
-    bay.failures = 0;
+    this.#supervisor.forgive(bay);
   }
 
   /**
@@ -491,6 +516,8 @@ export class Chassis {
       }),
       drops,
       faults: this.faults.map((fault) => ({ ...fault, now: Number(fault.now) / 1e9 })),
+      alarms: this.#supervisor.alarms.standing.map((alarm) => ({ ...alarm, since: Number(alarm.since) / 1e9 })),
+      alarm: this.#supervisor.alarms.lamp(),
     };
   }
 
@@ -513,6 +540,7 @@ export class Chassis {
       reason: slot.reason,
       generation: slot.generation,
       restarts: slot.restarts,
+      leds: this.#leds(slot, online ? u64(MAP.REG_IN) + u64(MAP.REG_ORIGINATED) : 0),
       uptime: online ? Number(this.drive.clock.now() - slot.onlineSince) / 1e9 : 0,
       ram: { total: slot.pages * 65536, used: u32(MAP.MAP_RAM_USED) },
       frames: { pool: u32(MAP.MAP_FRAMES), free: u32(MAP.REG_FREE), held: u32(MAP.REG_HELD) },
@@ -526,6 +554,19 @@ export class Chassis {
       },
       drops: nonZero(DROP_NAMES, drops),
       chassisDrops: nonZero(CHASSIS_DROP_NAMES, this.#cage.drops(slot.number)),
+    };
+  }
+
+  #leds(slot: Slot, packets: number): Leds {
+    const turning = slot.state === "Announce online" || slot.state === "Announce offline";
+    const now = this.drive.clock.now();
+    if (packets !== slot.activity.packets) slot.activity = { packets, at: now };
+    const act = packets > 0 && now - slot.activity.at < NS_PER_SECOND;
+    return {
+      ok: slot.state === "Online" ? "green" : turning ? "blinking" : "off",
+      fail: slot.failed && slot.state === "Offline" ? "red" : "off",
+      act: act ? "blinking" : "off",
+      alarm: this.#supervisor.alarms.lamp(slot.number),
     };
   }
 

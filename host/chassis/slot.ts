@@ -34,6 +34,12 @@ export class Slot {
   readonly faults: Fault[] = [];
   /** Faults in a row, each soon after a restart: the measure of the back-off. */
   failures = 0;
+  /** NOW of the faults that count as a crash loop, ns. */
+  crashes: bigint[] = [];
+  /** True when it is offline because its board died or refuses: the FAIL lamp. */
+  failed = false;
+  /** Packets that the board had seen when its lamps were looked at last, and NOW when these were more than before: the ACT lamp. */
+  activity = { packets: 0, at: 0n };
   /** IPsec board: the key of this generation for its control messages. */
   controlKey = new Uint8Array(0);
   /** IPsec board: the generation of the IKE board that was told of this generation, 0 for none. */

@@ -5,8 +5,9 @@
  * control messages, whose sequence numbers start anew with every IKE board; so when the IKE board restarts, IPsec
  * boards whose key has been used are reset as well, and announced with their new keys.
  *
- * A board that faults is restarted at once; one that faults again soon after waits for 1 s, 2 s, 4 s ... up to a minute.
- * A board that refuses service (CONFIG, RAM, self test) stays offline: restarting would change nothing.
+ * A board that faults is restarted at once; one that faults again soon after waits for 1 s, 2 s, 4 s ... up to a minute. One that
+ * has died too often in too short a time is in a crash loop: it stays offline, with a major alarm, until an operator restarts it or puts
+ * another board in. A board that refuses service (CONFIG, RAM, self test) stays offline as well: restarting would change nothing.
  */
 import { BOARD_CLASS_IKE, BOARD_CLASS_IPSEC, REG_ENTROPY_OCTETS } from "../../assembly/abi/board.ts";
 import {
@@ -19,6 +20,7 @@ import {
 } from "../../assembly/abi/management.ts";
 import { PORT_MANAGEMENT } from "../../assembly/abi/ring.ts";
 import { NS_PER_SECOND } from "./clock.ts";
+import { type Alarm, AlarmPanel } from "./alarms.ts";
 import type { Cage, Drive } from "./drive/drive.ts";
 import type { EntropySource } from "./entropy.ts";
 import { locateFault, type Fault, type TrapReport } from "./fault.ts";
@@ -37,10 +39,20 @@ const TELL_TRIES = 1000;
 const STABLE = 10n * NS_PER_SECOND;
 const BACK_OFF_MAX = 60n * NS_PER_SECOND;
 
+/** What makes a crash loop: so many faults within so many seconds. */
+export interface CrashLimit {
+  crashes: number;
+  seconds: number;
+}
+
+/** With the pauses of the back-off, a board that dies as it comes up reaches the tenth fault after four minutes. */
+export const CRASH_LIMIT: CrashLimit = { crashes: 10, seconds: 600 };
+
 export type BoardEvent =
   | { kind: "up"; slot: number; generation: number }
   | { kind: "down"; slot: number; generation: number; reason: string }
-  | { kind: "trap"; slot: number; generation: number; fault: Fault };
+  | { kind: "trap"; slot: number; generation: number; fault: Fault }
+  | { kind: "alarm"; slot: number; generation: number; alarm: Alarm; raised: boolean };
 
 export interface SupervisorParts {
   drive: Drive;
@@ -52,6 +64,7 @@ export interface SupervisorParts {
   /** What the boards are configured to hold: IKE_SAs and CHILD_SAs of the IKE board, CHILD_SAs of each IPsec board. */
   capacity: { ikeSas: number; childSas: number; sas: number };
   conservation: boolean;
+  crashLimit?: CrashLimit;
   traceMask(): number;
   /** The CONFIG of a slot's next generation. */
   configOf(slot: Slot): Uint8Array;
@@ -60,15 +73,28 @@ export interface SupervisorParts {
 
 export class Supervisor {
   readonly #parts: SupervisorParts;
+  readonly alarms: AlarmPanel;
   #transaction = 0;
 
   constructor(parts: SupervisorParts) {
     this.#parts = parts;
+    this.alarms = new AlarmPanel((alarm, raised) => {
+      const generation = parts.slots.get(alarm.slot)?.generation ?? 0;
+      parts.announce({ kind: "alarm", slot: alarm.slot, generation, alarm, raised });
+    });
   }
 
   /** Resets a slot: fresh RAM, next generation. Resolves when the board is online or has failed; see the slot's state. */
   restart(slot: Slot): Promise<void> {
     return this.#inTurn(slot, () => this.#bringUp(slot));
+  }
+
+  /** What was wrong with a slot is looked after: its crashes and alarms are forgotten. */
+  forgive(slot: Slot): void {
+    slot.failures = 0;
+    slot.crashes = [];
+    slot.failed = false;
+    this.alarms.clear(slot.number, "crash_loop", "board_refused", "board_restarting");
   }
 
   /** Takes a slot offline and wipes its board. */
@@ -82,6 +108,7 @@ export class Supervisor {
       await this.#parts.cage.off(slot.number);
       if (slot.image) slot.state = "Offline";
       slot.reason = reason;
+      this.forgive(slot);
     });
   }
 
@@ -96,15 +123,33 @@ export class Supervisor {
     slot.reason = fault.message;
     this.#parts.announce({ kind: "trap", slot: slot.number, generation, fault });
     if (wasOnline) this.#down(slot, fault.message);
+    slot.cancelRestart?.();
+    slot.cancelRestart = undefined;
+    slot.failed = true;
+    if (this.#inCrashLoop(slot)) return;
     const stable = wasOnline && drive.clock.now() - slot.onlineSince >= STABLE;
     slot.failures = stable ? 1 : slot.failures + 1;
     const delay = slot.failures === 1 ? 0n : NS_PER_SECOND << BigInt(Math.min(slot.failures - 2, 6));
-    slot.cancelRestart?.();
+    if (delay > 0n) this.alarms.raise(slot.number, "board_restarting", fault.message, drive.clock.now());
     slot.cancelRestart = drive.after(
       delay < BACK_OFF_MAX ? delay : BACK_OFF_MAX,
       () => drive.pending(this.restart(slot)),
       delay === 0n,
     );
+  }
+
+  /** Counts a fault; true when it is one too many, and the alarm is raised. */
+  #inCrashLoop(slot: Slot): boolean {
+    const { crashes, seconds } = this.#parts.crashLimit ?? CRASH_LIMIT;
+    const now = this.#parts.drive.clock.now();
+    const since = now - BigInt(seconds) * NS_PER_SECOND;
+    slot.crashes = [...slot.crashes.filter((at) => at > since), now];
+    if (slot.crashes.length < crashes) return false;
+    const said = slot.reason;
+    slot.reason = `crash loop: ${said}`;
+    this.alarms.clear(slot.number, "board_restarting");
+    this.alarms.raise(slot.number, "crash_loop", `${crashes} faults in ${seconds} s, the last: ${said}`, now);
+    return true;
   }
 
   /** The next transaction number of the chassis's own. */
@@ -154,10 +199,15 @@ export class Supervisor {
       if ("fault" in result) return this.faulted(slot, generation, result.fault);
       slot.state = "Offline";
       slot.reason = `refused: ${refusalName(result.refusal)}`;
+      slot.failed = true;
+      this.alarms.clear(slot.number, "board_restarting");
+      this.alarms.raise(slot.number, "board_refused", slot.reason, drive.clock.now());
       this.#parts.announce({ kind: "down", slot: slot.number, generation, reason: slot.reason });
       return;
     }
     slot.state = "Online";
+    slot.failed = false;
+    this.alarms.clear(slot.number, "board_restarting", "board_refused");
     slot.onlineSince = drive.clock.now();
     this.#parts.announce({ kind: "up", slot: slot.number, generation });
     if (slot.number === this.#parts.ikeSlot) this.#announceAll();

@@ -188,6 +188,22 @@ Exit codes:
     renderSas(sas, link),
   );
   status<ChassisStatus>("boards", "slots, boards, their state and counters", renderBoards);
+  json(root.command("chassis").description("slots, boards, lamps, links and alarms"))
+    .argument("<action>", "show")
+    .option(...CONTROL_OPTION)
+    .action(async (action: string, options: Options) => {
+      if (action !== "show") throw new CommanderError(EXIT_USAGE, "chassis", `chassis show, not ${action}`);
+      done(await show("boards", options, renderBoards));
+    });
+  json(root.command("slot").description("take a slot's board offline, online, or through a restart"))
+    .argument("<number>", "the slot")
+    .argument("<action>", "offline, online or restart; the last two end a crash loop")
+    .option(...CONTROL_OPTION)
+    .action(async (slot: string, action: string, options: Options) => {
+      const render = ({ state, reason }: { state: string; reason: string }): string =>
+        `slot ${slot}: ${state}${reason === "" ? "" : ` (${reason})`}\n`;
+      done(await show("slot", options, render, { slot: Number(slot), action }));
+    });
   status<DropsStatus>("drops", "dropped packets by slot and reason, what it means and what to do", renderDrops);
   status<ConnectionStatus[]>("connections", "configured connections and their last failure", renderConnections);
   status<PolicyStatus[]>("policies", "the SPD in its order: what is protected, bypassed and discarded", renderPolicies);
@@ -260,7 +276,7 @@ export async function main(words: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) {
       // Commander has told the user already, but for our own.
-      if (error.code === "timeout") process.stderr.write(`error: ${error.message}\n`);
+      if (["timeout", "chassis"].includes(error.code)) process.stderr.write(`error: ${error.message}\n`);
       return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
     }
     if (error instanceof UnreachableError) {

@@ -28,13 +28,26 @@ function duration(seconds: number): string {
 
 const mebibytes = (octets: number): string => `${(octets / (1 << 20)).toFixed(0)} MiB`;
 
-export function renderBoards({ name, link, drive, ikeSlot, slots, links, faults }: ChassisStatus): string {
+/** The lamps that burn, `~` for one that blinks. */
+function lamps({ ok, fail, act, alarm }: SlotStatus["leds"]): string {
+  const burning = [
+    ok === "off" ? "" : ok === "green" ? "OK" : "OK~",
+    fail === "off" ? "" : "FAIL",
+    act === "off" ? "" : "ACT~",
+    alarm === "off" ? "" : `ALARM ${alarm}`,
+  ].filter((lamp) => lamp !== "");
+  return burning.length === 0 ? "-" : burning.join(" ");
+}
+
+export function renderBoards(status: ChassisStatus): string {
+  const { name, link, drive, ikeSlot, slots, links, faults, alarms, alarm } = status;
   const rows = slots.map((slot: SlotStatus) => {
     const { counters, ram, frames } = slot;
     return [
       String(slot.slot),
       slot.board + (slot.slot === ikeSlot ? " *" : ""),
       slot.state + (slot.reason === "" ? "" : ` (${slot.reason})`),
+      lamps(slot.leds),
       slot.build,
       String(slot.generation),
       slot.uptime > 0 ? duration(slot.uptime) : "-",
@@ -46,12 +59,32 @@ export function renderBoards({ name, link, drive, ikeSlot, slots, links, faults 
       links.find((entry) => entry.slot === slot.slot)?.name ?? "",
     ];
   });
-  const head = ["SLOT", "BOARD", "STATE", "BUILD", "GEN", "UP", "RAM", "FRAMES", "IN", "SENT", "DROPPED", "LINK"];
+  const head = [
+    "SLOT",
+    "BOARD",
+    "STATE",
+    "LEDS",
+    "BUILD",
+    "GEN",
+    "UP",
+    "RAM",
+    "FRAMES",
+    "IN",
+    "SENT",
+    "DROPPED",
+    "LINK",
+  ];
   const died = faults.map(
     ({ slot, generation, file, line, message }) =>
       `fault: slot ${slot}, generation ${generation}: ${message}${file === "" ? "" : ` at ${file}:${line}`}\n`,
   );
-  return `${name}: ${link} backplane, ${drive}\n${table([head, ...rows])}\n${renderLinks(links)}${died.join("")}`;
+  const standing = alarms.map(
+    ({ slot, severity, name: what, text, since }) =>
+      `alarm: ${severity} ${what}: slot ${slot}: ${text}, ${duration(status.now - since)} ago\n`,
+  );
+  const lamp = alarm === "off" ? "" : `, ALARM ${alarm}`;
+  const boards = table([head, ...rows]);
+  return `${name}: ${link} backplane, ${drive}${lamp}\n${boards}\n${renderLinks(links)}${standing.join("")}${died.join("")}`;
 }
 
 /** What passed over each slot's link: to the board, and from it. */

@@ -87,6 +87,8 @@ function buildGateway(configuration: Configuration, addresses: readonly string[]
       ? {}
       : { saCapacity: chassis.saCapacity, childSaCapacity: Math.min(131072, chassis.saCapacity * ipsecBoards) }),
     crashDetection: chassis.crashDetection,
+    crashLimit: chassis.crashLimit,
+    faults: chassis.faults,
     ...(chassis.state === undefined ? {} : { tokenSecret: tokenSecret(chassis.state) }),
     ...(chassis.adjustMss === undefined ? {} : { adjustMss: chassis.adjustMss }),
     ...(chassis.unprotectedMtu === undefined ? {} : { unprotectedMtu: chassis.unprotectedMtu }),

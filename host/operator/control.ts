@@ -56,12 +56,28 @@ function timeoutOf(args: Args): number {
   return timeout * 1000;
 }
 
+/** What an operator does with a slot. */
+const SLOT_ACTIONS: Readonly<Record<string, (gateway: Gateway, slot: number) => Promise<void>>> = {
+  restart: (gateway, slot) => gateway.chassis.reset(slot),
+  offline: (gateway, slot) => gateway.chassis.offline(slot),
+  online: (gateway, slot) => gateway.chassis.online(slot),
+};
+
 const COMMANDS: Readonly<Record<string, Command>> = {
   sas: async (gateway) => ({ link: gateway.chassis.show().link, sas: await gateway.sas() }),
   connections: (gateway) => gateway.connections(),
   policies: (gateway) => gateway.policies(),
   pools: (gateway) => gateway.pools(),
   boards: (gateway) => Promise.resolve(gateway.chassis.show()),
+  slot: async (gateway, args) => {
+    const { slot, action } = args;
+    const known = gateway.chassis.show().slots.some((one) => one.slot === slot);
+    if (!known) throw new RequestError("bad-argument", "slot: the number of a slot is wanted");
+    if (!Object.hasOwn(SLOT_ACTIONS, String(action)))
+      throw new RequestError("bad-argument", `action: ${Object.keys(SLOT_ACTIONS).join(", ")} is wanted`);
+    await SLOT_ACTIONS[String(action)]!(gateway, slot as number);
+    return gateway.chassis.show().slots.find((one) => one.slot === slot);
+  },
   drops: (gateway) => Promise.resolve(dropsOf(gateway.chassis.show())),
   explain: (gateway, args) => {
     const hex = args["packet"];

@@ -84,7 +84,8 @@ export interface GatewayOptions extends Omit<ChassisOptions, "secureElement"> {
 export type GatewayEvent =
   | ManagementEvent
   | { kind: "board-updown"; slot: number; generation: number; up: boolean; text?: string }
-  | { kind: "board-trap"; slot: number; generation: number; text: string };
+  | { kind: "board-trap"; slot: number; generation: number; text: string }
+  | { kind: "alert"; slot: number; severity: "minor" | "major"; alarm: string; raised: boolean; text: string };
 
 /** A command that the gateway refused or did not answer; `message` is for people. */
 export class CommandError extends Error {
@@ -483,6 +484,11 @@ export class Gateway {
         generation,
         text: `${fault.file ?? "?"}:${fault.line ?? 0}: ${fault.message}`,
       });
+      return;
+    }
+    if (event.kind === "alarm") {
+      const { name, severity, text } = event.alarm;
+      this.#tell({ kind: "alert", slot, severity, alarm: name, raised: event.raised, text });
       return;
     }
     const reason = event.kind === "down" ? { text: event.reason } : {};

@@ -103,6 +103,7 @@ export class Metrics {
     gauge("cardcage_board_ram_bytes", "RAM that the board was given.", SLOT);
     gauge("cardcage_board_ram_used_bytes", "RAM that its firmware has taken.", SLOT);
     gauge("cardcage_board_sas", "CHILD_SAs that are placed on the board.", SLOT);
+    gauge("cardcage_alarm", "1: the alarm stands.", ["slot", "alarm", "severity"]);
     counter("cardcage_board_restarts_total", "How often the board was started again.", SLOT);
     counter("cardcage_packets_dropped_total", "Frames that ended on a board, by reason; see cardcage drops.", [
       "slot",
@@ -160,7 +161,7 @@ export class Metrics {
       .inc(value);
   }
 
-  #chassis({ link, slots, links }: ChassisStatus): void {
+  #chassis({ link, slots, links, alarms }: ChassisStatus): void {
     for (const { slot, board, state, ram, restarts, drops, chassisDrops } of slots) {
       const labels = [String(slot), board];
       this.#set("cardcage_board_up", state === "Online" ? 1 : 0, labels);
@@ -170,6 +171,7 @@ export class Metrics {
       for (const [reason, count] of [...Object.entries(drops), ...Object.entries(chassisDrops)])
         this.#add("cardcage_packets_dropped_total", count, [String(slot), reason]);
     }
+    for (const { slot, name, severity } of alarms) this.#set("cardcage_alarm", 1, [String(slot), name, severity]);
     for (const { name, toBoard, fromBoard } of links) {
       for (const [direction, counted] of [
         ["to_board", toBoard],

@@ -11,7 +11,7 @@ import { BOARD_CLASS_IPSEC } from "../../assembly/abi/board.ts";
 import { PORT_MANAGEMENT, PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
 import { buildEntry } from "../../host/build/build.ts";
 import { Board } from "../../host/chassis/board.ts";
-import { Chassis } from "../../host/chassis/chassis.ts";
+import { Chassis, type ChassisOptions } from "../../host/chassis/chassis.ts";
 import type { Drive } from "../../host/chassis/drive/drive.ts";
 import { Lockstep } from "../../host/chassis/drive/lockstep.ts";
 import { Threaded } from "../../host/chassis/drive/threaded.ts";
@@ -27,7 +27,7 @@ const source = readFileSync(fileURLToPath(new URL("../entries/trap_board.ts", im
 const lineOf = (text: string): number => source.findIndex((line) => line.includes(text)) + 1;
 const PATIENCE = 20_000;
 
-const assemble = (drive: Drive, conservation = true): Chassis =>
+const assemble = (drive: Drive, more: Partial<ChassisOptions> = {}): Chassis =>
   new Chassis({
     drive,
     link: "ethernet",
@@ -36,7 +36,8 @@ const assemble = (drive: Drive, conservation = true): Chassis =>
       { slot: 1, board: "ipsec", image: ipsec! },
       { slot: 2, board: "ipsec", image: trap! },
     ],
-    conservation,
+    conservation: true,
+    ...more,
   });
 
 const kill = (chassis: Chassis, how: number): void => {
@@ -127,7 +128,7 @@ test("a metered image that never returns is stopped in lockstep by its own fuel"
 
 test("a board that dies again and again waits longer each time, and a stable one starts anew", async () => {
   const drive = new Lockstep();
-  const chassis = assemble(drive);
+  const chassis = assemble(drive, { crashLimit: { crashes: 100, seconds: 600 } });
   await chassis.powerOn();
   await chassis.run(60_000);
   const waits: number[] = [];
@@ -143,6 +144,81 @@ test("a board that dies again and again waits longer each time, and a stable one
   kill(chassis, 0xd1);
   await chassis.run();
   assert.is(slotOf(chassis, 2).state, "Online");
+  await drive.close();
+});
+
+test("a board in a crash loop stays offline with a major alarm, until an operator restarts it", async () => {
+  const drive = new Lockstep();
+  const chassis = assemble(drive);
+  const alerts: string[] = [];
+  chassis.onBoard((event) => {
+    if (event.kind === "alarm") alerts.push(`${event.raised ? "+" : "-"}${event.alarm.severity} ${event.alarm.name}`);
+  });
+  await chassis.powerOn();
+  await chassis.run(1000);
+  const { ok, fail, act, alarm } = slotOf(chassis, 2).leds;
+  assert.equal([ok, fail, act, alarm, chassis.show().alarm], ["green", "off", "off", "off", "off"]);
+  kill(chassis, 0xd1);
+  await chassis.until(() => chassis.faults.length === 1, 1000);
+  await chassis.run();
+  // The first one costs no pause, and no alarm.
+  assert.equal(alerts, []);
+  for (let i = 1; i < 10; i++) {
+    kill(chassis, 0xd1);
+    assert.ok(await chassis.until(() => chassis.faults.length === i + 1, 1000));
+    const { leds } = slotOf(chassis, 2);
+    assert.equal([leds.ok, leds.fail, leds.alarm], ["off", "red", i < 9 ? "yellow" : "red"]);
+    assert.is(chassis.show().alarm, leds.alarm);
+    if (i < 9) assert.ok(await chassis.until(() => slotOf(chassis, 2).state === "Online", 100_000));
+  }
+  await chassis.run(3_600_000);
+  assert.is(slotOf(chassis, 2).state, "Offline");
+  assert.match(slotOf(chassis, 2).reason, /^crash loop: unreachable/);
+  const [standing, ...more] = chassis.show().alarms;
+  assert.equal(more, []);
+  assert.equal([standing!.slot, standing!.severity, standing!.name], [2, "major", "crash_loop"]);
+  assert.match(standing!.text, /^10 faults in 600 s, the last: unreachable/);
+  assert.is(slotOf(chassis, 1).generation, 1, "the neighbour was left alone");
+  assert.is(slotOf(chassis, 1).leds.alarm, "off");
+  await chassis.reset(2);
+  assert.is(slotOf(chassis, 2).state, "Online");
+  assert.equal([chassis.show().alarms, chassis.show().alarm], [[], "off"]);
+  assert.equal(
+    [alerts.slice(0, 2), alerts.slice(-2)],
+    [
+      ["+minor board_restarting", "-minor board_restarting"],
+      ["+major crash_loop", "-major crash_loop"],
+    ],
+  );
+  // It starts anew: one fault is no loop.
+  kill(chassis, 0xd1);
+  await chassis.run();
+  assert.is(slotOf(chassis, 2).state, "Online");
+  await drive.close();
+});
+
+test("ten faults are a crash loop within ten minutes only; another board in the slot clears the alarm", async () => {
+  const drive = new Lockstep();
+  const chassis = assemble(drive);
+  await chassis.powerOn();
+  for (let i = 0; i < 25; i++) {
+    await chassis.run(70_000);
+    kill(chassis, 0xd1);
+    await chassis.run();
+  }
+  assert.is(chassis.faults.length, 25);
+  await chassis.run(1000);
+  assert.is(slotOf(chassis, 2).state, "Online", "stable in between, and not ten in any ten minutes");
+  for (let i = 0; i < 10; i++) {
+    kill(chassis, 0xd1);
+    await chassis.until(() => chassis.faults.length > 25 + i, 1000);
+    await chassis.until(() => slotOf(chassis, 2).state === "Online", 100_000);
+  }
+  assert.is(chassis.show().alarm, "red");
+  await chassis.insert(2, ipsec!);
+  assert.is(chassis.show().alarm, "off");
+  await chassis.online(2);
+  assert.is(slotOf(chassis, 2).leds.ok, "green");
   await drive.close();
 });
 

@@ -96,6 +96,21 @@ test("a refusal reaches the client with its code", async () => {
   }
 });
 
+test("slot: a board goes offline and comes back; what is no slot and no action is refused", async () => {
+  const slot = (args: object): Promise<unknown> =>
+    request(path, "slot", args).catch((error: RefusedError) => `${error.code}: ${error.message}`);
+  assert.is(await slot({ slot: 9, action: "restart" }), "bad-argument: slot: the number of a slot is wanted");
+  assert.match((await slot({ slot: 1, action: "constructor" })) as string, /^bad-argument: action: restart/);
+  const states: string[] = [];
+  for (const action of ["online", "offline", "restart"]) {
+    const { state, leds } = (await slot({ slot: 1, action })) as { state: string; leds: { ok: string } };
+    states.push(`${state} ${leds.ok}`);
+  }
+  assert.equal(states, ["Online green", "Offline off", "Online green"]);
+  const { generation, reason } = (await slot({ slot: 1, action: "offline" })) as { generation: number; reason: string };
+  assert.equal([generation, reason], [2, ""]);
+});
+
 test("a live socket and a file are not taken away, a stale socket is", async () => {
   const said = async (where: string): Promise<string> =>
     ControlServer.listen(where, gateway).then(

@@ -51,6 +51,8 @@ test("the text has counts, meanings of what was counted alone, and the books; wh
     now: 1,
     links: [],
     faults: [],
+    alarms: [],
+    alarm: "off",
     drops: { replay: 3, aal5_crc: 1 },
     slots: [
       {
@@ -62,6 +64,7 @@ test("the text has counts, meanings of what was counted alone, and the books; wh
         reason: "",
         generation: 1,
         restarts: 0,
+        leds: { ok: "green", fail: "off", act: "off", alarm: "off" },
         uptime: 1,
         ram: { total: 1, used: 1 },
         frames: { pool: 9, free: 8, held: 1 },

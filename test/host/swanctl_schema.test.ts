@@ -817,6 +817,8 @@ test("the chassis section, and what it stands for when it is not there", () => {
     portIke: 1500,
     portNatt: 4500,
     crashDetection: true,
+    crashLimit: { crashes: 10, seconds: 600 },
+    faults: false,
   });
 });
 

@@ -17,6 +17,7 @@ import { isIPv6 } from "node:net";
 import type { LinkKind } from "../../chassis/backplane.ts";
 import { addressOctets, type ConfigItem } from "../../chassis/config.ts";
 import type { SlotPlan } from "../../chassis/chassis.ts";
+import { CRASH_LIMIT, type CrashLimit } from "../../chassis/supervisor.ts";
 import type { IkeSecret } from "../../secure_element/psk_store.ts";
 import type { Credentials } from "../../secure_element/credential_store.ts";
 import type { ConnectionPlan, PoolPlan } from "../gateway.ts";
@@ -50,6 +51,10 @@ export interface ChassisSettings {
   /** Quick crash detection (RFC 6290), and the directory for what it keeps over restarts of the whole. */
   crashDetection: boolean;
   state?: string;
+  /** When a board that dies again and again is left offline. */
+  crashLimit: CrashLimit;
+  /** Whether faults may be injected by command. */
+  faults: boolean;
   /** Seconds. */
   keepAlive?: number;
   /** Where Prometheus may ask. */
@@ -569,6 +574,11 @@ class Compiler {
       ...(v["fragment_size"] === undefined ? {} : { fragmentSize: v["fragment_size"] }),
       ...this.retransmission(section),
       crashDetection: v["crash_detection"] ?? true,
+      crashLimit: {
+        crashes: v["crash_limit"] ?? CRASH_LIMIT.crashes,
+        seconds: v["crash_window"] ?? CRASH_LIMIT.seconds,
+      },
+      faults: v["faults"] ?? false,
       ...(v["state"] === undefined ? {} : { state: v["state"] }),
       ...(v["keep_alive"] === undefined ? {} : { keepAlive: v["keep_alive"] }),
       ...(v["metrics"] === undefined ? {} : { metrics: v["metrics"] }),
