@@ -48,6 +48,7 @@ import {
 } from "../../assembly/abi/ring.ts";
 import { TRACE_OCTETS } from "../../assembly/abi/trace.ts";
 import { violation } from "./conservation.ts";
+import { FUEL_EXPORT } from "../image/meter.ts";
 import { BoardFault, faultText, type TrapReport } from "./fault.ts";
 import { type Image, ramPages } from "./image.ts";
 import { giveBackRam, takeRam } from "./ram.ts";
@@ -84,8 +85,6 @@ const SAS = 1024;
 const SELF_TEST_POLLS = 10_000;
 /** Largest ring that the chassis believes in. */
 const RING_LIMIT = 65536;
-/** Name of the optional exported i64 global that a metered image counts down; it traps when the count is used up. */
-const FUEL_EXPORT = "boardFuel";
 /** What one call of a metered image may use: loop turns and calls. */
 const FUEL_PER_CALL = 50_000_000n;
 
@@ -376,6 +375,9 @@ export class Board {
   /** What the board left behind: the fault record when an abort wrote one, and the engine's words. */
   #trapReport(error: Error): TrapReport {
     const report: TrapReport = { kind: "trap", trapText: error.message, stack: error.stack ?? "", abort: undefined };
+    if (this.#fuel && (this.#fuel.value as bigint) < 0n) {
+      return { ...report, kind: "hung", trapText: `no end after ${FUEL_PER_CALL} calls and turns of loops` };
+    }
     const address = this.#map === 0 ? 0 : this.#field(MAP_FAULT);
     const record = this.#region(address, address === 0 ? 0 : FAULT_OCTETS);
     if (record.length === 0) return report;

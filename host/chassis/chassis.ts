@@ -79,6 +79,8 @@ export interface ChassisOptions {
   images?: string;
   /** Default: the fastest of simd and base that the engine validates. */
   build?: Build;
+  /** Metered copies of the images run, so that a hung board is found in lockstep, too. They are slower. Default: not. */
+  metered?: boolean;
   /** Unprotected local addresses, IPv4 or IPv6. */
   localAddresses?: readonly string[];
   /** Default: none is fitted, requests are dropped and counted. */
@@ -582,6 +584,7 @@ export class Chassis {
     return loadImage(image, {
       ...(this.#options.images === undefined ? {} : { directory: this.#options.images }),
       ...(this.#options.build === undefined ? {} : { force: this.#options.build }),
+      ...(this.#options.metered === undefined ? {} : { metered: this.#options.metered }),
     });
   }
 

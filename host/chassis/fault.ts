@@ -7,6 +7,7 @@
  */
 import { readFileSync } from "node:fs";
 import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
+import { originalOffset } from "../image/meter.ts";
 import type { Image } from "./image.ts";
 
 /** What the drive caught; plain data, so that it can cross threads. */
@@ -100,7 +101,8 @@ export function locateFault(report: TrapReport, image: Image, slot: number, gene
     now,
   };
   if (report.abort) return fault;
-  const offsets = wasmOffsets(report.stack);
+  const { shifts } = image;
+  const offsets = wasmOffsets(report.stack).map((offset) => (shifts ? originalOffset(shifts, offset) : offset));
   const map = sourceMapOf(image);
   for (const offset of map ? offsets : []) {
     // The whole module is one line, a column is an offset.

@@ -9,6 +9,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
+import { meter, type Shift } from "../image/meter.ts";
 
 export type Build = "relaxed" | "simd" | "base";
 
@@ -35,6 +36,8 @@ export interface Image {
   readonly memoryImport: readonly [string, string];
   /** Path of the source map, when there is one. */
   readonly sourceMap: string | undefined;
+  /** Of a metered module: how its offsets lead back to those of the source map (host/image/meter.ts). */
+  readonly shifts?: readonly Shift[];
 }
 
 const MAX_PAGES = 65536;
@@ -116,7 +119,11 @@ function readMemoryImport(octets: Uint8Array, name: string): MemoryNeed {
  * Checks a module and compiles it.
  * Throws ImageError, naming the image, for anything that is not a board this engine can run.
  */
-export function parseImage(octets: Uint8Array<ArrayBuffer>, name: string, sourceMap?: string): Image {
+export function parseImage(octets: Uint8Array<ArrayBuffer>, name: string, sourceMap?: string, metered = false): Image {
+  if (metered) {
+    const { octets: copy, shifts } = meter(octets);
+    return { ...parseImage(copy, `${name}.metered`, sourceMap), shifts };
+  }
   if (octets.length < 8 || octets[0] !== 0 || octets[1] !== 0x61 || octets[2] !== 0x73 || octets[3] !== 0x6d) {
     throw new ImageError(`${name}: is not a WebAssembly module`);
   }
@@ -159,7 +166,7 @@ export function ramPages(image: Image, ikeSas: number, sas: number): number {
 }
 
 /** Loads one file. */
-export function loadImageFile(path: string): Image {
+export function loadImageFile(path: string, metered = false): Image {
   let octets: Uint8Array<ArrayBuffer>;
   try {
     octets = new Uint8Array(readFileSync(path));
@@ -169,7 +176,7 @@ export function loadImageFile(path: string): Image {
     );
   }
   const map = `${path}.map`;
-  return parseImage(octets, basename(path).replace(/\.wasm$/, ""), existsSync(map) ? map : undefined);
+  return parseImage(octets, basename(path).replace(/\.wasm$/, ""), existsSync(map) ? map : undefined, metered);
 }
 
 /** Where `npm run build` puts images. */
@@ -179,9 +186,9 @@ const cache = new Map<string, Image>();
 
 /**
  * Loads NAME.{relaxed,simd,base}.wasm from `directory`, the fastest build that the engine validates as it stands; `force` names
- * one build, and asks an engine that has relaxed SIMD as an option only for it. A path that ends in .wasm is loaded as it is. Modules are compiled once per process and version of the file.
+ * one build, and asks an engine that has relaxed SIMD as an option only for it; `metered` loads a copy that counts its fuel. A path that ends in .wasm is loaded as it is. Modules are compiled once per process and version of the file.
  */
-export function loadImage(name: string, options: { directory?: string; force?: Build } = {}): Image {
+export function loadImage(name: string, options: { directory?: string; force?: Build; metered?: boolean } = {}): Image {
   const directory = options.directory ?? BUILD_DIRECTORY;
   const builds = options.force ? [options.force] : BUILDS;
   if (options.force && !BUILDS.includes(options.force)) throw new ImageError(`${options.force}: no such build`);
@@ -191,14 +198,14 @@ export function loadImage(name: string, options: { directory?: string; force?: B
   let refused = "";
   for (const path of paths) {
     if (!existsSync(path)) continue;
-    const version = `${path} ${statSync(path).mtimeMs}`;
+    const version = `${path} ${statSync(path).mtimeMs} ${options.metered ?? false}`;
     const known = cache.get(version);
     if (known) return known;
     if (paths.length > 1 && !WebAssembly.validate(new Uint8Array(readFileSync(path)))) {
       refused = `, and the engine refuses ${basename(path)}`;
       continue;
     }
-    const image = loadImageFile(path);
+    const image = loadImageFile(path, options.metered);
     cache.set(version, image);
     return image;
   }

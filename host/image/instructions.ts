@@ -185,3 +185,24 @@ export function walkBodies(bytes: Uint8Array, bodies: readonly CodeBody[], featu
   }
   return findings;
 }
+
+/**
+ * Where a body can be in time: its first instruction, and the first one of every loop. Between two visits to one of these nothing
+ * takes longer than the body has instructions. Throws MalformedModule for what walkBodies reports.
+ */
+export function timePoints(bytes: Uint8Array, body: CodeBody): number[] {
+  const cursor = new Cursor(bytes, body.start, body.end);
+  for (let groups = cursor.count(); groups > 0; groups--) {
+    cursor.u32();
+    cursor.u8();
+  }
+  const points = [cursor.at];
+  const features = new Set<Feature>();
+  while (!cursor.done) {
+    const opcode = cursor.u8();
+    const what = step(cursor, opcode, features);
+    if (what !== undefined) cursor.fail(what);
+    if (opcode === 0x03) points.push(cursor.at);
+  }
+  return points;
+}

@@ -113,16 +113,59 @@ test("a board that corrupts its own cursors faults, not the chassis", () => {
   );
 });
 
-test("a metered image that never returns is stopped in lockstep by its own fuel", async () => {
+test("a metered board that never returns is found in lockstep by its fuel, down to the loop, the same every time", async () => {
+  const hang = async (): Promise<unknown> => {
+    const drive = new Lockstep();
+    const chassis = assemble(drive, { metered: true });
+    await chassis.powerOn();
+    await chassis.run();
+    kill(chassis, 0xd7);
+    await chassis.run();
+    const { faults } = chassis;
+    assert.is(faults.length, 1);
+    assert.is(faults[0]!.kind, "hung");
+    assert.is(faults[0]!.file, SOURCE);
+    assert.is(faults[0]!.line, lineOf("while (true) store<u32>(map + 244"), renderFault(faults[0]!));
+    assert.match(faults[0]!.message, /^no end after 50000000 calls and turns of loops/);
+    assert.is(slotOf(chassis, 2).generation, 2);
+    assert.is(slotOf(chassis, 2).state, "Online");
+    assert.is(slotOf(chassis, 1).generation, 1, "the neighbour was left alone");
+    const status = JSON.stringify(chassis.show());
+    await drive.close();
+    return status;
+  };
+  assert.is(await hang(), await hang());
+});
+
+test("recursion without an end is the engine's trap, metered or not", async () => {
+  for (const metered of [true, false]) {
+    const drive = new Lockstep();
+    const chassis = assemble(drive, { metered });
+    await chassis.powerOn();
+    kill(chassis, 0xd4);
+    await chassis.run();
+    assert.is(chassis.faults.length, 1);
+    assert.match(chassis.faults[0]!.trapText, /call stack/);
+    await drive.close();
+  }
+});
+
+test("every other way to die is told by the same file and line when the image is metered", async () => {
   const drive = new Lockstep();
-  const chassis = assemble(drive);
+  const chassis = assemble(drive, { metered: true });
   await chassis.powerOn();
-  await chassis.run();
-  kill(chassis, 0xd4);
-  await chassis.run();
-  assert.is(chassis.faults.length, 1);
-  assert.is(chassis.faults[0]!.file, SOURCE);
-  assert.is(slotOf(chassis, 2).generation, 2);
+  for (const [how, expected] of DEATHS) {
+    await chassis.run(20_000);
+    kill(chassis, how);
+    await chassis.run();
+    const fault = chassis.faults.at(-1)!;
+    assert.equal(
+      [fault.kind, fault.file, fault.line],
+      [expected.kind, expected.file, expected.line],
+      renderFault(fault),
+    );
+  }
+  assert.is(chassis.faults.length, DEATHS.length);
   await drive.close();
 });
 

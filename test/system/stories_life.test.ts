@@ -247,4 +247,21 @@ for (const seed of [1, 2]) {
     }));
 }
 
+test("metered boards tell the same story: the fuel of a call is more than any of them takes", async () => {
+  const tale = async (metered: boolean): Promise<string[]> => {
+    const wan: string[] = [];
+    await tell({ chassis: { metered } }, async (story) => {
+      await story.establish();
+      await story.exchange();
+      story.account({ whole: true, ordered: true });
+      await story.moon.gateway.rekey("net-1");
+      await story.pair.drive.run(1000);
+      await story.flows();
+      wan.push(...story.seen.map(({ kind, from, packet }) => `${kind} ${from} ${packet.length}`));
+    });
+    return wan;
+  };
+  assert.equal(await tale(true), await tale(false));
+});
+
 test.run();

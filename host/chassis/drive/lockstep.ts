@@ -6,9 +6,9 @@
  * next moment at which somebody wants it. Answers of the secure element come from outside of virtual time: they are awaited
  * while everything rests, and delivered in the order of the requests.
  *
- * A board that never returns from a poll stops the only thread that there is, and no wall clock can help: only an image
- * that counts down its own fuel (the exported global `boardFuel`, see board.ts) is stopped here. The threaded drive
- * has a watchdog.
+ * A board that never returns from a poll stops the only thread that there is, and no wall clock can help: only a metered
+ * image, which counts down its own fuel (host/image/meter.ts; `metered` of a chassis), is stopped here. The threaded drive has
+ * a watchdog.
  */
 import { DROP_COUNT } from "../../../assembly/abi/drop.ts";
 import { MAP_SIZE, STATE_ONLINE } from "../../../assembly/abi/board.ts";
