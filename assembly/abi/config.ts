@@ -25,4 +25,17 @@ export const CONFIG_ADJUST_MSS: u32 = 25;
 export const ADJUST_MSS_TO_MTU: u32 = 0xffff; // what the SA carries whole
 export const CONFIG_UNPROTECTED_MTU: u32 = 24; // octets of an IP packet on the unprotected link; default 1500
 export const CONFIG_FRAGMENT_SIZE: u32 = 11; // octets of an IP packet with a fragment of an IKE message; default 1280
+/** IKE board: how a CHILD_SA finds its IPsec board (S402): one of PLACEMENT_* for all children that name none; default round robin. */
+export const CONFIG_PLACEMENT: u32 = 30;
+export const PLACEMENT_DEFAULT: u32 = 0; // of a child: the chassis's
+export const PLACEMENT_ROUND_ROBIN: u32 = 1; // in turn, by weight
+export const PLACEMENT_LEAST_LOADED: u32 = 2; // where the least work is done for its weight, as the boards measure it
+export const PLACEMENT_HASH: u32 = 3; // by the peer's identity
+/** Of a child: the slot in the bits above, PLACEMENT_FIXED | slot << PLACEMENT_SLOT_SHIFT. */
+export const PLACEMENT_FIXED: u32 = 4;
+export const PLACEMENT_POLICY_MASK: u32 = 0xff;
+export const PLACEMENT_SLOT_SHIFT: u32 = 8;
+/** Weight of a board among unlike ones, by which all placements but fixed ones share. */
+export const BOARD_WEIGHT_DEFAULT: u32 = 1;
+export const BOARD_WEIGHT_MAX: u32 = 100;
 export const CONFIG_KEEPALIVE: u32 = 12; // seconds without a packet until a NAT keepalive; 0 none, default 20

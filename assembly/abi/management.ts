@@ -12,7 +12,7 @@ export const MANAGEMENT_LENGTH: u32 = 8;
 export const MANAGEMENT_HEADER: u32 = 12;
 
 /** Chassis -> IKE board: fixed bodies. */
-export const MANAGEMENT_BOARD_UP: u32 = 1; // slot u32, generation u32, SA capacity u32, control key 32 octets
+export const MANAGEMENT_BOARD_UP: u32 = 1; // slot u32, generation u32, SA capacity u32, control key 32 octets, weight u32
 export const MANAGEMENT_BOARD_DOWN: u32 = 2; // slot u32, generation u32
 /** Chassis -> IKE board: items. */
 export const MANAGEMENT_CONNECTION_LOAD: u32 = 3; // CONNECTION_* items; replaces one of the same name
@@ -76,6 +76,7 @@ export const CONNECTION_AUTHORITIES: u32 = 259;
 export const CHILD_ITEMS_MORE: u32 = 352;
 export const CHILD_PROTOCOL: u32 = 362; // of its proposals, as SA_PROTOCOL: 50 ESP, 51 AH; absent: ESP
 export const CHILD_TUNNEL_FLAGS: u32 = 370; // of SA_FLAGS_TUNNEL; absent: none
+export const CHILD_PLACEMENT: u32 = 371; // PLACEMENT_* of config.ts; absent: the chassis's
 export const CHILD_PRIORITY: u32 = 363; // of its policies, the lower the sooner; absent: reckoned from the selectors
 export const CONNECTION_FRAGMENTATION: u32 = 272; // FRAGMENTATION_*; absent: yes
 export const CONNECTION_CHILDLESS: u32 = 273; // CHILDLESS_*; absent: allow

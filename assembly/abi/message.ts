@@ -47,6 +47,7 @@ export const MESSAGE_SA_EXPIRING: u32 = 133; // link u32, SPI u32, direction u32
 export const MESSAGE_PONG: u32 = 134;
 export const MESSAGE_SA_UPDATED: u32 = 135; // link u32, SPI u32, direction u32
 export const MESSAGE_SA_MOVED: u32 = 136; // SA ends of an inbound SA, as its newest authentic packet had them
+export const MESSAGE_LOAD: u32 = 137; // what the board has done in a window of time; not answered
 
 export const REFUSED_TABLE_FULL: u32 = 1;
 export const REFUSED_TRANSFORM: u32 = 2;
@@ -57,6 +58,11 @@ export const REFUSED_MODE: u32 = 5;
 export const REFUSED_NO_BOARD: u32 = 6;
 /** SA_UPDATE: the board has no such SA. */
 export const REFUSED_NO_SA: u32 = 7;
+/** Not from a board: all that are online are full. */
+export const REFUSED_BOARDS_FULL: u32 = 8;
+/** Of a child with a fixed place: no IPsec board is online in its slot, or that one is full. */
+export const REFUSED_SLOT_OFFLINE: u32 = 9;
+export const REFUSED_SLOT_FULL: u32 = 10;
 
 export const EXPIRING_SEQUENCE: u32 = 1;
 export const EXPIRING_PACKETS: u32 = 2;
@@ -163,6 +169,17 @@ export const STATUS_DROP_KINDS: u32 = MESSAGE_HEADER + 52;
 export const STATUS_DROP_KINDS_COUNT: u32 = 6;
 export const STATUS_INNER_MTU: u32 = STATUS_DROP_KINDS + STATUS_DROP_KINDS_COUNT * 4; // u32: the largest clear packet
 export const STATUS_MESSAGE_OCTETS: u32 = STATUS_INNER_MTU + 4;
+
+/**
+ * LOAD: offsets behind the message header, u64 each. A board sends one at the end of each LOAD_PERIOD_NS in which it was given packets;
+ * one without any begins with the next packet, and silence means that there was nothing to do. What work is: ipsec/load.ts.
+ */
+export const LOAD_PERIOD_NS: u32 = 1_000_000_000;
+export const LOAD_WINDOW: u32 = MESSAGE_HEADER; // ns that it took
+export const LOAD_PACKETS: u32 = MESSAGE_HEADER + 8; // that came over the internal path, whatever became of them
+export const LOAD_OCTETS: u32 = MESSAGE_HEADER + 16; // that went through a cipher or a MAC
+export const LOAD_WORK: u32 = MESSAGE_HEADER + 24;
+export const LOAD_MESSAGE_OCTETS: u32 = MESSAGE_HEADER + 32;
 
 /**
  * PATH_MTU: SA ends as a packet has them that is quoted by an ICMP error, PROTOCOL as well; LINK as the IKE board finds it by the SPI.

@@ -1,9 +1,10 @@
 /**
- * The IPsec boards that the IKE board may distribute to: slot, generation, capacity, how many CHILD_SAs each carries.
+ * The IPsec boards that the IKE board may distribute to: slot, generation, capacity, weight, how many CHILD_SAs each carries.
  *
  * A board's name is slot + generation: whatever was said to an earlier generation does not reach the present one.
  * Filled by the chassis's BOARD_UP and BOARD_DOWN announcements.
  */
+import { BOARD_WEIGHT_DEFAULT, BOARD_WEIGHT_MAX } from "../abi/config";
 import { FABRIC_SLOT_MAX } from "../abi/fabric";
 
 
@@ -15,6 +16,8 @@ class Board {
   capacity: u32;
   /** CHILD_SAs linked with it. */
   links: u32;
+  /** Its share among unlike boards, 1 to BOARD_WEIGHT_MAX. */
+  weight: u32;
 }
 
 const table: usize = memory.data(FABRIC_SLOT_MAX * offsetof<Board>(), 16);
@@ -32,7 +35,7 @@ export function boardsReset(): void {
 }
 
 /** A board came online. False when the slot number is out of range. */
-export function boardOnline(slot: u32, generation: u32, capacity: u32): bool {
+export function boardOnline(slot: u32, generation: u32, capacity: u32, weight: u32 = BOARD_WEIGHT_DEFAULT): bool {
   if (slot >= FABRIC_SLOT_MAX) return false;
   const b = board(slot);
   if (b.online == 0) onlineCount += 1;
@@ -40,6 +43,7 @@ export function boardOnline(slot: u32, generation: u32, capacity: u32): bool {
   b.generation = generation;
   b.capacity = capacity;
   b.links = 0;
+  b.weight = min<u32>(max<u32>(weight, 1), BOARD_WEIGHT_MAX);
   return true;
 }
 
@@ -62,6 +66,11 @@ export function boardIsOnline(slot: u32, generation: u32): bool {
   return b.online != 0 && b.generation == generation;
 }
 
+/** True when any generation is online in the slot. */
+export function slotIsOnline(slot: u32): bool {
+  return slot < FABRIC_SLOT_MAX && board(slot).online != 0;
+}
+
 export function boardGeneration(slot: u32): u32 {
   return board(slot).generation;
 }
@@ -69,6 +78,19 @@ export function boardGeneration(slot: u32): u32 {
 export function boardHasRoom(slot: u32): bool {
   const b = board(slot);
   return b.online != 0 && b.links < b.capacity;
+}
+
+/** CHILD_SAs that the board of a slot takes at most, and that are linked with it. */
+export function boardCapacity(slot: u32): u32 {
+  return board(slot).capacity;
+}
+export function boardLinks(slot: u32): u32 {
+  return board(slot).links;
+}
+
+/** Its share among unlike boards. */
+export function boardWeight(slot: u32): u32 {
+  return board(slot).weight;
 }
 
 export function boardLinkAdd(slot: u32): void {

@@ -10,9 +10,15 @@ import {
   ANSWER_REASON,
   ANSWER_SPI,
   DIRECTION_INBOUND,
+  LOAD_MESSAGE_OCTETS,
+  LOAD_OCTETS,
+  LOAD_PACKETS,
+  LOAD_WINDOW,
+  LOAD_WORK,
   MESSAGE_CURRENT_VERSION,
   MESSAGE_HEADER,
   MESSAGE_LENGTH,
+  MESSAGE_LOAD,
   MESSAGE_PONG,
   MESSAGE_SA_EXPIRING,
   MESSAGE_SA_INSTALLED,
@@ -34,6 +40,7 @@ import {
 } from "../abi/message";
 import { Frame } from "../bus/frame";
 import { consume, drop } from "../bus/port";
+import { boardMeasured } from "./board_load";
 import { confirm, refused } from "./establish";
 import { DISTRIBUTION_EXPIRING, DISTRIBUTION_MOVED, DISTRIBUTION_USED, raise } from "./event";
 import { Link, findInbound, linkAt, linkNumber } from "./local_database";
@@ -58,6 +65,7 @@ export function handleControl(frame: Frame, slot: u32): void {
   }
   if (type == MESSAGE_SA_STATUS && frame.length >= STATUS_MESSAGE_OCTETS) return used(frame, slot);
   if (type == MESSAGE_SA_MOVED) return handleMoved(frame, slot);
+  if (type == MESSAGE_LOAD && frame.length >= LOAD_MESSAGE_OCTETS) return measured(frame, slot);
   // What went well carries no reason.
   const plain = type == MESSAGE_SA_INSTALLED || type == MESSAGE_SA_REMOVED || type == MESSAGE_SA_UPDATED;
   const reasoned = type == MESSAGE_SA_REFUSED || type == MESSAGE_SA_EXPIRING;
@@ -77,6 +85,14 @@ export function handleControl(frame: Frame, slot: u32): void {
     updateAnswered(slot, transaction, max<u32>(1, load<u32>(m + ANSWER_REASON)));
   else if (type == MESSAGE_SA_REFUSED) refused(slot, link, spi, direction, load<u32>(m + ANSWER_REASON));
   else raise(DISTRIBUTION_EXPIRING, link, spi, direction, load<u32>(m + ANSWER_REASON));
+  consume(frame);
+}
+
+/** What the board has done. */
+function measured(frame: Frame, slot: u32): void {
+  const m = frame.start;
+  const octets = load<u64>(m + LOAD_OCTETS);
+  boardMeasured(slot, load<u64>(m + LOAD_WINDOW), load<u64>(m + LOAD_PACKETS), octets, load<u64>(m + LOAD_WORK));
   consume(frame);
 }
 

@@ -10,6 +10,7 @@
  *
  * Both directions of a CHILD_SA go to the same board, and stay there: order and sequence numbers need no lock.
  */
+import { PLACEMENT_DEFAULT } from "../abi/config";
 import {
   DIRECTION_INBOUND,
   DIRECTION_OUTBOUND,
@@ -36,6 +37,7 @@ import { STEP_S402, STEP_S403, STEP_S404, TRACE_MASK_ESTABLISH } from "../abi/tr
 import { originate } from "../bus/port";
 import { controlForget, controlKey } from "../channel/control";
 import { trace } from "../rt/trace";
+import { boardAssume, boardLoadForget } from "./board_load";
 import {
   boardGeneration,
   boardIsOnline,
@@ -56,13 +58,14 @@ import {
   linkCapacity,
   linkIsCurrent,
   linkNumber,
+  placementOf,
   recordOf,
   recordWipe,
 } from "./local_database";
 import { outboundIndexInsert, outboundIndexRemove } from "./outbound_index";
 import { policyInsert, policyRemove } from "./policy";
 import { removeFromBoard } from "./removal";
-import { SELECTION_NONE, selectBoard } from "./selection";
+import { SELECTION_NONE, selectBoard, selectionForget, selectionRefusal } from "./selection";
 import {
   unconfirmedAppend,
   unconfirmedDeadline,
@@ -91,8 +94,11 @@ function recordOctets(record: usize): u32 {
   return octets <= SA_RECORD_MAX ? octets : 0;
 }
 
-/** S402 to S404 for one SA record of abi/message.ts; the answer comes as an event. */
-export function establish(record: usize): void {
+/**
+ * S402 to S404 for one SA record of abi/message.ts, placed as its child says (PLACEMENT_*) for a peer (a digest of its identity); the
+ * answer comes as an event.
+ */
+export function establish(record: usize, placement: u32 = PLACEMENT_DEFAULT, peer: u64 = 0): void {
   const number = load<u32>(record + SA_LINK);
   const spi = load<u32>(record + SA_SPI);
   const direction = <u32>load<u8>(record + SA_DIRECTION);
@@ -104,15 +110,18 @@ export function establish(record: usize): void {
   }
   const link = changetype<Link>(found);
   if (link.stateIn == LINK_NONE && link.stateOut == LINK_NONE) {
-    const slot = selectBoard(); // S402
+    const slot = selectBoard(placement, peer); // S402
     if (slot == SELECTION_NONE) {
-      raise(DISTRIBUTION_REFUSED, number, spi, direction, REFUSED_NO_BOARD);
+      raise(DISTRIBUTION_REFUSED, number, spi, direction, selectionRefusal());
       return;
     }
     trace(TRACE_MASK_ESTABLISH, STEP_S402, spi, slot);
     link.slot = slot; // S403
     link.generation = boardGeneration(slot);
     boardLinkAdd(slot);
+    boardAssume(slot);
+    placementOf(link).placement = placement;
+    placementOf(link).peer = peer;
     trace(TRACE_MASK_ESTABLISH, STEP_S403, spi, slot, link.generation);
   }
   memory.copy(recordOf(link, direction), record, octets);
@@ -223,8 +232,10 @@ export function withdraw(number: u32, spi: u32, direction: u32): void {
 }
 
 /** BOARD_UP: the board may be chosen from now on. `key`: 32 octets, wiped by the caller. */
-export function boardUp(slot: u32, generation: u32, capacity: u32, key: usize): bool {
-  if (!boardOnline(slot, generation, capacity)) return false;
+export function boardUp(slot: u32, generation: u32, capacity: u32, key: usize, weight: u32 = 1): bool {
+  if (!boardOnline(slot, generation, capacity, weight)) return false;
+  selectionForget(slot);
+  boardLoadForget(slot);
   controlKey(slot, generation, key);
   lostCursor = 0; // links with an earlier generation are lost
   return true;

@@ -49,8 +49,18 @@ export class Link {
   serialOut: u32;
 }
 
+/** How the CHILD_SA of a link is to be placed (selection.ts): cold, for as long as there is the link. */
+@unmanaged
+export class LinkPlacement {
+  /** A digest of the peer's identity. */
+  peer: u64;
+  /** PLACEMENT_* of abi/config.ts. */
+  placement: u32;
+}
+
 let links: usize = 0;
 let records: usize = 0;
+let placements: usize = 0;
 let capacity: u32 = 0;
 
 /** Builds the table for `count` CHILD_SAs; false when RAM is too small. */
@@ -59,7 +69,8 @@ export function localDatabaseReset(count: u32): bool {
   capacity = count;
   links = arenaTake(<usize>count * offsetof<Link>());
   records = arenaTake(<usize>count * 2 * SA_RECORD_MAX);
-  return links != 0 && records != 0;
+  placements = arenaTake(<usize>count * offsetof<LinkPlacement>());
+  return links != 0 && records != 0 && placements != 0;
 }
 
 export function linkCapacity(): u32 {
@@ -94,6 +105,10 @@ export function linkIsCurrent(link: Link, spi: u32, direction: u32): bool {
   return direction == DIRECTION_INBOUND
     ? link.spiIn == spi && link.stateIn != LINK_NONE
     : link.spiOut == spi && link.stateOut != LINK_NONE;
+}
+
+export function placementOf(link: Link): LinkPlacement {
+  return changetype<LinkPlacement>(placements + <usize>linkNumber(link) * offsetof<LinkPlacement>());
 }
 
 /** Where the SA record of one direction of a link is kept while unconfirmed: SA_RECORD_MAX octets. */

@@ -18,6 +18,7 @@ import {
   CHILD_MODE_DROP,
   CHILD_MODE_PASS,
   CHILD_NAME,
+  CHILD_PLACEMENT,
   CHILD_PRIORITY,
   CHILD_PROPOSAL,
   CHILD_PROTOCOL,
@@ -74,6 +75,8 @@ import {
   UNIQUE_KEEP,
   FRAGMENTATION_NO,
 } from "../abi/management";
+import { PLACEMENT_FIXED, PLACEMENT_HASH, PLACEMENT_POLICY_MASK, PLACEMENT_SLOT_SHIFT } from "../abi/config";
+import { FABRIC_SLOT_MAX } from "../abi/fabric";
 import { MODE_TRANSPORT, SA_FLAGS_TUNNEL, SELECTOR_OCTETS } from "../abi/message";
 import { arenaTake } from "../rt/arena";
 import {
@@ -228,6 +231,8 @@ export class ChildConfig {
   protocol: u32;
   /** Of SA_FLAGS_TUNNEL. */
   tunnelFlags: u32;
+  /** PLACEMENT_* of abi/config.ts. */
+  placement: u32;
 }
 
 const K_NAME: usize = offsetof<ChildConfig>();
@@ -708,6 +713,13 @@ function childItem(k: ChildConfig, item: usize): u32 {
     case CHILD_PRIORITY: {
       k.priority = value;
       return RESULT_OK;
+    }
+    case CHILD_PLACEMENT: {
+      k.placement = value;
+      const policy = value & PLACEMENT_POLICY_MASK;
+      const slot = value >> PLACEMENT_SLOT_SHIFT;
+      if (policy != PLACEMENT_FIXED) return value <= PLACEMENT_HASH ? RESULT_OK : RESULT_UNSUPPORTED;
+      return slot < FABRIC_SLOT_MAX ? RESULT_OK : RESULT_MALFORMED;
     }
     case CHILD_START_ACTION: {
       k.startAction = value;

@@ -5,7 +5,8 @@
  * no queue that could overflow. A CHILD_SA's keys are wiped once both its records were told, and its table entry is free
  * once its removal was.
  *
- *   EVENT_INSTALL   LINK, SPI, DIRECTION, RECORD: an SA record of abi/message.ts
+ *   EVENT_INSTALL   LINK, SPI, DIRECTION, RECORD: an SA record of abi/message.ts; PLACEMENT: PLACEMENT_* of its child, PEER: u64, a
+ *                   digest of the peer's identity
  *   EVENT_REMOVE    LINK, SPI, DIRECTION
  *   EVENT_QUERY     LINK: when its SAs were last used
  *   EVENT_UPDATE    LINK, SPI, DIRECTION, RECORD: SA ends of abi/message.ts
@@ -79,6 +80,7 @@ import {
   isShunt,
 } from "./connection";
 import { trapTs } from "./dynamic_ts";
+import { identityDigest } from "./identity_index";
 import { ikeSaAt } from "./ike_sa";
 import { suiteRow } from "./proposal";
 
@@ -99,7 +101,9 @@ export const EVENT_LOCAL: u32 = 24;
 export const EVENT_REMOTE: u32 = 28;
 export const EVENT_ACTION: u32 = 32;
 export const EVENT_PRIORITY: u32 = 36;
-export const EVENT_OCTETS: u32 = 40;
+export const EVENT_PEER: u32 = 40; // u64
+export const EVENT_PLACEMENT: u32 = 48;
+export const EVENT_OCTETS: u32 = 56;
 
 const event: usize = memory.data(EVENT_OCTETS, 8);
 const record: usize = memory.data(SA_RECORD_MAX, 16);
@@ -163,6 +167,8 @@ export function eventNext(): usize {
       recordFill(child, outbound);
       child.there |= bit;
       if (child.there == (CHILD_EVENT_INSTALL_IN | CHILD_EVENT_INSTALL_OUT)) childWipe(child);
+      store<u32>(event + EVENT_PLACEMENT, childConfig(child).placement);
+      store<u64>(event + EVENT_PEER, identityDigest(ikeSaAt(<u32>child.sa)));
       return tell(EVENT_INSTALL, child, outbound);
     }
     if (bit == CHILD_EVENT_QUERY) return tell(EVENT_QUERY, child, false);

@@ -40,6 +40,19 @@ function bucketOf(sa: IkeSa): usize {
   return buckets + ((<usize>(hash & mask)) << 2);
 }
 
+/**
+ * The peer of an IKE_SA as a number: the same for all IKE_SAs of one identity (with EAP of the one that was proved), wherever it comes
+ * from, and on every IKE board. FNV-1a of 64 bits; what it is used for must not mind two peers with the same.
+ */
+export function identityDigest(sa: IkeSa): u64 {
+  const eap = sa.eapIdentityLength != 0;
+  const identity = eap ? ikeEapIdentity(sa) : ikePeerId(sa);
+  const length = eap ? sa.eapIdentityLength : sa.peerIdLength;
+  let digest: u64 = 0xcbf29ce484222325;
+  for (let i: u32 = 0; i < length; i++) digest = (digest ^ (<u64>load<u8>(identity + i))) * 0x100000001b3;
+  return digest;
+}
+
 /** Puts in an IKE_SA whose identities are settled; again is the same as once. */
 export function identityIndexAdd(sa: IkeSa): void {
   if (sa.indexed != 0) return;

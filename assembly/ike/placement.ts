@@ -5,7 +5,14 @@
  * NO_ADDITIONAL_SAS, or when it is ours, deleted.
  */
 import { CHILD_STATE_FREE, CHILD_STATE_INSTALLING, EVENT_CHILD_UPDOWN } from "../abi/management";
-import { DIRECTION_INBOUND, EXPIRED_SEQUENCE } from "../abi/message";
+import {
+  DIRECTION_INBOUND,
+  EXPIRED_SEQUENCE,
+  REFUSED_BOARDS_FULL,
+  REFUSED_NO_BOARD,
+  REFUSED_SLOT_FULL,
+  REFUSED_SLOT_OFFLINE,
+} from "../abi/message";
 import {
   CHILD_EVENT_INSTALL_IN,
   CHILD_EVENT_INSTALL_OUT,
@@ -43,7 +50,7 @@ export function placementSettled(child: ChildSa, late: bool): void {
   const sa = ikeSaAt(<u32>child.sa);
   const refused = late || child.refused != 0;
   child.waiting = 0;
-  if (refused) reportAlert(sa.connection, childConfig(child), 0, text("no IPsec board took the CHILD_SA"));
+  if (refused) reportAlert(sa.connection, childConfig(child), 0, refusalText(child.refused));
   if (sa.inChild == <i32>child.link && child.initiator == 0) {
     const first = sa.inStep == IN_AUTH_INSTALL;
     if (sa.inStep != IN_CHILD_INSTALL && !first) return;
@@ -63,6 +70,16 @@ export function placementSettled(child: ChildSa, late: bool): void {
   childUp(child);
   reportSa(EVENT_CHILD_UPDOWN, true, sa, child);
   proceed(sa);
+}
+
+/** Why no board took a CHILD_SA; 0: none has answered in time. */
+export function refusalText(refused: u32): usize {
+  if (refused == REFUSED_BOARDS_FULL) return text("no IPsec board took the CHILD_SA: all are full");
+  if (refused == REFUSED_NO_BOARD) return text("no IPsec board took the CHILD_SA: none is online");
+  if (refused == REFUSED_SLOT_FULL) return text("no IPsec board took the CHILD_SA: the one in its fixed slot is full");
+  if (refused == REFUSED_SLOT_OFFLINE)
+    return text("no IPsec board took the CHILD_SA: none is online in its fixed slot");
+  return text("no IPsec board took the CHILD_SA");
 }
 
 /** A board's SA nears a limit (EXPIRING_*): rekey it; or is beyond it (EXPIRED_*): its end. */

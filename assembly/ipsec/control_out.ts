@@ -1,5 +1,5 @@
 /**
- * What an IPsec board says to the IKE board: answers in the frame that brought the request, SA_EXPIRING and SA_MOVED of its own
+ * What an IPsec board says to the IKE board: answers in the frame that brought the request, SA_EXPIRING, SA_MOVED and LOAD of its own
  * accord. Layouts: abi/message.ts.
  */
 import { channelLink, channelPushControl } from "../channel/channel";
@@ -11,9 +11,15 @@ import {
   ANSWER_LINK,
   ANSWER_REASON,
   ANSWER_SPI,
+  LOAD_MESSAGE_OCTETS,
+  LOAD_OCTETS,
+  LOAD_PACKETS,
+  LOAD_WINDOW,
+  LOAD_WORK,
   MESSAGE_CURRENT_VERSION,
   MESSAGE_HEADER,
   MESSAGE_LENGTH,
+  MESSAGE_LOAD,
   MESSAGE_SA_STATUS,
   MESSAGE_TRANSACTION,
   MESSAGE_TYPE,
@@ -130,7 +136,21 @@ export function report(type: u32, sa: Sa, cause: u32): bool {
   return post(frame);
 }
 
-/** The same of an inbound SA's ends, whose octets stand at `ends`. */
+/** What the board has done in `window` ns: LOAD, TRANSACTION 0. False when there was no frame or no room on the ring. */
+export function reportLoad(window: u64, packets: u64, octets: u64, work: u64): bool {
+  const frame = originate();
+  if (!frame) return false;
+  const p = frame.start;
+  header(p, MESSAGE_LOAD, 0, LOAD_MESSAGE_OCTETS);
+  store<u64>(p, window, LOAD_WINDOW);
+  store<u64>(p, packets, LOAD_PACKETS);
+  store<u64>(p, octets, LOAD_OCTETS);
+  store<u64>(p, work, LOAD_WORK);
+  frame.length = LOAD_MESSAGE_OCTETS;
+  return post(frame);
+}
+
+/** Tells of an inbound SA's ends, whose octets stand at `ends`. */
 export function reportEnds(type: u32, ends: usize): bool {
   const frame = originate();
   if (!frame) return false;

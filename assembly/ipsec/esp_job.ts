@@ -16,7 +16,8 @@ import {
 } from "../crypto/suite";
 import { storeBE32 } from "../rt/bytes";
 import { ESP_HEADER } from "../wire/esp";
-import { Sa } from "./sa";
+import { loadCipher } from "./load";
+import { Sa, transformOf } from "./sa";
 
 if (POLL_BATCH > SUITE_LIST_MAX) ERROR("a batch of packets is more than the cipher suites take at once");
 
@@ -46,6 +47,7 @@ export function jobsBegin(): void {
 export function jobFill(job: CipherJob, sa: Sa, sequence: u64, header: usize, length: u32, seal: bool): void {
   if ((sa.flags & SA_FLAG_ESN) != 0) suiteJobExtended(job, sa.context, header, length, <u32>(sequence >> 32));
   else suiteJob(job, sa.context, header, ESP_HEADER, length);
+  loadCipher(transformOf(sa), length);
   post(job, seal);
 }
 
@@ -68,6 +70,7 @@ export function jobFillCovering(
     covered += 4;
   }
   suiteJobCovering(job, sa.context, frame.start, covered, iv, tag);
+  loadCipher(transformOf(sa), covered);
   post(job, seal);
 }
 

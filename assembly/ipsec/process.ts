@@ -66,6 +66,7 @@ import { openFinish, openPrepare } from "./esp_open";
 import { sealFinish, sealPrepare } from "./esp_seal";
 import { FRAGMENTS_MAX, fragment, fragmentAt } from "./fragment";
 import { isLocal, isLocal6, nattPort } from "./local_address";
+import { loadPackets } from "./load";
 import { findInbound, findOutbound } from "./local_database";
 import { SHAPE_AH, Sa, isAh, isIpv6, isTransport, localAddress6 } from "./sa";
 import { saDropsCount } from "./sa_drops";
@@ -79,6 +80,7 @@ const pieces: usize = memory.data(FRAGMENTS_MAX * 4, 16);
  */
 export function process(frames: usize, count: u32): void {
   assert(count <= POLL_BATCH, "batch too large");
+  loadPackets(count);
   let from: u32 = 0;
   jobsBegin();
   for (let i: u32 = 0; i < count; i++) {

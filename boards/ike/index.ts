@@ -22,7 +22,7 @@ import {
   STATE_ONLINE,
   STATE_SELF_TEST,
 } from "../../assembly/abi/board";
-import { CONFIG_SA_CAPACITY } from "../../assembly/abi/config";
+import { BOARD_WEIGHT_DEFAULT, CONFIG_SA_CAPACITY } from "../../assembly/abi/config";
 import { MANAGEMENT_EXPLAIN } from "../../assembly/abi/explain";
 import { DROP_CHANNEL_MALFORMED, DROP_MANAGEMENT_MALFORMED } from "../../assembly/abi/drop";
 import {
@@ -97,6 +97,7 @@ import {
   channelSourceSlot,
 } from "../../assembly/channel/channel";
 import { controlOpen } from "../../assembly/channel/control";
+import { boardLoadsReset } from "../../assembly/distribution/board_load";
 import { boardsReset } from "../../assembly/distribution/board_table";
 import { handleControl } from "../../assembly/distribution/control_in";
 import {
@@ -184,6 +185,8 @@ import {
   EVENT_KIND,
   EVENT_LINK,
   EVENT_LOCAL,
+  EVENT_PEER,
+  EVENT_PLACEMENT,
   EVENT_PRIORITY,
   EVENT_QUERY,
   EVENT_RECORD,
@@ -231,7 +234,7 @@ export function boardReset(): void {
   }
   const config = configAddress();
   const end = config + configLength();
-  if (!itemsValid(config, end) || !localAddressReset(config, end) || !channelReset()) {
+  if (!itemsValid(config, end) || !localAddressReset(config, end) || !channelReset() || !selectionReset(config, end)) {
     refuse(REFUSAL_CONFIG);
     return;
   }
@@ -244,7 +247,7 @@ export function boardReset(): void {
   drbgSeed(entropy(), REG_ENTROPY_OCTETS);
   zeroize(entropy(), REG_ENTROPY_OCTETS);
   boardsReset();
-  selectionReset();
+  boardLoadsReset();
   establishReset();
   eventsReset();
   heldReset();
@@ -339,7 +342,8 @@ function handleBoard(frame: Frame, type: u32): void {
   const octets = frame.length - MANAGEMENT_HEADER;
   let known = false;
   if (type == MANAGEMENT_BOARD_UP && octets >= 44) {
-    known = boardUp(load<u32>(body), load<u32>(body, 4), load<u32>(body, 8), body + 12);
+    const weight = octets >= 48 ? load<u32>(body, 44) : BOARD_WEIGHT_DEFAULT;
+    known = boardUp(load<u32>(body), load<u32>(body, 4), load<u32>(body, 8), body + 12, weight);
     zeroize(body + 12, 32);
     if (known) trace(TRACE_MASK_BOARD, TRACE_BOARD_UP, load<u32>(body), load<u32>(body, 4));
   } else if (type == MANAGEMENT_BOARD_DOWN && octets >= 8) {
@@ -483,7 +487,8 @@ function toDistribution(event: usize): void {
   const kind = load<u32>(event + EVENT_KIND);
   const link = load<u32>(event + EVENT_LINK);
   if (kind == EVENT_INSTALL) {
-    establish(<usize>load<u32>(event + EVENT_RECORD));
+    const record = <usize>load<u32>(event + EVENT_RECORD);
+    establish(record, load<u32>(event + EVENT_PLACEMENT), load<u64>(event + EVENT_PEER));
   } else if (kind == EVENT_UPDATE) {
     update(<usize>load<u32>(event + EVENT_RECORD));
   } else if (kind == EVENT_REMOVE) {

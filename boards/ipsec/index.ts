@@ -60,6 +60,7 @@ import { linkIkeSlot, linkIsIkeBoard } from "../../assembly/channel/link";
 import { handleControl } from "../../assembly/ipsec/install";
 import { handleManagement, listingBusy, listingContinue, listingReset } from "../../assembly/ipsec/listing";
 import { localAddressReset } from "../../assembly/ipsec/local_address";
+import { loadReset, loadTimeout } from "../../assembly/ipsec/load";
 import { SA_CAPACITY_MAX, localDatabaseReset } from "../../assembly/ipsec/local_database";
 import { mssReset } from "../../assembly/ipsec/mss";
 import { pathMtuReset } from "../../assembly/ipsec/path_mtu";
@@ -116,6 +117,7 @@ export function boardReset(): void {
     return;
   }
   listingReset();
+  loadReset();
   serving = true;
   setState(STATE_ONLINE);
 }
@@ -145,6 +147,7 @@ export function boardPoll(): u32 {
   pollChannel();
   refuseArrivals(PORT_UNPROTECTED);
   refuseArrivals(PORT_PROTECTED);
+  setDeadline(loadTimeout());
   portsRefill();
   portsSettle();
   const more =

@@ -62,6 +62,10 @@ export interface SlotPlan {
   image?: Image | string;
   /** CONFIG items beyond those that the chassis writes. */
   config?: readonly ConfigItem[];
+  /** IPsec board: CHILD_SAs that it takes. Default: the chassis's saCapacity. */
+  saCapacity?: number;
+  /** IPsec board: its share among unlike ones, 1 to 100. Default 1. */
+  weight?: number;
 }
 
 export interface ChassisOptions {
@@ -87,8 +91,10 @@ export interface ChassisOptions {
   secureElement?: SecureElement;
   /** Default: the operating system's. */
   entropy?: EntropySource;
-  /** CHILD_SAs of one IPsec board. Default 4096. */
+  /** CHILD_SAs of each IPsec board whose slot says nothing else. Default 4096. */
   saCapacity?: number;
+  /** PLACEMENT_* of abi/config.ts. Default: round robin. */
+  placement?: number;
   /** CHILD_SAs of the whole gateway. Default 8192. */
   childSaCapacity?: number;
   /** Default 4096. */
@@ -121,7 +127,8 @@ export interface ChassisOptions {
 
 const IKE_SAS = 4096;
 const CHILD_SAS = 8192;
-const SAS = 4096;
+/** CHILD_SAs of an IPsec board of which nothing is said. */
+export const SAS = 4096;
 
 /** What the slots of such a chassis take, for its flash; `ramPages` is what each has of RAM. */
 export const fitsOf = (
@@ -270,6 +277,8 @@ export class Chassis {
     for (const plan of this.#plans()) {
       if (this.#slots.has(plan.slot)) throw new RangeError(`slot ${plan.slot} is planned twice`);
       const slot = new Slot(plan.slot, plan.board, plan.config);
+      slot.saCapacity = plan.saCapacity ?? options.saCapacity ?? SAS;
+      slot.weight = plan.weight ?? CONFIG.BOARD_WEIGHT_DEFAULT;
       if (!options.firmware) {
         slot.image = this.#imageOf(plan.image ?? plan.board);
         slot.state = "Present";
@@ -295,7 +304,6 @@ export class Chassis {
       capacity: {
         ikeSas: options.ikeSaCapacity ?? IKE_SAS,
         childSas: options.childSaCapacity ?? CHILD_SAS,
-        sas: options.saCapacity ?? SAS,
       },
       conservation: options.conservation ?? options.drive.kind === "lockstep",
       ...(options.crashLimit === undefined ? {} : { crashLimit: options.crashLimit }),
@@ -609,12 +617,13 @@ export class Chassis {
     };
     if (slot.role === "ipsec") {
       items.push({ type: CONFIG.CONFIG_CONTROL_KEY, value: slot.controlKey });
-      items.push({ type: CONFIG.CONFIG_SA_CAPACITY, value: options.saCapacity ?? SAS });
+      items.push({ type: CONFIG.CONFIG_SA_CAPACITY, value: slot.saCapacity });
       optional(CONFIG.CONFIG_UNPROTECTED_MTU, options.unprotectedMtu);
       optional(CONFIG.CONFIG_ADJUST_MSS, options.adjustMss);
     } else {
       items.push({ type: CONFIG.CONFIG_SA_CAPACITY, value: options.childSaCapacity ?? CHILD_SAS });
       items.push({ type: CONFIG.CONFIG_IKE_SA_CAPACITY, value: options.ikeSaCapacity ?? IKE_SAS });
+      optional(CONFIG.CONFIG_PLACEMENT, options.placement);
       optional(CONFIG.CONFIG_RETRANSMIT_MS, options.retransmitMs);
       optional(CONFIG.CONFIG_RETRANSMIT_TRIES, options.retransmitTries);
       optional(CONFIG.CONFIG_FRAGMENT_SIZE, options.fragmentSize);

@@ -274,15 +274,15 @@ const rank = (slot: Slot | undefined): number => (slot?.role === "ike" ? 1 : 0);
 
 /** What the slots of a chassis take, for its flash. */
 export function slotFits(
-  plans: readonly { slot: number; board: string }[],
+  plans: readonly { slot: number; board: string; saCapacity?: number }[],
   { ramPages, ikeSas, childSas, sas }: { ramPages: number; ikeSas: number; childSas: number; sas: number },
 ): Map<number, SlotFit> {
   return new Map(
-    plans.map(({ slot, board }) => [
+    plans.map(({ slot, board, saCapacity = sas }) => [
       slot,
       board === "ike"
         ? { boardClass: board, ramPages, ikeSas, sas: childSas }
-        : { boardClass: board, ramPages, ikeSas: 0, sas },
+        : { boardClass: board, ramPages, ikeSas: 0, sas: saCapacity },
     ]),
   );
 }

@@ -40,6 +40,9 @@ export class Slot {
   failed = false;
   /** Packets that the board had seen when its lamps were looked at last, and NOW when these were more than before: the ACT lamp. */
   activity = { packets: 0, at: 0n };
+  /** IPsec board: CHILD_SAs that it takes, and its share among unlike boards. */
+  saCapacity = 0;
+  weight = 1;
   /** IPsec board: the key of this generation for its control messages. */
   controlKey = new Uint8Array(0);
   /** IPsec board: the generation of the IKE board that was told of this generation, 0 for none. */

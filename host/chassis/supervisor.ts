@@ -60,9 +60,8 @@ export interface SupervisorParts {
   slots: ReadonlyMap<number, Slot>;
   ikeSlot: number;
   entropy: EntropySource;
-  /** CHILD_SAs that one IPsec board takes. */
-  /** What the boards are configured to hold: IKE_SAs and CHILD_SAs of the IKE board, CHILD_SAs of each IPsec board. */
-  capacity: { ikeSas: number; childSas: number; sas: number };
+  /** What the IKE board is configured to hold: IKE_SAs and CHILD_SAs. */
+  capacity: { ikeSas: number; childSas: number };
   conservation: boolean;
   crashLimit?: CrashLimit;
   traceMask(): number;
@@ -182,8 +181,9 @@ export class Supervisor {
       entropy.fill(slot.controlKey);
     }
     const { generation } = slot;
-    const { ikeSas, childSas, sas } = this.#parts.capacity;
-    slot.pages = slot.role === "ike" ? ramPages(slot.image, ikeSas, childSas) : ramPages(slot.image, 0, sas);
+    const { ikeSas, childSas } = this.#parts.capacity;
+    slot.pages =
+      slot.role === "ike" ? ramPages(slot.image, ikeSas, childSas) : ramPages(slot.image, 0, slot.saCapacity);
     const result = await cage.power(slot.number, slot.image, {
       pages: slot.pages,
       slot: slot.number,
@@ -227,12 +227,13 @@ export class Supervisor {
     const ike = this.#parts.slots.get(this.#parts.ikeSlot);
     if (ike?.state !== "Online" || slot.role !== "ipsec") return;
     slot.announcedTo = ike.generation;
-    const body = new Uint8Array(12 + CONTROL_KEY_OCTETS);
+    const body = new Uint8Array(12 + CONTROL_KEY_OCTETS + 4);
     const view = new DataView(body.buffer);
     view.setUint32(0, slot.number, true);
     view.setUint32(4, slot.generation, true);
-    view.setUint32(8, this.#parts.capacity.sas, true);
+    view.setUint32(8, slot.saCapacity, true);
     body.set(slot.controlKey, 12);
+    view.setUint32(12 + CONTROL_KEY_OCTETS, slot.weight, true);
     this.#tellIke(MANAGEMENT_BOARD_UP, body);
   }
 

@@ -10,6 +10,7 @@
  * Refuses the lockstep drive: its clock is virtual, a network's is not.
  */
 import { setTimeout as pause } from "node:timers/promises";
+import { SAS } from "../chassis/chassis.ts";
 import { Threaded } from "../chassis/drive/threaded.ts";
 import { type LinuxNics, localAddresses, openLinuxNics, presentAddresses } from "../nic/linux/index.ts";
 import type { Configuration } from "../operator/configuration/compile.ts";
@@ -72,7 +73,9 @@ async function namedAddresses(configuration: Configuration): Promise<string[]> {
 
 function buildGateway(configuration: Configuration, addresses: readonly string[], drive: Threaded): Gateway {
   const { chassis, connections, secrets, credentials } = configuration;
-  const ipsecBoards = chassis.slots.filter(({ board }) => board === "ipsec").length;
+  const boards = chassis.slots.filter(({ board }) => board === "ipsec");
+  const childSas = boards.reduce((sum, { saCapacity }) => sum + (saCapacity ?? chassis.saCapacity ?? SAS), 0);
+  const sized = chassis.saCapacity !== undefined || boards.some(({ saCapacity }) => saCapacity !== undefined);
   return new Gateway({
     name: chassis.name,
     drive,
@@ -83,9 +86,9 @@ function buildGateway(configuration: Configuration, addresses: readonly string[]
     portIke: chassis.portIke,
     portNatt: chassis.portNatt,
     ...(chassis.build === undefined ? {} : { build: chassis.build }),
-    ...(chassis.saCapacity === undefined
-      ? {}
-      : { saCapacity: chassis.saCapacity, childSaCapacity: Math.min(131072, chassis.saCapacity * ipsecBoards) }),
+    ...(chassis.saCapacity === undefined ? {} : { saCapacity: chassis.saCapacity }),
+    ...(sized ? { childSaCapacity: Math.min(131072, childSas) } : {}),
+    ...(chassis.placement === undefined ? {} : { placement: chassis.placement }),
     crashDetection: chassis.crashDetection,
     crashLimit: chassis.crashLimit,
     faults: chassis.faults,

@@ -25,6 +25,10 @@ export interface PairOptions {
   links?: Record<SiteName, LinkKind>;
   /** IPsec boards in each chassis. Default 2. */
   boards?: number;
+  /** What the slots section has besides the IKE board, as text, in place of that. */
+  slots?: string | Record<SiteName, string>;
+  /** The chassis's placement. */
+  placement?: Partial<Record<SiteName, string>>;
   cable?: CableOptions;
   /** Text that replaces or joins a site's defaults, per site: settings of the connection and of each child. */
   connection?: Partial<Record<SiteName, string>>;
@@ -99,7 +103,8 @@ export function siteConfiguration(name: SiteName, options: PairOptions): string 
     const suffix = i === 0 ? "" : `-${i + 1}`;
     return `id-moon${suffix} = moon${suffix}.example\n    id-sun${suffix} = sun${suffix}.example`;
   });
-  const slots = Array.from({ length: options.boards ?? 2 }, (_, i) => `${i + 1} = ipsec`).join("\n    ");
+  const standard = Array.from({ length: options.boards ?? 2 }, (_, i) => `${i + 1} = ipsec`).join("\n    ");
+  const slots = ownOf(name, options.slots, standard);
   return `connections {${connections.join("")}
   ${options.connections?.[name] ?? ""}
 }
@@ -114,6 +119,7 @@ ${options.sections?.[name] ?? ""}
 chassis {
   name = ${name}
   ${linkText(options.links?.[name] ?? (name === "moon" ? "ethernet" : "atm"))}
+  ${options.placement?.[name] === undefined ? "" : `placement = ${options.placement[name]}`}
   slots {
     0 = ike
     ${slots}
@@ -220,6 +226,7 @@ export class Pair {
       ikeSlot: chassis.ikeSlot,
       localAddresses,
       ...(chassis.keepAlive === undefined ? {} : { keepAlive: chassis.keepAlive }),
+      ...(chassis.placement === undefined ? {} : { placement: chassis.placement }),
       connections,
       pools,
       secrets,

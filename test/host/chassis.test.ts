@@ -431,14 +431,17 @@ test("a plan that cannot be is refused", () => {
   assert.throws(() => assemble(drive, "atm").management(9), /there is no slot 9/);
 });
 
-test("the message that announces a board carries slot, generation, capacity and a key of its own", async () => {
+test("the message that announces a board carries slot, generation, capacity, weight and a key of its own", async () => {
   const { Supervisor } = await import("../../host/chassis/supervisor.ts");
   const { Slot } = await import("../../host/chassis/slot.ts");
   const { SystemEntropy } = await import("../../host/chassis/entropy.ts");
   const sent: Uint8Array[] = [];
   const slots = new Map([0, 1].map((slot) => [slot, new Slot(slot, slot === 0 ? "ike" : "ipsec")]));
-  for (const slot of slots.values())
+  for (const slot of slots.values()) {
+    slot.saCapacity = 77;
+    slot.weight = 3;
     slot.image = { name: "x", pages: { least: 1, most: 1 }, perIkeSa: 0, perSa: 0 } as never;
+  }
   const keys: string[] = [];
   const supervisor = new Supervisor({
     drive: new Lockstep(),
@@ -449,7 +452,7 @@ test("the message that announces a board carries slot, generation, capacity and 
     slots,
     ikeSlot: 0,
     entropy: new SystemEntropy(),
-    capacity: { ikeSas: 1, childSas: 1, sas: 77 },
+    capacity: { ikeSas: 1, childSas: 1 },
     conservation: false,
     traceMask: () => 0,
     configOf: (slot) => {
@@ -465,12 +468,13 @@ test("the message that announces a board carries slot, generation, capacity and 
   assert.is(ups.length, 2);
   ups.forEach((octets, i) => {
     const view = new DataView(octets.buffer);
-    assert.is(octets.length, 56);
+    assert.is(octets.length, 60);
+    assert.is(view.getUint32(56, true), 3);
     assert.equal(
       [8, 12, 16, 20].map((at) => view.getUint32(at, true)),
-      [56, 1, i + 1, 77],
+      [60, 1, i + 1, 77],
     );
-    assert.is(Buffer.from(octets.subarray(24)).toString("hex"), keys[i + 1]);
+    assert.is(Buffer.from(octets.subarray(24, 56)).toString("hex"), keys[i + 1]);
   });
   assert.is.not(keys[1], keys[2]);
 });

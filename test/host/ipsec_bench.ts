@@ -323,8 +323,18 @@ export class Bench {
     this.deliver(PORT_CHANNEL, frame, link);
   }
 
-  /** The messages that the board sent to the IKE board since the last call. */
+  /** LOAD messages, as they came. */
+  readonly loads: Buffer[] = [];
+
+  /** The messages that the board sent to the IKE board since the last call, but for LOAD. */
   answers(): Buffer[] {
+    const messages = this.#opened();
+    const isLoad = (message: Buffer): boolean => message.readUInt16LE(0) === M.MESSAGE_LOAD;
+    this.loads.push(...messages.filter(isLoad));
+    return messages.filter((message) => !isLoad(message));
+  }
+
+  #opened(): Buffer[] {
     return this.take(PORT_CHANNEL).map((frame) => {
       const atm = this.link === LINK_ATM;
       const head = frame.subarray(0, atm ? 8 : 14);

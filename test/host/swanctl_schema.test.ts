@@ -3,7 +3,14 @@ import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { ADJUST_MSS_TO_MTU } from "../../assembly/abi/config.ts";
+import {
+  ADJUST_MSS_TO_MTU,
+  PLACEMENT_FIXED,
+  PLACEMENT_HASH,
+  PLACEMENT_LEAST_LOADED,
+  PLACEMENT_ROUND_ROBIN,
+  PLACEMENT_SLOT_SHIFT,
+} from "../../assembly/abi/config.ts";
 import * as abi from "../../assembly/abi/management.ts";
 import {
   MODE_TRANSPORT,
@@ -811,6 +818,7 @@ test("the chassis section, and what it stands for when it is not there", () => {
     drive: "lockstep",
     build: "base",
     saCapacity: 64,
+    placement: PLACEMENT_ROUND_ROBIN,
     retransmitMs: 4000,
     retransmitTries: 6,
     tun: { name: "ipsec0", mtu: 1380 },
@@ -828,6 +836,54 @@ test("links: ATM crosses in frames or in cells, and Ethernet has no mode", () =>
   assert.is(link("links = atm\natm_mode = cell"), "atm-cell");
   assert.equal(messages({ rest: "chassis { links = ethernet\natm_mode = cell\n}" }), ["atm_mode wants links = atm"]);
   assert.match(messages({ rest: "chassis { links = atm\natm_mode = cells\n}" })[0]!, /cell/);
+});
+
+test("slots: plain, or a section each where boards are unlike; in the order of their numbers", () => {
+  const { slots, ikeSlot } = loaded({
+    rest:
+      "chassis { slots { 9 = ipsec\n2 { board = ipsec\nweight = 3\nsa_capacity = 500\n}\n0 { board = ike\n}\n" +
+      "5 { board = ipsec\n}\n} }",
+  }).chassis;
+  assert.is(ikeSlot, 0);
+  assert.equal(slots, [
+    { slot: 0, board: "ike" },
+    { slot: 2, board: "ipsec", weight: 3, saCapacity: 500 },
+    { slot: 5, board: "ipsec" },
+    { slot: 9, board: "ipsec" },
+  ]);
+  const wrong = (text: string): string[] => messages({ rest: `chassis { slots { 0 = ike\n1 = ipsec\n${text}\n} }` });
+  assert.equal(wrong("1 { board = ipsec\n}"), ["slot 1 is fitted twice"]);
+  assert.equal(wrong("2 { weight = 2\n}"), ["slot 2: which board? board = ipsec"]);
+  assert.match(wrong("2 { board = ipsec\nweight = 101\n}")[0]!, /^weight: .*100/);
+  assert.match(wrong("2 { board = ipsec\nweight = 0\n}")[0]!, /^weight: /);
+  assert.match(wrong("2 { board = ipsec\nweigth = 2\n}")[0]!, /unknown setting 'weigth'.*did you mean 'weight'/);
+  assert.match(wrong("64 { board = ipsec\n}")[0]!, /unknown section '64'/);
+  assert.equal(messages({ rest: "chassis { slots { 0 { board = ike\nweight = 2\n}\n1 = ipsec\n} }" }), [
+    "weight: is of IPsec boards, and slot 0 has the IKE board",
+  ]);
+});
+
+test("placement: a policy of the chassis, and of a child its own or a slot that has an IPsec board", () => {
+  for (const [word, value] of [
+    ["round-robin", PLACEMENT_ROUND_ROBIN],
+    ["least-loaded", PLACEMENT_LEAST_LOADED],
+    ["hash", PLACEMENT_HASH],
+  ] as const) {
+    assert.is(loaded({ rest: `chassis { placement = ${word}\n}` }).chassis.placement, value);
+    assert.is(number(loaded({ child: `placement = ${word}` }), abi.CHILD_PLACEMENT), value);
+  }
+  assert.is(loaded({}).chassis.placement, undefined);
+  assert.equal(valuesOf(loaded({}), abi.CHILD_PLACEMENT), []);
+  const fixed = loaded({ child: "placement = slot 2" });
+  assert.is(number(fixed, abi.CHILD_PLACEMENT), PLACEMENT_FIXED | (2 << PLACEMENT_SLOT_SHIFT));
+  for (const slot of [0, 3])
+    assert.equal(messages({ child: `placement = slot ${slot}` }), [
+      `placement: the chassis has no IPsec board in slot ${slot}`,
+    ]);
+  assert.match(messages({ child: "placement = slot 64" })[0]!, /slots are 0 to 63/);
+  assert.match(messages({ child: "placement = slot N" })[0]!, /'slot N' is none of/);
+  assert.match(messages({ child: "placement = least-load" })[0]!, /did you mean 'least-loaded'/);
+  assert.match(messages({ rest: "chassis { placement = slot 1\n}" })[0]!, /'slot 1' is none of/);
 });
 
 test("every example is right, without a warning", () => {

@@ -28,6 +28,7 @@ import { KEY_SECRETS } from "./authentication_schema.ts";
 import { CredentialFiles, type Passphrase } from "./credential_files.ts";
 import { parseIdentity } from "./identity.ts";
 import type { ConfigurationError, Place } from "./parser.ts";
+import { placementSlot } from "./placement.ts";
 import { Pools } from "./pool.ts";
 import type { Listening } from "../metrics_server.ts";
 import { type ProposalKind, parseProposals } from "./proposal.ts";
@@ -44,6 +45,8 @@ export interface ChassisSettings {
   drive: "threaded" | "lockstep";
   build?: "simd" | "base" | "relaxed";
   saCapacity?: number;
+  /** PLACEMENT_* of abi/config.ts; absent: round robin. */
+  placement?: number;
   fragmentSize?: number;
   retransmitMs?: number;
   /** Transmissions of a request, the first among them. */
@@ -354,6 +357,7 @@ class Compiler {
     add(abi.CHILD_MODE, transport ? MODE_TRANSPORT : MODE_TUNNEL);
     add(abi.CHILD_TUNNEL_FLAGS, tunnelFlags(v));
     if (v["priority"]) add(abi.CHILD_PRIORITY, v["priority"]);
+    if (v["placement"] !== undefined) add(abi.CHILD_PLACEMENT, v["placement"]);
     add(abi.CHILD_REKEY_TIME, rekey);
     add(abi.CHILD_LIFE_TIME, lifeTime);
     add(abi.CHILD_RAND_TIME, (v["rand_time"] as number | undefined) ?? Math.max(0, lifeTime - rekey));
@@ -544,12 +548,51 @@ class Compiler {
     return links === "atm" ? (mode ?? links) : links;
   }
 
+  /** What is fitted where: `1 = ipsec` and `1 { board = ipsec ... }`. */
+  slots(section: Values | undefined): SlotPlan[] {
+    const plans = Object.entries(section?.values ?? {}).map(
+      ([slot, board]) => ({ slot: Number(slot), board }) as SlotPlan,
+    );
+    for (const bay of section?.sections.values() ?? []) {
+      const { board, weight, sa_capacity: saCapacity } = bay.values as Partial<Record<string, never>>;
+      if (section?.settings.has(bay.name)) this.error(bay, bay.name, `slot ${bay.name} is fitted twice`);
+      if (board === undefined) this.error(bay, bay.name, `slot ${bay.name}: which board? board = ipsec`);
+      for (const setting of ["weight", "sa_capacity"]) {
+        if (board !== "ike" || bay.values[setting] === undefined) continue;
+        this.error(
+          this.place(bay, setting),
+          setting,
+          `${setting}: is of IPsec boards, and slot ${bay.name} has the IKE board`,
+        );
+      }
+      plans.push({
+        slot: Number(bay.name),
+        board: board ?? "ipsec",
+        ...(weight === undefined ? {} : { weight }),
+        ...(saCapacity === undefined ? {} : { saCapacity }),
+      });
+    }
+    return plans.sort((a, b) => a.slot - b.slot);
+  }
+
+  /** A child with a fixed place wants an IPsec board there. */
+  placements(root: Values, { slots }: ChassisSettings): void {
+    for (const connection of root.sections.get("connections")?.sections.values() ?? []) {
+      for (const child of connection.sections.get("children")?.sections.values() ?? []) {
+        const slot = placementSlot((child.values["placement"] as number | undefined) ?? 0);
+        if (slot === undefined || slots.some((plan) => plan.slot === slot && plan.board === "ipsec")) continue;
+        const message = `placement: the chassis has no IPsec board in slot ${slot}`;
+        this.error(this.place(child, "placement"), `slot ${slot}`, message);
+      }
+    }
+  }
+
   chassis(section: Values | undefined, file: string): ChassisSettings {
     const v = (section?.values ?? {}) as Record<string, never>;
-    const fitted = Object.entries(section?.sections.get("slots")?.values ?? {}) as [string, "ike" | "ipsec"][];
+    const fitted = this.slots(section?.sections.get("slots"));
     const slots: SlotPlan[] =
       fitted.length > 0
-        ? fitted.map(([slot, board]) => ({ slot: Number(slot), board }))
+        ? fitted
         : [
             { slot: 0, board: "ike" },
             { slot: 1, board: "ipsec" },
@@ -571,6 +614,7 @@ class Compiler {
       drive: v["drive"] ?? "threaded",
       ...(v["build"] === undefined ? {} : { build: v["build"] }),
       ...(v["sa_capacity"] === undefined ? {} : { saCapacity: v["sa_capacity"] }),
+      ...(v["placement"] === undefined ? {} : { placement: v["placement"] }),
       ...(v["fragment_size"] === undefined ? {} : { fragmentSize: v["fragment_size"] }),
       ...this.retransmission(section),
       crashDetection: v["crash_detection"] ?? true,
@@ -630,6 +674,7 @@ export function compile(
   );
   const chassis = compiler.chassis(root.sections.get("chassis"), root.file);
   if (connections.length === 0) compiler.error(root, "connections", "no connections are configured");
+  compiler.placements(root, chassis);
   compiler.tables(root);
   if (compiler.localAddresses.size === 0) compiler.localAddresses.add("%any");
   return {

@@ -23,9 +23,10 @@ import {
   UNIQUE_NO,
   UNIQUE_REPLACE,
 } from "../../../assembly/abi/management.ts";
-import { ADJUST_MSS_TO_MTU } from "../../../assembly/abi/config.ts";
+import { ADJUST_MSS_TO_MTU, BOARD_WEIGHT_MAX } from "../../../assembly/abi/config.ts";
 import { SA_FLAG_DSCP_APART, SA_FLAG_DSCP_INWARD } from "../../../assembly/abi/message.ts";
 import { nearest } from "./nearest.ts";
+import { chassisPlacement, childPlacement } from "./placement.ts";
 import { POOL } from "./pool.ts";
 import type { ConfigurationError, Place, Section, Setting } from "./parser.ts";
 import {
@@ -76,6 +77,7 @@ const CHILD: SectionSchema = {
     ah_proposals: text,
     mode: mode,
     priority: integer(0, 4_294_967_295),
+    placement: childPlacement,
     rekey_time: time,
     rekey_bytes: size,
     rekey_packets: size,
@@ -168,9 +170,20 @@ const IKE_SECRET: SectionSchema = {
   patterns: [{ pattern: /^id/, example: "id", read: text }],
 };
 
+const SLOT_NUMBER = /^([0-9]|[1-5][0-9]|6[0-3])$/;
+const board = word({ ike: "ike", ipsec: "ipsec" });
+
+/** `1 = ipsec`, or `1 { board = ipsec ... }` where there is more to say of it. */
 const SLOTS: SectionSchema = {
   settings: {},
-  patterns: [{ pattern: /^([0-9]|[1-5][0-9]|6[0-3])$/, example: "1", read: word({ ike: "ike", ipsec: "ipsec" }) }],
+  patterns: [{ pattern: SLOT_NUMBER, example: "1", read: board }],
+  sectionPatterns: [
+    {
+      pattern: SLOT_NUMBER,
+      example: "1",
+      schema: { settings: { board, weight: integer(1, BOARD_WEIGHT_MAX), sa_capacity: integer(1, 131072) } },
+    },
+  ],
 };
 
 const mssWord = word({ no: 0, "clamp-mss-to-pmtu": ADJUST_MSS_TO_MTU });
@@ -184,7 +197,7 @@ const CHASSIS: SectionSchema = {
     name: text,
     links: word({ ethernet: "ethernet", atm: "atm" }),
     atm_mode: word({ frame: "atm", cell: "atm-cell" }),
-    placement: fixed(["round-robin"], "there is no other placement"),
+    placement: chassisPlacement,
     drive: word({ threaded: "threaded", lockstep: "lockstep" }),
     build: word({ simd: "simd", base: "base", relaxed: "relaxed" }),
     sa_capacity: integer(1, 131072),
