@@ -24,6 +24,10 @@ export const CONFIG_CRASH_DETECTION: u32 = 20; // 1: tokens after RFC 6290 are g
 export const CONFIG_ADJUST_MSS: u32 = 25;
 export const ADJUST_MSS_TO_MTU: u32 = 0xffff; // what the SA carries whole
 export const CONFIG_UNPROTECTED_MTU: u32 = 24; // octets of an IP packet on the unprotected link; default 1500
+/** IKE board: sequence numbers that a board may use, or accept, before it asks for more: LEASE_MIN or more. */
+export const CONFIG_LEASE: u32 = 26;
+export const LEASE_DEFAULT: u32 = 16384;
+export const LEASE_MIN: u32 = 4;
 export const CONFIG_FRAGMENT_SIZE: u32 = 11; // octets of an IP packet with a fragment of an IKE message; default 1280
 /** IKE board: how a CHILD_SA finds its IPsec board (S402): one of PLACEMENT_* for all children that name none; default round robin. */
 export const CONFIG_PLACEMENT: u32 = 30;

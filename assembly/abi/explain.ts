@@ -56,3 +56,9 @@ export const VERDICT_BYPASS: u32 = 7;
 export const VERDICT_PATH_MTU: u32 = 8;
 /** S706: sent to the network in fragments. */
 export const VERDICT_IN_FRAGMENTS: u32 = 9;
+/** Authentic, with a number beyond the lease of its SA: it waits for the IKE board's answer. */
+export const VERDICT_LEASE: u32 = 10;
+/** Its SA is on its way from one board to another: it waits at the IKE board, and goes after it. */
+export const VERDICT_MOVING: u32 = 11;
+/** Its SA's board is gone: another one is given the SA, ahead of the packet (C 5, C 16). */
+export const VERDICT_TAUGHT: u32 = 12;

@@ -38,6 +38,8 @@ export const MESSAGE_SA_REMOVE_ALL: u32 = 4;
 export const MESSAGE_PING: u32 = 5;
 export const MESSAGE_SA_UPDATE: u32 = 6; // SA ends: where the SA's packets go from now on
 export const MESSAGE_PATH_MTU: u32 = 7; // a path MTU; not answered
+export const MESSAGE_SA_RELEASE: u32 = 8; // SPI u32, direction u32, link u32: give the SA up, and say how far it came
+export const MESSAGE_LEASE: u32 = 9; // a lease; not answered
 /** IPsec board -> IKE board. */
 export const MESSAGE_SA_INSTALLED: u32 = 129; // link u32, SPI u32, direction u32
 export const MESSAGE_SA_REFUSED: u32 = 130; // link u32, SPI u32, direction u32, reason u32
@@ -48,6 +50,8 @@ export const MESSAGE_PONG: u32 = 134;
 export const MESSAGE_SA_UPDATED: u32 = 135; // link u32, SPI u32, direction u32
 export const MESSAGE_SA_MOVED: u32 = 136; // SA ends of an inbound SA, as its newest authentic packet had them
 export const MESSAGE_LOAD: u32 = 137; // what the board has done in a window of time; not answered
+export const MESSAGE_SA_RELEASED: u32 = 138; // link u32, SPI u32, direction u32, words u32; sequence u64, history
+export const MESSAGE_LEASE_WANTED: u32 = 139; // a wish for a lease; the answer is MESSAGE_LEASE
 
 export const REFUSED_TABLE_FULL: u32 = 1;
 export const REFUSED_TRANSFORM: u32 = 2;
@@ -122,6 +126,7 @@ export const SA_FAMILY: u32 = 20; // u8: 4 or 6, of the tunnel's outer header
 export const SA_LOCAL_TS_COUNT: u32 = 21; // u8
 export const SA_REMOTE_TS_COUNT: u32 = 22; // u8
 export const SA_KEYMAT_LENGTH: u32 = 24; // u16
+export const SA_HISTORY_WORDS: u32 = 26; // u16: words of history behind the selectors; 0 none
 export const SA_LOCAL_PORT: u32 = 28; // u16: of UDP encapsulation
 export const SA_REMOTE_PORT: u32 = 30; // u16
 export const SA_LOCAL_ADDRESS: u32 = 32; // 16 octets
@@ -132,7 +137,7 @@ export const SA_REMOTE_ADDRESS: u32 = 48; // 16 octets
  */
 export const SA_ENDS: u32 = 64;
 export const SA_SEQUENCE: u32 = 64; // u64: outbound, last number used; inbound, right edge of the replay window
-export const SA_LEASE: u32 = 72; // u64: numbers up to this one may be used; 0: no lease
+export const SA_LEASE: u32 = 72; // u64: numbers up to this one may be used or accepted; 0: all
 export const SA_SOFT_PACKETS: u32 = 80; // u64: 0 none; crossing it raises SA_EXPIRING
 export const SA_SOFT_OCTETS: u32 = 88; // u64
 export const SA_HARD_PACKETS: u32 = 96; // u64: 0 none; beyond it DROP_SA_EXPIRED
@@ -153,7 +158,38 @@ export const SELECTOR_END: u32 = 24; // 16 octets
 export const SELECTOR_OCTETS: u32 = 40;
 
 export const SA_RECORD_MAX: u32 = SA_SELECTORS + SA_SELECTORS_MAX * SELECTOR_OCTETS;
-export const MESSAGE_MAX: u32 = MESSAGE_HEADER + SA_RECORD_MAX;
+/**
+ * History: what an SA did on the board that it comes from, in words of 8 octets. An SA that has one goes on where it was; it counts for
+ * the first installation on a board alone. HISTORY_WINDOW, inbound: bit n of the first word is set when the packet has been seen whose
+ * number is SEQUENCE with n for its low 6 bits; each further word is of the 64 numbers before.
+ */
+export const HISTORY_PACKETS: u32 = 0;
+export const HISTORY_OCTETS: u32 = 8;
+export const HISTORY_LAST_USED: u32 = 16;
+export const HISTORY_WINDOW: u32 = 24;
+export const HISTORY_WORDS_MAX: u32 = 68;
+export const MESSAGE_MAX: u32 = MESSAGE_HEADER + SA_RECORD_MAX + HISTORY_WORDS_MAX * 8;
+
+/** SA_RELEASED: offsets behind the message header. Without history, words 0, the board has no such SA. */
+export const RELEASED_LINK: u32 = MESSAGE_HEADER;
+export const RELEASED_SPI: u32 = MESSAGE_HEADER + 4;
+export const RELEASED_DIRECTION: u32 = MESSAGE_HEADER + 8;
+export const RELEASED_WORDS: u32 = MESSAGE_HEADER + 12;
+export const RELEASED_SEQUENCE: u32 = MESSAGE_HEADER + 16; // u64, as SA_SEQUENCE
+export const RELEASED_HISTORY: u32 = MESSAGE_HEADER + 24;
+
+/**
+ * LEASE and LEASE_WANTED: offsets behind the message header. A board may use and accept the numbers of an SA up to its lease and
+ * asks for more in time; the IKE board never gives the numbers of one lease to two boards.
+ */
+export const LEASE_LINK: u32 = MESSAGE_HEADER;
+export const LEASE_SPI: u32 = MESSAGE_HEADER + 4;
+export const LEASE_DIRECTION: u32 = MESSAGE_HEADER + 8;
+export const LEASE_SEQUENCE: u32 = MESSAGE_HEADER + 12; // u64: LEASE: the lease; LEASE_WANTED: the highest number used, or waiting
+export const LEASE_OCTETS: u32 = MESSAGE_HEADER + 20;
+export const LEASE_WANTED_PACKETS: u32 = MESSAGE_HEADER + 20; // u64
+export const LEASE_WANTED_OCTETS: u32 = MESSAGE_HEADER + 28; // u64: of clear packets
+export const LEASE_WANTED_MESSAGE_OCTETS: u32 = MESSAGE_HEADER + 36;
 
 /** SA_STATUS: offsets behind the message header. u64 but for the first three. */
 export const STATUS_LINK: u32 = MESSAGE_HEADER;

@@ -108,3 +108,9 @@ export function boardLinkRemove(slot: u32, generation: u32): void {
 export function boardsOnline(): u32 {
   return onlineCount;
 }
+
+/** True when a board is there for another CHILD_SA. */
+export function boardsHaveRoom(): bool {
+  for (let slot: u32 = 0; slot < FABRIC_SLOT_MAX; slot++) if (boardHasRoom(slot)) return true;
+  return false;
+}

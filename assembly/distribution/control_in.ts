@@ -17,6 +17,8 @@ import {
   LOAD_WORK,
   MESSAGE_CURRENT_VERSION,
   MESSAGE_HEADER,
+  LEASE_WANTED_MESSAGE_OCTETS,
+  MESSAGE_LEASE_WANTED,
   MESSAGE_LENGTH,
   MESSAGE_LOAD,
   MESSAGE_PONG,
@@ -24,12 +26,16 @@ import {
   MESSAGE_SA_INSTALLED,
   MESSAGE_SA_MOVED,
   MESSAGE_SA_REFUSED,
+  MESSAGE_SA_RELEASED,
   MESSAGE_SA_REMOVED,
   MESSAGE_SA_STATUS,
   MESSAGE_SA_UPDATED,
   MESSAGE_TRANSACTION,
   MESSAGE_TYPE,
   MESSAGE_VERSION,
+  HISTORY_WORDS_MAX,
+  RELEASED_HISTORY,
+  RELEASED_WORDS,
   SA_ENDS,
   SA_SPI,
   STATUS_DIRECTION,
@@ -43,7 +49,9 @@ import { consume, drop } from "../bus/port";
 import { boardMeasured } from "./board_load";
 import { confirm, refused } from "./establish";
 import { DISTRIBUTION_EXPIRING, DISTRIBUTION_MOVED, DISTRIBUTION_USED, raise } from "./event";
+import { leaseWanted } from "./lease";
 import { Link, findInbound, linkAt, linkNumber } from "./local_database";
+import { released } from "./move";
 import { removalConfirmed } from "./removal";
 import { isUpdate, updateAnswered } from "./update";
 
@@ -66,6 +74,8 @@ export function handleControl(frame: Frame, slot: u32): void {
   if (type == MESSAGE_SA_STATUS && frame.length >= STATUS_MESSAGE_OCTETS) return used(frame, slot);
   if (type == MESSAGE_SA_MOVED) return handleMoved(frame, slot);
   if (type == MESSAGE_LOAD && frame.length >= LOAD_MESSAGE_OCTETS) return measured(frame, slot);
+  if (type == MESSAGE_LEASE_WANTED && frame.length >= LEASE_WANTED_MESSAGE_OCTETS) return leaseWanted(frame, slot);
+  if (type == MESSAGE_SA_RELEASED && frame.length >= RELEASED_HISTORY) return handleReleased(frame, slot);
   // What went well carries no reason.
   const plain = type == MESSAGE_SA_INSTALLED || type == MESSAGE_SA_REMOVED || type == MESSAGE_SA_UPDATED;
   const reasoned = type == MESSAGE_SA_REFUSED || type == MESSAGE_SA_EXPIRING;
@@ -93,6 +103,17 @@ function measured(frame: Frame, slot: u32): void {
   const m = frame.start;
   const octets = load<u64>(m + LOAD_OCTETS);
   boardMeasured(slot, load<u64>(m + LOAD_WINDOW), load<u64>(m + LOAD_PACKETS), octets, load<u64>(m + LOAD_WORK));
+  consume(frame);
+}
+
+/** A board has given an SA up. */
+function handleReleased(frame: Frame, slot: u32): void {
+  const words = load<u32>(frame.start, RELEASED_WORDS);
+  if (words > HISTORY_WORDS_MAX || frame.length < RELEASED_HISTORY + (words << 3)) {
+    drop(frame, DROP_CONTROL_MALFORMED);
+    return;
+  }
+  released(frame.start, slot);
   consume(frame);
 }
 

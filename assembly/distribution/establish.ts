@@ -6,21 +6,14 @@
  *                      S404 transfer the SA: a sealed control message, repeated until it is answered
  *   confirm(...)       the board stored it (S502): the direction is live; outbound, its selectors now lead to it
  *   withdraw(...)      the SA is taken off its board
- *   boardLost(...)     every link of a board that went away is reported, its entry closed
+ *   boardDown(...)     the SAs of a board that went away go to others (takeover.ts)
  *
- * Both directions of a CHILD_SA go to the same board, and stay there: order and sequence numbers need no lock.
+ * Both directions of a CHILD_SA go to the same board, and stay together: order and sequence numbers need no lock.
  */
 import { PLACEMENT_DEFAULT } from "../abi/config";
 import {
   DIRECTION_INBOUND,
   DIRECTION_OUTBOUND,
-  MESSAGE_CURRENT_VERSION,
-  MESSAGE_HEADER,
-  MESSAGE_LENGTH,
-  MESSAGE_SA_INSTALL,
-  MESSAGE_TRANSACTION,
-  MESSAGE_TYPE,
-  MESSAGE_VERSION,
   REFUSED_MALFORMED,
   REFUSED_NO_BOARD,
   REFUSED_TABLE_FULL,
@@ -33,8 +26,7 @@ import {
   SA_SPI,
   SELECTOR_OCTETS,
 } from "../abi/message";
-import { STEP_S402, STEP_S403, STEP_S404, TRACE_MASK_ESTABLISH } from "../abi/trace";
-import { originate } from "../bus/port";
+import { STEP_S402, STEP_S403, TRACE_MASK_ESTABLISH } from "../abi/trace";
 import { controlForget, controlKey } from "../channel/control";
 import { trace } from "../rt/trace";
 import { boardAssume, boardLoadForget } from "./board_load";
@@ -46,26 +38,29 @@ import {
   boardOffline,
   boardOnline,
 } from "./board_table";
-import { sendControl } from "./control_out";
-import { DISTRIBUTION_INSTALLED, DISTRIBUTION_REFUSED, raise } from "./event";
+import { DISTRIBUTION_INSTALLED, DISTRIBUTION_LOST, DISTRIBUTION_REFUSED, raise } from "./event";
 import { heldWake } from "./held";
+import { leaseStart } from "./lease";
 import {
   LINK_INSTALLING,
   LINK_LIVE,
   LINK_NONE,
   Link,
   linkAt,
-  linkCapacity,
   linkIsCurrent,
   linkNumber,
   placementOf,
   recordOf,
   recordWipe,
 } from "./local_database";
+import { moveClosed, moveReset } from "./move";
 import { outboundIndexInsert, outboundIndexRemove } from "./outbound_index";
+import { passageEnd } from "./passage";
 import { policyInsert, policyRemove } from "./policy";
 import { removeFromBoard } from "./removal";
 import { SELECTION_NONE, selectBoard, selectionForget, selectionRefusal } from "./selection";
+import { takeoverBegin, takeoverReset } from "./takeover";
+import { transfer } from "./transfer";
 import {
   unconfirmedAppend,
   unconfirmedDeadline,
@@ -79,12 +74,14 @@ const TRIES: u8 = 30;
 /** Links whose transfers one call repeats at most: no poll is held up, and no event lost, by a board that fell silent. */
 const REPEAT_BATCH: u32 = 32;
 
-/** Where the walk over the links of a lost board stands; LINK numbers from here on are still to be looked at. */
-let lostCursor: u32 = 0xffffffff;
+/** Link.used */
+const USED_IN: u8 = 1;
+const USED_OUT: u8 = 2;
 
 export function establishReset(): void {
   unconfirmedReset();
-  lostCursor = 0xffffffff;
+  takeoverReset();
+  moveReset();
 }
 
 /** Octets of an SA record, or 0 when its selector counts are beyond the format. */
@@ -130,47 +127,23 @@ export function establish(record: usize, placement: u32 = PLACEMENT_DEFAULT, pee
     link.stateIn = LINK_INSTALLING;
     link.recordIn = octets;
     link.triesIn = 0;
+    link.used &= ~USED_IN;
   } else {
     if (link.stateOut != LINK_NONE) outboundIndexRemove(link);
+    if ((link.used & USED_OUT) != 0) policyRemove(number);
+    link.used &= ~USED_OUT;
     link.spiOut = spi;
     outboundIndexInsert(link);
     link.stateOut = LINK_INSTALLING;
     link.recordOut = octets;
     link.triesOut = 0;
   }
+  leaseStart(link, direction);
   transfer(link, direction);
   unconfirmedAppend(link);
 }
 
-/**
- * S404: sends one direction's SA to the board of its link, and to no later generation in the same slot: the one before may
- * have sealed packets under this KEYMAT already, and its successor would count from the start again. Such a link is pollLost's.
- */
-function transfer(link: Link, direction: u32): void {
-  if (!boardIsOnline(link.slot, link.generation)) return;
-  if (direction == DIRECTION_INBOUND) link.triesIn += 1;
-  else link.triesOut += 1;
-  const frame = originate();
-  if (!frame) return; // no frame free: repeated at retryAt
-  const octets = direction == DIRECTION_INBOUND ? link.recordIn : link.recordOut;
-  const m = frame.start;
-  frame.length = MESSAGE_HEADER + octets;
-  store<u16>(m + MESSAGE_TYPE, <u16>MESSAGE_SA_INSTALL);
-  store<u16>(m + MESSAGE_VERSION, <u16>MESSAGE_CURRENT_VERSION);
-  store<u32>(m + MESSAGE_TRANSACTION, (linkNumber(link) << 1) | direction);
-  store<u32>(m + MESSAGE_LENGTH, frame.length);
-  memory.copy(m + MESSAGE_HEADER, recordOf(link, direction), octets);
-  trace(
-    TRACE_MASK_ESTABLISH,
-    STEP_S404,
-    direction == DIRECTION_INBOUND ? link.spiIn : link.spiOut,
-    link.slot,
-    direction,
-  );
-  sendControl(frame, link.slot);
-}
-
-/** SA_INSTALLED from `slot`: the link is live, its key material no longer needed here. */
+/** SA_INSTALLED from `slot`: the link is live. */
 export function confirm(slot: u32, number: u32, spi: u32, direction: u32): void {
   const found = linkAt(number);
   if (!found) return;
@@ -181,7 +154,8 @@ export function confirm(slot: u32, number: u32, spi: u32, direction: u32): void 
     link.stateIn = LINK_LIVE;
   } else {
     if (link.stateOut == LINK_LIVE) return;
-    if (!policyInsert(recordOf(link, direction), number)) {
+    // Its selectors have led to it all the time when it comes from another board.
+    if ((link.used & USED_OUT) == 0 && !policyInsert(recordOf(link, direction), number)) {
       removeFromBoard(link.slot, link.generation, spi, direction, number);
       refused(slot, number, spi, direction, REFUSED_TABLE_FULL);
       return;
@@ -189,17 +163,28 @@ export function confirm(slot: u32, number: u32, spi: u32, direction: u32): void 
     link.stateOut = LINK_LIVE;
     heldWake();
   }
+  link.used |= direction == DIRECTION_INBOUND ? USED_IN : USED_OUT;
   updateInstalled(link, direction);
   unconfirmedSettle(link);
+  if (link.stateIn != LINK_INSTALLING && link.stateOut != LINK_INSTALLING) passageEnd(link);
   raise(DISTRIBUTION_INSTALLED, number, spi, direction, 0);
 }
 
-/** SA_REFUSED from `slot`, or no answer: that direction of the link is closed. */
+/**
+ * SA_REFUSED from `slot`, or no answer: that direction of the link is closed. Of one that was in use, on another board, all of the link
+ * is lost, and ike negotiates anew.
+ */
 export function refused(slot: u32, number: u32, spi: u32, direction: u32, reason: u32): void {
   const found = linkAt(number);
   if (!found) return;
   const link = changetype<Link>(found);
   if (link.slot != slot || !linkIsCurrent(link, spi, direction)) return;
+  if (link.used != 0) {
+    if (link.stateIn != LINK_NONE) withdraw(number, link.spiIn, DIRECTION_INBOUND);
+    if (link.stateOut != LINK_NONE) withdraw(number, link.spiOut, DIRECTION_OUTBOUND);
+    raise(DISTRIBUTION_LOST, number, spi, direction, reason);
+    return;
+  }
   close(link, direction);
   raise(DISTRIBUTION_REFUSED, number, spi, direction, reason);
 }
@@ -212,13 +197,21 @@ function close(link: Link, direction: u32): void {
     link.stateIn = LINK_NONE;
     link.spiIn = 0;
   } else {
-    if (link.stateOut == LINK_LIVE) policyRemove(linkNumber(link));
+    if ((link.used & USED_OUT) != 0) policyRemove(linkNumber(link));
     outboundIndexRemove(link);
     link.stateOut = LINK_NONE;
     link.spiOut = 0;
   }
+  const gone: u8 = direction == DIRECTION_INBOUND ? USED_IN : USED_OUT;
+  link.used &= ~gone;
+  link.moving &= ~gone;
   unconfirmedSettle(link);
-  if (link.stateIn == LINK_NONE && link.stateOut == LINK_NONE) boardLinkRemove(link.slot, link.generation);
+  if (link.stateIn != LINK_NONE || link.stateOut != LINK_NONE) {
+    moveClosed(link);
+    return;
+  }
+  passageEnd(link);
+  boardLinkRemove(link.slot, link.generation);
 }
 
 /** The CHILD_SA is gone: takes one direction off its board. */
@@ -237,41 +230,16 @@ export function boardUp(slot: u32, generation: u32, capacity: u32, key: usize, w
   selectionForget(slot);
   boardLoadForget(slot);
   controlKey(slot, generation, key);
-  lostCursor = 0; // links with an earlier generation are lost
+  takeoverBegin(); // links with an earlier generation have no board
   return true;
 }
 
-/** BOARD_DOWN: its links are lost; pollLost names them. */
+/** BOARD_DOWN: its links go to others. */
 export function boardDown(slot: u32, generation: u32): bool {
   if (!boardOffline(slot, generation)) return false;
   controlForget(slot);
-  lostCursor = 0;
+  takeoverBegin();
   return true;
-}
-
-/**
- * The next link whose board is gone, its entry closed; -1 when there is none, or when `budget` entries were looked at (then
- * lostPending() stays true). The caller tells ike, which negotiates anew: without the board's counters its keys may not be
- * used again.
- */
-export function pollLost(budget: u32): i32 {
-  while (budget > 0 && lostCursor < linkCapacity()) {
-    const link = changetype<Link>(linkAt(lostCursor));
-    const number = lostCursor;
-    lostCursor += 1;
-    budget -= 1;
-    if (link.stateIn == LINK_NONE && link.stateOut == LINK_NONE) continue;
-    if (boardIsOnline(link.slot, link.generation)) continue;
-    if (link.stateIn != LINK_NONE) close(link, DIRECTION_INBOUND);
-    if (link.stateOut != LINK_NONE) close(link, DIRECTION_OUTBOUND);
-    return <i32>number;
-  }
-  return -1;
-}
-
-/** True while links are still to be looked at for a lost board. */
-export function lostPending(): bool {
-  return lostCursor < linkCapacity();
 }
 
 /** Repeats unconfirmed transfers and updates that are due, of REPEAT_BATCH links at most; returns when to come again. */

@@ -15,6 +15,9 @@ export const DISTRIBUTION_NOT_UPDATED: u32 = 6;
 /** A peer's packets come from elsewhere: `ends`. */
 export const DISTRIBUTION_MOVED: u32 = 7;
 
+/** A link that was in use could not be placed again; it is closed. */
+export const DISTRIBUTION_LOST: u32 = 8;
+
 /** When a packet of an SA last passed: `time`. */
 export const DISTRIBUTION_USED: u32 = 5;
 

@@ -15,7 +15,13 @@
  *
  * Fragments to us become whole packets first (reassembly.ts): only the first one has an SPI or ports to look up.
  */
-import { DROP_IP_FRAGMENT, DROP_NO_SA_ACQUIRING, DROP_PACKET_TOO_BIG } from "../abi/drop";
+import {
+  DROP_BACKPLANE_CONGESTION,
+  DROP_BOARD_OFFLINE,
+  DROP_IP_FRAGMENT,
+  DROP_NO_SA_ACQUIRING,
+  DROP_PACKET_TOO_BIG,
+} from "../abi/drop";
 import {
   VERDICT_BOARD,
   VERDICT_BYPASS,
@@ -23,7 +29,9 @@ import {
   VERDICT_FRAGMENT,
   VERDICT_HELD,
   VERDICT_IKE,
+  VERDICT_MOVING,
   VERDICT_PATH_MTU,
+  VERDICT_TAUGHT,
 } from "../abi/explain";
 import { SA_ENDS } from "../abi/message";
 import { PORT_CHANNEL, PORT_PROTECTED, PORT_UNPROTECTED } from "../abi/ring";
@@ -46,10 +54,13 @@ import { ipv4HeaderOctets } from "../wire/ipv4";
 import { ipv6WalkOctets } from "../wire/ipv6";
 import { DISTRIBUTION_ACQUIRE, raise } from "./event";
 import { hold } from "./held";
+import { Link, linkAt } from "./local_database";
+import { moveHeldNext, moveHold } from "./move";
 import { policyChild, policyHit } from "./policy";
 import { pathMtuLearn } from "./path_mtu";
 import { reassemble } from "./reassembly";
 import { ROUTE_NONE, Route, routeProtected, routeUnprotected } from "./route";
+import { takeOver } from "./takeover";
 
 /** Of the packet that an SA is asked for; an event carries SA_ENDS octets of it. */
 const flow: usize = memory.data(SA_ENDS, 8);
@@ -106,7 +117,10 @@ function carryOut(frame: Frame, route: Route, port: u32): void {
   else if (route.verdict == VERDICT_BYPASS)
     bypass(frame, route, port == PORT_PROTECTED ? PORT_UNPROTECTED : PORT_PROTECTED);
   else if (route.verdict == VERDICT_DROP) dropped(frame, route, route.reason);
-  else if (route.verdict != VERDICT_HELD) consume(frame);
+  else if (route.verdict == VERDICT_TAUGHT) teach(frame, route);
+  else if (route.verdict == VERDICT_MOVING) {
+    if (!moveHold(frame, route.link, port)) dropped(frame, route, DROP_BACKPLANE_CONGESTION);
+  } else if (route.verdict != VERDICT_HELD) consume(frame);
   else if (!hold(frame, route.child)) dropped(frame, route, DROP_NO_SA_ACQUIRING);
 }
 
@@ -120,6 +134,22 @@ function acquire(frame: Frame, route: Route): void {
 function bypass(frame: Frame, route: Route, port: u32): void {
   trace(TRACE_MASK_PACKET, TRACE_BYPASSED, policyChild(route.policy), 0, frame.length, port);
   transmit(port, frame);
+}
+
+/** The SA's board is gone: another one is given it, ahead of the packet (C 5, C 16). */
+function teach(frame: Frame, route: Route): void {
+  const link = changetype<Link>(linkAt(route.link));
+  if (!takeOver(link)) return dropped(frame, route, DROP_BOARD_OFFLINE);
+  route.slot = link.slot;
+  handOver(frame, route);
+}
+
+/** Packets whose SA has come to its board meanwhile. */
+export function forwardMoved(): void {
+  for (let frame = moveHeldNext(); frame; frame = moveHeldNext()) {
+    if (frame.scratch1 == PORT_PROTECTED) forwardProtected(frame);
+    else forwardUnprotected(frame);
+  }
 }
 
 /** S605. */

@@ -6,10 +6,11 @@
  *
  *   Link (hot, 64 octets)                       SA records (cold), one per direction
  *   +---------+----------+------+------------+  +------------------------------------+
- *   | SPI in  | SPI out  | slot | generation |  | until the board has confirmed them |
+ *   | SPI in  | SPI out  | slot | generation |  | as it will be installed elsewhere  |
  *   +---------+----------+------+------------+  +------------------------------------+
  *
- * Key material stays here only while its transfer is unconfirmed; then it is wiped.
+ * The records stay, keys included, as long as the SA does: they are what another board is taught from (takeover.ts). Both are wiped when
+ * it is gone.
  */
 import { DIRECTION_INBOUND, LINK_BITS, SA_RECORD_MAX } from "../abi/message";
 import { arenaTake } from "../rt/arena";
@@ -32,7 +33,7 @@ export class Link {
   /** How often the unconfirmed request of each direction was sent. */
   triesIn: u8;
   triesOut: u8;
-  /** Octets of each SA record kept for repetition; 0 when wiped. */
+  /** Octets of each SA record; 0 when wiped. */
   recordIn: u32;
   recordOut: u32;
   /** The next link of the chain of its outbound SPI (outbound_index.ts), LINK + 1; 0 ends. */
@@ -43,8 +44,15 @@ export class Link {
   next: u32;
   previous: u32;
   listed: u32;
-  /** Directions whose SA_UPDATE is unconfirmed (update.ts), 1 inbound, 2 outbound, and the serial numbers of the last ones. */
-  updating: u32;
+  /** Directions, 1 inbound, 2 outbound, whose SA_UPDATE is unconfirmed (update.ts); */
+  updating: u8;
+  /** that have been in use: what then goes wrong is a loss, and no refusal; */
+  used: u8;
+  /** that the board has been asked to give up (move.ts). */
+  moving: u8;
+  /** 1: between two boards (passage.ts). */
+  passage: u8;
+  /** Serial numbers of the last SA_UPDATEs. */
   serialIn: u32;
   serialOut: u32;
 }
@@ -111,7 +119,7 @@ export function placementOf(link: Link): LinkPlacement {
   return changetype<LinkPlacement>(placements + <usize>linkNumber(link) * offsetof<LinkPlacement>());
 }
 
-/** Where the SA record of one direction of a link is kept while unconfirmed: SA_RECORD_MAX octets. */
+/** Where the SA record of one direction of a link is kept: SA_RECORD_MAX octets. */
 export function recordOf(link: Link, direction: u32): usize {
   return records + (<usize>linkNumber(link) * 2 + direction) * SA_RECORD_MAX;
 }

@@ -27,7 +27,9 @@ import {
   VERDICT_FRAGMENT,
   VERDICT_HELD,
   VERDICT_IKE,
+  VERDICT_MOVING,
   VERDICT_PATH_MTU,
+  VERDICT_TAUGHT,
 } from "../abi/explain";
 import { STEP_S601, STEP_S602, STEP_S603, STEP_S604 } from "../abi/trace";
 import { channelFits } from "../channel/channel";
@@ -55,7 +57,7 @@ import {
   ipv6WalkProtocol,
 } from "../wire/ipv6";
 import { UDP_HEADER, udpCheck, udpDestinationPort, udpHasChecksum, udpLength } from "../wire/udp";
-import { boardIsOnline } from "./board_table";
+import { boardIsOnline, boardsHaveRoom } from "./board_table";
 import { holds } from "./held";
 import { Link, findInbound, linkAt, linkNumber } from "./local_database";
 import { isLocalAddress, isLocalAddress6, portIke, portNatt } from "./local_address";
@@ -210,7 +212,9 @@ function linked(r: Route, link: Link): void {
 function toBoard(r: Route, p: usize, link: Link): Route {
   linked(r, link);
   r.step = STEP_S603;
-  if (!boardIsOnline(link.slot, link.generation)) return dropped(r, DROP_BOARD_OFFLINE);
+  if (!boardIsOnline(link.slot, link.generation))
+    return boardsHaveRoom() ? ends(r, VERDICT_TAUGHT) : dropped(r, DROP_BOARD_OFFLINE);
+  if (link.moving != 0) return ends(r, VERDICT_MOVING);
   r.step = STEP_S604;
   return channelFits(p, r.octets, link.slot) ? ends(r, VERDICT_BOARD) : dropped(r, DROP_PACKET_TOO_BIG);
 }

@@ -22,24 +22,13 @@ import {
   SA_FLAG_UDP_ENCAPSULATION,
   SA_LINK,
   SA_LOCAL_PORT,
-  SA_RECORD_MAX,
   SA_SPI,
 } from "../abi/message";
 import { originate } from "../bus/port";
-import { zeroize } from "../rt/bytes";
 import { boardIsOnline } from "./board_table";
 import { sendControl } from "./control_out";
 import { DISTRIBUTION_NOT_UPDATED, raise } from "./event";
-import {
-  LINK_INSTALLING,
-  LINK_LIVE,
-  Link,
-  linkAt,
-  linkIsCurrent,
-  linkNumber,
-  recordOf,
-  recordWipe,
-} from "./local_database";
+import { LINK_INSTALLING, LINK_LIVE, Link, linkAt, linkIsCurrent, linkNumber, recordOf } from "./local_database";
 import { unconfirmedAppend, unconfirmedSettle } from "./unconfirmed";
 
 /** Marks the transactions of updates: a serial number, LINK and direction stand below. */
@@ -67,22 +56,24 @@ export function update(ends: usize): void {
   const link = changetype<Link>(found);
   if (!linkIsCurrent(link, load<u32>(ends, SA_SPI), direction)) return;
   const inbound = direction == DIRECTION_INBOUND;
-  const record = recordOf(link, direction);
-  if ((inbound ? link.stateIn : link.stateOut) == LINK_INSTALLING) {
-    const flags =
-      ((<u32>load<u8>(record, SA_FLAGS)) & ~SA_FLAG_UDP_ENCAPSULATION) |
-      ((<u32>load<u8>(ends, SA_FLAGS)) & SA_FLAG_UDP_ENCAPSULATION);
-    store<u8>(record, <u8>flags, SA_FLAGS);
-    store<u8>(record, load<u8>(ends, SA_FAMILY), SA_FAMILY);
-    memory.copy(record + SA_LOCAL_PORT, ends + SA_LOCAL_PORT, SA_ENDS - SA_LOCAL_PORT);
-  } else {
-    memory.copy(record, ends, SA_ENDS);
-  }
-  link.updating |= bit(direction);
+  patch(recordOf(link, direction), ends);
+  // One that is between two boards takes them along.
+  if (((<u32>link.moving) & bit(direction)) != 0) return;
+  link.updating |= <u8>bit(direction);
   if (inbound) link.serialIn = (link.serialIn + 1) & SERIAL_MASK;
   else link.serialOut = (link.serialOut + 1) & SERIAL_MASK;
   // One that is being installed goes on with its record; should the board have heard it before, the update follows.
   if ((inbound ? link.stateIn : link.stateOut) == LINK_LIVE) begin(link, direction);
+}
+
+/** Gives a record other ends. */
+function patch(record: usize, ends: usize): void {
+  const flags =
+    ((<u32>load<u8>(record, SA_FLAGS)) & ~SA_FLAG_UDP_ENCAPSULATION) |
+    ((<u32>load<u8>(ends, SA_FLAGS)) & SA_FLAG_UDP_ENCAPSULATION);
+  store<u8>(record, <u8>flags, SA_FLAGS);
+  store<u8>(record, load<u8>(ends, SA_FAMILY), SA_FAMILY);
+  memory.copy(record + SA_LOCAL_PORT, ends + SA_LOCAL_PORT, SA_ENDS - SA_LOCAL_PORT);
 }
 
 function begin(link: Link, direction: u32): void {
@@ -92,12 +83,9 @@ function begin(link: Link, direction: u32): void {
   unconfirmedAppend(link);
 }
 
-/** An installation is confirmed: what was to be updated meanwhile is now. The record's keys are wiped in any case. */
+/** An installation is confirmed: what was to be updated meanwhile is now. */
 export function updateInstalled(link: Link, direction: u32): void {
-  if ((link.updating & bit(direction)) == 0) return recordWipe(link, direction);
-  const record = recordOf(link, direction);
-  zeroize(record + SA_ENDS, SA_RECORD_MAX - SA_ENDS);
-  begin(link, direction);
+  if (((<u32>link.updating) & bit(direction)) != 0) begin(link, direction);
 }
 
 /** The transaction of the newest SA_UPDATE of one direction. */
@@ -128,13 +116,12 @@ export function updateAnswered(slot: u32, transaction: u32, reason: u32): void {
   if (!found) return;
   const link = changetype<Link>(found);
   const direction = transaction & 1;
-  if (link.slot != slot || (link.updating & bit(direction)) == 0) return;
+  if (link.slot != slot || ((<u32>link.updating) & bit(direction)) == 0) return;
   if (transaction == transactionOf(link, direction)) done(link, direction, reason);
 }
 
 function done(link: Link, direction: u32, reason: u32): void {
-  link.updating &= ~bit(direction);
-  recordWipe(link, direction);
+  link.updating &= <u8>~bit(direction);
   unconfirmedSettle(link);
   if (reason == 0) return;
   const spi = direction == DIRECTION_INBOUND ? link.spiIn : link.spiOut;
@@ -144,12 +131,12 @@ function done(link: Link, direction: u32, reason: u32): void {
 /** Repeats what the board has not answered. */
 export function updateRepeat(link: Link, direction: u32): void {
   const inbound = direction == DIRECTION_INBOUND;
-  if ((link.updating & bit(direction)) == 0 || (inbound ? link.stateIn : link.stateOut) != LINK_LIVE) return;
+  if (((<u32>link.updating) & bit(direction)) == 0 || (inbound ? link.stateIn : link.stateOut) != LINK_LIVE) return;
   if ((inbound ? link.triesIn : link.triesOut) >= TRIES) done(link, direction, REFUSED_NO_BOARD);
   else transfer(link, direction);
 }
 
 /** One direction of a link is closed. */
 export function updateForget(link: Link, direction: u32): void {
-  link.updating &= ~bit(direction);
+  link.updating &= <u8>~bit(direction);
 }

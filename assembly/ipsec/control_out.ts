@@ -1,6 +1,6 @@
 /**
- * What an IPsec board says to the IKE board: answers in the frame that brought the request, SA_EXPIRING, SA_MOVED and LOAD of its own
- * accord. Layouts: abi/message.ts.
+ * What an IPsec board says to the IKE board: answers in the frame that brought the request; SA_EXPIRING, SA_MOVED, LOAD and
+ * LEASE_WANTED of its own accord. Layouts: abi/message.ts.
  */
 import { channelLink, channelPushControl } from "../channel/channel";
 import { controlSeal } from "../channel/control";
@@ -11,6 +11,13 @@ import {
   ANSWER_LINK,
   ANSWER_REASON,
   ANSWER_SPI,
+  LEASE_DIRECTION,
+  LEASE_LINK,
+  LEASE_SEQUENCE,
+  LEASE_SPI,
+  LEASE_WANTED_MESSAGE_OCTETS,
+  LEASE_WANTED_OCTETS,
+  LEASE_WANTED_PACKETS,
   LOAD_MESSAGE_OCTETS,
   LOAD_OCTETS,
   LOAD_PACKETS,
@@ -18,12 +25,20 @@ import {
   LOAD_WORK,
   MESSAGE_CURRENT_VERSION,
   MESSAGE_HEADER,
+  MESSAGE_LEASE_WANTED,
   MESSAGE_LENGTH,
   MESSAGE_LOAD,
+  MESSAGE_SA_RELEASED,
   MESSAGE_SA_STATUS,
   MESSAGE_TRANSACTION,
   MESSAGE_TYPE,
   MESSAGE_VERSION,
+  RELEASED_DIRECTION,
+  RELEASED_HISTORY,
+  RELEASED_LINK,
+  RELEASED_SEQUENCE,
+  RELEASED_SPI,
+  RELEASED_WORDS,
   SA_ENDS,
   STATUS_DIRECTION,
   STATUS_DROPS,
@@ -40,6 +55,7 @@ import { PORT_CHANNEL } from "../abi/ring";
 import { Frame, frameClear } from "../bus/frame";
 import { drop, originate, transmit } from "../bus/port";
 import { zeroize } from "../rt/bytes";
+import { historyWrite } from "./history";
 import { Sa } from "./sa";
 import { saDropsWrite } from "./sa_drops";
 
@@ -106,6 +122,28 @@ export function answerStatus(frame: Frame, transaction: u32, sa: Sa): void {
   post(frame);
 }
 
+/** Answers SA_RELEASED for an SA, or without one, under the name that it was asked for by. */
+export function answerReleased(
+  frame: Frame,
+  transaction: u32,
+  link: u32,
+  spi: u32,
+  direction: u32,
+  sa: Sa | null,
+): void {
+  const p = reuse(frame);
+  const words = sa ? historyWrite(p + RELEASED_HISTORY, sa) : 0;
+  const length = RELEASED_HISTORY + (words << 3);
+  header(p, MESSAGE_SA_RELEASED, transaction, length);
+  store<u32>(p, link, RELEASED_LINK);
+  store<u32>(p, spi, RELEASED_SPI);
+  store<u32>(p, direction, RELEASED_DIRECTION);
+  store<u32>(p, words, RELEASED_WORDS);
+  store<u64>(p, sa ? sa.sequence : 0, RELEASED_SEQUENCE);
+  frame.length = length;
+  post(frame);
+}
+
 /** Writes an SA_STATUS message to `p`; returns its octets. */
 export function writeStatus(p: usize, transaction: u32, sa: Sa): u32 {
   header(p, MESSAGE_SA_STATUS, transaction, STATUS_MESSAGE_OCTETS);
@@ -147,6 +185,22 @@ export function reportLoad(window: u64, packets: u64, octets: u64, work: u64): b
   store<u64>(p, octets, LOAD_OCTETS);
   store<u64>(p, work, LOAD_WORK);
   frame.length = LOAD_MESSAGE_OCTETS;
+  return post(frame);
+}
+
+/** LEASE_WANTED: the number that the SA has come to, or that waits. */
+export function reportLease(sa: Sa, wanted: u64): bool {
+  const frame = originate();
+  if (!frame) return false;
+  const p = frame.start;
+  header(p, MESSAGE_LEASE_WANTED, 0, LEASE_WANTED_MESSAGE_OCTETS);
+  store<u32>(p, sa.link, LEASE_LINK);
+  store<u32>(p, sa.spi, LEASE_SPI);
+  store<u32>(p, <u32>sa.direction, LEASE_DIRECTION);
+  store<u64>(p, wanted, LEASE_SEQUENCE);
+  store<u64>(p, sa.packets, LEASE_WANTED_PACKETS);
+  store<u64>(p, sa.octets, LEASE_WANTED_OCTETS);
+  frame.length = LEASE_WANTED_MESSAGE_OCTETS;
   return post(frame);
 }
 

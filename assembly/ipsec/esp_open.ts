@@ -9,7 +9,6 @@ import {
   DROP_ESP_PADDING,
   DROP_ICV,
   DROP_IPV6_EXTENSION,
-  DROP_LEASE_WAIT,
   DROP_REPLAY,
   DROP_SELECTOR_MISMATCH,
 } from "../abi/drop";
@@ -22,6 +21,7 @@ import { ESP_HEADER, espNextHeader, espSequence, espTrailerOctets } from "../wir
 import { PROTOCOL_NONE } from "../wire/ipv4";
 import { jobFill } from "./esp_job";
 import { countUse, lifeOver, withinLife } from "./expiry";
+import { LEASE_AWAITED, leaseInbound } from "./lease";
 import { mssAdjusted, mssLower } from "./mss";
 import { replayCheck, replayCommit, replaySequence } from "./replay";
 import { Sa, isTransport, transformOf } from "./sa";
@@ -32,7 +32,7 @@ import { noteSource } from "./update";
 const flow: usize = memory.data(FLOW_OCTETS, 16);
 
 /**
- * The frame starts with the ESP header and ends with the ICV. Checks shape, life, lease and replay; on PASS the job is
+ * The frame starts with the ESP header and ends with the ICV. Checks shape, life and replay; on PASS the job is
  * filled and frame.scratch4 is the sequence number.
  */
 export function openPrepare(frame: Frame, sa: Sa, job: CipherJob): u32 {
@@ -48,19 +48,23 @@ export function openPrepare(frame: Frame, sa: Sa, job: CipherJob): u32 {
   return PASS;
 }
 
-/** The number of a packet, of which `low` travels: replay, lease, life. On PASS it is frame.scratch4. */
+/** The number of a packet, of which `low` travels: replay, life. On PASS it is frame.scratch4. */
 export function openNumber(frame: Frame, sa: Sa, low: u32): u32 {
   const sequence = replaySequence(sa, low);
   if (!replayCheck(sa, sequence)) return DROP_REPLAY;
-  if (sa.lease != 0 && sequence > sa.lease) return DROP_LEASE_WAIT;
   if (!withinLife(sa, 0)) return lifeOver(sa);
   frame.scratch4 = sequence;
   return PASS;
 }
 
-/** The verdict on the ICV, then replay and its commitment, where it came from when that was UDP, and life. */
+/**
+ * The verdict on the ICV, lease, then replay and its commitment, where it came from when that was UDP, and life. The lease comes behind
+ * the ICV: a number that anybody may write must not move it. LEASE_AWAITED: authentic, to be asked about once more.
+ */
 export function openProved(frame: Frame, sa: Sa, job: CipherJob): u32 {
   if (job.done == 0) return DROP_ICV;
+  if (frame.scratch4 >= sa.askAt && !leaseInbound(sa, frame.scratch4))
+    return replayCheck(sa, frame.scratch4) ? LEASE_AWAITED : DROP_REPLAY;
   const newest = frame.scratch4 > sa.sequence;
   // A twin, or the hard limit, may have been reached by a packet before this one in the same batch.
   if (!replayCommit(sa, frame.scratch4)) return DROP_REPLAY;

@@ -5,7 +5,7 @@
  * The IV is made of the 64-bit sequence number, so a number that were given twice would be a nonce given twice: it is counted up
  * before anything else can fail, and never taken back.
  */
-import { DROP_LEASE_WAIT, DROP_PACKET_TOO_BIG } from "../abi/drop";
+import { DROP_PACKET_TOO_BIG } from "../abi/drop";
 import { FABRIC_MTU } from "../abi/fabric";
 import { Frame, frameHeadroom, framePush, frameTailroom } from "../bus/frame";
 import { CipherJob } from "../crypto/job";
@@ -13,6 +13,7 @@ import { storeBE64 } from "../rt/bytes";
 import { ESP_HEADER, ESP_TRAILER, espEmit, espEmitTrailer, espPadding } from "../wire/esp";
 import { jobFill } from "./esp_job";
 import { countUse, lastSequence, lifeOver, sequenceOver, withinLife } from "./expiry";
+import { leaseOutbound } from "./lease";
 import { mssAdjusted, mssLower } from "./mss";
 import { pathMtuOver } from "./path_mtu";
 import { Sa, isTransport, transformOf } from "./sa";
@@ -82,7 +83,10 @@ export function sealPrepare(frame: Frame, sa: Sa, job: CipherJob): u32 {
 export function takeNumber(sa: Sa, octets: u32): u32 {
   if (!withinLife(sa, octets)) return lifeOver(sa);
   if (sa.sequence >= lastSequence(sa)) return sequenceOver(sa);
-  if (sa.lease != 0 && sa.sequence >= sa.lease) return DROP_LEASE_WAIT;
+  if (sa.sequence >= sa.askAt) {
+    const refused = leaseOutbound(sa);
+    if (refused != PASS) return refused;
+  }
   sa.sequence += 1;
   countUse(sa, octets);
   return PASS;

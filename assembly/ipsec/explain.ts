@@ -24,6 +24,7 @@ import {
   VERDICT_CONSUMED,
   VERDICT_DROP,
   VERDICT_IN_FRAGMENTS,
+  VERDICT_LEASE,
   VERDICT_SENT,
 } from "../abi/explain";
 import { FRAME_HEADROOM, FRAME_RECORD } from "../abi/frame";
@@ -36,6 +37,7 @@ import { channelCapsuleOctets } from "../channel/channel";
 import { flowTell } from "../policy/flow_told";
 import { itemFind, itemLength, itemValue, itemWriteU32, itemWriteU64, itemsValid } from "../rt/items";
 import { jobAt, jobsBegin, jobsRun } from "./esp_job";
+import { LEASE_AWAITED } from "./lease";
 import { finish, lookUp, outlet, prepare, saOf } from "./process";
 import { rehearsalBegin, rehearsalEnd } from "./rehearsal";
 import { REPLAY_BITMAP_OCTETS } from "./replay";
@@ -128,6 +130,7 @@ function run(to: usize, frame: Frame, sa: Sa): usize {
 function verdict(to: usize, result: u32): usize {
   if (result == PASS) return itemWriteU32(to, EXPLAIN_VERDICT, VERDICT_SENT);
   if (result == NOTHING_INSIDE) return itemWriteU32(to, EXPLAIN_VERDICT, VERDICT_CONSUMED);
+  if (result == LEASE_AWAITED) return itemWriteU32(to, EXPLAIN_VERDICT, VERDICT_LEASE);
   return itemWriteU32(itemWriteU32(to, EXPLAIN_VERDICT, VERDICT_DROP), EXPLAIN_REASON, result);
 }
 

@@ -4,7 +4,7 @@
  * Requests are idempotent. An SA installed once more under the same KEYMAT keeps its counters and its window and takes over
  * what may change: lease, limits, end points, selectors, a higher sequence number. Under another KEYMAT it is a new SA in the
  * old one's place, whose keys are wiped; under the same KEYMAT another transform is refused. A refusal names its reason and
- * leaves what there was.
+ * leaves what there was. One that comes from another board brings its history (history.ts); SA_RELEASE sends it there.
  *
  * In transport mode the selectors must cover the SA's own ends, or no packet could ever be its own: REFUSED_MODE otherwise.
  * Refuses AH in UDP and transforms without a kernel. The request's plaintext is wiped with the answer.
@@ -13,9 +13,12 @@ import { DROP_CONTROL_MALFORMED } from "../abi/drop";
 import {
   DIRECTION_INBOUND,
   DIRECTION_OUTBOUND,
+  HISTORY_WORDS_MAX,
+  LEASE_OCTETS,
   LINK_MAX,
   MESSAGE_CURRENT_VERSION,
   MESSAGE_HEADER,
+  MESSAGE_LEASE,
   MESSAGE_PATH_MTU,
   MESSAGE_PING,
   MESSAGE_PONG,
@@ -23,6 +26,7 @@ import {
   MESSAGE_SA_INSTALLED,
   MESSAGE_SA_QUERY,
   MESSAGE_SA_REFUSED,
+  MESSAGE_SA_RELEASE,
   MESSAGE_SA_REMOVE,
   MESSAGE_SA_REMOVED,
   MESSAGE_SA_REMOVE_ALL,
@@ -50,6 +54,7 @@ import {
   SA_FLAG_UDP_ENCAPSULATION,
   SA_HARD_OCTETS,
   SA_HARD_PACKETS,
+  SA_HISTORY_WORDS,
   SA_INTEGRITY,
   SA_KEYMAT,
   SA_KEYMAT_LENGTH,
@@ -74,7 +79,7 @@ import {
 } from "../abi/message";
 import { STEP_S501, STEP_S502, TRACE_MASK_ESTABLISH } from "../abi/trace";
 import { Frame } from "../bus/frame";
-import { drop } from "../bus/port";
+import { consume, drop } from "../bus/port";
 import { suiteInit, suiteKeymatOctets, suiteWipe } from "../crypto/suite";
 import { ENCR_NONE, transformFind, transformFindAh } from "../crypto/transform";
 import { selectorsValid } from "../policy/selector";
@@ -85,9 +90,12 @@ import { trace } from "../rt/trace";
 import { ESP_SPI_MINIMUM } from "../wire/esp";
 import { PROTOCOL_AH, PROTOCOL_ESP } from "../wire/ipv4";
 import { coldFits, coldPut } from "./cold_record";
-import { answerPlain, answerShort, answerStatus } from "./control_out";
+import { answerPlain, answerReleased, answerShort, answerStatus } from "./control_out";
+import { historyTake } from "./history";
+import { leaseAwaited, leaseStart, leaseTake } from "./lease";
 import { findInbound, findNamed, localDatabaseRecords, removeSa, saAt, takeSa } from "./local_database";
 import { handlePathMtu, pathMtuStart } from "./path_mtu";
+import { goOn } from "./process";
 import { REPLAY_WINDOW_MAX, replayAdvance, replayReset } from "./replay";
 import { SHAPE_AH, SHAPE_IPV6, SHAPE_PORTS, SHAPE_TRANSPORT, Sa } from "./sa";
 import { saDropsReset } from "./sa_drops";
@@ -111,12 +119,19 @@ export function handleControl(frame: Frame): void {
     handleUpdate(frame, transaction);
   } else if (type == MESSAGE_PATH_MTU) {
     handlePathMtu(frame);
+  } else if (type == MESSAGE_LEASE && frame.length >= LEASE_OCTETS) {
+    const sa = leaseTake(p);
+    consume(frame);
+    if (sa) goOn(sa);
   } else if (type == MESSAGE_PING) {
     answerPlain(frame, MESSAGE_PONG, transaction);
   } else if (type == MESSAGE_SA_REMOVE_ALL) {
     removeAll();
     answerShort(frame, MESSAGE_SA_REMOVED, transaction, ALL_LINKS, 0, 0, 0);
-  } else if ((type == MESSAGE_SA_REMOVE || type == MESSAGE_SA_QUERY) && frame.length >= REQUEST_OCTETS) {
+  } else if (
+    (type == MESSAGE_SA_REMOVE || type == MESSAGE_SA_QUERY || type == MESSAGE_SA_RELEASE) &&
+    frame.length >= REQUEST_OCTETS
+  ) {
     handleNamed(frame, type, transaction);
   } else {
     refuse(frame);
@@ -138,7 +153,10 @@ export function removeAll(): void {
   }
 }
 
-/** SA_REMOVE and SA_QUERY. An SA that is not here is answered SA_REMOVED in both cases. */
+/**
+ * SA_REMOVE, SA_QUERY, SA_RELEASE. An SA that is not here is answered SA_REMOVED to the first two. One whose packets wait for a lease is
+ * not given up yet: the lease is on its way, and the IKE board asks again.
+ */
 function handleNamed(frame: Frame, type: u32, transaction: u32): void {
   const p = frame.start;
   const spi = load<u32>(p, REQUEST_SPI);
@@ -147,6 +165,15 @@ function handleNamed(frame: Frame, type: u32, transaction: u32): void {
   const sa = findNamed(spi, direction, link);
   if (sa && type == MESSAGE_SA_QUERY) {
     answerStatus(frame, transaction, sa);
+    return;
+  }
+  if (type == MESSAGE_SA_RELEASE) {
+    if (sa && leaseAwaited(sa)) {
+      consume(frame);
+      return;
+    }
+    answerReleased(frame, transaction, link, spi, direction, sa);
+    if (sa) removeSa(sa);
     return;
   }
   if (sa) removeSa(sa);
@@ -202,11 +229,12 @@ export function install(record: usize, length: u32): u32 {
   }
   if (fresh || !sameKeymat(sa, record)) {
     key(sa, record, row);
+    historyTake(sa, record + recordOctets(record), <u32>load<u16>(record, SA_HISTORY_WORDS));
   } else {
     refresh(sa, record);
   }
   sa.flags = load<u8>(record, SA_FLAGS);
-  sa.lease = load<u64>(record, SA_LEASE);
+  leaseStart(sa, load<u64>(record, SA_LEASE));
   sa.shape = <u16>shapeOf(record);
   endsTake(sa, record);
   sa.softPackets = load<u64>(record, SA_SOFT_PACKETS);
@@ -232,8 +260,9 @@ function examine(record: usize, length: u32): u32 {
   const locals = <u32>load<u8>(record, SA_LOCAL_TS_COUNT);
   const remotes = <u32>load<u8>(record, SA_REMOTE_TS_COUNT);
   if (locals == 0 || remotes == 0 || locals + remotes > SA_SELECTORS_MAX) return REFUSED_MALFORMED;
-  if (length < recordOctets(record) || !selectorsValid(record + SA_SELECTORS, locals + remotes))
-    return REFUSED_MALFORMED;
+  const words = <u32>load<u16>(record, SA_HISTORY_WORDS);
+  if (words > HISTORY_WORDS_MAX || length < recordOctets(record) + (words << 3)) return REFUSED_MALFORMED;
+  if (!selectorsValid(record + SA_SELECTORS, locals + remotes)) return REFUSED_MALFORMED;
   if (
     load<u32>(record, SA_SPI) < ESP_SPI_MINIMUM ||
     load<u32>(record, SA_LINK) >= LINK_MAX ||

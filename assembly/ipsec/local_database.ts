@@ -63,11 +63,11 @@ export function localDatabaseReset(childSas: u32): bool {
     sa.cold = coldHome(i - 1);
     sa.context = contexts + <usize>(i - 1) * CIPHER_CONTEXT_OCTETS;
     if (i > capacity) {
-      sa.nextFree = freeOutbound;
+      sa.link = freeOutbound;
       freeOutbound = i;
     } else {
       sa.bitmap = bitmaps + <usize>(i - 1) * REPLAY_BITMAP_OCTETS;
-      sa.nextFree = freeInbound;
+      sa.link = freeInbound;
       freeInbound = i;
     }
   }
@@ -128,10 +128,10 @@ export function takeSa(spi: u32, direction: u32, link: u32): Sa | null {
   if (free == 0) return null;
   const sa = saAt(free - 1);
   if (direction == DIRECTION_INBOUND) {
-    freeInbound = sa.nextFree;
+    freeInbound = sa.link;
     spiIndexInsert(inboundIndex, <u64>spi, sa.number);
   } else {
-    freeOutbound = sa.nextFree;
+    freeOutbound = sa.link;
     spiIndexInsert(outboundIndex, outboundKey(spi, link), sa.number);
   }
   sa.spi = spi;
@@ -162,10 +162,10 @@ export function removeSa(sa: Sa): void {
   sa.context = context;
   sa.bitmap = bitmap;
   if (inbound) {
-    sa.nextFree = freeInbound;
+    sa.link = freeInbound;
     freeInbound = number + 1;
   } else {
-    sa.nextFree = freeOutbound;
+    sa.link = freeOutbound;
     freeOutbound = number + 1;
   }
   live -= 1;

@@ -2,14 +2,15 @@
  * The walk of a packet over an IPsec board, S703 to S707, a batch at a time and phase by phase:
  *
  *   1 look up     S703/S704  which SA: by SPI when the packet is sealed and for us, by selectors otherwise; S707 no entry
- *   2 prepare                inbound: shape, replay, lease; outbound: size, limits, sequence number, trailer, header
+ *   2 prepare                inbound: shape, replay; outbound: size, limits, sequence number, lease, trailer, header
  *   3 run                    the cipher over all jobs: verify, then decrypt; or encrypt
- *   4 finish      S705       inbound: replay again and its commitment, padding, tunnel, selectors; outbound: outer headers
+ *   4 finish      S705       inbound: lease, replay again and its commitment, padding, tunnel, selectors; outbound: outer headers
  *   5 emit        S706       opened packets to the protected side, sealed ones to the unprotected side, never back
  *
  * A clear packet that is larger than its SA carries whole goes in fragments, before the cipher or behind it (too_big.ts).
  *
- * The order of packets is kept. Every frame given in ends here: sent, consumed or dropped.
+ * The order of packets is kept. Every frame given in ends here: sent, consumed or dropped; but for one that waits for a lease
+ * (lease.ts) and goes on in phase 4 when that has come.
  */
 import { POLL_BATCH } from "../abi/board";
 import {
@@ -19,6 +20,7 @@ import {
   DROP_IPV6_EXTENSION,
   DROP_IP_FRAGMENT,
   DROP_IP_MALFORMED,
+  DROP_LEASE_WAIT,
   DROP_NO_SA_ENTRY_IPSEC_BOARD,
   DROP_UDP_MALFORMED,
   DROP_UDP_PORT,
@@ -28,7 +30,7 @@ import { PORT_PROTECTED, PORT_UNPROTECTED } from "../abi/ring";
 import { STEP_S703, STEP_S704, STEP_S705, STEP_S706, STEP_S707, TRACE_MASK_PACKET } from "../abi/trace";
 import { Frame, framePull } from "../bus/frame";
 import { consume, drop, transmit } from "../bus/port";
-import { CipherJob } from "../crypto/job";
+import { CIPHER_JOB_OCTETS, CipherJob } from "../crypto/job";
 import { trace, tracing } from "../rt/trace";
 import { AH_HEADER, ahSpi } from "../wire/ah";
 import { ESP_HEADER, ESP_KEEPALIVE, espSpi } from "../wire/esp";
@@ -65,6 +67,7 @@ import { jobAt, jobsBegin, jobsRun } from "./esp_job";
 import { openFinish, openPrepare } from "./esp_open";
 import { sealFinish, sealPrepare } from "./esp_seal";
 import { FRAGMENTS_MAX, fragment, fragmentAt } from "./fragment";
+import { LEASE_AWAITED, leaseAsk, leaseHold, leaseNext } from "./lease";
 import { isLocal, isLocal6, nattPort } from "./local_address";
 import { loadPackets } from "./load";
 import { findInbound, findOutbound } from "./local_database";
@@ -73,6 +76,8 @@ import { saDropsCount } from "./sa_drops";
 import { IN_PIECES, NOTHING_INSIDE, PASS } from "./tunnel";
 
 const pieces: usize = memory.data(FRAGMENTS_MAX * 4, 16);
+/** A job that has been done, for a packet whose own was another batch's. */
+const proved: usize = memory.data(CIPHER_JOB_OCTETS, 16);
 
 /**
  * Processes `count` (at most POLL_BATCH) frames whose addresses stand from `frames` on; each holds an IP packet as the IKE
@@ -96,6 +101,14 @@ export function process(frames: usize, count: u32): void {
     from = i + 1;
   }
   settle(frames, from, count);
+  leaseAsk();
+}
+
+/** The lease of an SA has come: phases 4 and 5 of its packets that waited for it. */
+export function goOn(sa: Sa): void {
+  const job = changetype<CipherJob>(proved);
+  job.done = 1;
+  for (let frame = leaseNext(sa); frame; frame = leaseNext(sa)) finishing(frame, sa, job);
 }
 
 /** Phases 3 to 5, for the frames from one index to before another that are still there. */
@@ -146,9 +159,14 @@ function begin(frame: Frame, index: u32): u32 {
 
 /** Phases 4 and 5. */
 function end(frame: Frame, index: u32): void {
-  const sa = saOf(frame);
-  const verdict = finish(frame, sa, jobAt(index));
-  if (verdict == NOTHING_INSIDE) {
+  finishing(frame, saOf(frame), jobAt(index));
+}
+
+function finishing(frame: Frame, sa: Sa, job: CipherJob): void {
+  const verdict = finish(frame, sa, job);
+  if (verdict == LEASE_AWAITED) {
+    if (!leaseHold(frame)) failOf(frame, sa, DROP_LEASE_WAIT);
+  } else if (verdict == NOTHING_INSIDE) {
     consume(frame);
   } else if (verdict == PASS) {
     const port = outlet(sa);

@@ -32,6 +32,22 @@ export function replayAdvance(sa: Sa, edge: u64): void {
   if (edge > sa.sequence) replayReset(sa, sa.window, edge);
 }
 
+/** Words of 64 numbers that the window touches, the one with its right edge first. */
+export function replayWords(sa: Sa): u32 {
+  const words = ((sa.window + 63) >> 6) + 1;
+  return <u32>min<u64>(<u64>words, (sa.sequence >> 6) + 1);
+}
+
+/** The word `back` words before that of the right edge. */
+export function replayWord(sa: Sa, back: u32): u64 {
+  return load<u64>(word(sa, sa.sequence - ((<u64>back) << 6)));
+}
+
+/** Sets it. */
+export function replayWordPut(sa: Sa, back: u32, bits: u64): void {
+  store<u64>(word(sa, sa.sequence - ((<u64>back) << 6)), bits);
+}
+
 /**
  * The 64-bit number of a packet from its low 32 bits: as they are without ESN, by RFC 4303 appendix A2.2 with it.
  * REPLAY_NO_SEQUENCE when there is none.

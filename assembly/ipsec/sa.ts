@@ -3,9 +3,9 @@
  *
  *            0                       16                      32                      48                    63
  *           +-----------+-----------+-----------+-----------+-----------+-----------+-----------+----------+
- *   line 0  | spi, link | flags..   | context, bitmap, mask.. | sequence              | lease     | addrs  |
+ *   line 0  | spi, link | flags..   | context, bitmap, mask.. | sequence              | ask at    | addrs  |
  *   line 1  | packets   | octets    | last used | drops     | expiring at | moved at | ...                 |
- *   line 2  | limits: soft packets, soft octets, hard packets, hard octets           | inner MTU .. drops    |
+ *   line 2  | limits: soft packets, soft octets, hard packets, hard octets           | MTU, lease .. drops   |
  *           +-----------+-----------+-----------+-----------+-----------+-----------+-----------+----------+
  *
  * The cold half is the SA record as it was installed (abi/message.ts): selectors for RFC 4301 5.2, KEYMAT to tell a
@@ -19,6 +19,7 @@ import { Transform } from "../crypto/transform";
 export class Sa {
   /** 0: the record is free. */
   spi: u32;
+  /** Of a free record: the next free one, number + 1. */
   link: u32;
   direction: u8;
   /** SA_FLAG_* */
@@ -35,13 +36,15 @@ export class Sa {
   bitmapMask: u32;
   /** The SA's ends as numbers; ours is local. IPv6 ones stand in the cold half, and these are 0. */
   localAddress: u32;
+  remoteAddress: u32;
   /** Outbound: last number used. Inbound: right edge of the window. */
   sequence: u64;
-  /** Numbers up to this one may be used; 0: no lease. */
-  lease: u64;
-  remoteAddress: u32;
+  /** From this number on lease.ts has a word; u64.MAX_VALUE without a lease. */
+  askAt: u64;
   localPort: u16;
   remotePort: u16;
+  /** The SA record as installed (cold_record.ts). */
+  cold: usize;
 
   packets: u64;
   /** Of clear packets. */
@@ -50,7 +53,7 @@ export class Sa {
   drops: u64;
   /** NOW from which SA_EXPIRING may be raised again. */
   expiringAt: u64;
-  /** NOW of the last SA_MOVED, 0 none since the SA has its present ends. */
+  /** NOW of the last SA_MOVED, 0 none since the SA has its present ends; outbound, of the last LEASE_WANTED. */
   movedAt: u64;
 
   softPackets: u64;
@@ -62,12 +65,10 @@ export class Sa {
   outerMtu: u16;
   /** Number of the record. */
   number: u32;
-  /** Next free record, number + 1. */
-  nextFree: u32;
-  /** The SA record as installed (cold_record.ts). */
-  cold: usize;
   /** NOW until which the path MTU that was learnt counts; 0: outerMtu is the link's. */
   mtuUntil: u64;
+  /** Numbers up to this one may be used, or accepted; 0: all. */
+  lease: u64;
   /** The first of SA_DROP_KINDS words (sa_drops.ts); the last field. */
   kinds: u32;
 }

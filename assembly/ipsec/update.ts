@@ -108,7 +108,7 @@ export function endsTake(sa: Sa, ends: usize): void {
   sa.remoteAddress = four ? loadBE32(ends + SA_REMOTE_ADDRESS) : 0;
   sa.localPort = load<u16>(ends, SA_LOCAL_PORT);
   sa.remotePort = load<u16>(ends, SA_REMOTE_PORT);
-  sa.movedAt = 0;
+  if (<u32>sa.direction == DIRECTION_INBOUND) sa.movedAt = 0;
 }
 
 /** What can be said of the ends in a record by themselves, for `ah` or ESP: 0 or REFUSED_*. There is no AH in UDP. */

@@ -106,14 +106,13 @@ import {
   establish,
   establishReset,
   establishTimeout,
-  lostPending,
-  pollLost,
   withdraw,
 } from "../../assembly/distribution/establish";
 import {
   DISTRIBUTION_ACQUIRE,
   DISTRIBUTION_EXPIRING,
   DISTRIBUTION_INSTALLED,
+  DISTRIBUTION_LOST,
   DISTRIBUTION_MOVED,
   DISTRIBUTION_NOT_UPDATED,
   DISTRIBUTION_REFUSED,
@@ -123,10 +122,12 @@ import {
   pollDistributionEvent,
 } from "../../assembly/distribution/event";
 import { explainRoute } from "../../assembly/distribution/explain";
-import { FORWARD_IKE, forwardProtected, forwardUnprotected } from "../../assembly/distribution/forward";
+import { FORWARD_IKE, forwardMoved, forwardProtected, forwardUnprotected } from "../../assembly/distribution/forward";
 import { heldNext, heldReset, heldTimeout } from "../../assembly/distribution/held";
 import { localAddressReset, localAddressTake } from "../../assembly/distribution/local_address";
 import { Link, linkAt, localDatabaseReset } from "../../assembly/distribution/local_database";
+import { leasesReset } from "../../assembly/distribution/lease";
+import { moveTimeout } from "../../assembly/distribution/move";
 import { outboundIndexReset } from "../../assembly/distribution/outbound_index";
 import {
   childPolicyInsert,
@@ -159,6 +160,8 @@ import { reassemblyReset, reassemblyTimeout } from "../../assembly/distribution/
 import { removalReset, removalTimeout } from "../../assembly/distribution/removal";
 import { reportPlacement } from "../../assembly/distribution/report";
 import { update } from "../../assembly/distribution/update";
+import { historyReset } from "../../assembly/distribution/passage";
+import { takeoverPending, takeoverPoll } from "../../assembly/distribution/takeover";
 import { selectionReset } from "../../assembly/distribution/selection";
 import {
   handleAcquire,
@@ -203,8 +206,8 @@ const DEFAULT_SA_CAPACITY: u32 = 1024;
 const REMOVALS: u32 = 1024;
 /** Exchanges of events between the cores in one poll, POLL_BATCH each way. */
 const JOIN_ROUNDS: u32 = 16;
-/** Links that one poll looks at after a board went away. */
-const LOST_BUDGET: u32 = 4096;
+/** Links that one poll looks at after a board came or went. */
+const TAKEOVER_BUDGET: u32 = 4096;
 
 /** Places of the management ring that a listing of policies leaves to events and replies. */
 const RESERVE: u32 = 24;
@@ -257,6 +260,8 @@ export function boardReset(): void {
     poolReset() &&
     portsReset(PORT_COUNT_IKE) &&
     localDatabaseReset(links) &&
+    leasesReset(links, config, end) &&
+    historyReset() &&
     policyReset(links) &&
     removalReset(REMOVALS) &&
     reassemblyReset() &&
@@ -278,6 +283,7 @@ export function boardPoll(): u32 {
   pollManagement();
   pollSecureElement();
   pollChannel();
+  forwardMoved();
   pollUnprotected();
   pollProtected();
   handleTimeout();
@@ -285,13 +291,15 @@ export function boardPoll(): u32 {
   const removalAt = removalTimeout();
   const heldAt = min<u64>(heldTimeout(), reassemblyTimeout());
   const quiet = joinCores();
+  const takeoverAt = min<u64>(takeoverPoll(TAKEOVER_BUDGET), moveTimeout());
   listPolicies();
   for (let frame = heldNext(); frame; frame = heldNext()) forwardProtected(frame);
+  forwardMoved();
   portsRefill();
   portsSettle();
-  setDeadline(min<u64>(min<u64>(ikeDeadline(), heldAt), min<u64>(establishAt, removalAt)));
+  setDeadline(min<u64>(min<u64>(ikeDeadline(), heldAt), min<u64>(min<u64>(establishAt, removalAt), takeoverAt)));
   let bits: u32 = portsDrained() ? 0 : POLL_TRANSMIT_READY;
-  if (!quiet || lostPending() || policyListBusy()) bits |= POLL_MORE_WORK;
+  if (!quiet || takeoverPending() || policyListBusy()) bits |= POLL_MORE_WORK;
   for (let port: u32 = 0; port < PORT_COUNT_IKE; port++) {
     if (portPending(port) != 0) bits |= POLL_MORE_WORK;
   }
@@ -430,7 +438,6 @@ function pollProtected(): void {
 
 /** Carries the events of one core to the other; false when rounds ran out before both were quiet. */
 function joinCores(): bool {
-  let lost = LOST_BUDGET;
   for (let round: u32 = 0; round < JOIN_ROUNDS; round++) {
     let quiet = true;
     for (let i: u32 = 0; i < POLL_BATCH; i++) {
@@ -438,14 +445,6 @@ function joinCores(): bool {
       if (!event) break;
       quiet = false;
       toIke(event);
-    }
-    if (lost > 0 && lostPending()) {
-      const number = pollLost(lost);
-      lost = number < 0 ? 0 : lost - 1;
-      if (number >= 0) {
-        quiet = false;
-        handleSaLost(<u32>number);
-      }
     }
     for (let i: u32 = 0; i < POLL_BATCH; i++) {
       const event = ikePollEvent();
@@ -470,6 +469,9 @@ function toIke(event: DistributionEvent): void {
   } else if (event.kind == DISTRIBUTION_REFUSED) {
     reportPlacement(event.link, event.spi, 0, 0, event.reason);
     handleInstalled(event.link, event.spi, event.direction, event.reason);
+  } else if (event.kind == DISTRIBUTION_LOST) {
+    reportPlacement(event.link, event.spi, 0, 0, event.reason);
+    handleSaLost(event.link);
   } else if (event.kind == DISTRIBUTION_EXPIRING) {
     handleExpiring(event.link, event.spi, event.reason);
   } else if (event.kind == DISTRIBUTION_USED) {

@@ -59,6 +59,7 @@ import { CONTROL_KEY_OCTETS, controlKey, controlOpen } from "../../assembly/chan
 import { linkIkeSlot, linkIsIkeBoard } from "../../assembly/channel/link";
 import { handleControl } from "../../assembly/ipsec/install";
 import { handleManagement, listingBusy, listingContinue, listingReset } from "../../assembly/ipsec/listing";
+import { leaseReset, leaseTimeout } from "../../assembly/ipsec/lease";
 import { localAddressReset } from "../../assembly/ipsec/local_address";
 import { loadReset, loadTimeout } from "../../assembly/ipsec/load";
 import { SA_CAPACITY_MAX, localDatabaseReset } from "../../assembly/ipsec/local_database";
@@ -118,6 +119,7 @@ export function boardReset(): void {
   }
   listingReset();
   loadReset();
+  leaseReset();
   serving = true;
   setState(STATE_ONLINE);
 }
@@ -147,7 +149,7 @@ export function boardPoll(): u32 {
   pollChannel();
   refuseArrivals(PORT_UNPROTECTED);
   refuseArrivals(PORT_PROTECTED);
-  setDeadline(loadTimeout());
+  setDeadline(min<u64>(leaseTimeout(), loadTimeout()));
   portsRefill();
   portsSettle();
   const more =

@@ -23,7 +23,17 @@ export interface WalkStep {
 }
 
 export interface PacketExplanation {
-  verdict: "delivered" | "bypassed" | "dropped" | "held" | "ike" | "consumed" | "fragment" | "path-mtu" | "fragmented";
+  verdict:
+    | "delivered"
+    | "bypassed"
+    | "dropped"
+    | "held"
+    | "taught"
+    | "ike"
+    | "consumed"
+    | "fragment"
+    | "path-mtu"
+    | "fragmented";
   from: Side;
   octets: number;
   flow?: FlowText;
@@ -160,6 +170,12 @@ export function explainPacket({ from, octets, ikeSlot, via, ike, child, ipsec }:
     case "held":
       here("S603", "an SA is negotiated, and this packet waits for it, 10 s at most");
       return Object.assign(result, { verdict: "held" });
+    case "moving":
+      here("S604", "the SA is on its way from one board to another: this packet waits for it, and goes after it");
+      return Object.assign(result, { verdict: "held" });
+    case "taught":
+      here("S604", "the SA's board is gone: another one is given the SA, and this packet behind it");
+      return Object.assign(result, { verdict: "taught" });
   }
   const slot = ike.slot ?? 0;
   result.slot = slot;
@@ -203,6 +219,13 @@ export function explainPacket({ from, octets, ikeSlot, via, ike, child, ipsec }:
     }
   }
   if (ipsec.verdict === "drop") return drop(slot, "ipsec", "S705", ipsec.reason ?? "unknown");
+  if (ipsec.verdict === "lease") {
+    there(
+      "S705",
+      "its number is beyond what the board may accept yet: it waits for the IKE board's leave, 1 s at most",
+    );
+    return Object.assign(result, { verdict: "held" });
+  }
   if (ipsec.verdict === "consumed") {
     there("S705", "there is nothing inside to be sent on: it has done its work by arriving");
     return Object.assign(result, { verdict: "consumed" });

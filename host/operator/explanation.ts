@@ -33,7 +33,10 @@ export type Verdict =
   | "fragment"
   | "bypass"
   | "path-mtu"
-  | "in-fragments";
+  | "in-fragments"
+  | "lease"
+  | "moving"
+  | "taught";
 
 const VERDICTS: Record<number, Verdict> = {
   [abi.VERDICT_DROP]: "drop",
@@ -46,6 +49,9 @@ const VERDICTS: Record<number, Verdict> = {
   [abi.VERDICT_BYPASS]: "bypass",
   [abi.VERDICT_PATH_MTU]: "path-mtu",
   [abi.VERDICT_IN_FRAGMENTS]: "in-fragments",
+  [abi.VERDICT_LEASE]: "lease",
+  [abi.VERDICT_MOVING]: "moving",
+  [abi.VERDICT_TAUGHT]: "taught",
 };
 
 const POLICIES: Record<number, "TRAP" | "BYPASS" | "DISCARD"> = {

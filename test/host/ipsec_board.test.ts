@@ -237,7 +237,7 @@ for (const build of ["base", "simd"] as Build[]) {
     const through = (): number => bench.pass(clear(9), PORT_UNPROTECTED).length;
     assert.equal([through(), through(), through(), through()], [1, 1, 1, 0]);
     assert.is(bench.drops(DROP.DROP_LEASE_WAIT), 1);
-    const expiring = bench.answers();
+    const expiring = bench.answers().filter((message) => message.readUInt16LE(0) !== M.MESSAGE_LEASE_WANTED);
     assert.is(expiring.length, 1, "told once a second");
     assert.is(expiring[0]!.readUInt16LE(0), M.MESSAGE_SA_EXPIRING);
     assert.is(expiring[0]!.readUInt32LE(M.ANSWER_SPI), OUT_SPI);
@@ -250,8 +250,9 @@ for (const build of ["base", "simd"] as Build[]) {
     assert.is(open(sealed!.subarray(20)).sequence, 4, "a repeated installation keeps the counter");
     assert.is(through(), 0);
     assert.is(bench.drops(DROP.DROP_SA_EXPIRED), 1);
-    assert.equal(bench.pass(sealedPacket(esp(arriving(1), 4n)), PORT_PROTECTED), []);
-    assert.is(bench.drops(DROP.DROP_LEASE_WAIT), 2);
+    assert.equal(bench.pass(sealedPacket(esp(arriving(1), 4n)), PORT_PROTECTED), [], "it waits");
+    assert.is(bench.drops(DROP.DROP_LEASE_WAIT), 1);
+    bench.answers();
     bench.pair({ link: 3, spi: 0x70000003, sequence: 0xfffffffdn, remote: [OUTSIDE, OUTSIDE] });
     assert.equal([through(), through(), through()], [1, 1, 0]);
     assert.is(bench.drops(DROP.DROP_SEQUENCE_CYCLED), 1);

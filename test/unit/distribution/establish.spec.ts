@@ -20,9 +20,11 @@ import {
   REFUSED_TABLE_FULL,
   SA_DIRECTION,
   SA_KEYMAT,
+  SA_LEASE,
   SA_LINK,
   SA_LOCAL_TS_COUNT,
   SA_RECORD_MAX,
+  SA_SEQUENCE,
   SA_REMOTE_PORT,
   SA_REMOTE_TS_COUNT,
   SA_SELECTORS,
@@ -45,14 +47,15 @@ import {
   boardDown,
   boardUp,
   confirm,
+  refused,
   establish,
   establishReset,
   establishTimeout,
-  pollLost,
   withdraw,
 } from "../../../assembly/distribution/establish";
 import {
   DISTRIBUTION_INSTALLED,
+  DISTRIBUTION_LOST,
   DISTRIBUTION_NOT_UPDATED,
   DISTRIBUTION_REFUSED,
   DistributionEvent,
@@ -60,10 +63,13 @@ import {
   pollDistributionEvent,
 } from "../../../assembly/distribution/event";
 import { Link, findInbound, linkAt, localDatabaseReset, recordOf } from "../../../assembly/distribution/local_database";
+import { leasesReset } from "../../../assembly/distribution/lease";
+import { historyReset } from "../../../assembly/distribution/passage";
 import { policyReset } from "../../../assembly/distribution/policy";
 import { outboundIndexReset } from "../../../assembly/distribution/outbound_index";
 import { removalReset, removalTimeout } from "../../../assembly/distribution/removal";
 import { update, updateAnswered } from "../../../assembly/distribution/update";
+import { takeoverPending, takeoverPoll } from "../../../assembly/distribution/takeover";
 import { selectionReset } from "../../../assembly/distribution/selection";
 import { SELECTOR_TABLE_NONE, selectorTableLookup } from "../../../assembly/policy/selector_table";
 import { PORT_NONE } from "../../../assembly/policy/flow";
@@ -98,6 +104,7 @@ function reset(): void {
   eventsReset();
   assert(poolReset() && portsReset(PORT_COUNT_IKE), "RAM");
   assert(localDatabaseReset(LINKS) && policyReset(LINKS) && removalReset(16) && outboundIndexReset(LINKS), "RAM");
+  assert(leasesReset(LINKS, configAddress(), configAddress()) && historyReset(), "RAM");
 }
 
 function selector(at: usize, start: u32, end: u32): void {
@@ -137,6 +144,23 @@ function spiOf(link: u32): u32 {
   return (0x5a << LINK_BITS) | link;
 }
 
+/** What a link's records hold, all octets together. */
+function recordLeft(link: Link): u32 {
+  let left: u32 = 0;
+  for (let d: u32 = 0; d < 2; d++) {
+    for (let i: u32 = 0; i < SA_RECORD_MAX; i++) left |= load<u8>(recordOf(link, d) + i);
+  }
+  return left;
+}
+
+function leaseEnd(link: u32, direction: u32): u64 {
+  return load<u64>(recordOf(changetype<Link>(linkAt(link)), direction), SA_LEASE);
+}
+
+function begins(link: u32, direction: u32): u64 {
+  return load<u64>(recordOf(changetype<Link>(linkAt(link)), direction), SA_SEQUENCE);
+}
+
 function installBoth(link: u32): void {
   establish(sa(link, DIRECTION_INBOUND, spiOf(link)));
   establish(sa(link, DIRECTION_OUTBOUND, 0xc0ffee00 + link));
@@ -171,7 +195,7 @@ describe("establish (S402 to S404)", () => {
     expect(sent()).toBe(8);
   });
 
-  test("confirmed: live, found by SPI and selectors, key material wiped", () => {
+  test("confirmed: live, found by SPI and selectors; the records stay until it is withdrawn", () => {
     boardUp(1, 1, 10, key);
     installBoth(5);
     expect(lookup(5)).toBe(SELECTOR_TABLE_NONE, "no outbound traffic before the board has the SA");
@@ -182,12 +206,11 @@ describe("establish (S402 to S404)", () => {
     expect(changetype<DistributionEvent>(pollDistributionEvent()).direction).toBe(DIRECTION_OUTBOUND);
     const link = changetype<Link>(findInbound(spiOf(5)));
     expect(link.slot).toBe(1);
-    let left: u32 = 0;
-    for (let d: u32 = 0; d < 2; d++) {
-      for (let i: u32 = 0; i < SA_RECORD_MAX; i++) left |= load<u8>(recordOf(link, d) + i);
-    }
-    expect(left).toBe(0);
     expect(findInbound(spiOf(5) ^ (1 << LINK_BITS)) == null).toBe(true, "the random bits of the SPI count");
+    expect(recordLeft(link)).not.toBe(0);
+    withdraw(5, spiOf(5), DIRECTION_INBOUND);
+    withdraw(5, 0xc0ffee05, DIRECTION_OUTBOUND);
+    expect(recordLeft(link)).toBe(0, "keys are wiped with the SA");
   });
 
   test("an answer from another slot, or for another SPI, changes nothing", () => {
@@ -235,38 +258,80 @@ describe("establish (S402 to S404)", () => {
     expect(sent()).toBe(6);
   });
 
-  test("a board that goes loses its links, and theirs alone", () => {
+  test("a board that goes: its links, and theirs alone, go to another one, behind their leases", () => {
     boardUp(1, 1, 10, key);
     boardUp(2, 1, 10, key);
-    for (let i: u32 = 0; i < 4; i++) installBoth(i);
+    for (let i: u32 = 0; i < 4; i++) {
+      installBoth(i);
+      confirm(1 + (i & 1), i, spiOf(i), DIRECTION_INBOUND);
+      confirm(1 + (i & 1), i, 0xc0ffee00 + i, DIRECTION_OUTBOUND);
+    }
+    while (pollDistributionEvent());
+    const out = leaseEnd(0, DIRECTION_OUTBOUND);
+    const inside = leaseEnd(0, DIRECTION_INBOUND);
+    const before = sent();
     expect(boardDown(1, 1)).toBe(true);
-    expect(pollLost(LINKS)).toBe(0);
-    expect(pollLost(LINKS)).toBe(2);
-    expect(pollLost(LINKS)).toBe(-1);
-    expect(findInbound(spiOf(0)) == null).toBe(true);
-    expect(findInbound(spiOf(1)) != null).toBe(true);
-    installBoth(0);
-    expect(changetype<Link>(linkAt(0)).slot).toBe(2);
+    expect(takeoverPending()).toBe(true);
+    takeoverPoll(LINKS);
+    expect(takeoverPending()).toBe(false);
+    expect(sent() - before).toBe(4);
+    for (let i: u32 = 0; i < 4; i++) expect(changetype<Link>(linkAt(i)).slot).toBe(2);
+    expect(begins(0, DIRECTION_OUTBOUND)).toBe(out, "behind every number that was leased");
+    expect(begins(0, DIRECTION_INBOUND)).toBe(inside);
+    expect(leaseEnd(0, DIRECTION_OUTBOUND)).toBeGreaterThan(out);
+    expect(begins(1, DIRECTION_OUTBOUND)).toBe(0);
+    expect(lookup(0)).toBe(0, "its selectors lead to it all the time");
+    confirm(2, 0, 0xc0ffee00, DIRECTION_OUTBOUND);
+    expect(lookup(0)).toBe(0);
+    const event = changetype<DistributionEvent>(pollDistributionEvent());
+    expect(event.kind).toBe(DISTRIBUTION_INSTALLED);
+    withdraw(0, 0xc0ffee00, DIRECTION_OUTBOUND);
+    expect(lookup(0)).toBe(SELECTOR_TABLE_NONE);
   });
 
-  test("keys go to the generation that they were meant for, never to the one that follows it in the slot", () => {
-    // The board may have sealed packets under the SA before it died: the same KEYMAT would count from 0 again.
+  test("the generation that follows in a slot is taught like any other board, behind the lease", () => {
+    // The board may have sealed packets under the SA before it died: the same numbers under the same KEYMAT would be a nonce twice.
     boardUp(1, 1, 10, key);
     establish(sa(0, DIRECTION_OUTBOUND, 0xc0ffee00));
     establish(sa(1, DIRECTION_INBOUND, spiOf(1)));
     expect(sent()).toBe(2);
+    const end = leaseEnd(0, DIRECTION_OUTBOUND);
     boardDown(1, 1);
-    boardUp(1, 2, 10, key);
+    takeoverPoll(LINKS);
     store<u64>(map + REG_NOW, establishTimeout());
     establishTimeout();
-    expect(sent()).toBe(2, "no repetition");
+    expect(sent()).toBe(2, "nobody is there");
+    boardUp(1, 2, 10, key);
+    expect(begins(0, DIRECTION_OUTBOUND)).toBe(0);
     establish(sa(1, DIRECTION_OUTBOUND, 0xc0ffee01));
-    expect(sent()).toBe(2, "no second direction either");
+    expect(sent()).toBe(2, "no second direction goes to a board that is not the link's");
     confirm(1, 0, 0xc0ffee00, DIRECTION_OUTBOUND);
     expect(lookup(0)).toBe(SELECTOR_TABLE_NONE, "no answer of the next generation makes it live");
-    expect(pollLost(LINKS)).toBe(0);
-    expect(pollLost(LINKS)).toBe(1);
+    takeoverPoll(LINKS);
+    expect(sent()).toBe(5);
+    expect(begins(0, DIRECTION_OUTBOUND)).toBe(end);
+    confirm(1, 0, 0xc0ffee00, DIRECTION_OUTBOUND);
+    expect(lookup(0)).toBe(0);
+  });
+
+  test("one that was in use and that no board takes is lost: closed, and told once", () => {
+    boardUp(1, 1, 10, key);
+    installBoth(0);
+    confirm(1, 0, spiOf(0), DIRECTION_INBOUND);
+    confirm(1, 0, 0xc0ffee00, DIRECTION_OUTBOUND);
+    while (pollDistributionEvent());
+    boardDown(1, 1);
+    boardUp(2, 1, 10, key);
+    takeoverPoll(LINKS);
+    refused(2, 0, 0xc0ffee00, DIRECTION_OUTBOUND, REFUSED_TABLE_FULL);
+    refused(2, 0, spiOf(0), DIRECTION_INBOUND, REFUSED_TABLE_FULL);
+    const event = changetype<DistributionEvent>(pollDistributionEvent());
+    expect(event.kind).toBe(DISTRIBUTION_LOST);
+    expect(event.link).toBe(0);
     expect(pollDistributionEvent() == null).toBe(true);
+    expect(findInbound(spiOf(0)) == null).toBe(true);
+    expect(lookup(0)).toBe(SELECTOR_TABLE_NONE);
+    expect(recordLeft(changetype<Link>(linkAt(0)))).toBe(0);
   });
 
   test("transfers that are due together are repeated a bounded number at a time", () => {
@@ -330,7 +395,7 @@ function passRetry(): void {
 describe("update (RFC 7296 2.23, RFC 4555 3.5)", () => {
   beforeEach(reset);
 
-  test("repeated until it is answered, no key kept", () => {
+  test("repeated until it is answered", () => {
     place(4);
     update(moved(4, 40000));
     expect(sent()).toBe(3);
@@ -340,10 +405,8 @@ describe("update (RFC 7296 2.23, RFC 4555 3.5)", () => {
     passRetry();
     expect(sent()).toBe(4);
     expect(establishTimeout()).toBe(u64.MAX_VALUE);
-    let left: u32 = 0;
-    for (let i: u32 = 0; i < SA_RECORD_MAX; i++)
-      left |= load<u8>(recordOf(changetype<Link>(linkAt(4)), DIRECTION_OUTBOUND) + i);
-    expect(left).toBe(0);
+    const kept = recordOf(changetype<Link>(linkAt(4)), DIRECTION_OUTBOUND);
+    expect(load<u16>(kept + SA_REMOTE_PORT)).toBe(40000, "another board would be taught the new ends");
     expect(lookup(4)).toBe(4, "the SA is where it was");
   });
 
@@ -389,7 +452,6 @@ describe("update (RFC 7296 2.23, RFC 4555 3.5)", () => {
     expect(load<u8>(kept + SA_KEYMAT)).toBe(0xa5);
     confirm(1, 4, 0xc0ffee04, DIRECTION_OUTBOUND);
     expect(sent()).toBe(3);
-    expect(load<u8>(kept + SA_KEYMAT)).toBe(0);
     expect(load<u16>(kept + SA_REMOTE_PORT)).toBe(40000);
     updateAnswered(1, transaction(4, 1), 0);
     confirm(1, 4, spiOf(4), DIRECTION_INBOUND);

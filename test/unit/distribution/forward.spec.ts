@@ -32,6 +32,7 @@ import { LINK_ATM } from "../../../assembly/abi/fabric";
 import { POLICY_BYPASS, POLICY_DISCARD, POLICY_TRAP } from "../../../assembly/abi/management";
 import {
   LINK_BITS,
+  SA_SELECTORS,
   SELECTOR_END,
   SELECTOR_END_PORT,
   SELECTOR_FAMILY,
@@ -70,6 +71,9 @@ import {
   forwardUnprotected,
 } from "../../../assembly/distribution/forward";
 import { heldNext, heldReset, heldTimeout, heldWake } from "../../../assembly/distribution/held";
+import { leasesReset } from "../../../assembly/distribution/lease";
+import { historyReset } from "../../../assembly/distribution/passage";
+import { controlKey } from "../../../assembly/channel/control";
 import { localAddressReset } from "../../../assembly/distribution/local_address";
 import { LINK_LIVE, Link, linkAt, localDatabaseReset } from "../../../assembly/distribution/local_database";
 import {
@@ -117,6 +121,8 @@ const before: usize = memory.data(96, 8);
 const us6: usize = memory.data(16, 8);
 const peer6: usize = memory.data(16, 8);
 
+const key = memory.data(32, 16);
+
 function reset(): void {
   arenaResetAt(arena, arena + ARENA);
   for (let r: u32 = REG_IN; r <= REG_DROPPED; r += 8) store<u64>(map + r, 0);
@@ -138,6 +144,9 @@ function reset(): void {
   eventsReset();
   heldReset();
   assert(poolReset() && portsReset(PORT_COUNT_IKE) && localDatabaseReset(64) && policyReset(64), "RAM");
+  assert(leasesReset(64, config, p) && historyReset(), "RAM");
+  memory.fill(key, 0x5a, 32);
+  controlKey(4, 1, key);
   boardOnline(4, 1, 10);
   const link = changetype<Link>(linkAt(9));
   link.spiIn = SPI;
@@ -146,6 +155,8 @@ function reset(): void {
   link.stateOut = LINK_LIVE;
   link.slot = 4;
   link.generation = 1;
+  link.recordIn = SA_SELECTORS;
+  link.recordOut = SA_SELECTORS;
 }
 
 /** An IPv6 packet to us with `octets` behind its header, zeroed. */
@@ -364,7 +375,14 @@ describe("forward, unprotected side (S601 to S606)", () => {
     const frame = packet(50, 64);
     storeBE32(frame.start + 20, SPI);
     forwardUnprotected(frame);
-    expect(drops(DROP_BOARD_OFFLINE)).toBe(1, "a new generation does not know the SA");
+    expect(drops(DROP_BOARD_OFFLINE)).toBe(0, "the new generation is taught");
+    expect(sent()).toBe(3, "both SAs, and behind them the packet");
+    expect(changetype<Link>(linkAt(9)).generation).toBe(2);
+    boardOffline(4, 2);
+    const next = packet(50, 64);
+    storeBE32(next.start + 20, SPI);
+    forwardUnprotected(next);
+    expect(drops(DROP_BOARD_OFFLINE)).toBe(1, "no board is there");
   });
 
   afterEach(conserved);

@@ -1,0 +1,172 @@
+/**
+ * Leases of sequence numbers (LEASE_WANTED, LEASE): which numbers of an SA its board may use or accept. A lease is written into the
+ * SA's record before the board hears of it, and a board that follows begins where the last lease ends (takeover.ts): no number
+ * is used twice, none is accepted twice, whatever becomes of a board or of a message.
+ *
+ *   outbound   always the whole lease: numbers that are skipped cost nobody anything
+ *   inbound    as many as an SA takes in ASK_SHORT to ASK_LONG, LEASE_MIN at least: what the peer sends below the lease is lost with
+ *              the board, and a slow SA would miss for minutes what a fast one misses for milliseconds
+ *
+ * Many slow SAs may ask often together: beyond WISHES in a WINDOW leases grow, so that the cost stays where it is. An inbound SA without a
+ * replay window has no lease: it accepts everything twice by configuration.
+ */
+import {
+  DIRECTION_INBOUND,
+  DIRECTION_OUTBOUND,
+  LEASE_DIRECTION,
+  LEASE_LINK,
+  LEASE_OCTETS,
+  LEASE_SEQUENCE,
+  LEASE_SPI,
+  LEASE_WANTED_OCTETS,
+  LEASE_WANTED_PACKETS,
+  MESSAGE_CURRENT_VERSION,
+  MESSAGE_LEASE,
+  MESSAGE_LENGTH,
+  MESSAGE_TRANSACTION,
+  MESSAGE_TYPE,
+  MESSAGE_VERSION,
+  SA_LEASE,
+  SA_REPLAY_WINDOW,
+  SA_SEQUENCE,
+} from "../abi/message";
+import { CONFIG_LEASE, LEASE_DEFAULT, LEASE_MIN } from "../abi/config";
+import { Frame } from "../bus/frame";
+import { consume } from "../bus/port";
+import { arenaTake } from "../rt/arena";
+import { itemFind, itemU32 } from "../rt/items";
+import { now } from "../rt/registers";
+import { boardIsOnline } from "./board_table";
+import { sendControl } from "./control_out";
+import { LINK_NONE, Link, linkAt, linkIsCurrent, linkNumber, recordOf } from "./local_database";
+
+const MS: u64 = 1_000_000;
+const ASK_SHORT: u64 = 5 * MS;
+const ASK_LONG: u64 = 50 * MS;
+const WINDOW: u64 = 10 * MS;
+const WISHES: u32 = 64;
+/** Numbers of an inbound SA's first lease. */
+const FIRST: u32 = 64;
+
+/** What a board said last of one direction of a link. */
+@unmanaged
+class Lease {
+  packets: u64;
+  octets: u64;
+  /** NOW of it; 0 never. */
+  askedAt: u64;
+  /** Numbers of the next lease. */
+  size: u32;
+  reserved: u32;
+}
+
+let leases: usize = 0;
+let limit: u32 = LEASE_DEFAULT;
+let windowStart: u64 = 0;
+let wishes: u32 = 0;
+
+/** Room for the leases of `count` links, and CONFIG_LEASE from `start` to `end`; false when RAM is too small. */
+export function leasesReset(count: u32, start: usize, end: usize): bool {
+  leases = arenaTake(<usize>count * 2 * offsetof<Lease>());
+  const item = itemFind(start, end, CONFIG_LEASE);
+  limit = item != 0 ? max<u32>(itemU32(item), LEASE_MIN) : LEASE_DEFAULT;
+  windowStart = 0;
+  wishes = 0;
+  return leases != 0;
+}
+
+// @ts-ignore: decorator
+@inline
+function leaseOf(link: Link, direction: u32): Lease {
+  return changetype<Lease>(leases + (<usize>linkNumber(link) * 2 + direction) * offsetof<Lease>());
+}
+
+/** The first lease of a new SA, into its record. */
+export function leaseStart(link: Link, direction: u32): void {
+  const lease = leaseOf(link, direction);
+  lease.packets = 0;
+  lease.octets = 0;
+  lease.askedAt = 0;
+  lease.size = direction == DIRECTION_OUTBOUND ? limit : min<u32>(FIRST, limit);
+  const record = recordOf(link, direction);
+  const leased = direction == DIRECTION_OUTBOUND || load<u16>(record, SA_REPLAY_WINDOW) != 0;
+  store<u64>(record, leased ? load<u64>(record, SA_SEQUENCE) + <u64>lease.size : 0, SA_LEASE);
+}
+
+/** The board that had the SA is gone: its successor begins where the lease ends, with the next one. */
+export function leaseSucceed(link: Link, direction: u32): void {
+  const record = recordOf(link, direction);
+  const end = load<u64>(record, SA_LEASE);
+  if (end == 0) return;
+  leaseFrom(link, direction, end);
+}
+
+/** The SA goes on behind `sequence`, with a lease from there. */
+export function leaseFrom(link: Link, direction: u32, sequence: u64): void {
+  const record = recordOf(link, direction);
+  const end = load<u64>(record, SA_LEASE);
+  store<u64>(record, sequence, SA_SEQUENCE);
+  if (end != 0) store<u64>(record, max<u64>(end, sequence + <u64>leaseOf(link, direction).size), SA_LEASE);
+}
+
+/** What is known of an SA that died with its board, for its history: packets, octets, and NOW of the last wish. */
+export function leasePackets(link: Link, direction: u32): u64 {
+  return leaseOf(link, direction).packets;
+}
+
+export function leaseOctets(link: Link, direction: u32): u64 {
+  return leaseOf(link, direction).octets;
+}
+
+export function leaseAskedAt(link: Link, direction: u32): u64 {
+  return leaseOf(link, direction).askedAt;
+}
+
+/** LEASE_WANTED from `slot`, opened, of its full length: the frame becomes the answer, or is consumed. */
+export function leaseWanted(frame: Frame, slot: u32): void {
+  const m = frame.start;
+  const number = load<u32>(m, LEASE_LINK);
+  const spi = load<u32>(m, LEASE_SPI);
+  const direction = load<u32>(m, LEASE_DIRECTION);
+  const found = linkAt(number);
+  const link = changetype<Link>(found);
+  if (
+    !found ||
+    direction > DIRECTION_OUTBOUND ||
+    !linkIsCurrent(link, spi, direction) ||
+    (direction == DIRECTION_INBOUND ? link.stateIn : link.stateOut) == LINK_NONE ||
+    link.slot != slot ||
+    !boardIsOnline(slot, link.generation)
+  ) {
+    consume(frame);
+    return;
+  }
+  const record = recordOf(link, direction);
+  const lease = leaseOf(link, direction);
+  lease.packets = load<u64>(m, LEASE_WANTED_PACKETS);
+  lease.octets = load<u64>(m, LEASE_WANTED_OCTETS);
+  if (direction == DIRECTION_INBOUND) adapt(lease);
+  lease.askedAt = now();
+  const granted = max<u64>(load<u64>(record, SA_LEASE), load<u64>(m, LEASE_SEQUENCE) + <u64>lease.size);
+  store<u64>(record, granted, SA_LEASE);
+  store<u16>(m, <u16>MESSAGE_LEASE, MESSAGE_TYPE);
+  store<u16>(m, <u16>MESSAGE_CURRENT_VERSION, MESSAGE_VERSION);
+  store<u32>(m, 0, MESSAGE_TRANSACTION);
+  store<u32>(m, LEASE_OCTETS, MESSAGE_LENGTH);
+  store<u64>(m, granted, LEASE_SEQUENCE);
+  frame.length = LEASE_OCTETS;
+  sendControl(frame, slot);
+}
+
+/** The size of the next lease, by the time since the last one was asked for. */
+function adapt(lease: Lease): void {
+  const time = now();
+  if (time - windowStart >= WINDOW) {
+    windowStart = time;
+    wishes = 0;
+  }
+  wishes += 1;
+  const since = time - lease.askedAt;
+  if (since < ASK_SHORT || wishes > WISHES) lease.size = min<u32>(lease.size << 1, limit);
+  else if (since > ASK_LONG) lease.size = max<u32>(lease.size >> 1, LEASE_MIN);
+}

@@ -1,0 +1,112 @@
+/**
+ * Takeover: the SAs of a board that died, or was pulled, go to the boards that are there (architecture: leases). Each begins where its
+ * lease ends (lease.ts), under its keys: nothing is negotiated anew.
+ *
+ *   takeOver(link)     for the packet that meets the link: SA_INSTALL goes ahead of it on the same ring (C 5, C 16)
+ *   takeoverPoll(n)    for all others, as far as the internal path has room: a walk over the links
+ *
+ * While no board is online, or none has room, a link waits without one: its packets are dropped as board_offline, and the first board that
+ * comes is taught.
+ */
+import { DIRECTION_INBOUND, DIRECTION_OUTBOUND } from "../abi/message";
+import { PORT_CHANNEL } from "../abi/ring";
+import { STEP_S402, STEP_S403, TRACE_MASK_ESTABLISH } from "../abi/trace";
+import { transmitRoom } from "../bus/port";
+import { now } from "../rt/registers";
+import { trace } from "../rt/trace";
+import { boardAssume } from "./board_load";
+import { boardGeneration, boardIsOnline, boardLinkAdd, boardLinkRemove } from "./board_table";
+import { leaseSucceed } from "./lease";
+import { LINK_INSTALLING, LINK_NONE, Link, linkAt, linkCapacity, placementOf } from "./local_database";
+import { passageEnd } from "./passage";
+import { SELECTION_NONE, selectBoard } from "./selection";
+import { transfer } from "./transfer";
+import { unconfirmedAppend } from "./unconfirmed";
+import { updateForget } from "./update";
+
+/** Places of the internal path's ring that the walk leaves to packets and answers. */
+const RESERVE: u32 = 64;
+/** Time between two walks while links wait for a board. */
+const RETRY_NS: u64 = 1_000_000_000;
+
+/** Where the walk stands; LINK numbers from here on are still to be looked at. */
+let cursor: u32 = 0xffffffff;
+/** Links that this walk found no board for. */
+let waiting: u32 = 0;
+let retryAt: u64 = u64.MAX_VALUE;
+
+export function takeoverReset(): void {
+  cursor = 0xffffffff;
+  waiting = 0;
+  retryAt = u64.MAX_VALUE;
+}
+
+/** Boards came or went: all links are looked at again. */
+export function takeoverBegin(): void {
+  cursor = 0;
+  waiting = 0;
+  retryAt = u64.MAX_VALUE;
+}
+
+/** Gives a link whose board is gone to another one; false: no board is there, or has room. */
+export function takeOver(link: Link): bool {
+  const place = placementOf(link);
+  const slot = selectBoard(place.placement, place.peer);
+  if (slot == SELECTION_NONE) return false;
+  link.moving = 0;
+  passageEnd(link);
+  for (let direction = DIRECTION_INBOUND; direction <= DIRECTION_OUTBOUND; direction++) leaseSucceed(link, direction);
+  settle(link, slot);
+  return true;
+}
+
+/** S402 to S404 for a link that had another board: its record says where it goes on. */
+export function settle(link: Link, slot: u32): void {
+  boardLinkRemove(link.slot, link.generation);
+  link.slot = slot;
+  link.generation = boardGeneration(slot);
+  boardLinkAdd(slot);
+  boardAssume(slot);
+  trace(TRACE_MASK_ESTABLISH, STEP_S402, link.spiIn, slot);
+  trace(TRACE_MASK_ESTABLISH, STEP_S403, link.spiIn, slot, link.generation);
+  for (let direction = DIRECTION_INBOUND; direction <= DIRECTION_OUTBOUND; direction++) {
+    const inbound = direction == DIRECTION_INBOUND;
+    if ((inbound ? link.stateIn : link.stateOut) == LINK_NONE) continue;
+    if (inbound) {
+      link.stateIn = LINK_INSTALLING;
+      link.triesIn = 0;
+    } else {
+      link.stateOut = LINK_INSTALLING;
+      link.triesOut = 0;
+    }
+    updateForget(link, direction); // the record has the newest ends
+    transfer(link, direction);
+  }
+  unconfirmedAppend(link);
+}
+
+/** True when a link is in use and its board is gone. */
+export function isOrphan(link: Link): bool {
+  return (link.stateIn != LINK_NONE || link.stateOut != LINK_NONE) && !boardIsOnline(link.slot, link.generation);
+}
+
+/** Goes on with the walk, over `budget` entries at most; returns when to come again. */
+export function takeoverPoll(budget: u32): u64 {
+  if (retryAt <= now()) takeoverBegin();
+  while (budget > 0 && cursor < linkCapacity() && transmitRoom(PORT_CHANNEL) > RESERVE) {
+    const link = changetype<Link>(linkAt(cursor));
+    cursor += 1;
+    budget -= 1;
+    if (isOrphan(link) && !takeOver(link)) waiting += 1;
+  }
+  if (cursor >= linkCapacity() && waiting != 0) {
+    waiting = 0;
+    retryAt = now() + RETRY_NS;
+  }
+  return retryAt;
+}
+
+/** True while links are still to be looked at. */
+export function takeoverPending(): bool {
+  return cursor < linkCapacity();
+}
