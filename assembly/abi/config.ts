@@ -24,7 +24,7 @@ export const CONFIG_CRASH_DETECTION: u32 = 20; // 1: tokens after RFC 6290 are g
 export const CONFIG_ADJUST_MSS: u32 = 25;
 export const ADJUST_MSS_TO_MTU: u32 = 0xffff; // what the SA carries whole
 export const CONFIG_UNPROTECTED_MTU: u32 = 24; // octets of an IP packet on the unprotected link; default 1500
-/** IKE board: sequence numbers that a board may use, or accept, before it asks for more: LEASE_MIN or more. */
+/** IKE board: sequence numbers that a board may accept before it asks for more, LEASE_MIN or more; of those that it may use, thousands. */
 export const CONFIG_LEASE: u32 = 26;
 export const LEASE_DEFAULT: u32 = 16384;
 export const LEASE_MIN: u32 = 4;

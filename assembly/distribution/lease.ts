@@ -3,7 +3,7 @@
  * SA's record before the board hears of it, and a board that follows begins where the last lease ends (takeover.ts): no number
  * is used twice, none is accepted twice, whatever becomes of a board or of a message.
  *
- *   outbound   always the whole lease: numbers that are skipped cost nobody anything
+ *   outbound   always the whole lease, OUTBOUND_LEAST at least: numbers that are skipped cost nobody anything
  *   inbound    as many as an SA takes in ASK_SHORT to ASK_LONG, LEASE_MIN at least: what the peer sends below the lease is lost with
  *              the board, and a slow SA would miss for minutes what a fast one misses for milliseconds
  *
@@ -40,11 +40,12 @@ import { boardIsOnline } from "./board_table";
 import { sendControl } from "./control_out";
 import { LINK_NONE, Link, linkAt, linkIsCurrent, linkNumber, recordOf } from "./local_database";
 
-const MS: u64 = 1_000_000;
-const ASK_SHORT: u64 = 5 * MS;
-const ASK_LONG: u64 = 50 * MS;
-const WINDOW: u64 = 10 * MS;
+const ASK_SHORT: u64 = 5_000_000;
+const ASK_LONG: u64 = 50_000_000;
+const WINDOW: u64 = 10_000_000;
 const WISHES: u32 = 64;
+/** A batch must not run out of numbers while the board asks. */
+const OUTBOUND_LEAST: u32 = 4096;
 /** Numbers of an inbound SA's first lease. */
 const FIRST: u32 = 64;
 
@@ -61,7 +62,7 @@ class Lease {
 }
 
 let leases: usize = 0;
-let limit: u32 = LEASE_DEFAULT;
+let limit: u32 = 0;
 let windowStart: u64 = 0;
 let wishes: u32 = 0;
 
@@ -87,7 +88,7 @@ export function leaseStart(link: Link, direction: u32): void {
   lease.packets = 0;
   lease.octets = 0;
   lease.askedAt = 0;
-  lease.size = direction == DIRECTION_OUTBOUND ? limit : min<u32>(FIRST, limit);
+  lease.size = direction == DIRECTION_OUTBOUND ? max<u32>(limit, OUTBOUND_LEAST) : min<u32>(FIRST, limit);
   const record = recordOf(link, direction);
   const leased = direction == DIRECTION_OUTBOUND || load<u16>(record, SA_REPLAY_WINDOW) != 0;
   store<u64>(record, leased ? load<u64>(record, SA_SEQUENCE) + <u64>lease.size : 0, SA_LEASE);

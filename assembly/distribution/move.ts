@@ -61,7 +61,7 @@ let tail: usize = 0;
 let held: u32 = 0;
 /** True while held packets are looked at: one of their links has come to rest. */
 let looking: bool = false;
-let retryAt: u64 = u64.MAX_VALUE;
+let retryAt: u64 = 0;
 
 // @ts-ignore: decorator
 @inline

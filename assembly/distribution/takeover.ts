@@ -33,7 +33,7 @@ const RETRY_NS: u64 = 1_000_000_000;
 let cursor: u32 = 0xffffffff;
 /** Links that this walk found no board for. */
 let waiting: u32 = 0;
-let retryAt: u64 = u64.MAX_VALUE;
+let retryAt: u64 = 0;
 
 export function takeoverReset(): void {
   cursor = 0xffffffff;

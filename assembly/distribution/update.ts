@@ -28,7 +28,7 @@ import { originate } from "../bus/port";
 import { boardIsOnline } from "./board_table";
 import { sendControl } from "./control_out";
 import { DISTRIBUTION_NOT_UPDATED, raise } from "./event";
-import { LINK_INSTALLING, LINK_LIVE, Link, linkAt, linkIsCurrent, linkNumber, recordOf } from "./local_database";
+import { LINK_LIVE, Link, linkAt, linkIsCurrent, linkNumber, recordOf } from "./local_database";
 import { unconfirmedAppend, unconfirmedSettle } from "./unconfirmed";
 
 /** Marks the transactions of updates: a serial number, LINK and direction stand below. */

@@ -107,6 +107,8 @@ export interface ChassisOptions {
   crashDetection?: boolean;
   /** MTU of the unprotected link. Default 1500. */
   unprotectedMtu?: number;
+  /** Sequence numbers that an IPsec board may use or accept before it asks for more. Default LEASE_DEFAULT. */
+  lease?: number;
   /** CONFIG_ADJUST_MSS. Default: SYNs stay as they are. */
   adjustMss?: number;
   portIke?: number;
@@ -624,6 +626,7 @@ export class Chassis {
       items.push({ type: CONFIG.CONFIG_SA_CAPACITY, value: options.childSaCapacity ?? CHILD_SAS });
       items.push({ type: CONFIG.CONFIG_IKE_SA_CAPACITY, value: options.ikeSaCapacity ?? IKE_SAS });
       optional(CONFIG.CONFIG_PLACEMENT, options.placement);
+      optional(CONFIG.CONFIG_LEASE, options.lease);
       optional(CONFIG.CONFIG_RETRANSMIT_MS, options.retransmitMs);
       optional(CONFIG.CONFIG_RETRANSMIT_TRIES, options.retransmitTries);
       optional(CONFIG.CONFIG_FRAGMENT_SIZE, options.fragmentSize);
