@@ -16,6 +16,10 @@ const SEVERITIES = {
   crash_loop: "major",
   /** A board refuses service: CONFIG, RAM or self test. */
   board_refused: "major",
+  /** Flash has no image that boots in the slot. */
+  image_refused: "major",
+  /** The image that was confirmed is damaged, and the one before it boots. */
+  image_fallback: "minor",
 } as const satisfies Record<string, AlarmSeverity>;
 
 export type AlarmName = keyof typeof SEVERITIES;

@@ -381,7 +381,7 @@ export class Chassis {
     if (bay.image) await this.#supervisor.offline(bay);
     bay.image = checked;
     bay.bank = undefined;
-    bay.imageRefused = false;
+    this.#supervisor.alarms.clear(slot, "image_refused", "image_fallback");
     bay.state = "Present";
     bay.reason = "";
     this.#supervisor.forgive(bay);

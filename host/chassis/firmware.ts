@@ -26,7 +26,7 @@ const REVERT_PATIENCE = 60_000;
 export interface FirmwareParts {
   flash: Flash;
   slots: ReadonlyMap<number, Slot>;
-  supervisor: Pick<Supervisor, "restart" | "offline">;
+  supervisor: Pick<Supervisor, "restart" | "offline" | "forgive" | "alarms">;
   drive: Drive;
   /** Takes a board out of service with as little loss as can be: its SAs are moved where that is possible, then it has no power. */
   vacate(slot: number): Promise<void>;
@@ -38,7 +38,7 @@ export interface ImageEvent {
   slot: number;
   bank: Bank | null;
   version: string;
-  state: "flashed" | "testing" | "confirmed" | "reverted" | "refused";
+  state: "flashed" | "testing" | "confirmed" | "reverted";
   text?: string;
 }
 
@@ -75,16 +75,6 @@ interface Running {
 
 const versionOf = (choice: SlotChoice): string => (isChosen(choice) ? renderVersion(choice.file.facts.version) : "");
 
-/** Gives a slot the image of a choice; one without is off, with the reason. */
-function fit(slot: Slot, choice: SlotChoice): void {
-  slot.imageRefused = !isChosen(choice);
-  slot.bank = isChosen(choice) ? choice.bank : undefined;
-  slot.image = isChosen(choice) ? choice.image : undefined;
-  if (isChosen(choice)) return;
-  slot.state = "Offline";
-  slot.reason = `image refused: ${choice.refused.message}`;
-}
-
 export class Firmware {
   readonly #parts: FirmwareParts;
   #running: Running | undefined;
@@ -97,7 +87,7 @@ export class Firmware {
       const slot = parts.slots.get(choice.slot);
       if (!slot) continue;
       slot.state = "Present";
-      fit(slot, choice);
+      this.#fit(slot, choice);
     }
     if (boot.instead.length > 0) this.#running = { instead: boot.instead };
   }
@@ -196,8 +186,8 @@ export class Firmware {
       if (!slot || running.failure) break;
       await this.#parts.vacate(choice.slot);
       if (running.failure) break;
-      fit(slot, choice);
-      slot.failures = 0;
+      this.#fit(slot, choice);
+      supervisor.forgive(slot);
       this.#tellOf(choice.slot, "testing");
       await supervisor.restart(slot);
       await drive.until(() => running.failure !== undefined, watch);
@@ -239,13 +229,33 @@ export class Firmware {
     const bay = slots.get(choice.slot);
     if (!bay) return;
     if (isChosen(choice)) {
-      fit(bay, choice);
+      this.#fit(bay, choice);
+      supervisor.forgive(bay);
       await supervisor.restart(bay);
     } else {
       await supervisor.offline(bay);
-      fit(bay, choice);
+      this.#fit(bay, choice);
     }
     this.#tellOf(choice.slot, "reverted", reason);
+  }
+
+  /** Gives a slot the image of a choice; one without is off, with the reason. */
+  #fit(slot: Slot, choice: SlotChoice): void {
+    const { alarms } = this.#parts.supervisor;
+    const now = this.#parts.drive.clock.now();
+    alarms.clear(slot.number, "image_refused", "image_fallback");
+    if (isChosen(choice)) {
+      slot.bank = choice.bank;
+      slot.image = choice.image;
+      if (choice.refused) alarms.raise(slot.number, "image_fallback", choice.refused.message, now);
+      return;
+    }
+    slot.bank = undefined;
+    slot.image = undefined;
+    slot.state = "Offline";
+    slot.reason = `image refused: ${choice.refused.message}`;
+    slot.failed = true;
+    alarms.raise(slot.number, "image_refused", choice.refused.message, now);
   }
 
   #tellOf(slot: number, state: ImageEvent["state"], text?: string): void {

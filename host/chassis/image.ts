@@ -14,7 +14,7 @@ import { meter, type Shift } from "../image/meter.ts";
 export type Build = "relaxed" | "simd" | "base";
 
 /** Builds from the fastest to the one that every engine takes. */
-const BUILDS: readonly Build[] = ["relaxed", "simd", "base"];
+export const BUILDS_BY_SPEED: readonly Build[] = ["relaxed", "simd", "base"];
 
 export const BOARD_EXPORTS = ["boardMap", "boardReset", "boardPoll"] as const;
 
@@ -182,6 +182,12 @@ export function loadImageFile(path: string, metered = false): Image {
 /** Where `npm run build` puts images. */
 export const BUILD_DIRECTORY = fileURLToPath(new URL("../../build/", import.meta.url));
 
+/** Asks an engine that has relaxed SIMD as an option only for it, where that build is wished by name. */
+export function allowBuild(build: Build | undefined): void {
+  // To be set before the first such module is compiled; workers that start later have it too.
+  if (build === "relaxed") setFlagsFromString("--experimental-wasm-relaxed-simd");
+}
+
 const cache = new Map<string, Image>();
 
 /**
@@ -190,10 +196,10 @@ const cache = new Map<string, Image>();
  */
 export function loadImage(name: string, options: { directory?: string; force?: Build; metered?: boolean } = {}): Image {
   const directory = options.directory ?? BUILD_DIRECTORY;
-  const builds = options.force ? [options.force] : BUILDS;
-  if (options.force && !BUILDS.includes(options.force)) throw new ImageError(`${options.force}: no such build`);
-  // An option of Node's engine, to be set before the first such module is compiled; workers that start later have it too.
-  if (options.force === "relaxed") setFlagsFromString("--experimental-wasm-relaxed-simd");
+  const builds = options.force ? [options.force] : BUILDS_BY_SPEED;
+  if (options.force && !BUILDS_BY_SPEED.includes(options.force))
+    throw new ImageError(`${options.force}: no such build`);
+  allowBuild(options.force);
   const paths = name.endsWith(".wasm") ? [name] : builds.map((build) => join(directory, `${name}.${build}.wasm`));
   let refused = "";
   for (const path of paths) {

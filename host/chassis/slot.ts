@@ -20,8 +20,6 @@ export class Slot {
   image: Image | undefined;
   /** The bank of flash that the image is from; undefined: it is from a file. */
   bank: Bank | undefined;
-  /** Flash has no image that boots here: `reason` says why. */
-  imageRefused = false;
   /** RAM of the board in it, in pages of 64 KiB; 0 before it was powered. */
   pages = 0;
   /** Rises with every reset; never repeats while the chassis lives. */
@@ -36,7 +34,7 @@ export class Slot {
   failures = 0;
   /** NOW of the faults that count as a crash loop, ns. */
   crashes: bigint[] = [];
-  /** True when it is offline because its board died or refuses: the FAIL lamp. */
+  /** True when it is offline because its board died or refuses, or its image was refused: the FAIL lamp. */
   failed = false;
   /** Packets that the board had seen when its lamps were looked at last, and NOW when these were more than before: the ACT lamp. */
   activity = { packets: 0, at: 0n };

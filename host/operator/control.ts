@@ -17,6 +17,8 @@ import type { Gateway, GatewayEvent } from "./gateway.ts";
 import { CommandError } from "./gateway.ts";
 import { PacketTrace } from "./trace.ts";
 import { parseTraceFilter, type TraceFilter } from "./trace_filter.ts";
+import { ImageRefused } from "../image/refusal.ts";
+import { IMAGE_COMMANDS, ImageArgumentError } from "./images.ts";
 import { initiateAndWait, initiateIkeAndWait, rekeyAndWait } from "./outcome.ts";
 
 const LINE_MAX = 65536;
@@ -116,7 +118,23 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     await gateway.terminate(name);
     return { terminated: name };
   },
+  ...Object.fromEntries(
+    Object.entries(IMAGE_COMMANDS).map(([name, command]): [string, Command] => [
+      name,
+      (gateway, args) => imageCommand(() => command(gateway.chassis, gateway.imageKeys, args)),
+    ]),
+  ),
 };
+
+async function imageCommand(command: () => Promise<unknown>): Promise<unknown> {
+  try {
+    return await command();
+  } catch (error) {
+    if (error instanceof ImageRefused) throw new RequestError("failed", error.message);
+    if (error instanceof ImageArgumentError) throw new RequestError("bad-argument", error.message);
+    throw error;
+  }
+}
 
 export const CONTROL_COMMANDS: readonly string[] = [...Object.keys(COMMANDS), "subscribe", "trace"];
 

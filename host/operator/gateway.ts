@@ -29,7 +29,9 @@ import {
 import { PORT_PROTECTED, PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
 import { Chassis, type ChassisOptions } from "../chassis/chassis.ts";
 import { addressOctets, type ConfigItem } from "../chassis/config.ts";
+import type { ImageEvent } from "../chassis/firmware.ts";
 import type { BoardEvent } from "../chassis/supervisor.ts";
+import type { PublicKey } from "../image/signature.ts";
 import type { Nic, Side } from "../nic/nic.ts";
 import type { Credentials } from "../secure_element/credential_store.ts";
 import type { IkeSecret } from "../secure_element/psk_store.ts";
@@ -78,6 +80,8 @@ export interface GatewayOptions extends Omit<ChassisOptions, "secureElement"> {
   credentials?: Credentials;
   /** Looks names of peers up. Default: the system's resolver. */
   resolve?: Resolve;
+  /** Whose firmware images are taken. Default: nobody's. */
+  imageKeys?: readonly PublicKey[];
 }
 
 /** vici's event names, and the boards' own. */
@@ -85,7 +89,8 @@ export type GatewayEvent =
   | ManagementEvent
   | { kind: "board-updown"; slot: number; generation: number; up: boolean; text?: string }
   | { kind: "board-trap"; slot: number; generation: number; text: string }
-  | { kind: "alert"; slot: number; severity: "minor" | "major"; alarm: string; raised: boolean; text: string };
+  | { kind: "alert"; slot: number; severity: "minor" | "major"; alarm: string; raised: boolean; text: string }
+  | ({ kind: "image-state" } & ImageEvent);
 
 /** A command that the gateway refused or did not answer; `message` is for people. */
 export class CommandError extends Error {
@@ -145,9 +150,13 @@ export class Gateway {
   #closed = false;
   /** Management messages that did not add up. */
   malformed = 0;
+  /** Whose firmware images are taken. */
+  readonly imageKeys: readonly PublicKey[];
 
   constructor(options: GatewayOptions) {
-    const { connections, pools = [], secrets, tokenSecret, credentials, resolve = systemResolve, ...chassis } = options;
+    const { connections, pools = [], secrets, tokenSecret, credentials, resolve = systemResolve, ...more } = options;
+    const { imageKeys = [], ...chassis } = more;
+    this.imageKeys = imageKeys;
     this.#connections = connections;
     this.#pools = pools;
     this.#resolve = resolve;
@@ -158,6 +167,7 @@ export class Gateway {
     if (credentials) this.#secureElement.loadCredentials(credentials);
     this.chassis = new Chassis({ ...chassis, secureElement: this.#secureElement });
     this.chassis.onBoard((event) => this.#onBoard(event));
+    this.chassis.onImage((event) => this.#tell({ kind: "image-state", ...event }));
     for (const { slot } of this.chassis.show().slots) {
       this.chassis.management(slot).onMessage((message) => this.#onMessage(slot, message));
     }

@@ -25,6 +25,7 @@ import { encodeMessage, textValue } from "../management.ts";
 import { encodeTransforms } from "../transform_name.ts";
 import { Authentication } from "./authentication.ts";
 import { KEY_SECRETS } from "./authentication_schema.ts";
+import { type FlashSettings, readFlash } from "./flash.ts";
 import { CredentialFiles, type Passphrase } from "./credential_files.ts";
 import { parseIdentity } from "./identity.ts";
 import type { ConfigurationError, Place } from "./parser.ts";
@@ -58,6 +59,8 @@ export interface ChassisSettings {
   crashLimit: CrashLimit;
   /** Whether faults may be injected by command. */
   faults: boolean;
+  /** Images are booted from a chassis directory. */
+  flash?: FlashSettings;
   /** Seconds. */
   keepAlive?: number;
   /** Where Prometheus may ask. */
@@ -131,7 +134,10 @@ class Compiler {
   /** By connection, of those with virtual IPs of ours. */
   readonly virtualRoutes = new Map<string, Set<string>>();
 
+  readonly #directory: string | undefined;
+
   constructor(root: Values, directory: string | undefined) {
+    this.#directory = directory;
     const files = new CredentialFiles(directory, this.passphrases(root), (file, message) =>
       this.errors.push({ file, line: 1, word: file, message, warning: true }),
     );
@@ -605,6 +611,7 @@ class Compiler {
     const guarded = section?.sections.get("protected")?.values as Record<string, never> | undefined;
     const open = section?.sections.get("unprotected")?.values as Record<string, never> | undefined;
     const tun = guarded?.["tun"] ?? DEFAULT_TUN.name;
+    const flash = section && readFlash(section, this.#directory, (...what) => this.error(...what));
     if (!/^[A-Za-z0-9_.-]{1,15}$/.test(tun)) this.error(place, tun, `'${tun}' is no name of a network device`);
     return {
       name: v["name"] ?? "cardcage",
@@ -624,6 +631,7 @@ class Compiler {
       },
       faults: v["faults"] ?? false,
       ...(v["state"] === undefined ? {} : { state: v["state"] }),
+      ...(flash ? { flash } : {}),
       ...(v["keep_alive"] === undefined ? {} : { keepAlive: v["keep_alive"] }),
       ...(v["metrics"] === undefined ? {} : { metrics: v["metrics"] }),
       ...(v["ike_sa_capacity"] === undefined ? {} : { ikeSaCapacity: v["ike_sa_capacity"] }),
