@@ -137,10 +137,10 @@ export class Firmware {
     });
   }
 
-  /** The bank of a slot that does not boot gets power, under test. */
-  test(slot: number, options: UpdateOptions = {}): Promise<UpdateResult> {
+  /** The banks of these slots that do not boot get power, under test. */
+  test(slots: readonly number[], options: UpdateOptions = {}): Promise<UpdateResult> {
     return this.#alone(async () => {
-      await this.flash.test(slot);
+      await this.flash.test(slots);
       return this.#test(options);
     });
   }

@@ -19,6 +19,7 @@ import { type ConnectionSas, renderSas } from "../operator/sas.ts";
 import type { TracedPacket } from "../operator/trace.ts";
 import { readConfiguration, tellProblems } from "./configuration_file.ts";
 import { EXIT_FAILED, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE } from "./exit.ts";
+import { addImageCommands } from "./image.ts";
 import { PacketError, packetOfWords, type PacketWords } from "./packet.ts";
 import { renderBoards, renderConnections, renderDrops, renderEvent, renderPolicies } from "./render.ts";
 import { socketPath } from "./socket_path.ts";
@@ -259,6 +260,7 @@ Exit codes:
   json(root.command("events").description("follow what happens, a line each"))
     .option(...CONTROL_OPTION)
     .action(async (options: Options) => done(await events(options)));
+  addImageCommands(root, done);
   return root;
 }
 

@@ -39,8 +39,20 @@ function lamps({ ok, fail, act, alarm }: SlotStatus["leds"]): string {
   return burning.length === 0 ? "-" : burning.join(" ");
 }
 
+/** The images in a slot's flash, `*` at the one that it has, `?` when that is under test: `A 1.0.0, B* 1.1.0?`. */
+function imagesText({ images }: SlotStatus): string {
+  if (!images) return "-";
+  const { A, B, bank, testing } = images;
+  const text = (name: "A" | "B", version: string | null): string =>
+    version === null
+      ? `${name} -`
+      : `${name}${name === bank ? "*" : ""} ${version}${name === bank && testing ? "?" : ""}`;
+  return `${text("A", A)}, ${text("B", B)}`;
+}
+
 export function renderBoards(status: ChassisStatus): string {
   const { name, link, drive, ikeSlot, slots, links, faults, alarms, alarm } = status;
+  const flash = slots.some(({ images }) => images !== undefined);
   const rows = slots.map((slot: SlotStatus) => {
     const { counters, ram, frames } = slot;
     return [
@@ -48,6 +60,7 @@ export function renderBoards(status: ChassisStatus): string {
       slot.board + (slot.slot === ikeSlot ? " *" : ""),
       slot.state + (slot.reason === "" ? "" : ` (${slot.reason})`),
       lamps(slot.leds),
+      ...(flash ? [imagesText(slot)] : []),
       slot.build,
       String(slot.generation),
       slot.uptime > 0 ? duration(slot.uptime) : "-",
@@ -64,6 +77,7 @@ export function renderBoards(status: ChassisStatus): string {
     "BOARD",
     "STATE",
     "LEDS",
+    ...(flash ? ["IMAGE"] : []),
     "BUILD",
     "GEN",
     "UP",

@@ -10,14 +10,14 @@
  * Refuses the lockstep drive: its clock is virtual, a network's is not.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { SAS } from "../chassis/chassis.ts";
 import { Threaded } from "../chassis/drive/threaded.ts";
 import { type LinuxNics, localAddresses, openLinuxNics, presentAddresses } from "../nic/linux/index.ts";
 import type { Configuration } from "../operator/configuration/compile.ts";
 import { ControlServer } from "../operator/control.ts";
-import { CommandError, Gateway } from "../operator/gateway.ts";
+import { CommandError, Gateway, type GatewayOptions } from "../operator/gateway.ts";
 import type { Listening, MetricsServer } from "../operator/metrics_server.ts";
 import { lookUp, systemResolve } from "../operator/name_lookup.ts";
+import { capacities, openFlash, type OpenedFlash } from "./chassis_flash.ts";
 import { readConfiguration, tellProblems } from "./configuration_file.ts";
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./exit.ts";
 import { tokenSecret } from "./token_secret.ts";
@@ -71,11 +71,24 @@ async function namedAddresses(configuration: Configuration): Promise<string[]> {
   return (await Promise.race([lookUp(names, systemResolve), patience])).addresses;
 }
 
-function buildGateway(configuration: Configuration, addresses: readonly string[], drive: Threaded): Gateway {
+type Boot = Pick<GatewayOptions, "firmware" | "imageKeys">;
+
+/** What flash boots, when the configuration names a chassis directory. */
+async function bootFlash(opened: OpenedFlash | undefined): Promise<Boot> {
+  if (!opened) return {};
+  const { flash, trusted } = opened;
+  const boot = await flash.boot();
+  for (const note of boot.notes) log(`flash: ${note}`);
+  return { firmware: { flash, boot }, imageKeys: trusted };
+}
+
+function buildGateway(
+  configuration: Configuration,
+  addresses: readonly string[],
+  drive: Threaded,
+  { firmware, imageKeys }: Boot,
+): Gateway {
   const { chassis, connections, secrets, credentials } = configuration;
-  const boards = chassis.slots.filter(({ board }) => board === "ipsec");
-  const childSas = boards.reduce((sum, { saCapacity }) => sum + (saCapacity ?? chassis.saCapacity ?? SAS), 0);
-  const sized = chassis.saCapacity !== undefined || boards.some(({ saCapacity }) => saCapacity !== undefined);
   return new Gateway({
     name: chassis.name,
     drive,
@@ -86,8 +99,9 @@ function buildGateway(configuration: Configuration, addresses: readonly string[]
     portIke: chassis.portIke,
     portNatt: chassis.portNatt,
     ...(chassis.build === undefined ? {} : { build: chassis.build }),
-    ...(chassis.saCapacity === undefined ? {} : { saCapacity: chassis.saCapacity }),
-    ...(sized ? { childSaCapacity: Math.min(131072, childSas) } : {}),
+    ...capacities(configuration),
+    ...(firmware === undefined ? {} : { firmware }),
+    ...(imageKeys === undefined ? {} : { imageKeys }),
     ...(chassis.placement === undefined ? {} : { placement: chassis.placement }),
     crashDetection: chassis.crashDetection,
     crashLimit: chassis.crashLimit,
@@ -99,7 +113,6 @@ function buildGateway(configuration: Configuration, addresses: readonly string[]
     ...(chassis.retransmitMs === undefined ? {} : { retransmitMs: chassis.retransmitMs }),
     ...(chassis.retransmitTries === undefined ? {} : { retransmitTries: chassis.retransmitTries }),
     ...(chassis.keepAlive === undefined ? {} : { keepAlive: chassis.keepAlive }),
-    ...(chassis.ikeSaCapacity === undefined ? {} : { ikeSaCapacity: chassis.ikeSaCapacity }),
     connections,
     pools: configuration.pools,
     secrets,
@@ -161,11 +174,13 @@ export async function up(file: string, socket: string): Promise<number> {
   const drive = new Threaded();
   let nics: LinuxNics | undefined;
   let gateway: Gateway | undefined;
+  let flash: OpenedFlash | undefined;
   let control: ControlServer | undefined;
   let metrics: MetricsServer | undefined;
   try {
     const addresses = localAddresses(configuration.localAddresses);
-    gateway = buildGateway(configuration, addresses, drive);
+    flash = await openFlash(configuration);
+    gateway = buildGateway(configuration, addresses, drive, await bootFlash(flash));
     const addressing = followAddresses(gateway, configuration);
     nics = await openLinuxNics({
       localAddresses: addresses,
@@ -207,6 +222,7 @@ export async function up(file: string, socket: string): Promise<number> {
     await control?.close();
     await metrics?.close();
     await gateway?.close();
+    flash?.directory.close();
     await nics?.close();
     await drive.close();
   }

@@ -47,6 +47,12 @@ function slotOf(args: ImageArgs): number {
   return slot;
 }
 
+function slotsOf({ slots }: ImageArgs): number[] {
+  if (!Array.isArray(slots) || slots.length === 0 || !slots.every((slot) => Number.isInteger(slot)))
+    throw new ImageArgumentError("slots: a list of slots is wanted");
+  return slots as number[];
+}
+
 function pathOf(args: ImageArgs): string {
   const { file } = args;
   if (typeof file !== "string" || !isAbsolute(file)) throw new ImageArgumentError("file: an absolute path is wanted");
@@ -97,7 +103,7 @@ export const IMAGE_COMMANDS: Readonly<
     return firmware.update(requests, { ...watch, confirm: afterwards === "confirm" });
   },
   "image-test": (chassis, _trusted, args): Promise<FlashResult> =>
-    firmwareOf(chassis).test(slotOf(args), watchOf(args)),
+    firmwareOf(chassis).test(slotsOf(args), watchOf(args)),
   "image-confirm": async (chassis) => ({ confirmed: await firmwareOf(chassis).confirm() }),
   "image-revert": async (chassis) => ({ reverted: await firmwareOf(chassis).revert() }),
 };

@@ -136,7 +136,7 @@ const SWEEPS: Sweep[] = [
   {
     name: "image test",
     before: await after(confirmedOne, (flash) => flash.write([{ slot: 0, octets: two.ike }], "nothing")),
-    operation: (flash) => flash.test(0),
+    operation: (flash) => flash.test([0]),
     boots: [ONE, "2.0.0 1.0.0 1.0.0"],
     done: "2.0.0 1.0.0 1.0.0",
     then: [ONE],

@@ -159,7 +159,7 @@ story("confirm and revert of a test that runs", async (drive) => {
   await chassis.update(2, ipsec2, { watch: WATCH });
   assert.equal(await firmware!.revert(), [2]);
   assert.equal(running(chassis), ["A 1.0.0", "A 1.0.0", "A 1.0.0"]);
-  await firmware!.test(2, { watch: WATCH });
+  await firmware!.test([2], { watch: WATCH });
   assert.equal(running(chassis), ["A 1.0.0", "A 1.0.0", "B 2.0.0 testing"]);
   assert.equal(await firmware!.confirm(), [2]);
   assert.equal(running(chassis), ["A 1.0.0", "A 1.0.0", "B 2.0.0"]);
@@ -197,7 +197,7 @@ story(
     assert.is(result.outcome, "reverted");
     assert.match(result.reason!, /^slot 1: trap: /);
     assert.equal(running(chassis), ["A 1.0.0", "A 1.0.0", "A 1.0.0"]);
-    assert.is((await chassis.firmware!.test(1, { watch: WATCH })).outcome, "testing");
+    assert.is((await chassis.firmware!.test([1], { watch: WATCH })).outcome, "testing");
     assert.equal(running(chassis)[1], "B 2.0.0 testing");
     die();
     const back = (): boolean => running(chassis)[1] === "A 1.0.0" && flash.status.trial === "none";

@@ -226,20 +226,21 @@ export class Flash {
     });
   }
 
-  /** The bank of a slot that does not boot is tested with the next reset. */
-  test(slot: number): Promise<Bank> {
+  /** The banks of these slots that do not boot are tested with the next reset, beside those of a test that is pending already. */
+  test(slots: readonly number[]): Promise<{ slot: number; bank: Bank; version: string }[]> {
     return this.#inTurn(async () => {
       const record = await this.#current();
       if (record.trial === "running") throw new ImageRefused("test_running");
       const banks = await this.#banks(record);
-      const entry = record.slots.find((other) => other.slot === slot);
-      if (!entry) throw new ImageRefused("no_image", `nothing was flashed into slot ${slot}`);
-      const bank = this.#spareBank(record, slot, banks);
-      const contents = banks(slot, bank);
-      if (contents instanceof ImageRefused) throw contents;
+      const tested = slots.map((slot) => {
+        const bank = this.#spareBank(record, slot, banks);
+        const contents = banks(slot, bank);
+        if (contents instanceof ImageRefused) throw contents;
+        return { slot, bank, version: renderVersion(contents.file.facts.version) };
+      });
       const set = (next: BootRecord): void => {
-        next.slots.find((other) => other.slot === slot)!.trial = bank;
         next.trial = "pending";
+        for (const { slot, bank } of tested) next.slots.find((entry) => entry.slot === slot)!.trial = bank;
       };
       const wanted = structuredClone(record);
       set(wanted);
@@ -249,7 +250,7 @@ export class Flash {
         throw error instanceof TrialRefused ? error.refused : error;
       }
       await this.#change(set);
-      return bank;
+      return tested;
     });
   }
 

@@ -1,0 +1,349 @@
+/**
+ * What `cardcage image ...` and `cardcage flash ...` do: files of images, and the flash that they go into.
+ *
+ * Flash is that of a running gateway (its control socket), or of a chassis directory that no gateway has: --config names a gateway's
+ * configuration, --flash the directory itself with --key for whom to trust. Refusals have their name in front; with --json they
+ * are an object with ok, reason and message. Private keys are read by `sign` alone, and nothing of them is shown.
+ */
+import { existsSync, renameSync, writeFileSync } from "node:fs";
+import { basename, dirname, resolve } from "node:path";
+import { DirectoryInUse } from "../chassis/flash/directory.ts";
+import type { FlashStatus } from "../chassis/flash/flash.ts";
+import type { Bank } from "../chassis/flash/record.ts";
+import { buildImageFile, type Dependency, manifestOf, parseImageFile, signImageFile } from "../image/image_file.ts";
+import { readImageOctets } from "../image/octets.ts";
+import { ImageRefused } from "../image/refusal.ts";
+import {
+  ANY_SLOT,
+  buildSetFile,
+  fileDigest,
+  openSet,
+  parseSetFile,
+  type SetEntry,
+  signSetFile,
+} from "../image/set_file.ts";
+import {
+  checkSignature,
+  KeyError,
+  makeKeyFiles,
+  openSigner,
+  type PublicKey,
+  readPublicKey,
+  renderKeyHash,
+} from "../image/signature.ts";
+import { parseVersion, renderVersion, type Version } from "../image/version.ts";
+import { request } from "../operator/control_client.ts";
+import { type FlashResult, readSet } from "../operator/images.ts";
+import { openDirectory, type OpenedFlash, openFlash } from "./chassis_flash.ts";
+import { readConfiguration, tellProblems } from "./configuration_file.ts";
+import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./exit.ts";
+import { renderFlash, renderFlashResult, renderImageFile, renderSetFile } from "./render_image.ts";
+import { socketPath } from "./socket_path.ts";
+
+export interface Options {
+  json?: boolean;
+  socket?: string;
+  config?: string;
+  flash?: string;
+  key?: string[];
+}
+
+/** The command line or a file of it is wrong. */
+class UsageError extends Error {}
+
+const print = (text: string): void => void process.stdout.write(text);
+const printJson = (value: unknown): void => print(`${JSON.stringify(value, null, 2)}\n`);
+
+/** Carries a command out and turns what it throws into an exit code. */
+export async function outcome(
+  options: Options,
+  subject: string,
+  work: () => Promise<number> | number,
+): Promise<number> {
+  try {
+    return await work();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (error instanceof ImageRefused) {
+      if (options.json) printJson({ ok: false, reason: error.reason, message });
+      else process.stderr.write(`${subject}: ${message}\n`);
+      return EXIT_FAILED;
+    }
+    if (error instanceof DirectoryInUse) {
+      process.stderr.write(`cardcage: ${message}\n`);
+      return EXIT_FAILED;
+    }
+    const usage = error instanceof UsageError || error instanceof KeyError || error instanceof RangeError;
+    if (usage) process.stderr.write(`error: ${message}\n`);
+    else if (code !== undefined && code.startsWith("E"))
+      process.stderr.write(`${(error as NodeJS.ErrnoException).path ?? subject}: ${code}\n`);
+    else throw error;
+    return EXIT_USAGE;
+  }
+}
+
+const isSet = (octets: Uint8Array): boolean => Buffer.from(octets.subarray(0, 4)).toString("latin1") === "CCM1";
+
+/** Writes a file whole or not at all; another that is there is replaced. */
+function writeWhole(path: string, octets: Uint8Array): void {
+  const unfinished = `${path}.new`;
+  writeFileSync(unfinished, octets);
+  renameSync(unfinished, path);
+}
+
+function versionOf(text: string, what: string): Version {
+  try {
+    return parseVersion(text);
+  } catch (error) {
+    throw new UsageError(`${what}: ${(error as Error).message}`);
+  }
+}
+
+function integerOf(text: string, what: string, most: number): number {
+  const value = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
+  if (!(value <= most)) throw new UsageError(`${what}: a number from 0 to ${most} is wanted`);
+  return value;
+}
+
+/** `ike>=1.2.3` */
+function dependencyOf(text: string): Dependency {
+  const match = /^([a-z][a-z0-9_]*)>=(.+)$/.exec(text);
+  if (!match) throw new UsageError(`--depends: '${text}' is not like ike>=1.2.3`);
+  return { boardClass: match[1] as string, version: versionOf(match[2] as string, "--depends") };
+}
+
+export interface BuildOptions extends Options {
+  imageVersion?: string;
+  securityCounter: string;
+  depends?: string[];
+}
+
+/** OUT.cci of one module, or OUT.ccm of several images. */
+export async function build(out: string, files: readonly string[], options: BuildOptions): Promise<number> {
+  if (out.endsWith(".ccm")) return buildSet(out, files, options);
+  if (!out.endsWith(".cci") || files.length !== 1)
+    throw new UsageError("OUT.cci is built of one .wasm file, OUT.ccm of several .cci files");
+  const payload = readImageOctets(files[0] as string);
+  const version = versionOf(options.imageVersion ?? manifestOf(payload).version, "--image-version");
+  const securityCounter = integerOf(options.securityCounter, "--security-counter", 0xffff_ffff);
+  const octets = buildImageFile(payload, {
+    version,
+    securityCounter,
+    dependencies: (options.depends ?? []).map(dependencyOf),
+  });
+  const { lintPayload } = await import("../image/verify.ts");
+  const image = parseImageFile(octets);
+  lintPayload(image);
+  writeWhole(out, octets);
+  if (options.json) printJson({ ok: true, file: out, octets: octets.length });
+  else print(`${out}: ${image.facts.name} ${renderVersion(version)}, ${octets.length} octets, unsigned\n`);
+  return EXIT_OK;
+}
+
+/** Entries are files beside the set; `3=ipsec.cci` is for slot 3 alone. */
+function buildSet(out: string, words: readonly string[], options: BuildOptions): number {
+  const entries = words.map((word): SetEntry => {
+    const match = /^(\d{1,2})=(.+)$/.exec(word);
+    const path = match ? (match[2] as string) : word;
+    if (resolve(dirname(path)) !== resolve(dirname(out)))
+      throw new UsageError(`${path}: the files of a set lie beside it`);
+    const octets = readImageOctets(path);
+    parseImageFile(octets);
+    return { slot: match ? Number(match[1]) : ANY_SLOT, sha256: fileDigest(octets), file: basename(path) };
+  });
+  if (options.imageVersion === undefined) throw new UsageError("a set wants --image-version");
+  const octets = buildSetFile(versionOf(options.imageVersion, "--image-version"), entries);
+  writeWhole(out, octets);
+  if (options.json) printJson({ ok: true, file: out, octets: octets.length });
+  else print(`${out}: a set of ${entries.length} images, unsigned\n`);
+  return EXIT_OK;
+}
+
+export function signFile(file: string, options: Options & { signingKey: string; output?: string }): number {
+  const octets = readImageOctets(file);
+  const signer = openSigner(options.signingKey);
+  const signed = isSet(octets) ? signSetFile(octets, signer) : signImageFile(octets, signer);
+  const out = options.output ?? file;
+  writeWhole(out, signed);
+  const { signed: by } = isSet(signed) ? parseSetFile(signed).container : parseImageFile(signed).container;
+  const key = renderKeyHash(by!.keyHash);
+  if (options.json) printJson({ ok: true, file: out, key });
+  else print(`${out}: signed with key ${key}\n`);
+  return EXIT_OK;
+}
+
+export function keygen(file: string, options: Options): number {
+  for (const path of [file, `${file}.pub`]) if (existsSync(path)) throw new UsageError(`${path} is there already`);
+  const key = renderKeyHash(makeKeyFiles(file).hash);
+  if (options.json) printJson({ ok: true, private: file, public: `${file}.pub`, key });
+  else print(`${file}: private key, for whoever signs\n${file}.pub: key ${key}, for image_keys\n`);
+  return EXIT_OK;
+}
+
+/** What a file says of itself; nothing of it is believed. */
+function describe(octets: Uint8Array): Record<string, unknown> {
+  if (isSet(octets)) {
+    const { version, entries, sha256, container } = parseSetFile(octets);
+    return {
+      kind: "set",
+      version: renderVersion(version),
+      sha256: Buffer.from(sha256).toString("hex"),
+      key: container.signed ? renderKeyHash(container.signed.keyHash) : null,
+      images: entries.map(({ slot, file, sha256: digest }) => ({
+        slot: slot === ANY_SLOT ? null : slot,
+        file,
+        sha256: Buffer.from(digest).toString("hex"),
+      })),
+    };
+  }
+  const { facts, sha256, container, payload } = parseImageFile(octets);
+  return {
+    kind: "image",
+    ...facts,
+    version: renderVersion(facts.version),
+    dependencies: facts.dependencies.map(({ boardClass, version }) => ({
+      boardClass,
+      version: renderVersion(version),
+    })),
+    payload: payload.length,
+    sha256: Buffer.from(sha256).toString("hex"),
+    key: container.signed ? renderKeyHash(container.signed.keyHash) : null,
+  };
+}
+
+export function info(file: string, options: Options): number {
+  const said = describe(readImageOctets(file));
+  if (options.json) printJson(said);
+  else print(said["kind"] === "set" ? renderSetFile(said as never) : renderImageFile(said as never));
+  return EXIT_OK;
+}
+
+const keysOf = ({ key = [] }: Options): PublicKey[] => key.map(readPublicKey);
+
+export async function verify(file: string, options: Options): Promise<number> {
+  const trusted = keysOf(options);
+  if (trusted.length === 0) throw new UsageError("--key names the public key to verify with");
+  const octets = readImageOctets(file);
+  const { verifyImageFile } = await import("../image/verify.ts");
+  let signer: PublicKey;
+  if (isSet(octets)) {
+    const set = parseSetFile(octets);
+    signer = checkSignature(set.container, trusted);
+    for (const member of openSet(set, (name) => readImageOctets(resolve(dirname(file), name))))
+      verifyImageFile(member.octets, trusted);
+  } else signer = verifyImageFile(octets, trusted).signer;
+  const key = renderKeyHash(signer.hash);
+  if (options.json) printJson({ ok: true, ...describe(octets) });
+  else print(`${file}: ok, signed with key ${key}\n`);
+  return EXIT_OK;
+}
+
+/** Flash of a chassis directory, when the command line names one; `work` has it alone. */
+async function offline<T>(
+  options: Options,
+  work: (opened: OpenedFlash) => Promise<T>,
+): Promise<{ result: T } | undefined> {
+  if (options.config === undefined && options.flash === undefined) return undefined;
+  let opened: OpenedFlash | undefined;
+  if (options.config !== undefined) {
+    const checked = readConfiguration(options.config);
+    tellProblems(checked);
+    if (!checked.configuration) throw new UsageError(`${options.config}: the configuration is wrong`);
+    opened = await openFlash(checked.configuration);
+    if (!opened) throw new UsageError(`${options.config}: names no chassis directory (chassis { flash = DIR })`);
+  } else {
+    if (!existsSync(options.flash as string)) throw new UsageError(`${options.flash}: there is no such directory`);
+    opened = await openDirectory(options.flash as string, keysOf(options));
+  }
+  try {
+    return { result: await work(opened) };
+  } finally {
+    opened.directory.close();
+  }
+}
+
+export interface FlashOptions extends Options {
+  set?: boolean;
+  test?: boolean;
+  confirm?: boolean;
+  slot?: string;
+  watch?: string;
+}
+
+const slotOf = (text: string): number => integerOf(text, "a slot", 63);
+
+export async function flash(words: readonly string[], options: FlashOptions): Promise<number> {
+  if (options.test && options.confirm) throw new UsageError("--test or --confirm, not both");
+  if (options.set ? words.length !== 1 : words.length !== 2)
+    throw new UsageError("flash N FILE.cci, or flash --set FILE.ccm");
+  if (options.slot !== undefined && (options.set || !/^[AB]$/.test(options.slot)))
+    throw new UsageError("--slot is A or B, of one image");
+  const file = resolve(words.at(-1) as string);
+  const then = options.confirm ? "confirm" : options.test ? "test" : "nothing";
+  const bank = options.slot as Bank | undefined;
+  // What is no board must not get as far as a slot; whom it is from is for the flash to say.
+  const { lintPayload } = await import("../image/verify.ts");
+  const octets = readImageOctets(file);
+  if (options.set)
+    for (const { image } of openSet(parseSetFile(octets), (name) => readImageOctets(resolve(dirname(file), name))))
+      lintPayload(image);
+  else lintPayload(parseImageFile(octets));
+  const done = await offline(options, async ({ flash: target, trusted, slots }): Promise<FlashResult> => {
+    const requests = options.set
+      ? readSet(file, trusted, slots)
+      : [{ slot: slotOf(words[0] as string), octets, ...(bank ? { bank } : {}) }];
+    const written = await target.write(requests, then);
+    return { outcome: then === "nothing" ? "written" : then === "test" ? "testing" : "confirmed", slots: written };
+  });
+  const result =
+    done?.result ??
+    ((await request(socketPath(options.socket), "flash", {
+      file,
+      then,
+      ...(options.set ? { set: true } : { slot: slotOf(words[0] as string) }),
+      ...(bank ? { bank } : {}),
+      ...(options.watch === undefined ? {} : { watch: Number(options.watch) }),
+    })) as FlashResult);
+  return tell(options, result, done !== undefined);
+}
+
+function tell(options: Options, result: FlashResult, atReset: boolean): number {
+  if (options.json) printJson(result);
+  else print(renderFlashResult(result, atReset));
+  return result.outcome === "reverted" ? EXIT_FAILED : EXIT_OK;
+}
+
+export async function list(options: Options): Promise<number> {
+  const inspects = options.config !== undefined || (options.key ?? []).length > 0;
+  const done = await offline(options, ({ flash: target }) =>
+    inspects ? target.inspect() : Promise.resolve(target.status),
+  );
+  const status = done?.result ?? ((await request(socketPath(options.socket), "images")) as FlashStatus);
+  if (options.json) printJson(status);
+  else print(renderFlash(status));
+  return EXIT_OK;
+}
+
+export async function test(words: readonly string[], options: Options & { watch?: string }): Promise<number> {
+  const slots = words.map(slotOf);
+  const done = await offline(
+    options,
+    async ({ flash: target }): Promise<FlashResult> => ({ outcome: "testing", slots: await target.test(slots) }),
+  );
+  const watch = options.watch === undefined ? {} : { watch: Number(options.watch) };
+  const result =
+    done?.result ?? ((await request(socketPath(options.socket), "image-test", { slots, ...watch })) as FlashResult);
+  return tell(options, result, done !== undefined);
+}
+
+export async function settle(what: "confirm" | "revert", options: Options): Promise<number> {
+  const done = await offline(options, async ({ flash: target }) =>
+    what === "confirm" ? target.confirm() : (await target.revert()).map(({ slot }) => slot),
+  );
+  const word = what === "confirm" ? "confirmed" : "reverted";
+  const slots =
+    done?.result ?? ((await request(socketPath(options.socket), `image-${what}`)) as Record<string, number[]>)[word]!;
+  if (options.json) printJson({ [word]: slots });
+  else print(`${word}: slot ${slots.join(", ")}\n`);
+  return EXIT_OK;
+}
