@@ -26,6 +26,7 @@ export const ADJUST_MSS_TO_MTU: u32 = 0xffff; // what the SA carries whole
 export const CONFIG_UNPROTECTED_MTU: u32 = 24; // octets of an IP packet on the unprotected link; default 1500
 /** IKE board: sequence numbers that a board may accept before it asks for more, LEASE_MIN or more; of those that it may use, thousands. */
 export const CONFIG_LEASE: u32 = 26;
+export const CONFIG_REBALANCE: u32 = 27; // IKE board: 1: when a board comes, SAs are moved to it; default 0
 export const LEASE_DEFAULT: u32 = 16384;
 export const LEASE_MIN: u32 = 4;
 export const CONFIG_FRAGMENT_SIZE: u32 = 11; // octets of an IP packet with a fragment of an IKE message; default 1280

@@ -13,6 +13,8 @@ export const MANAGEMENT_HEADER: u32 = 12;
 
 /** Chassis -> IKE board: fixed bodies. */
 export const MANAGEMENT_BOARD_UP: u32 = 1; // slot u32, generation u32, SA capacity u32, control key 32 octets, weight u32
+export const MANAGEMENT_BOARD_DRAIN: u32 = 21; // slot u32, generation u32, 1: its SAs go to others; 0: it serves again
+export const MANAGEMENT_REBALANCE: u32 = 22; // SAs are spread over the boards anew
 export const MANAGEMENT_BOARD_DOWN: u32 = 2; // slot u32, generation u32
 /** Chassis -> IKE board: items. */
 export const MANAGEMENT_CONNECTION_LOAD: u32 = 3; // CONNECTION_* items; replaces one of the same name
@@ -213,6 +215,7 @@ export const EVENT_KIND: u32 = 128;
 export const EVENT_UP: u32 = 129; // 1 up, 0 down
 export const EVENT_NOTIFY: u32 = 130; // the notify type that the peer gave, or that we gave
 export const EVENT_TEXT: u32 = 131;
+export const EVENT_LEFT: u32 = 132; // CHILD_SAs that no other board takes
 
 export const IKE_SA_MOBIKE: u32 = 425; // 1: addresses may change (RFC 4555)
 export const IKE_SA_PEER_ADDRESS: u32 = 426; // address octets that the peer told of, besides the present one; repeated
@@ -255,6 +258,8 @@ export const EVENT_CHILD_REKEY: u32 = 4;
 export const EVENT_ALERT: u32 = 5; // an attempt failed: EVENT_TEXT says why
 export const EVENT_SA_PLACED: u32 = 6;
 export const EVENT_SA_REFUSED: u32 = 7;
+export const EVENT_SA_MOVED: u32 = 9; // as SA_PLACED, on another board
+export const EVENT_BOARD_DRAINED: u32 = 10; // CHILD_SA_SLOT, CHILD_SA_GENERATION, EVENT_LEFT
 export const EVENT_IKE_UPDATE: u32 = 8; // an IKE_SA and its CHILD_SAs go elsewhere: IKE_SA_LOCAL, _REMOTE and ports
 
 /** Configuration payload (RFC 7296 3.15). Chassis -> IKE board: a pool; none of that name with other contents may be there. */

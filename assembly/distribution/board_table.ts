@@ -18,6 +18,8 @@ class Board {
   links: u32;
   /** Its share among unlike boards, 1 to BOARD_WEIGHT_MAX. */
   weight: u32;
+  /** 1: it takes no more (drain.ts). */
+  draining: u32;
 }
 
 const table: usize = memory.data(FABRIC_SLOT_MAX * offsetof<Board>(), 16);
@@ -43,6 +45,7 @@ export function boardOnline(slot: u32, generation: u32, capacity: u32, weight: u
   b.generation = generation;
   b.capacity = capacity;
   b.links = 0;
+  b.draining = 0;
   b.weight = min<u32>(max<u32>(weight, 1), BOARD_WEIGHT_MAX);
   return true;
 }
@@ -77,7 +80,7 @@ export function boardGeneration(slot: u32): u32 {
 
 export function boardHasRoom(slot: u32): bool {
   const b = board(slot);
-  return b.online != 0 && b.links < b.capacity;
+  return b.online != 0 && b.draining == 0 && b.links < b.capacity;
 }
 
 /** CHILD_SAs that the board of a slot takes at most, and that are linked with it. */
@@ -113,4 +116,13 @@ export function boardsOnline(): u32 {
 export function boardsHaveRoom(): bool {
   for (let slot: u32 = 0; slot < FABRIC_SLOT_MAX; slot++) if (boardHasRoom(slot)) return true;
   return false;
+}
+
+/** True when its SAs shall go to others. */
+export function boardDrains(slot: u32): bool {
+  return slot < FABRIC_SLOT_MAX && board(slot).draining != 0;
+}
+
+export function boardSetDraining(slot: u32, draining: bool): void {
+  board(slot).draining = draining ? 1 : 0;
 }

@@ -10,7 +10,7 @@
  *
  * Both directions of a CHILD_SA go to the same board, and stay together: order and sequence numbers need no lock.
  */
-import { PLACEMENT_DEFAULT } from "../abi/config";
+import { CONFIG_REBALANCE, PLACEMENT_DEFAULT } from "../abi/config";
 import {
   DIRECTION_INBOUND,
   DIRECTION_OUTBOUND,
@@ -28,6 +28,7 @@ import {
 } from "../abi/message";
 import { STEP_S402, STEP_S403, TRACE_MASK_ESTABLISH } from "../abi/trace";
 import { controlForget, controlKey } from "../channel/control";
+import { itemFind, itemU32 } from "../rt/items";
 import { trace } from "../rt/trace";
 import { boardAssume, boardLoadForget } from "./board_load";
 import {
@@ -39,6 +40,7 @@ import {
   boardOnline,
 } from "./board_table";
 import { DISTRIBUTION_INSTALLED, DISTRIBUTION_LOST, DISTRIBUTION_REFUSED, raise } from "./event";
+import { drainForget, drainReset, rebalance } from "./drain";
 import { heldWake } from "./held";
 import { leaseStart } from "./lease";
 import {
@@ -78,10 +80,17 @@ const REPEAT_BATCH: u32 = 32;
 const USED_IN: u8 = 1;
 const USED_OUT: u8 = 2;
 
-export function establishReset(): void {
+/** True when SAs are spread anew whenever a board comes. */
+let rebalancing: bool = false;
+
+/** Reads CONFIG_REBALANCE from `start` to `end`. */
+export function establishReset(start: usize = 0, end: usize = 0): void {
+  const item = start == end ? 0 : itemFind(start, end, CONFIG_REBALANCE);
+  rebalancing = item != 0 && itemU32(item) != 0;
   unconfirmedReset();
   takeoverReset();
   moveReset();
+  drainReset();
 }
 
 /** Octets of an SA record, or 0 when its selector counts are beyond the format. */
@@ -163,11 +172,13 @@ export function confirm(slot: u32, number: u32, spi: u32, direction: u32): void 
     link.stateOut = LINK_LIVE;
     heldWake();
   }
-  link.used |= direction == DIRECTION_INBOUND ? USED_IN : USED_OUT;
+  const bit = direction == DIRECTION_INBOUND ? USED_IN : USED_OUT;
+  const moved = (link.used & bit) != 0;
+  link.used |= bit;
   updateInstalled(link, direction);
   unconfirmedSettle(link);
   if (link.stateIn != LINK_INSTALLING && link.stateOut != LINK_INSTALLING) passageEnd(link);
-  raise(DISTRIBUTION_INSTALLED, number, spi, direction, 0);
+  raise(DISTRIBUTION_INSTALLED, number, spi, direction, moved ? 1 : 0);
 }
 
 /**
@@ -231,12 +242,15 @@ export function boardUp(slot: u32, generation: u32, capacity: u32, key: usize, w
   boardLoadForget(slot);
   controlKey(slot, generation, key);
   takeoverBegin(); // links with an earlier generation have no board
+  drainForget(slot);
+  if (rebalancing) rebalance(true);
   return true;
 }
 
 /** BOARD_DOWN: its links go to others. */
 export function boardDown(slot: u32, generation: u32): bool {
   if (!boardOffline(slot, generation)) return false;
+  drainForget(slot);
   controlForget(slot);
   takeoverBegin();
   return true;

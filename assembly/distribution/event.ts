@@ -28,7 +28,7 @@ export class DistributionEvent {
   link: u32;
   spi: u32;
   direction: u32;
-  /** REFUSED_*, EXPIRING_* or EXPIRED_*. */
+  /** REFUSED_*, EXPIRING_* or EXPIRED_*; of INSTALLED, 1 when it was in use on another board before. */
   reason: u32;
   time: u64;
   /** Address of SA_ENDS octets (abi/message.ts), of an acquire of a flow; 0 none. */

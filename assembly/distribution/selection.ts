@@ -49,10 +49,15 @@ export function selectionForget(slot: u32): void {
   store<i32>(owed + ((<usize>slot) << 2), 0);
 }
 
+/** The policy that a placement comes to: PLACEMENT_ROUND_ROBIN to PLACEMENT_FIXED. */
+export function placementPolicy(placement: u32): u32 {
+  const named = placement & PLACEMENT_POLICY_MASK;
+  return named == PLACEMENT_DEFAULT ? standard : named;
+}
+
 /** The slot for the next CHILD_SA of a peer (a digest of its identity), or SELECTION_NONE. */
 export function selectBoard(placement: u32 = PLACEMENT_DEFAULT, peer: u64 = 0): u32 {
-  const named = placement & PLACEMENT_POLICY_MASK;
-  const policy = named == PLACEMENT_DEFAULT ? standard : named;
+  const policy = placementPolicy(placement);
   if (policy == PLACEMENT_FIXED) return fixed(placement >> PLACEMENT_SLOT_SHIFT);
   const slot =
     policy == PLACEMENT_HASH ? rendezvous(peer) : policy == PLACEMENT_LEAST_LOADED ? leastLoaded() : inTurn();

@@ -27,11 +27,13 @@ import { MANAGEMENT_EXPLAIN } from "../../assembly/abi/explain";
 import { DROP_CHANNEL_MALFORMED, DROP_MANAGEMENT_MALFORMED } from "../../assembly/abi/drop";
 import {
   MANAGEMENT_BOARD_DOWN,
+  MANAGEMENT_BOARD_DRAIN,
   MANAGEMENT_BOARD_UP,
   MANAGEMENT_HEADER,
   MANAGEMENT_LENGTH,
   MANAGEMENT_LIST_POLICIES,
   MANAGEMENT_LOCAL_ADDRESSES,
+  MANAGEMENT_REBALANCE,
   MANAGEMENT_TRANSACTION,
   MANAGEMENT_TYPE,
   POLICY_TRAP,
@@ -121,6 +123,7 @@ import {
   eventsReset,
   pollDistributionEvent,
 } from "../../assembly/distribution/event";
+import { drain, drainPending, drainPoll, rebalance } from "../../assembly/distribution/drain";
 import { explainRoute } from "../../assembly/distribution/explain";
 import { FORWARD_IKE, forwardMoved, forwardProtected, forwardUnprotected } from "../../assembly/distribution/forward";
 import { heldNext, heldReset, heldTimeout } from "../../assembly/distribution/held";
@@ -251,7 +254,7 @@ export function boardReset(): void {
   zeroize(entropy(), REG_ENTROPY_OCTETS);
   boardsReset();
   boardLoadsReset();
-  establishReset();
+  establishReset(config, end);
   eventsReset();
   heldReset();
   policyListReset();
@@ -291,7 +294,7 @@ export function boardPoll(): u32 {
   const removalAt = removalTimeout();
   const heldAt = min<u64>(heldTimeout(), reassemblyTimeout());
   const quiet = joinCores();
-  const takeoverAt = min<u64>(takeoverPoll(TAKEOVER_BUDGET), moveTimeout());
+  const takeoverAt = min<u64>(takeoverPoll(TAKEOVER_BUDGET), min<u64>(moveTimeout(), drainPoll(TAKEOVER_BUDGET)));
   listPolicies();
   for (let frame = heldNext(); frame; frame = heldNext()) forwardProtected(frame);
   forwardMoved();
@@ -299,7 +302,7 @@ export function boardPoll(): u32 {
   portsSettle();
   setDeadline(min<u64>(min<u64>(ikeDeadline(), heldAt), min<u64>(min<u64>(establishAt, removalAt), takeoverAt)));
   let bits: u32 = portsDrained() ? 0 : POLL_TRANSMIT_READY;
-  if (!quiet || takeoverPending() || policyListBusy()) bits |= POLL_MORE_WORK;
+  if (!quiet || takeoverPending() || drainPending() || policyListBusy()) bits |= POLL_MORE_WORK;
   for (let port: u32 = 0; port < PORT_COUNT_IKE; port++) {
     if (portPending(port) != 0) bits |= POLL_MORE_WORK;
   }
@@ -315,7 +318,12 @@ function pollManagement(): void {
       continue;
     }
     const type = <u32>load<u16>(frame.start + MANAGEMENT_TYPE);
-    if (type == MANAGEMENT_BOARD_UP || type == MANAGEMENT_BOARD_DOWN) {
+    if (type == MANAGEMENT_REBALANCE) {
+      rebalance(false);
+      consume(frame);
+      continue;
+    }
+    if (type == MANAGEMENT_BOARD_UP || type == MANAGEMENT_BOARD_DOWN || type == MANAGEMENT_BOARD_DRAIN) {
       handleBoard(frame, type);
       continue;
     }
@@ -344,7 +352,7 @@ function explain(frame: Frame): void {
   consume(frame);
 }
 
-/** BOARD_UP and BOARD_DOWN: the chassis announces its IPsec boards. */
+/** BOARD_UP, BOARD_DOWN and BOARD_DRAIN: the chassis announces its IPsec boards. */
 function handleBoard(frame: Frame, type: u32): void {
   const body = frame.start + MANAGEMENT_HEADER;
   const octets = frame.length - MANAGEMENT_HEADER;
@@ -354,6 +362,8 @@ function handleBoard(frame: Frame, type: u32): void {
     known = boardUp(load<u32>(body), load<u32>(body, 4), load<u32>(body, 8), body + 12, weight);
     zeroize(body + 12, 32);
     if (known) trace(TRACE_MASK_BOARD, TRACE_BOARD_UP, load<u32>(body), load<u32>(body, 4));
+  } else if (type == MANAGEMENT_BOARD_DRAIN && octets >= 12) {
+    known = drain(load<u32>(body), load<u32>(body, 4), load<u32>(body, 8) != 0);
   } else if (type == MANAGEMENT_BOARD_DOWN && octets >= 8) {
     known = boardDown(load<u32>(body), load<u32>(body, 4));
     if (known) trace(TRACE_MASK_BOARD, TRACE_BOARD_DOWN, load<u32>(body), load<u32>(body, 4));
@@ -463,7 +473,7 @@ function toIke(event: DistributionEvent): void {
     if (link && event.direction == DIRECTION_INBOUND) {
       const l = changetype<Link>(link);
       setChildPlacement(event.link, l.slot, l.generation);
-      reportPlacement(event.link, event.spi, l.slot, l.generation, 0);
+      reportPlacement(event.link, event.spi, l.slot, l.generation, 0, event.reason != 0);
     }
     handleInstalled(event.link, event.spi, event.direction, 0);
   } else if (event.kind == DISTRIBUTION_REFUSED) {

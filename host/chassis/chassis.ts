@@ -16,6 +16,12 @@ import * as MAP from "../../assembly/abi/board.ts";
 import * as CONFIG from "../../assembly/abi/config.ts";
 import {
   CONNECTION_LOCAL_ADDRESS,
+  CHILD_SA_GENERATION,
+  CHILD_SA_SLOT,
+  EVENT_BOARD_DRAINED,
+  EVENT_KIND,
+  EVENT_LEFT,
+  MANAGEMENT_EVENT,
   MANAGEMENT_HEADER,
   MANAGEMENT_LOCAL_ADDRESSES,
   MANAGEMENT_REPLY,
@@ -28,7 +34,7 @@ import { CELL_BITS } from "./aal5.ts";
 import type { Alarm } from "./alarms.ts";
 import { createLink, isAtm, type Link, type LinkCounters, type LinkKind } from "./backplane.ts";
 import { NS_PER_SECOND } from "./clock.ts";
-import { addressOctets, type ConfigItem, encodeItems } from "./config.ts";
+import { addressOctets, type ConfigItem, decodeItems, encodeItems } from "./config.ts";
 import { renderTrace, type TraceEntry } from "./console.ts";
 import type { Cage, Drive } from "./drive/drive.ts";
 import { type EntropySource, SystemEntropy } from "./entropy.ts";
@@ -109,6 +115,8 @@ export interface ChassisOptions {
   unprotectedMtu?: number;
   /** Sequence numbers that an IPsec board may use or accept before it asks for more. Default LEASE_DEFAULT. */
   lease?: number;
+  /** When a board comes, SAs are moved to it. Default: not. */
+  rebalance?: boolean;
   /** CONFIG_ADJUST_MSS. Default: SYNs stay as they are. */
   adjustMss?: number;
   portIke?: number;
@@ -351,9 +359,38 @@ export class Chassis {
     return this.online(slot);
   }
 
-  /** Takes a board offline: it is announced down, then wiped. */
-  offline(slot: number): Promise<void> {
-    return this.#supervisor.offline(this.#slot(slot));
+  /**
+   * Moves all SAs of a board to the others, and loses nothing; resolves to the CHILD_SAs that no other board takes. The board serves on
+   * until it is taken offline, or resumed.
+   */
+  drain(slot: number): Promise<number> {
+    return this.#supervisor.drain(this.#slot(slot));
+  }
+
+  /** A board that was drained serves again. */
+  resume(slot: number): void {
+    this.#supervisor.resume(this.#slot(slot));
+  }
+
+  /** Spreads the CHILD_SAs over the boards anew. */
+  rebalance(): void {
+    this.#supervisor.rebalance();
+  }
+
+  /** Takes a board offline: its SAs go to other boards as far as there are any, it is announced down, then wiped. */
+  async offline(slot: number): Promise<void> {
+    const bay = this.#slot(slot);
+    await this.#supervisor.drain(bay);
+    await this.#supervisor.offline(bay);
+  }
+
+  /** Pulls a board out without notice: what was on it is lost. */
+  async pull(slot: number): Promise<void> {
+    const bay = this.#slot(slot);
+    await this.#supervisor.offline(bay, "pulled");
+    bay.image = undefined;
+    bay.state = "Empty";
+    bay.reason = "";
   }
 
   /** Powers a board that is present or offline. */
@@ -366,7 +403,7 @@ export class Chassis {
   /** Takes a board offline and out of its slot. */
   async eject(slot: number): Promise<void> {
     const bay = this.#slot(slot);
-    await this.#supervisor.offline(bay);
+    await this.offline(slot);
     bay.image = undefined;
     bay.state = "Empty";
   }
@@ -378,7 +415,7 @@ export class Chassis {
   async insert(slot: number, image: Image | string): Promise<void> {
     const bay = this.#slot(slot);
     const checked = this.#imageOf(image);
-    if (bay.image) await this.#supervisor.offline(bay);
+    if (bay.image) await this.offline(slot);
     bay.image = checked;
     bay.bank = undefined;
     this.#supervisor.alarms.clear(slot, "image_refused", "image_fallback");
@@ -412,7 +449,7 @@ export class Chassis {
     const items = addresses.map((address) => ({ type: CONNECTION_LOCAL_ADDRESS, value: addressOctets(address) }));
     const body = encodeItems(items);
     for (const slot of this.#slots.values()) {
-      if (slot.state === "Online") this.#supervisor.tell(slot, MANAGEMENT_LOCAL_ADDRESSES, body);
+      if (slot.serves) this.#supervisor.tell(slot, MANAGEMENT_LOCAL_ADDRESSES, body);
     }
   }
 
@@ -541,7 +578,7 @@ export class Chassis {
     const { map, drops } = this.#cage.snapshot(slot.number);
     const u32 = (at: number): number => map.getUint32(at, true);
     const u64 = (at: number): number => Number(map.getBigUint64(at, true));
-    const online = slot.state === "Online";
+    const online = slot.serves;
     return {
       slot: slot.number,
       board: slot.role,
@@ -627,6 +664,7 @@ export class Chassis {
       items.push({ type: CONFIG.CONFIG_IKE_SA_CAPACITY, value: options.ikeSaCapacity ?? IKE_SAS });
       optional(CONFIG.CONFIG_PLACEMENT, options.placement);
       optional(CONFIG.CONFIG_LEASE, options.lease);
+      optional(CONFIG.CONFIG_REBALANCE, options.rebalance ? 1 : undefined);
       optional(CONFIG.CONFIG_RETRANSMIT_MS, options.retransmitMs);
       optional(CONFIG.CONFIG_RETRANSMIT_TRIES, options.retransmitTries);
       optional(CONFIG.CONFIG_FRAGMENT_SIZE, options.fragmentSize);
@@ -654,9 +692,24 @@ export class Chassis {
     if (message.length >= MANAGEMENT_HEADER) {
       const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
       const own = view.getUint32(MANAGEMENT_TRANSACTION, true) >= CHASSIS_TRANSACTION;
-      if (own && view.getUint16(MANAGEMENT_TYPE, true) === MANAGEMENT_REPLY) return;
+      const type = view.getUint16(MANAGEMENT_TYPE, true);
+      if (own && type === MANAGEMENT_REPLY) return;
+      if (slot === this.ikeSlot && type === MANAGEMENT_EVENT) this.#noteDrained(message);
     }
     this.#messages.get(slot)?.forEach((callback) => callback(message));
+  }
+
+  /** A board has given its SAs away. */
+  #noteDrained(message: Uint8Array): void {
+    const items = new Map(
+      decodeItems(message.subarray(MANAGEMENT_HEADER)).map(({ type, value }) => [
+        type,
+        value.length === 4 ? new DataView(value.buffer, value.byteOffset, 4).getUint32(0, true) : 0,
+      ]),
+    );
+    if (items.get(EVENT_KIND) !== EVENT_BOARD_DRAINED) return;
+    const slot = this.#slots.get(items.get(CHILD_SA_SLOT) ?? -1);
+    if (slot?.generation === items.get(CHILD_SA_GENERATION)) slot?.drained?.(items.get(EVENT_LEFT) ?? 0);
   }
 
   /** Hands a request over; its answer goes back to the same generation of the board, in whatever order answers come. */

@@ -45,6 +45,8 @@ export class Slot {
   controlKey = new Uint8Array(0);
   /** IPsec board: the generation of the IKE board that was told of this generation, 0 for none. */
   announcedTo = 0;
+  /** Ends the wait for a board that is being drained, with the CHILD_SAs that no other board takes. */
+  drained: ((left: number) => void) | undefined;
   /** Whoever changes the slot waits for its turn. */
   turn: Promise<void> = Promise.resolve();
   /** Cancels a scheduled restart. */
@@ -56,6 +58,11 @@ export class Slot {
     /** CONFIG items beyond those that the chassis writes. */
     public config: readonly ConfigItem[] = [],
   ) {}
+
+  /** True while its board serves, be it for the last time. */
+  get serves(): boolean {
+    return this.state === "Online" || this.state === "Announce offline";
+  }
 
   remember(fault: Fault): void {
     this.faults.push(fault);

@@ -12,9 +12,11 @@
 import { BOARD_CLASS_IKE, BOARD_CLASS_IPSEC, REG_ENTROPY_OCTETS } from "../../assembly/abi/board.ts";
 import {
   MANAGEMENT_BOARD_DOWN,
+  MANAGEMENT_BOARD_DRAIN,
   MANAGEMENT_BOARD_UP,
   MANAGEMENT_HEADER,
   MANAGEMENT_LENGTH,
+  MANAGEMENT_REBALANCE,
   MANAGEMENT_TRANSACTION,
   MANAGEMENT_TYPE,
 } from "../../assembly/abi/management.ts";
@@ -35,6 +37,10 @@ export const CHASSIS_TRANSACTION = 0x8000_0000;
 /** Pause, ns, and number of repetitions of an announcement that found the IKE board's management ring full. */
 const TELL_PAUSE = 10_000_000n;
 const TELL_TRIES = 1000;
+
+/** Patience with a board that is drained, ms, and how often the IKE board is told. */
+const DRAIN_PATIENCE = 5000;
+const DRAIN_TRIES = 12;
 
 const STABLE = 10n * NS_PER_SECOND;
 const BACK_OFF_MAX = 60n * NS_PER_SECOND;
@@ -96,11 +102,53 @@ export class Supervisor {
     this.alarms.clear(slot.number, "crash_loop", "board_refused", "board_restarting");
   }
 
+  /**
+   * The SAs of an IPsec board go to the others, without loss. Resolves to the number of CHILD_SAs that no other board takes; the board serves
+   * on until somebody takes it offline, or resumes it.
+   */
+  async drain(slot: Slot): Promise<number> {
+    const { drive, slots, ikeSlot } = this.#parts;
+    const ike = slots.get(ikeSlot);
+    if (slot.role !== "ipsec" || slot.state !== "Online") return 0;
+    if (ike?.state !== "Online" || slot.announcedTo !== ike.generation) return 0;
+    slot.state = "Announce offline";
+    let left: number | undefined;
+    slot.drained = (links) => (left = links);
+    const { generation } = slot;
+    const current = (): boolean => slot.generation === generation && slot.state === "Announce offline";
+    for (let tries = 0; tries < DRAIN_TRIES && current() && left === undefined; tries++) {
+      this.#tellDrain(slot, true);
+      await drive.until(() => left !== undefined || !current(), DRAIN_PATIENCE);
+    }
+    slot.drained = undefined;
+    return left ?? (current() ? Infinity : 0);
+  }
+
+  /** A board that was drained serves again. */
+  resume(slot: Slot): void {
+    if (slot.state !== "Announce offline") return;
+    slot.state = "Online";
+    this.#tellDrain(slot, false);
+  }
+
+  #tellDrain(slot: Slot, off: boolean): void {
+    const body = new DataView(new ArrayBuffer(12));
+    body.setUint32(0, slot.number, true);
+    body.setUint32(4, slot.generation, true);
+    body.setUint32(8, off ? 1 : 0, true);
+    this.#tellIke(MANAGEMENT_BOARD_DRAIN, new Uint8Array(body.buffer));
+  }
+
+  /** All boards shall carry their share of the CHILD_SAs. */
+  rebalance(): void {
+    this.#tellIke(MANAGEMENT_REBALANCE, new Uint8Array(0));
+  }
+
   /** Takes a slot offline and wipes its board. */
   offline(slot: Slot, reason = ""): Promise<void> {
     return this.#inTurn(slot, async () => {
       slot.cancelRestart?.();
-      if (slot.state === "Online") {
+      if (slot.serves) {
         slot.state = "Announce offline";
         this.#down(slot, reason || "taken offline");
       }
@@ -115,7 +163,7 @@ export class Supervisor {
   faulted(slot: Slot, generation: number, report: TrapReport): void {
     if (generation !== slot.generation || !slot.image) return;
     const { drive } = this.#parts;
-    const wasOnline = slot.state === "Online";
+    const wasOnline = slot.serves;
     const fault = locateFault(report, slot.image, slot.number, generation, drive.clock.now());
     slot.remember(fault);
     slot.state = "Offline";
@@ -168,7 +216,7 @@ export class Supervisor {
     if (!slot.image) throw new Error(`slot ${slot.number} is empty`);
     slot.cancelRestart?.();
     slot.cancelRestart = undefined;
-    if (slot.state === "Online") this.#down(slot, "reset");
+    if (slot.serves) this.#down(slot, "reset");
     if (slot.generation > 0) slot.restarts += 1;
     slot.generation += 1;
     slot.state = "Announce online";

@@ -29,6 +29,7 @@ interface Options {
   socket?: string;
   timeout?: string;
   ike?: boolean;
+  force?: boolean;
 }
 
 const print = (text: string): void => void process.stdout.write(text);
@@ -196,14 +197,18 @@ Exit codes:
       if (action !== "show") throw new CommanderError(EXIT_USAGE, "chassis", `chassis show, not ${action}`);
       done(await show("boards", options, renderBoards));
     });
-  json(root.command("slot").description("take a slot's board offline, online, or through a restart"))
+  json(
+    root.command("slot").description("what is done with a board: its SAs go to the others first, and nothing is lost"),
+  )
     .argument("<number>", "the slot")
-    .argument("<action>", "offline, online or restart; the last two end a crash loop")
+    .argument("<action>", "offline, online, restart, eject or insert; online and restart end a crash loop")
+    .argument("[image]", "of insert: a board's name, or the file of an image")
+    .option("--force", "though some of its CHILD_SAs have no other board")
     .option(...CONTROL_OPTION)
-    .action(async (slot: string, action: string, options: Options) => {
+    .action(async (slot: string, action: string, image: string | undefined, options: Options) => {
       const render = ({ state, reason }: { state: string; reason: string }): string =>
         `slot ${slot}: ${state}${reason === "" ? "" : ` (${reason})`}\n`;
-      done(await show("slot", options, render, { slot: Number(slot), action }));
+      done(await show("slot", options, render, { slot: Number(slot), action, image, force: options.force }));
     });
   status<DropsStatus>("drops", "dropped packets by slot and reason, what it means and what to do", renderDrops);
   status<ConnectionStatus[]>("connections", "configured connections and their last failure", renderConnections);

@@ -58,11 +58,32 @@ function timeoutOf(args: Args): number {
   return timeout * 1000;
 }
 
+type SlotAction = (gateway: Gateway, slot: number, args: Args) => Promise<void>;
+
+/** What is done to a board that serves comes after its SAs have gone to others; `force` takes it with those that none takes. */
+const drained =
+  (action: (gateway: Gateway, slot: number) => Promise<void>): SlotAction =>
+  async (gateway, slot, { force }) => {
+    const left = await gateway.chassis.drain(slot);
+    if (left > 0 && force !== true) {
+      gateway.chassis.resume(slot);
+      const what = Number.isFinite(left) ? `${left} CHILD_SAs that no other board takes` : "CHILD_SAs that do not move";
+      throw new RequestError("failed", `slot ${slot} has ${what}; force loses what arrives for them meanwhile`);
+    }
+    await action(gateway, slot);
+  };
+
 /** What an operator does with a slot. */
-const SLOT_ACTIONS: Readonly<Record<string, (gateway: Gateway, slot: number) => Promise<void>>> = {
-  restart: (gateway, slot) => gateway.chassis.reset(slot),
-  offline: (gateway, slot) => gateway.chassis.offline(slot),
+const SLOT_ACTIONS: Readonly<Record<string, SlotAction>> = {
+  restart: drained((gateway, slot) => gateway.chassis.reset(slot)),
+  offline: drained((gateway, slot) => gateway.chassis.offline(slot)),
+  eject: drained((gateway, slot) => gateway.chassis.eject(slot)),
   online: (gateway, slot) => gateway.chassis.online(slot),
+  insert: async (gateway, slot, { image }) => {
+    if (typeof image !== "string") throw new RequestError("bad-argument", "insert: an image is wanted");
+    await gateway.chassis.insert(slot, image);
+    await gateway.chassis.online(slot);
+  },
 };
 
 const COMMANDS: Readonly<Record<string, Command>> = {
@@ -77,8 +98,12 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     if (!known) throw new RequestError("bad-argument", "slot: the number of a slot is wanted");
     if (!Object.hasOwn(SLOT_ACTIONS, String(action)))
       throw new RequestError("bad-argument", `action: ${Object.keys(SLOT_ACTIONS).join(", ")} is wanted`);
-    await SLOT_ACTIONS[String(action)]!(gateway, slot as number);
+    await SLOT_ACTIONS[String(action)]!(gateway, slot as number, args);
     return gateway.chassis.show().slots.find((one) => one.slot === slot);
+  },
+  rebalance: (gateway) => {
+    gateway.chassis.rebalance();
+    return Promise.resolve({});
   },
   drops: (gateway) => Promise.resolve(dropsOf(gateway.chassis.show())),
   explain: (gateway, args) => {

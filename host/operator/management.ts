@@ -217,6 +217,8 @@ const EVENT_KINDS = new Map([
   [abi.EVENT_CHILD_REKEY, "child-rekey"],
   [abi.EVENT_ALERT, "alert"],
   [abi.EVENT_SA_PLACED, "sa-placed"],
+  [abi.EVENT_SA_MOVED, "sa-moved"],
+  [abi.EVENT_BOARD_DRAINED, "board-drained"],
   [abi.EVENT_SA_REFUSED, "sa-refused"],
   [abi.EVENT_VIRTUAL_IP, "virtual-ip"],
   [abi.EVENT_IKE_UPDATE, "ike-update"],
