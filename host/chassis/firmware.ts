@@ -166,7 +166,8 @@ export class Firmware {
   }
 
   async #confirm(): Promise<number[]> {
-    if (this.#running?.failure) throw new ImageRefused("no_test", "the test has failed");
+    // The end of a test that failed may not have reached a failing device: it must not be confirmed for that.
+    if (!this.#running || this.#running.failure) throw new ImageRefused("no_test");
     const slots = await this.flash.confirm();
     this.#running = undefined;
     for (const slot of slots) this.#tellOf(slot, "confirmed");

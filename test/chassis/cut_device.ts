@@ -34,6 +34,8 @@ const REMAINS: readonly Remains[] = [
 export class CutDevice implements FlashDevice {
   /** Steps done: every one could have been the last. */
   steps = 0;
+  /** The power has gone: nothing works any more. */
+  off = false;
   /** Power goes off in front of this step; torn: in the middle of it, where it is a write. */
   readonly #cut: number;
   readonly #torn: boolean;
@@ -67,7 +69,7 @@ export class CutDevice implements FlashDevice {
   }
 
   async write(name: string, at: number, octets: Uint8Array): Promise<void> {
-    const torn = this.#torn && this.steps === this.#cut;
+    const torn = this.#torn && !this.off && this.steps === this.#cut;
     if (!torn) this.#step();
     const written = torn ? halfOf(octets) : octets;
     const file = this.#cached.get(name)!;
@@ -75,7 +77,7 @@ export class CutDevice implements FlashDevice {
     all.set(file.cached);
     all.set(written, at);
     file.cached = all;
-    if (torn) throw new PowerCut();
+    if (torn) this.#end();
   }
 
   async sync(name: string): Promise<void> {
@@ -124,8 +126,13 @@ export class CutDevice implements FlashDevice {
   }
 
   #step(): void {
-    if (this.steps >= this.#cut) throw new PowerCut();
+    if (this.off || this.steps >= this.#cut) this.#end();
     this.steps += 1;
+  }
+
+  #end(): never {
+    this.off = true;
+    throw new PowerCut();
   }
 }
 
@@ -157,10 +164,10 @@ export async function everyCut(
       const device = new CutDevice(before, cut, torn);
       try {
         await operation(device);
-        throw new Error(`the cut in front of step ${cut} did not happen`);
       } catch (error) {
         if (!(error instanceof PowerCut)) throw error;
       }
+      if (!device.off) throw new Error(`the cut in front of step ${cut} did not happen`);
       collect(device);
     }
   }
