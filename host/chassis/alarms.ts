@@ -10,8 +10,8 @@ export type AlarmSeverity = "minor" | "major";
 const SEVERITIES = {
   /** A board died, and waits before it is started again. */
   board_restarting: "minor",
-  /** The link to a slot is down. */
-  link_down: "minor",
+  /** Somebody lets something go wrong, on purpose (injection.ts). */
+  fault_injected: "minor",
   /** A board died so often that it is started no more. */
   crash_loop: "major",
   /** A board refuses service: CONFIG, RAM or self test. */

@@ -39,19 +39,25 @@ import {
 import { FAULT_ABORT, FAULT_OCTETS } from "../../assembly/abi/fault.ts";
 import * as FAULT from "../../assembly/abi/fault.ts";
 import { FRAME_STRIDE } from "../../assembly/abi/frame.ts";
+import { MANAGEMENT_HEADER } from "../../assembly/abi/management.ts";
 import {
+  DESCRIPTOR_COOKIE,
   DESCRIPTOR_OCTETS,
   PORT_COUNT_MAX,
   PORT_ENTRY_OCTETS,
+  PORT_MANAGEMENT,
   RING_DESCRIPTORS,
+  RING_DONE,
   RING_SIZE,
 } from "../../assembly/abi/ring.ts";
 import { TRACE_OCTETS } from "../../assembly/abi/trace.ts";
+import { NEVER } from "./clock.ts";
 import { violation } from "./conservation.ts";
 import { FUEL_EXPORT } from "../image/meter.ts";
 import { BoardFault, faultText, type TrapReport } from "./fault.ts";
 import { type Image, ramPages } from "./image.ts";
 import { giveBackRam, takeRam } from "./ram.ts";
+import { SkewedClock } from "./tap/slot_faults.ts";
 import { boardClassName } from "./vocabulary.ts";
 
 /** What a board is told at power-on. */
@@ -99,6 +105,7 @@ export class Board {
   readonly #fuel: WebAssembly.Global | undefined;
   readonly #slot: number;
   readonly #conservation: boolean;
+  #clock: SkewedClock | undefined;
   #map = 0;
   #ports = 0;
   readonly #rx = new Uint32Array(PORT_COUNT_MAX);
@@ -162,15 +169,30 @@ export class Board {
     return this.#ports;
   }
 
-  /** When the firmware wants to be polled, ns on the NOW scale; NEVER for not at all. */
+  /** When the firmware wants to be polled, ns on the chassis's NOW scale; NEVER for not at all. */
   get deadline(): bigint {
-    return this.#view.getBigUint64(this.#map + REG_DEADLINE, true);
+    const deadline = this.#view.getBigUint64(this.#map + REG_DEADLINE, true);
+    return this.#clock ? this.#clock.chassis(deadline, NEVER) : deadline;
   }
 
-  /** True when the deadline has come, without a bigint: compared by halves. */
-  deadlineBefore(nowHigh: number, nowLow: number): boolean {
-    const high = this.#u32[(this.#map + REG_DEADLINE + 4) >>> 2]!;
-    return high < nowHigh || (high === nowHigh && this.#u32[(this.#map + REG_DEADLINE) >>> 2]! <= nowLow);
+  /** From `now` on the board's clock runs at another rate, and is ahead by so many seconds more. */
+  skew(now: bigint, rate = 1, ahead = 0): void {
+    if (this.#clock || rate !== 1 || ahead !== 0) this.#clock = new SkewedClock(now, this.#clock, rate, ahead);
+    this.wantsPoll = true;
+  }
+
+  /**
+   * Damages the board's RAM as a failing memory would: the record of the frame that it takes next lies outside of RAM, so that the
+   * firmware itself traps. False when no descriptor is free for it.
+   */
+  strike(): boolean {
+    const message = new Uint8Array(MANAGEMENT_HEADER);
+    if (this.deliver(PORT_MANAGEMENT, message, 0, message.length, 0) !== DELIVERED) return false;
+    const ring = this.#rx[PORT_MANAGEMENT]!;
+    const newest = this.#u32[(ring + RING_DONE) >>> 2]! - 1;
+    const index = newest & (this.#rxSize[PORT_MANAGEMENT]! - 1);
+    this.#u32[(ring + RING_DESCRIPTORS + index * DESCRIPTOR_OCTETS + DESCRIPTOR_COOKIE) >>> 2] = 0xffff_fff0;
+    return true;
   }
 
   set traceMask(mask: number) {
@@ -231,8 +253,9 @@ export class Board {
 
   /** Calls boardPoll once at the given time; returns its bits. Throws BoardFault when it traps. */
   poll(now: bigint, wall: bigint): number {
-    this.#view.setBigUint64(this.#map + REG_NOW, now, true);
-    this.#view.setBigUint64(this.#map + REG_WALL, wall, true);
+    const own = this.#clock ? this.#clock.board(now) : now;
+    this.#view.setBigUint64(this.#map + REG_NOW, own, true);
+    this.#view.setBigUint64(this.#map + REG_WALL, wall + own - now, true);
     this.wantsPoll = false;
     const bits = this.#call(this.#poll);
     if (bits & POLL_MORE_WORK) this.wantsPoll = true;

@@ -33,7 +33,7 @@ import type { Nic, Side } from "../nic/nic.ts";
 import { CELL_BITS } from "./aal5.ts";
 import type { Alarm } from "./alarms.ts";
 import { createLink, isAtm, type Link, type LinkCounters, type LinkKind } from "./backplane.ts";
-import { NS_PER_SECOND } from "./clock.ts";
+import { NS_PER_MS, NS_PER_SECOND } from "./clock.ts";
 import { addressOctets, type ConfigItem, decodeItems, encodeItems } from "./config.ts";
 import { renderTrace, type TraceEntry } from "./console.ts";
 import type { Cage, Drive } from "./drive/drive.ts";
@@ -50,6 +50,7 @@ import {
 import type { SlotFit } from "./flash/fit.ts";
 import type { BootChoice, Flash } from "./flash/flash.ts";
 import { type Build, type Image, loadImage } from "./image.ts";
+import { type FaultOrder, Injection, type StandingFault } from "./injection.ts";
 import { type BoardRole, Slot, type SlotState } from "./slot.ts";
 import { type BoardEvent, CHASSIS_TRANSACTION, type CrashLimit, Supervisor } from "./supervisor.ts";
 import type { FaultSpec } from "./tap/fault_injector.ts";
@@ -230,10 +231,12 @@ export interface ChassisStatus {
   alarms: (Omit<Alarm, "since"> & { since: number })[];
   /** The lamp for all of them. */
   alarm: Leds["alarm"];
+  /** Faults that were injected and stand. */
+  injected: StandingFault[];
 }
 
 /** Patience with the secure element, ms of real time. */
-const SECURE_ELEMENT_PATIENCE = 20_000;
+const SECURE_ELEMENT_PATIENCE = 20_000n;
 
 const PORT_OF_SIDE: Record<Side, number> = { unprotected: PORT_UNPROTECTED, protected: PORT_PROTECTED };
 
@@ -260,6 +263,7 @@ export class Chassis {
   readonly #link: Link;
   readonly #cage: Cage;
   readonly #supervisor: Supervisor;
+  readonly #injection: Injection;
   readonly #nics: Record<Side, Nic[]> = { unprotected: [], protected: [] };
   readonly #transmit: Record<Side, Subscribers<[Uint8Array, number]>> = {
     unprotected: new Set(),
@@ -323,6 +327,13 @@ export class Chassis {
         this.firmware?.observe(event);
         this.#events.forEach((callback) => callback(event));
       },
+    });
+    this.#injection = new Injection({
+      drive: options.drive,
+      cage: this.#cage,
+      alarms: this.#supervisor.alarms,
+      ikeSlot: this.ikeSlot,
+      slots: new Set(this.#slots.keys()),
     });
     this.firmware =
       options.firmware &&
@@ -530,6 +541,21 @@ export class Chassis {
     this.#cage.inject(spec);
   }
 
+  /** Lets something go wrong (injection.ts). Throws RangeError for what cannot be. */
+  injectFault(order: FaultOrder): void {
+    this.#injection.order(order);
+  }
+
+  /** Ends all faults that were injected. */
+  clearFaults(): void {
+    this.#injection.clear();
+  }
+
+  /** Whether faults may be injected by command. */
+  get faultsAllowed(): boolean {
+    return this.#options.faults ?? false;
+  }
+
   /** Shows every frame on the backplane to `tap`; without one the tap is taken off. */
   tap(tap?: WireTap): void {
     this.#cage.tap(tap);
@@ -567,6 +593,7 @@ export class Chassis {
       faults: this.faults.map((fault) => ({ ...fault, now: Number(fault.now) / 1e9 })),
       alarms: this.#supervisor.alarms.standing.map((alarm) => ({ ...alarm, since: Number(alarm.since) / 1e9 })),
       alarm: this.#supervisor.alarms.lamp(),
+      injected: this.#injection.standing,
     };
   }
 
@@ -717,13 +744,20 @@ export class Chassis {
     const element = this.#options.secureElement;
     if (!element) return this.#cage.countDrop(slot, CHASSIS_DROP.secure_element_absent);
     const { generation } = this.#slot(slot);
+    const fault = this.#injection.answer();
     this.drive.pending(patiently(element, request), (answer) => {
-      if (this.#closed) return;
-      if (!answer) this.#cage.countDrop(slot, CHASSIS_DROP.secure_element_failed);
-      else if (this.#slot(slot).generation !== generation)
-        this.#cage.countDrop(slot, CHASSIS_DROP.secure_element_stale);
-      else this.#cage.deliver(slot, PORT_SECURE_ELEMENT, answer);
+      if (fault === "lost" || fault > SECURE_ELEMENT_PATIENCE * NS_PER_MS)
+        return this.#answered(slot, generation, undefined);
+      if (fault === 0n) return this.#answered(slot, generation, answer);
+      this.drive.after(fault, () => this.#answered(slot, generation, answer), true);
     });
+  }
+
+  #answered(slot: number, generation: number, answer: Uint8Array | undefined): void {
+    if (this.#closed) return;
+    if (!answer) this.#cage.countDrop(slot, CHASSIS_DROP.secure_element_failed);
+    else if (this.#slot(slot).generation !== generation) this.#cage.countDrop(slot, CHASSIS_DROP.secure_element_stale);
+    else this.#cage.deliver(slot, PORT_SECURE_ELEMENT, answer);
   }
 }
 
@@ -731,7 +765,7 @@ export class Chassis {
 async function patiently(element: SecureElement, request: Uint8Array): Promise<Uint8Array | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, SECURE_ELEMENT_PATIENCE, undefined);
+    timer = setTimeout(resolve, Number(SECURE_ELEMENT_PATIENCE), undefined);
     timer.unref();
   });
   try {

@@ -86,6 +86,19 @@ function projectPath(source: string, map: TraceMap): string {
   return root && source.startsWith(root) ? source.slice(root.length) : source;
 }
 
+/** Octets that are searched in front of an instruction which the compiler made by itself. */
+const NEAR = 64;
+
+/** The place in the source of the instruction at `offset`, or of the nearest one in front of it that has a place. */
+function placeOf(map: TraceMap, offset: number): Pick<Fault, "file" | "line" | "column"> | undefined {
+  for (let column = offset; column >= Math.max(0, offset - NEAR); column--) {
+    // The whole module is one line, a column is an offset.
+    const { source, line, column: place } = originalPositionFor(map, { line: 1, column });
+    if (source !== null) return { file: projectPath(source, map), line, column: place + 1 };
+  }
+  return undefined;
+}
+
 /** Turns a report into a fault with its place in the source. */
 export function locateFault(report: TrapReport, image: Image, slot: number, generation: number, now: bigint): Fault {
   const fault: Fault = {
@@ -105,10 +118,8 @@ export function locateFault(report: TrapReport, image: Image, slot: number, gene
   const offsets = wasmOffsets(report.stack).map((offset) => (shifts ? originalOffset(shifts, offset) : offset));
   const map = sourceMapOf(image);
   for (const offset of map ? offsets : []) {
-    // The whole module is one line, a column is an offset.
-    const place = originalPositionFor(map!, { line: 1, column: offset });
-    if (place.source === null) continue;
-    return { ...fault, file: projectPath(place.source, map!), line: place.line, column: place.column + 1 };
+    const place = placeOf(map!, offset);
+    if (place) return { ...fault, ...place };
   }
   if (offsets.length > 0) fault.message += ` at code offset 0x${offsets[0]!.toString(16)}`;
   return fault;

@@ -46,6 +46,7 @@ export const CHASSIS_DROP_NAMES = [
   "secure_element_stale", // the answer came for an earlier generation
   "atm_hec", // a cell, not a packet: its header is damaged
   "aal5_oversize", // cells of a PDU beyond what a board takes
+  "link_down", // a fault that was injected: the link to a slot carries nothing
 ] as const;
 
 export type ChassisDrop = (typeof CHASSIS_DROP_NAMES)[number];

@@ -21,7 +21,7 @@ import { readConfiguration, tellProblems } from "./configuration_file.ts";
 import { EXIT_FAILED, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE } from "./exit.ts";
 import { addImageCommands } from "./image.ts";
 import { PacketError, packetOfWords, type PacketWords } from "./packet.ts";
-import { renderBoards, renderConnections, renderDrops, renderEvent, renderPolicies } from "./render.ts";
+import { renderBoards, renderInjected, renderConnections, renderDrops, renderEvent, renderPolicies } from "./render.ts";
 import { socketPath } from "./socket_path.ts";
 
 interface Options {
@@ -210,6 +210,34 @@ Exit codes:
         `slot ${slot}: ${state}${reason === "" ? "" : ` (${reason})`}\n`;
       done(await show("slot", options, render, { slot: Number(slot), action, image, force: options.force }));
     });
+  json(root.command("fault").description("let something go wrong, where the configuration allows it (faults = yes)"))
+    .argument(
+      "[kind]",
+      "trap, hang, link, stall, clock, descriptors (of a slot); bus; element; clear; without: what stands",
+    )
+    .argument("[slot]", "of those that are a slot's")
+    .option("--seconds <s>", "how long (default: until cleared)")
+    .option("--lose <p>", "bus, descriptors, element: probability of a loss")
+    .option("--duplicate <p>", "bus, descriptors: that it comes twice")
+    .option("--reorder <p>", "bus: that the next one overtakes")
+    .option("--flip <p>", "bus: that a bit flips")
+    .option("--seed <n>", "of the chances")
+    .option("--rate <r>", "clock: seconds in a second")
+    .option("--ahead <s>", "clock: jump ahead")
+    .option("--delay <ms>", "element: how much later it answers")
+    .option(...CONTROL_OPTION)
+    .action(async (kind: string | undefined, slot: string | undefined, options: Options & FaultWords) => {
+      const { seconds, lose, duplicate, reorder, flip, seed, rate, ahead, delay } = options;
+      const words = { slot, seconds, lose, duplicate, reorder, flip, seed, rate, ahead, delayMs: delay };
+      const args: Record<string, unknown> = kind === undefined ? {} : { kind };
+      for (const [name, word] of Object.entries(words)) {
+        if (word === undefined) continue;
+        if (word === "" || !Number.isFinite(Number(word)))
+          throw new CommanderError(EXIT_USAGE, "fault", `${name}: a number`);
+        args[name] = Number(word);
+      }
+      done(await show("fault", options, renderInjected, args));
+    });
   status<DropsStatus>("drops", "dropped packets by slot and reason, what it means and what to do", renderDrops);
   status<ConnectionStatus[]>("connections", "configured connections and their last failure", renderConnections);
   status<PolicyStatus[]>("policies", "the SPD in its order: what is protected, bypassed and discarded", renderPolicies);
@@ -269,6 +297,10 @@ Exit codes:
   return root;
 }
 
+type FaultWords = Partial<
+  Record<"seconds" | "lose" | "duplicate" | "reorder" | "flip" | "seed" | "rate" | "ahead" | "delay", string>
+>;
+
 interface SasResult {
   sas: ConnectionSas[];
   link: string;
@@ -283,7 +315,7 @@ export async function main(words: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) {
       // Commander has told the user already, but for our own.
-      if (["timeout", "chassis"].includes(error.code)) process.stderr.write(`error: ${error.message}\n`);
+      if (["timeout", "chassis", "fault"].includes(error.code)) process.stderr.write(`error: ${error.message}\n`);
       return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
     }
     if (error instanceof UnreachableError) {

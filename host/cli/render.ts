@@ -28,6 +28,12 @@ function duration(seconds: number): string {
 
 const mebibytes = (octets: number): string => `${(octets / (1 << 20)).toFixed(0)} MiB`;
 
+/** Faults that were injected and stand. */
+export const renderInjected = (injected: ChassisStatus["injected"]): string =>
+  injected.length === 0
+    ? "no faults stand\n"
+    : injected.map(({ text, left }) => `${text}${left === undefined ? "" : `, ${Math.ceil(left)} s more`}\n`).join("");
+
 /** The lamps that burn, `~` for one that blinks. */
 function lamps({ ok, fail, act, alarm }: SlotStatus["leds"]): string {
   const burning = [

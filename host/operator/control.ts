@@ -13,6 +13,7 @@ import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { dropsOf } from "./drops.ts";
 import { EXPLAIN_PACKET_MAX, sideOf } from "./explain.ts";
+import { faultOrder } from "./fault_order.ts";
 import type { Gateway, GatewayEvent } from "./gateway.ts";
 import { CommandError } from "./gateway.ts";
 import { PacketTrace } from "./trace.ts";
@@ -104,6 +105,22 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   rebalance: (gateway) => {
     gateway.chassis.rebalance();
     return Promise.resolve({});
+  },
+  fault: (gateway, args) => {
+    const { chassis } = gateway;
+    if (!chassis.faultsAllowed)
+      throw new RequestError("failed", "faults may not be injected here: chassis { faults = yes } allows it");
+    const { kind } = args;
+    if (kind === "clear") chassis.clearFaults();
+    else if (kind !== undefined) {
+      try {
+        chassis.injectFault(faultOrder(args));
+      } catch (error) {
+        if (error instanceof RangeError) throw new RequestError("bad-argument", error.message);
+        throw error;
+      }
+    }
+    return Promise.resolve(chassis.show().injected);
   },
   drops: (gateway) => Promise.resolve(dropsOf(gateway.chassis.show())),
   explain: (gateway, args) => {

@@ -272,6 +272,10 @@ export const DROP_REASONS: Readonly<Record<FirmwareDrop | ChassisDrop, DropReaso
       "Cells on an ATM channel went on beyond the longest PDU that a board takes: the mark of a last one was lost.",
     do: "The backplane is damaged, or a fault is injected.",
   },
+  link_down: {
+    means: "The link between a slot and the backplane is down; frames to and from its board are lost.",
+    do: "The fault was injected: it ends by itself, or with `cardcage fault clear`.",
+  },
   atm_hec: {
     means: "The header of a cell is damaged (HEC); the cell is gone, and the PDU that it was part of fails by itself.",
     do: "The backplane is damaged, or a fault is injected. These are cells, not packets.",

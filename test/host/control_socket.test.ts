@@ -111,6 +111,44 @@ test("slot: a board goes offline and comes back; what is no slot and no action i
   assert.equal([generation, reason], [2, ""]);
 });
 
+test("fault: refused unless the chassis allows faults; what cannot be is named, what stands is shown and cleared", async () => {
+  const fault = (where: string, args: object): Promise<unknown> =>
+    request(where, "fault", args).catch((error: RefusedError) => `${error.code}: ${error.message}`);
+  assert.match((await fault(path, { kind: "link", slot: 1 })) as string, /^failed: .*faults = yes/);
+  assert.match((await fault(path, {})) as string, /^failed: /);
+  const open = new Gateway({ drive, link: "atm", slots: 1, faults: true, connections: [], secrets: [] });
+  const where = join(directory, "faults.sock");
+  const server = await ControlServer.listen(where, open);
+  try {
+    const wrong: [object, RegExp][] = [
+      [{ kind: "fire" }, /kind: trap, hang, bus/],
+      [{ kind: "constructor" }, /kind: trap/],
+      [{ kind: "link" }, /link wants a slot/],
+      [{ kind: "link", slot: "1" }, /slot: a number is wanted/],
+      [{ kind: "link", slot: 1, lose: 1 }, /link takes no lose/],
+      [{ kind: "link", slot: 9 }, /there is no slot 9/],
+      [{ kind: "bus", flip: 2 }, /flip: a probability/],
+    ];
+    for (const [args, reason] of wrong) assert.match((await fault(where, args)) as string, reason);
+    assert.equal(await fault(where, {}), []);
+    await fault(where, { kind: "link", slot: 1, seconds: 30 });
+    const standing = (await fault(where, { kind: "element", delayMs: 250 })) as { text: string; left?: number }[];
+    assert.equal(
+      standing.map(({ text, left }) => [text, left]),
+      [
+        ["link of slot 1 down", 30],
+        ["secure element: 250 ms later", undefined],
+      ],
+    );
+    assert.is(open.chassis.show().alarms.length, 2);
+    assert.equal(await fault(where, { kind: "clear" }), []);
+    assert.is(open.chassis.show().alarm, "off");
+  } finally {
+    await server.close();
+    await open.close();
+  }
+});
+
 test("a live socket and a file are not taken away, a stale socket is", async () => {
   const said = async (where: string): Promise<string> =>
     ControlServer.listen(where, gateway).then(

@@ -53,6 +53,7 @@ test("the text has counts, meanings of what was counted alone, and the books; wh
     faults: [],
     alarms: [],
     alarm: "off",
+    injected: [],
     drops: { replay: 3, aal5_crc: 1 },
     slots: [
       {

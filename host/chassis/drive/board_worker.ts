@@ -15,10 +15,26 @@ import { createLink, reasonOf, WIRE_MAX } from "../backplane.ts";
 import { RealClock } from "../clock.ts";
 import { BoardFault } from "../fault.ts";
 import { type Carry, FaultInjector } from "../tap/fault_injector.ts";
+import { FaultyDescriptors, type SlotFaults } from "../tap/slot_faults.ts";
 import { CHASSIS_DROP } from "../vocabulary.ts";
 import { PORT_TAP, type PowerOrder, type ThreadParts, type ThreadReport } from "./board_thread.ts";
 import { MessageRing } from "./message_ring.ts";
-import { DOORBELL, INJECTION, ONLINE, ORDER, ORDER_RUN, Page, SLEEPING, TAPPED, TRACE_MASK, TURNS } from "./page.ts";
+import {
+  AFFLICTION,
+  DOORBELL,
+  INJECTION,
+  LINK_DOWN,
+  ONLINE,
+  ORDER,
+  ORDER_RUN,
+  Page,
+  SLEEPING,
+  STRIKE,
+  STRIKES,
+  TAPPED,
+  TRACE_MASK,
+  TURNS,
+} from "./page.ts";
 
 /** Turns between two publications of the map while the board is busy. */
 const TURNS_PER_PUBLICATION = 32;
@@ -114,11 +130,36 @@ function refreshInjector(): void {
   injector = spec && new FaultInjector({ ...spec, seed: (spec.seed ?? 1) + parts.slot }, carry, lost);
 }
 
+let faults: SlotFaults = {};
+let afflicted = 0;
+/** With faulty descriptors: what misses some frames on their way to the outlet. */
+let faulty: Outlet | undefined;
+
+/** Takes over what the chassis ordered to be wrong with the slot, if it is new. */
+function refreshFaults(board: Board, ahead = true): void {
+  const version = Atomics.load(words, AFFLICTION);
+  if (version === afflicted && ahead) return;
+  afflicted = version;
+  faults = page.faults;
+  const lost = (): void => countDrop(CHASSIS_DROP.injected_loss);
+  faulty = FaultyDescriptors.wanted(faults) ? new FaultyDescriptors(faults, outlet, lost).outlet : undefined;
+  board.skew(clock.now(), faults.clockRate, ahead ? faults.clockAhead : 0);
+}
+
+/** Kills the board as it was told to. */
+function strike(board: Board): void {
+  const how = STRIKES[Atomics.load(words, STRIKE) - 1];
+  // The chassis's watchdog ends the thread.
+  while (how === "hang");
+  if (board.strike()) Atomics.store(words, STRIKE, 0);
+}
+
 /** A frame from the CHANNEL transmit ring. */
 function send(ram: Uint8Array, start: number, length: number, vc: number): void {
   const to = link.route(ram, start, length, vc, parts.slot);
   if (to < 0) return countDrop(reasonOf(to));
   const peer = peerOf.get(to);
+  if (words[LINK_DOWN] !== 0 || (peer && peer.page.words[LINK_DOWN] !== 0)) return countDrop(CHASSIS_DROP.link_down);
   if (!peer || Atomics.load(peer.page.words, ONLINE) === 0) return countDrop(CHASSIS_DROP.board_offline);
   if (injector) {
     const size = link.encode(ram, start, length, vc, scratch, 0);
@@ -274,12 +315,14 @@ function run(board: Board): void {
     else for (const peer of peers) fill(board, peer.inlet);
     // After the messages: what the chassis ordered before it delivered one is in force for that one.
     refreshInjector();
+    refreshFaults(board);
+    if (Atomics.load(words, STRIKE) !== 0) strike(board);
     const wanted = Atomics.load(words, TRACE_MASK);
     if (wanted !== mask) board.traceMask = mask = wanted;
     const now = clock.now();
     if (board.wantsPoll || board.deadline <= now) {
       board.poll(now, clock.wall());
-      board.drain(outlet);
+      if (!faults.stalled) board.drain(faulty ?? outlet);
       ringBells();
       if (mask !== 0) page.mirrorTrace(board.traceRing);
       if (turns % TURNS_PER_PUBLICATION === 0) publish(board);
@@ -313,6 +356,8 @@ function power({ image, power: on }: PowerOrder): void {
       board.wipe();
       return report({ kind: "refused", generation, refusal });
     }
+    // A new generation has a clock of its own: it runs off as the slot's does, but begins right.
+    refreshFaults(board, false);
     Atomics.store(words, ONLINE, 1);
     report({ kind: "online", generation });
     run(board);

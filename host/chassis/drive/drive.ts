@@ -12,6 +12,7 @@ import type { TraceEntry } from "../console.ts";
 import type { TrapReport } from "../fault.ts";
 import type { Image } from "../image.ts";
 import type { FaultSpec } from "../tap/fault_injector.ts";
+import type { SlotFaults, Strike } from "../tap/slot_faults.ts";
 import type { WireTap } from "../tap/tracer.ts";
 
 export interface CagePlan {
@@ -56,6 +57,10 @@ export interface Cage {
   readTrace(): TraceEntry[];
   traceLost(): number;
   inject(spec: FaultSpec | undefined): void;
+  /** What is wrong with a slot from now on, in place of what was; {} for nothing. A clock that is ahead stays so. */
+  afflict(slot: number, faults: SlotFaults): void;
+  /** Kills the board of a slot, from within. */
+  strike(slot: number, how: Strike): void;
   tap(tap: WireTap | undefined): void;
   snapshot(slot: number): BoardSnapshot;
   /** Chassis drop counters of the slot, by CHASSIS_DROP index. */

@@ -21,6 +21,7 @@ import { CrossConnect } from "../cross_connect.ts";
 import { BoardFault, type TrapReport } from "../fault.ts";
 import type { Image } from "../image.ts";
 import { type Carry, FaultInjector, type FaultSpec } from "../tap/fault_injector.ts";
+import { FaultyDescriptors, type SlotFaults, type Strike } from "../tap/slot_faults.ts";
 import type { WireTap } from "../tap/tracer.ts";
 import { CHASSIS_DROP, CHASSIS_DROP_NAMES } from "../vocabulary.ts";
 import type { BoardSnapshot, Cage, CagePlan, Drive, LinkSnapshot, PowerResult } from "./drive.ts";
@@ -48,7 +49,11 @@ class Bay {
   /** The ends of what other slots send here, by slot. */
   readonly receivers = new Map<number, LinkReceiver>();
   readonly trace: TraceReader;
+  /** Where its transmitted frames go, and with faulty descriptors: what misses some on the way there. */
   readonly outlet: Outlet;
+  faulty: Outlet | undefined;
+  faults: SlotFaults = {};
+  strike: Strike | undefined;
   /** Packets of the current drain, by port. */
   readonly outbox: Uint8Array[][] = [[], [], [], [], []];
 
@@ -104,6 +109,8 @@ export class LockstepCage implements Cage {
         return { online: false, refusal };
       }
       bay.board = board;
+      // A new generation has a clock of its own: it runs off as the slot's does, but begins right.
+      board.skew(this.#clock.now(), bay.faults.clockRate);
       return { online: true };
     } catch (error) {
       if (!(error instanceof BoardFault)) throw error;
@@ -143,6 +150,23 @@ export class LockstepCage implements Cage {
     this.#injector = spec ? new FaultInjector(spec, this.#cross, lost) : undefined;
   }
 
+  afflict(slot: number, faults: SlotFaults): void {
+    const bay = this.#bay(slot);
+    const lost = (): void => this.countDrop(slot, CHASSIS_DROP.injected_loss);
+    bay.faults = faults;
+    bay.faulty = FaultyDescriptors.wanted(faults) ? new FaultyDescriptors(faults, bay.outlet, lost).outlet : undefined;
+    bay.board?.skew(this.#clock.now(), faults.clockRate, faults.clockAhead);
+    // An ended stall leaves full transmit rings.
+    if (bay.board) bay.board.wantsPoll = true;
+  }
+
+  strike(slot: number, how: Strike): void {
+    const bay = this.#bay(slot);
+    if (!bay.board) return;
+    bay.strike = how;
+    bay.board.wantsPoll = true;
+  }
+
   tap(tap: WireTap | undefined): void {
     this.#tap = tap;
   }
@@ -180,8 +204,9 @@ export class LockstepCage implements Cage {
       if (!board || !(board.wantsPoll || board.deadline <= now)) continue;
       moved = true;
       try {
+        if (bay.strike) this.#struck(bay, board);
         board.poll(now, this.#clock.wall());
-        board.drain(bay.outlet);
+        if (!bay.faults.stalled) board.drain(bay.faulty ?? bay.outlet);
         if (this.#mask !== 0) bay.trace.collect(board.traceRing);
       } catch (error) {
         this.#fault(bay, error);
@@ -208,6 +233,14 @@ export class LockstepCage implements Cage {
     return earliest;
   }
 
+  /** In lockstep a board that hangs has used up its fuel at once: nobody waits for it. */
+  #struck(bay: Bay, board: Board): void {
+    if (bay.strike === "hang") {
+      throw new BoardFault(bay.slot, { kind: "hung", trapText: "told to hang", stack: "", abort: undefined });
+    }
+    if (board.strike()) bay.strike = undefined;
+  }
+
   #bay(slot: number): Bay {
     const bay = this.#bays.get(slot);
     if (!bay) throw new RangeError(`there is no slot ${slot}`);
@@ -217,6 +250,7 @@ export class LockstepCage implements Cage {
   #wipe(bay: Bay): void {
     bay.board?.wipe();
     bay.board = undefined;
+    bay.strike = undefined;
     for (const receiver of bay.receivers.values()) receiver.reset();
   }
 
@@ -246,8 +280,9 @@ export class LockstepCage implements Cage {
       bay.drops[reasonOf(to)]! += 1;
       return;
     }
-    if (!this.#bays.has(to)) {
-      bay.drops[CHASSIS_DROP.board_offline]! += 1;
+    const peer = this.#bays.get(to);
+    if (!peer || bay.faults.linkDown || peer.faults.linkDown) {
+      bay.drops[peer ? CHASSIS_DROP.link_down : CHASSIS_DROP.board_offline]! += 1;
       return;
     }
     const size = this.#link.encode(ram, start, length, vc, this.#wire, 0);

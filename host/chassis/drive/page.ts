@@ -4,6 +4,7 @@
  *      0   words: doorbell, orders of the chassis, signs of life of the board's thread
  *     64   fault injection: seed and four probabilities, f64
  *    128   link counters: frames, octets, bits to the board; the same from it, f64
+ *    192   faults of the slot, f64: seed, two probabilities, rate of the clock, seconds ahead, stalled
  *    256   drops counted by the board's thread, by CHASSIS_DROP, f64
  *    512   copy of the board map
  *    768   copy of the drop counters
@@ -15,6 +16,7 @@ import { MAP_SIZE } from "../../../assembly/abi/board.ts";
 import { DROP_COUNT } from "../../../assembly/abi/drop.ts";
 import { TRACE_ENTRIES, TRACE_ENTRY_OCTETS, TRACE_CAPACITY, TRACE_TOTAL } from "../../../assembly/abi/trace.ts";
 import type { FaultSpec } from "../tap/fault_injector.ts";
+import type { SlotFaults, Strike } from "../tap/slot_faults.ts";
 
 /** Word indices. */
 export const DOORBELL = 0;
@@ -30,12 +32,21 @@ export const INJECTION = 6;
 /** Counts turns of the board's thread: it lives. */
 export const TURNS = 7;
 export const TRACE_LOST = 8;
+/** Not 0 while the slot's link is down. */
+export const LINK_DOWN = 9;
+/** Counts changes of the slot's faults. */
+export const AFFLICTION = 10;
+/** STRIKES index + 1 of what shall kill the board; the board's thread takes it back. */
+export const STRIKE = 11;
+
+export const STRIKES: readonly Strike[] = ["trap", "hang"];
 
 export const ORDER_STOP = 0;
 export const ORDER_RUN = 1;
 
 const INJECTION_AT = 64;
 const LINKS_AT = 128;
+const FAULTS_AT = 192;
 const DROPS_AT = 256;
 const MAP_AT = 512;
 const FIRMWARE_DROPS_AT = 768;
@@ -56,12 +67,14 @@ export class Page {
   readonly firmwareDrops: Uint8Array;
   readonly trace: Uint8Array;
   readonly #injection: Float64Array;
+  readonly #faults: Float64Array;
   #traceSeen = 0;
 
   constructor(memory: SharedArrayBuffer) {
     this.words = new Int32Array(memory, 0, 16);
     this.#injection = new Float64Array(memory, INJECTION_AT, 5);
     this.links = new Float64Array(memory, LINKS_AT, 6);
+    this.#faults = new Float64Array(memory, FAULTS_AT, 6);
     this.drops = new Float64Array(memory, DROPS_AT, 32);
     this.map = new Uint8Array(memory, MAP_AT, MAP_SIZE);
     this.firmwareDrops = new Uint8Array(memory, FIRMWARE_DROPS_AT, DROP_COUNT * 8);
@@ -85,6 +98,20 @@ export class Page {
     if ((Atomics.load(this.words, INJECTION) & 1) === 0) return undefined;
     const [seed, lose, duplicate, reorder, flip] = this.#injection as unknown as number[];
     return { seed: seed!, lose: lose!, duplicate: duplicate!, reorder: reorder!, flip: flip! };
+  }
+
+  setFaults(faults: SlotFaults): void {
+    const { seed = 1, lose = 0, duplicate = 0, clockRate = 1, clockAhead = 0 } = faults;
+    this.#faults.set([seed, lose, duplicate, clockRate, clockAhead, faults.stalled ? 1 : 0]);
+    Atomics.store(this.words, LINK_DOWN, faults.linkDown ? 1 : 0);
+    Atomics.add(this.words, AFFLICTION, 1);
+  }
+
+  get faults(): SlotFaults {
+    if (Atomics.load(this.words, AFFLICTION) === 0) return {};
+    const [seed, lose, duplicate, clockRate, clockAhead, stalled] = this.#faults as unknown as number[];
+    const numbers = { seed: seed!, lose: lose!, duplicate: duplicate!, clockRate: clockRate!, clockAhead: clockAhead! };
+    return { ...numbers, stalled: stalled !== 0 };
   }
 
   /** Board's thread: a new generation has an empty trace ring. */

@@ -20,6 +20,7 @@ import { type TraceEntry, TraceReader } from "../console.ts";
 import type { TrapReport } from "../fault.ts";
 import type { Image } from "../image.ts";
 import type { FaultSpec } from "../tap/fault_injector.ts";
+import type { SlotFaults, Strike } from "../tap/slot_faults.ts";
 import type { WireTap } from "../tap/tracer.ts";
 import { CHASSIS_DROP, CHASSIS_DROP_NAMES } from "../vocabulary.ts";
 import { type PeerParts, PORT_TAP, type PowerOrder, type ThreadParts, type ThreadReport } from "./board_thread.ts";
@@ -33,6 +34,8 @@ import {
   Page,
   pageMemory,
   SLEEPING,
+  STRIKE,
+  STRIKES,
   TAPPED,
   TRACE_LOST,
   TRACE_MASK,
@@ -157,6 +160,7 @@ class ThreadedCage implements Cage {
     bay.turnsSeen = -1;
     bay.turnsSince = performance.now();
     Atomics.store(bay.page.words, TRACE_MASK, power.traceMask);
+    Atomics.store(bay.page.words, STRIKE, 0);
     Atomics.store(bay.page.words, ORDER, ORDER_RUN);
     const order: PowerOrder = { image, power };
     return new Promise((resolve) => {
@@ -218,6 +222,18 @@ class ThreadedCage implements Cage {
       bay.page.setInjection(spec);
       bay.page.ring();
     }
+  }
+
+  afflict(slot: number, faults: SlotFaults): void {
+    const { page } = this.#bay(slot);
+    page.setFaults(faults);
+    page.ring();
+  }
+
+  strike(slot: number, how: Strike): void {
+    const { page } = this.#bay(slot);
+    Atomics.store(page.words, STRIKE, 1 + STRIKES.indexOf(how));
+    page.ring();
   }
 
   tap(tap: WireTap | undefined): void {
