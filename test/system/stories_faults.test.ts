@@ -108,11 +108,12 @@ test("a stalled board keeps what fits in its rings, and goes on with it", () =>
         await story.pair.drive.run(5);
       }
       assert.is(story.sun.received.length, 0);
-      // 256 descriptors of the protected side's ring.
-      assert.is(story.drop(story.sun, "backplane_congestion"), 400 - 256);
-      await story.pair.drive.run(2000);
-      assert.is(story.sun.received.length, 256);
-      assert.is(story.account(), 400 - 256);
+      await story.pair.drive.run(4000);
+      // A full ring, or no lease of numbers in time: whatever is missing was counted for one or the other.
+      const counted = story.drop(story.sun, "backplane_congestion") + story.drop(story.sun, "lease_wait");
+      const missing = story.account();
+      assert.ok(missing > 0 && missing < 400, `${missing} of 400 missing`);
+      assert.is(missing, counted);
     });
     await story.flows();
   }));
