@@ -238,6 +238,9 @@ Exit codes:
       }
       done(await show("fault", options, renderInjected, args));
     });
+  json(root.command("rebalance").description("spread the CHILD_SAs over the boards anew, without loss"))
+    .option(...CONTROL_OPTION)
+    .action(async (options: Options) => done(await show("rebalance", options, () => "the IKE board has been told\n")));
   status<DropsStatus>("drops", "dropped packets by slot and reason, what it means and what to do", renderDrops);
   status<ConnectionStatus[]>("connections", "configured connections and their last failure", renderConnections);
   status<PolicyStatus[]>("policies", "the SPD in its order: what is protected, bypassed and discarded", renderPolicies);

@@ -103,6 +103,8 @@ function buildGateway(
     ...(firmware === undefined ? {} : { firmware }),
     ...(imageKeys === undefined ? {} : { imageKeys }),
     ...(chassis.placement === undefined ? {} : { placement: chassis.placement }),
+    ...(chassis.lease === undefined ? {} : { lease: chassis.lease }),
+    rebalance: chassis.rebalance,
     crashDetection: chassis.crashDetection,
     crashLimit: chassis.crashLimit,
     faults: chassis.faults,

@@ -43,7 +43,7 @@ export const DROP_REASONS: Readonly<Record<FirmwareDrop | ChassisDrop, DropReaso
   },
   board_offline: {
     means: "The SA of this packet lives on a board that is offline.",
-    do: "See `cardcage boards` for why it is. Its children are negotiated anew on the boards that are online.",
+    do: "See `cardcage boards` for why it is. Its SAs go to the boards that are online as soon as there are any with room.",
   },
   backplane_congestion: {
     means: "A ring towards a board or a network was full, or no frame was free: more arrived than could be carried.",

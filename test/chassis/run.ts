@@ -3,6 +3,8 @@
  *
  *   npm run test:chassis                         all files test/chassis/*.test.ts
  *   npm run test:chassis -- WORD... [--seed N]   those whose path holds one of the words; the seed of random schedules
+ *   ... --schedules N                            crashes that are tried (takeover.test.ts)
+ *   ... --write                                  writes the table of docs/changes.md instead of reading it
  *
  * Each file runs in a process of its own with CARDCAGE_SEED, must report at least one test, and has a time limit. Ends in
  * `N passed, N failed`; exits non-zero unless something passed and nothing failed.
@@ -15,11 +17,19 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const LIMIT_MS = 1_800_000;
 
 const words = process.argv.slice(2);
-const at = words.indexOf("--seed");
-const [, given] = at < 0 ? [] : words.splice(at, 2);
-const seed = at < 0 ? (Date.now() & 0x7fff_ffff) | 1 : Number(given);
-if (!Number.isInteger(seed) || words.some((word) => word.startsWith("-"))) {
-  console.error("test/chassis/run.ts [WORD...] [--seed N]");
+
+/** Takes an option and its number off the words. */
+function numberOf(option: string, otherwise: number): number {
+  const at = words.indexOf(option);
+  return at < 0 ? otherwise : Number(words.splice(at, 2)[1]);
+}
+
+const seed = numberOf("--seed", (Date.now() & 0x7fff_ffff) | 1);
+const schedules = numberOf("--schedules", 400);
+const write = words.includes("--write");
+if (write) words.splice(words.indexOf("--write"), 1);
+if (!Number.isInteger(seed) || !(schedules > 0) || words.some((word) => word.startsWith("-"))) {
+  console.error("test/chassis/run.ts [WORD...] [--seed N] [--schedules N] [--write]");
   process.exit(2);
 }
 
@@ -28,7 +38,14 @@ function run(file: string): Promise<{ code: number | null; output: string }> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, ["--import", "tsx", file], {
       cwd: ROOT,
-      env: { ...process.env, CARDCAGE_SEED: String(seed), FORCE_COLOR: "0", NO_COLOR: "1" },
+      env: {
+        ...process.env,
+        CARDCAGE_SEED: String(seed),
+        CARDCAGE_SCHEDULES: String(schedules),
+        CARDCAGE_WRITE: write ? "1" : "0",
+        FORCE_COLOR: "0",
+        NO_COLOR: "1",
+      },
       stdio: ["ignore", "pipe", "inherit"],
     });
     let output = "";

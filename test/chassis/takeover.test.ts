@@ -6,7 +6,7 @@
  *   at most a lease of packets per SA and direction is lost with a board, besides those that were on it
  *   nothing is negotiated anew                           the SPIs of the end are those of the beginning
  *
- * CARDCAGE_SCHEDULES crashes are made (default 400); the seed is printed by the runner and replays them.
+ * As many crashes are made as `--schedules` says; the seed is printed by the runner and replays them.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";

@@ -57,6 +57,10 @@ export interface ChassisSettings {
   state?: string;
   /** When a board that dies again and again is left offline. */
   crashLimit: CrashLimit;
+  /** Sequence numbers that an IPsec board may accept before it asks for more. */
+  lease?: number;
+  /** When a board comes, SAs are moved to it. */
+  rebalance: boolean;
   /** Whether faults may be injected by command. */
   faults: boolean;
   /** Images are booted from a chassis directory. */
@@ -624,6 +628,8 @@ class Compiler {
       ...(v["placement"] === undefined ? {} : { placement: v["placement"] }),
       ...(v["fragment_size"] === undefined ? {} : { fragmentSize: v["fragment_size"] }),
       ...this.retransmission(section),
+      ...(v["lease"] === undefined ? {} : { lease: v["lease"] }),
+      rebalance: v["rebalance"] ?? true,
       crashDetection: v["crash_detection"] ?? true,
       crashLimit: {
         crashes: v["crash_limit"] ?? CRASH_LIMIT.crashes,

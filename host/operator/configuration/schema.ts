@@ -198,6 +198,8 @@ const CHASSIS: SectionSchema = {
     links: word({ ethernet: "ethernet", atm: "atm" }),
     atm_mode: word({ frame: "atm", cell: "atm-cell" }),
     placement: chassisPlacement,
+    lease: integer(4, 1_048_576),
+    rebalance: boolean,
     drive: word({ threaded: "threaded", lockstep: "lockstep" }),
     build: word({ simd: "simd", base: "base", relaxed: "relaxed" }),
     sa_capacity: integer(1, 131072),
