@@ -32,6 +32,9 @@ export const MANAGEMENT_LOCAL_ADDRESSES: u32 = 16; // CONNECTION_LOCAL_ADDRESS..
 /** Chassis -> IKE board: empty; yields POLICY messages, in no order. */
 export const MANAGEMENT_LIST_POLICIES: u32 = 17;
 
+/** Chassis -> IKE board: empty; yields BOARDS. */
+export const MANAGEMENT_LIST_BOARDS: u32 = 24;
+
 /** Board -> chassis. */
 export const MANAGEMENT_REPLY: u32 = 128; // result u32
 export const MANAGEMENT_IKE_SA: u32 = 129; // IKE_SA_* items
@@ -43,6 +46,9 @@ export const MANAGEMENT_LOOKUP: u32 = 137; // CONNECTION_NAME, LOOKUP_ATTEMPT: w
 
 /** A pair of selectors of the SPD: CONNECTION_NAME, CHILD_NAME, POLICY_*; of an SA's CHILD_SA_UNIQUE_ID, _LINK and _SLOT. */
 export const MANAGEMENT_POLICY: u32 = 138;
+
+/** The IPsec boards that are online, as the IKE board knows them: BOARD_SLOT and the other BOARD_* of each, one board after the other. */
+export const MANAGEMENT_BOARDS: u32 = 150;
 
 export const RESULT_OK: u32 = 0;
 export const RESULT_NOT_FOUND: u32 = 1;
@@ -296,3 +302,25 @@ export const IKE_SA_REMOTE_VIP: u32 = 431;
 export const EVENT_DNS: u32 = 432;
 /** Value of EVENT_KIND: our virtual IPs are there, or gone. */
 export const EVENT_VIRTUAL_IP: u32 = 430;
+
+/** Items of BOARDS. */
+export const BOARD_SLOT: u32 = 500;
+export const BOARD_GENERATION: u32 = 501;
+export const BOARD_CAPACITY: u32 = 502; // CHILD_SAs that it takes
+export const BOARD_SAS: u32 = 503; // CHILD_SAs that are placed on it
+export const BOARD_WEIGHT: u32 = 504;
+/** u64, a second: its load (ipsec/load.ts), what that comes of, smoothed (distribution/board_load.ts). */
+export const BOARD_WORK: u32 = 505;
+export const BOARD_PACKETS: u32 = 506;
+export const BOARD_OCTETS: u32 = 507;
+/** u64, since the IKE board is up: rounds of the audit of this slot, SAs compared; disagreements that were found and repaired. */
+export const BOARD_AUDIT_ROUNDS: u32 = 508;
+export const BOARD_AUDIT_COMPARED: u32 = 509;
+export const BOARD_AUDIT_UNKNOWN: u32 = 510;
+export const BOARD_AUDIT_MISPLACED: u32 = 511;
+export const BOARD_AUDIT_MISSING: u32 = 512;
+/** Of EVENT_ALERT: the audit found a disagreement, AUDIT_*, and repaired it; CHILD_SA_LINK, _SPI_IN or _SPI_OUT and _SLOT say where. */
+export const EVENT_AUDIT: u32 = 513;
+export const AUDIT_UNKNOWN: u32 = 1; // the board has an SA that no CHILD_SA has: removed there
+export const AUDIT_MISPLACED: u32 = 2; // it has an SA whose place is another board: removed there
+export const AUDIT_MISSING: u32 = 3; // it does not have one whose place it is: given anew

@@ -40,6 +40,7 @@ export const MESSAGE_SA_UPDATE: u32 = 6; // SA ends: where the SA's packets go f
 export const MESSAGE_PATH_MTU: u32 = 7; // a path MTU; not answered
 export const MESSAGE_SA_RELEASE: u32 = 8; // SPI u32, direction u32, link u32: give the SA up, and say how far it came
 export const MESSAGE_LEASE: u32 = 9; // a lease; not answered
+export const MESSAGE_AUDIT: u32 = 10; // which of these SAs are there, and which others?
 /** IPsec board -> IKE board. */
 export const MESSAGE_SA_INSTALLED: u32 = 129; // link u32, SPI u32, direction u32
 export const MESSAGE_SA_REFUSED: u32 = 130; // link u32, SPI u32, direction u32, reason u32
@@ -52,6 +53,7 @@ export const MESSAGE_SA_MOVED: u32 = 136; // SA ends of an inbound SA, as its ne
 export const MESSAGE_LOAD: u32 = 137; // what the board has done in a window of time; not answered
 export const MESSAGE_SA_RELEASED: u32 = 138; // link u32, SPI u32, direction u32, words u32; sequence u64, history
 export const MESSAGE_LEASE_WANTED: u32 = 139; // a wish for a lease; the answer is MESSAGE_LEASE
+export const MESSAGE_AUDITED: u32 = 140; // the answer to AUDIT
 
 export const REFUSED_TABLE_FULL: u32 = 1;
 export const REFUSED_TRANSFORM: u32 = 2;
@@ -216,6 +218,26 @@ export const LOAD_PACKETS: u32 = MESSAGE_HEADER + 8; // that came over the inter
 export const LOAD_OCTETS: u32 = MESSAGE_HEADER + 16; // that went through a cipher or a MAC
 export const LOAD_WORK: u32 = MESSAGE_HEADER + 24;
 export const LOAD_MESSAGE_OCTETS: u32 = MESSAGE_HEADER + 32;
+
+/**
+ * AUDIT: offsets behind the message header. The IKE board names AUDIT_COUNT SAs, AUDIT_ENTRY_OCTETS each: SPI u32, and LINK u32 with the
+ * direction as its highest bit.
+ */
+export const AUDIT_CURSOR: u32 = MESSAGE_HEADER; // u32: number of the record from which on the board is to list what it has
+export const AUDIT_COUNT: u32 = MESSAGE_HEADER + 4; // u32: AUDIT_ENTRIES at most
+export const AUDIT_NAMES: u32 = MESSAGE_HEADER + 8;
+export const AUDIT_ENTRIES: u32 = 128;
+export const AUDIT_ENTRY_OCTETS: u32 = 8;
+export const AUDIT_DIRECTION_SHIFT: u32 = 31;
+/**
+ * AUDITED: offsets behind the message header. HELD: bit n of octet n / 8 is set when the board has the n-th SA that was named. Behind it
+ * AUDITED_COUNT SAs that the board has, named in the same way, as far as it has looked.
+ */
+export const AUDITED_NEXT: u32 = MESSAGE_HEADER; // u32: AUDIT_CURSOR of the next request; AUDITED_END when it has looked at all
+export const AUDITED_HELD: u32 = MESSAGE_HEADER + 4; // AUDIT_ENTRIES / 8 octets
+export const AUDITED_COUNT: u32 = AUDITED_HELD + AUDIT_ENTRIES / 8; // u32: AUDIT_ENTRIES at most
+export const AUDITED_NAMES: u32 = AUDITED_COUNT + 4;
+export const AUDITED_END: u32 = 0xffffffff;
 
 /**
  * PATH_MTU: SA ends as a packet has them that is quoted by an ICMP error, PROTOCOL as well; LINK as the IKE board finds it by the SPI.

@@ -15,6 +15,7 @@ import {
   LOAD_PACKETS,
   LOAD_WINDOW,
   LOAD_WORK,
+  MESSAGE_AUDITED,
   MESSAGE_CURRENT_VERSION,
   MESSAGE_HEADER,
   LEASE_WANTED_MESSAGE_OCTETS,
@@ -46,6 +47,7 @@ import {
 } from "../abi/message";
 import { Frame } from "../bus/frame";
 import { consume, drop } from "../bus/port";
+import { handleAudited } from "./audit";
 import { boardMeasured } from "./board_load";
 import { confirm, refused } from "./establish";
 import { DISTRIBUTION_EXPIRING, DISTRIBUTION_MOVED, DISTRIBUTION_USED, raise } from "./event";
@@ -73,6 +75,7 @@ export function handleControl(frame: Frame, slot: u32): void {
   }
   if (type == MESSAGE_SA_STATUS && frame.length >= STATUS_MESSAGE_OCTETS) return used(frame, slot);
   if (type == MESSAGE_SA_MOVED) return handleMoved(frame, slot);
+  if (type == MESSAGE_AUDITED) return handleAudited(frame, slot);
   if (type == MESSAGE_LOAD && frame.length >= LOAD_MESSAGE_OCTETS) return measured(frame, slot);
   if (type == MESSAGE_LEASE_WANTED && frame.length >= LEASE_WANTED_MESSAGE_OCTETS) return leaseWanted(frame, slot);
   if (type == MESSAGE_SA_RELEASED && frame.length >= RELEASED_HISTORY) return handleReleased(frame, slot);

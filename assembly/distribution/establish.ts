@@ -30,6 +30,7 @@ import { STEP_S402, STEP_S403, TRACE_MASK_ESTABLISH } from "../abi/trace";
 import { controlForget, controlKey } from "../channel/control";
 import { itemFind, itemU32 } from "../rt/items";
 import { trace } from "../rt/trace";
+import { auditForget } from "./audit";
 import { boardAssume, boardLoadForget } from "./board_load";
 import {
   boardGeneration,
@@ -240,6 +241,7 @@ export function boardUp(slot: u32, generation: u32, capacity: u32, key: usize, w
   if (!boardOnline(slot, generation, capacity, weight)) return false;
   selectionForget(slot);
   boardLoadForget(slot);
+  auditForget(slot);
   controlKey(slot, generation, key);
   takeoverBegin(); // links with an earlier generation have no board
   drainForget(slot);

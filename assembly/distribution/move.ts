@@ -33,7 +33,16 @@ import { now } from "../rt/registers";
 import { boardHasRoom, boardIsOnline } from "./board_table";
 import { sendControl } from "./control_out";
 import { leaseFrom, leaseSucceed } from "./lease";
-import { LINK_INSTALLING, LINK_LIVE, LINK_NONE, Link, linkAt, linkIsCurrent, linkNumber, placementOf } from "./local_database";
+import {
+  LINK_INSTALLING,
+  LINK_LIVE,
+  LINK_NONE,
+  Link,
+  linkAt,
+  linkIsCurrent,
+  linkNumber,
+  placementOf,
+} from "./local_database";
 import {
   MOVES,
   Passage,

@@ -97,6 +97,16 @@ export function removeFromBoard(slot: u32, generation: u32, spi: u32, direction:
   cursor = (cursor + 1) % size;
 }
 
+/** True while the removal of this SA has not been confirmed by its board. */
+export function removalPending(slot: u32, generation: u32, spi: u32, direction: u32, link: u32): bool {
+  for (let i: u32 = 0; pending != 0 && i < size; i++) {
+    const r = entry(i);
+    if (r.tries == 0 || r.spi != spi || r.link != link || r.direction != direction) continue;
+    if (r.slot == slot && r.generation == generation) return true;
+  }
+  return false;
+}
+
 /** SA_REMOVED came. */
 export function removalConfirmed(transaction: u32, spi: u32): void {
   const index = transaction & ~REMOVAL_TRANSACTION;

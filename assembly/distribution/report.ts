@@ -1,9 +1,12 @@
-/** Placement, told to the operator: an EVENT on the management port for every CHILD_SA that was given to a board. */
+/** Told to the operator as EVENTs: every CHILD_SA that was given to a board, and what the audit found. */
 import {
   CHILD_SA_GENERATION,
   CHILD_SA_LINK,
   CHILD_SA_SLOT,
   CHILD_SA_SPI_IN,
+  CHILD_SA_SPI_OUT,
+  EVENT_ALERT,
+  EVENT_AUDIT,
   EVENT_BOARD_DRAINED,
   EVENT_KIND,
   EVENT_LEFT,
@@ -17,6 +20,7 @@ import {
   MANAGEMENT_TYPE,
   EVENT_NOTIFY,
 } from "../abi/management";
+import { DIRECTION_INBOUND } from "../abi/message";
 import { PORT_MANAGEMENT } from "../abi/ring";
 import { Frame } from "../bus/frame";
 import { originate, transmit } from "../bus/port";
@@ -56,6 +60,20 @@ export function reportDrained(slot: u32, generation: u32, left: u32): void {
   p = itemWriteU32(p, CHILD_SA_SLOT, slot);
   p = itemWriteU32(p, CHILD_SA_GENERATION, generation);
   p = itemWriteU32(p, EVENT_LEFT, left);
+  post(frame, p);
+}
+
+/** The audit found that a board and the local database disagree about an SA (AUDIT_*), and repaired it. Lost when no frame is free. */
+export function reportAudit(found: u32, link: u32, spi: u32, direction: u32, slot: u32, generation: u32): void {
+  const frame = originate();
+  if (!frame) return;
+  let p = frame.start + MANAGEMENT_HEADER;
+  p = itemWriteU32(p, EVENT_KIND, EVENT_ALERT);
+  p = itemWriteU32(p, EVENT_AUDIT, found);
+  p = itemWriteU32(p, CHILD_SA_LINK, link);
+  p = itemWriteU32(p, direction == DIRECTION_INBOUND ? CHILD_SA_SPI_IN : CHILD_SA_SPI_OUT, spi);
+  p = itemWriteU32(p, CHILD_SA_SLOT, slot);
+  p = itemWriteU32(p, CHILD_SA_GENERATION, generation);
   post(frame, p);
 }
 

@@ -70,19 +70,29 @@ export function settle(link: Link, slot: u32): void {
   trace(TRACE_MASK_ESTABLISH, STEP_S402, link.spiIn, slot);
   trace(TRACE_MASK_ESTABLISH, STEP_S403, link.spiIn, slot, link.generation);
   for (let direction = DIRECTION_INBOUND; direction <= DIRECTION_OUTBOUND; direction++) {
-    const inbound = direction == DIRECTION_INBOUND;
-    if ((inbound ? link.stateIn : link.stateOut) == LINK_NONE) continue;
-    if (inbound) {
-      link.stateIn = LINK_INSTALLING;
-      link.triesIn = 0;
-    } else {
-      link.stateOut = LINK_INSTALLING;
-      link.triesOut = 0;
-    }
-    updateForget(link, direction); // the record has the newest ends
-    transfer(link, direction);
+    if ((direction == DIRECTION_INBOUND ? link.stateIn : link.stateOut) != LINK_NONE) install(link, direction);
   }
   unconfirmedAppend(link);
+}
+
+/** The board of a link has lost one direction of it: it is given that once more, from the end of its lease on. */
+export function reinstall(link: Link, direction: u32): void {
+  leaseSucceed(link, direction);
+  install(link, direction);
+  unconfirmedAppend(link);
+}
+
+/** S404 of one direction that was in use before. */
+function install(link: Link, direction: u32): void {
+  if (direction == DIRECTION_INBOUND) {
+    link.stateIn = LINK_INSTALLING;
+    link.triesIn = 0;
+  } else {
+    link.stateOut = LINK_INSTALLING;
+    link.triesOut = 0;
+  }
+  updateForget(link, direction); // the record has the newest ends
+  transfer(link, direction);
 }
 
 /** True when a link is in use and its board is gone. */

@@ -88,6 +88,20 @@ function post(frame: Frame): bool {
   return transmit(PORT_CHANNEL, frame, channelLink(slot));
 }
 
+/** Begins an answer of any length in the frame that brought the request; its address. */
+export function answerBegin(frame: Frame, type: u32, transaction: u32): usize {
+  const p = reuse(frame);
+  header(p, type, transaction, MESSAGE_HEADER);
+  return p;
+}
+
+/** Sends it; `length` octets, its header included. */
+export function answerEnd(frame: Frame, length: u32): void {
+  store<u32>(frame.start, length, MESSAGE_LENGTH);
+  frame.length = length;
+  post(frame);
+}
+
 /** Answers with a header alone (PONG). */
 export function answerPlain(frame: Frame, type: u32, transaction: u32): void {
   header(reuse(frame), type, transaction, MESSAGE_HEADER);

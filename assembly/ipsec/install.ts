@@ -16,6 +16,7 @@ import {
   HISTORY_WORDS_MAX,
   LEASE_OCTETS,
   LINK_MAX,
+  MESSAGE_AUDIT,
   MESSAGE_CURRENT_VERSION,
   MESSAGE_HEADER,
   MESSAGE_LEASE,
@@ -89,6 +90,7 @@ import { equalConstantTime, zeroize } from "../rt/bytes";
 import { trace } from "../rt/trace";
 import { ESP_SPI_MINIMUM } from "../wire/esp";
 import { PROTOCOL_AH, PROTOCOL_ESP } from "../wire/ipv4";
+import { handleAudit } from "./audit";
 import { coldFits, coldPut } from "./cold_record";
 import { answerPlain, answerReleased, answerShort, answerStatus } from "./control_out";
 import { historyTake } from "./history";
@@ -123,6 +125,8 @@ export function handleControl(frame: Frame): void {
     const sa = leaseTake(p);
     consume(frame);
     if (sa) goOn(sa);
+  } else if (type == MESSAGE_AUDIT) {
+    handleAudit(frame, transaction);
   } else if (type == MESSAGE_PING) {
     answerPlain(frame, MESSAGE_PONG, transaction);
   } else if (type == MESSAGE_SA_REMOVE_ALL) {

@@ -31,6 +31,7 @@ import {
   MANAGEMENT_BOARD_UP,
   MANAGEMENT_HEADER,
   MANAGEMENT_LENGTH,
+  MANAGEMENT_LIST_BOARDS,
   MANAGEMENT_LIST_POLICIES,
   MANAGEMENT_LOCAL_ADDRESSES,
   MANAGEMENT_REBALANCE,
@@ -99,7 +100,9 @@ import {
   channelSourceSlot,
 } from "../../assembly/channel/channel";
 import { controlOpen } from "../../assembly/channel/control";
+import { auditReset, auditTimeout } from "../../assembly/distribution/audit";
 import { boardLoadsReset } from "../../assembly/distribution/board_load";
+import { reportBoards } from "../../assembly/distribution/board_report";
 import { boardsReset } from "../../assembly/distribution/board_table";
 import { handleControl } from "../../assembly/distribution/control_in";
 import {
@@ -254,6 +257,7 @@ export function boardReset(): void {
   zeroize(entropy(), REG_ENTROPY_OCTETS);
   boardsReset();
   boardLoadsReset();
+  auditReset();
   establishReset(config, end);
   eventsReset();
   heldReset();
@@ -291,7 +295,7 @@ export function boardPoll(): u32 {
   pollProtected();
   handleTimeout();
   const establishAt = establishTimeout();
-  const removalAt = removalTimeout();
+  const removalAt = min<u64>(removalTimeout(), auditTimeout());
   const heldAt = min<u64>(heldTimeout(), reassemblyTimeout());
   const quiet = joinCores();
   const takeoverAt = min<u64>(takeoverPoll(TAKEOVER_BUDGET), min<u64>(moveTimeout(), drainPoll(TAKEOVER_BUDGET)));
@@ -325,6 +329,11 @@ function pollManagement(): void {
     }
     if (type == MANAGEMENT_BOARD_UP || type == MANAGEMENT_BOARD_DOWN || type == MANAGEMENT_BOARD_DRAIN) {
       handleBoard(frame, type);
+      continue;
+    }
+    if (type == MANAGEMENT_LIST_BOARDS) {
+      reportBoards(load<u32>(frame.start + MANAGEMENT_TRANSACTION));
+      consume(frame);
       continue;
     }
     if (type == MANAGEMENT_EXPLAIN) {

@@ -6,7 +6,7 @@
  */
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
-import type { ChassisStatus } from "../chassis/chassis.ts";
+import type { BoardsStatus } from "../operator/gateway.ts";
 import { type PacketExplanation, renderExplanation, renderVerdict } from "../operator/explain.ts";
 import { renderError } from "../operator/configuration/configuration.ts";
 import { follow, RefusedError, request, UnreachableError } from "../operator/control_client.ts";
@@ -189,7 +189,7 @@ Exit codes:
   status("sas", "IKE_SAs and CHILD_SAs, and the boards that they are on", ({ sas, link }: SasResult) =>
     renderSas(sas, link),
   );
-  status<ChassisStatus>("boards", "slots, boards, their state and counters", renderBoards);
+  status<BoardsStatus>("boards", "slots, boards, their state and counters", renderBoards);
   json(root.command("chassis").description("slots, boards, lamps, links and alarms"))
     .argument("<action>", "show")
     .option(...CONTROL_OPTION)

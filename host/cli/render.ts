@@ -1,10 +1,10 @@
 /** Text of the status commands, rendered from their JSON. */
 import type { ChassisStatus, SlotStatus } from "../chassis/chassis.ts";
-import type { GatewayEvent } from "../operator/gateway.ts";
+import type { BoardsStatus, GatewayEvent } from "../operator/gateway.ts";
 import { notifyName } from "../operator/notify_name.ts";
 import type { DropReason } from "../operator/drop_reason.ts";
 import { type DropsStatus, type FrameBooks, NO_SA_ENTRY } from "../operator/drops.ts";
-import type { ConnectionStatus } from "../operator/management.ts";
+import type { ConnectionStatus, PlacedBoard } from "../operator/management.ts";
 import { policyRows, type PolicyStatus } from "../operator/policies.ts";
 
 /** Columns as wide as their widest cell, two spaces apart; the last one is not padded. */
@@ -56,10 +56,28 @@ function imagesText({ images }: SlotStatus): string {
   return `${text("A", A)}, ${text("B", B)}`;
 }
 
-export function renderBoards(status: ChassisStatus): string {
+/** SAs placed on a board and how many it takes, with its weight where it has another than 1; its load in percent of a processor. */
+function placed({ sas, capacity, weight, load }: Partial<PlacedBoard>): [string, string] {
+  if (sas === undefined) return ["-", "-"];
+  return [`${sas}/${capacity}${weight === 1 ? "" : ` x${weight}`}`, `${((load ?? 0) / 1e7).toFixed(1)}%`];
+}
+
+/** What the audit of the local databases did, a line; nothing before its first round. */
+function renderAudit(slots: readonly Partial<PlacedBoard>[]): string {
+  const sum = { rounds: 0, compared: 0, unknown: 0, misplaced: 0, missing: 0 };
+  for (const { audit } of slots)
+    for (const key of Object.keys(sum) as (keyof typeof sum)[]) sum[key] += audit?.[key] ?? 0;
+  const { rounds, compared, unknown, misplaced, missing } = sum;
+  if (rounds === 0) return "";
+  const found = unknown + misplaced + missing;
+  const kinds = `unknown ${unknown}, misplaced ${misplaced}, missing ${missing}`;
+  return `audit: ${rounds} rounds, ${compared} SAs compared, ${found === 0 ? "all agree" : `repaired: ${kinds}`}\n`;
+}
+
+export function renderBoards(status: BoardsStatus): string {
   const { name, link, drive, ikeSlot, slots, links, faults, alarms, alarm } = status;
   const flash = slots.some(({ images }) => images !== undefined);
-  const rows = slots.map((slot: SlotStatus) => {
+  const rows = slots.map((slot) => {
     const { counters, ram, frames } = slot;
     return [
       String(slot.slot),
@@ -72,6 +90,7 @@ export function renderBoards(status: ChassisStatus): string {
       slot.uptime > 0 ? duration(slot.uptime) : "-",
       `${mebibytes(ram.used)}/${mebibytes(ram.total)}`,
       `${frames.free}/${frames.pool}`,
+      ...placed(slot),
       String(counters.in),
       String(counters.sent),
       String(counters.dropped),
@@ -89,6 +108,8 @@ export function renderBoards(status: ChassisStatus): string {
     "UP",
     "RAM",
     "FRAMES",
+    "SAS",
+    "LOAD",
     "IN",
     "SENT",
     "DROPPED",
@@ -104,7 +125,7 @@ export function renderBoards(status: ChassisStatus): string {
   );
   const lamp = alarm === "off" ? "" : `, ALARM ${alarm}`;
   const boards = table([head, ...rows]);
-  return `${name}: ${link} backplane, ${drive}${lamp}\n${boards}\n${renderLinks(links)}${standing.join("")}${died.join("")}`;
+  return `${name}: ${link} backplane, ${drive}${lamp}\n${boards}\n${renderLinks(links)}${renderAudit(slots)}${standing.join("")}${died.join("")}`;
 }
 
 /** What passed over each slot's link: to the board, and from it. */

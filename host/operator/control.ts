@@ -92,7 +92,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   connections: (gateway) => gateway.connections(),
   policies: (gateway) => gateway.policies(),
   pools: (gateway) => gateway.pools(),
-  boards: (gateway) => Promise.resolve(gateway.chassis.show()),
+  boards: (gateway) => gateway.boards(),
   slot: async (gateway, args) => {
     const { slot, action } = args;
     const known = gateway.chassis.show().slots.some((one) => one.slot === slot);

@@ -13,6 +13,7 @@ import {
   LOOKUP_ATTEMPT,
   MANAGEMENT_ADDRESSES,
   MANAGEMENT_INITIATE,
+  MANAGEMENT_LIST_BOARDS,
   MANAGEMENT_LIST_CONNECTIONS,
   MANAGEMENT_LIST_POLICIES,
   MANAGEMENT_LIST_POOLS,
@@ -27,7 +28,7 @@ import {
   RESULT_UNSUPPORTED,
 } from "../../assembly/abi/management.ts";
 import { PORT_PROTECTED, PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
-import { Chassis, type ChassisOptions } from "../chassis/chassis.ts";
+import { Chassis, type ChassisOptions, type ChassisStatus, type SlotStatus } from "../chassis/chassis.ts";
 import { addressOctets, type ConfigItem } from "../chassis/config.ts";
 import type { ImageEvent } from "../chassis/firmware.ts";
 import type { BoardEvent } from "../chassis/supervisor.ts";
@@ -45,6 +46,7 @@ import {
   encodeMessage,
   type ManagementEvent,
   type ManagementMessage,
+  type PlacedBoard,
   type SaStatus,
   textValue,
   withTransaction,
@@ -54,6 +56,11 @@ import { mergePolicies, type PolicyStatus } from "./policies.ts";
 import { mergePools, type PoolStatus } from "./pools.ts";
 import { redirectItems } from "./redirect.ts";
 import { type ConnectionSas, mergeSas } from "./sas.ts";
+
+/** The chassis, and of each IPsec board what the IKE board knows of it. */
+export interface BoardsStatus extends ChassisStatus {
+  slots: (SlotStatus & Partial<PlacedBoard>)[];
+}
 
 export interface ConnectionPlan {
   name: string;
@@ -215,6 +222,20 @@ export class Gateway {
       }
     }
     return counted;
+  }
+
+  /** The chassis with what the IKE board knows of its IPsec boards, those that are online. */
+  async boards(): Promise<BoardsStatus> {
+    const status = this.chassis.show();
+    const ike = status.slots.find(({ slot }) => slot === status.ikeSlot);
+    if (ike?.state !== "Online") return status;
+    const messages = await this.#list(status.ikeSlot, MANAGEMENT_LIST_BOARDS);
+    const boards = messages.flatMap((message) => (message.kind === "boards" ? message.boards : []));
+    const slots = status.slots.map((slot) => ({
+      ...slot,
+      ...boards.find((board) => board.slot === slot.slot && board.generation === slot.generation),
+    }));
+    return { ...status, slots };
   }
 
   /** What is configured, with the reason of the last failure. */

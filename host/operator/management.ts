@@ -129,6 +129,23 @@ export interface ConnectionStatus {
   failure: string;
 }
 
+/** An IPsec board as the IKE board places CHILD_SAs on it. */
+export interface PlacedBoard {
+  slot: number;
+  generation: number;
+  /** CHILD_SAs that are placed on it, and that it takes. */
+  sas: number;
+  capacity: number;
+  weight: number;
+  /** Work a second, in the units of docs/placement.md: 1,000,000,000 is a busy processor. */
+  load: number;
+  /** A second. */
+  packets: number;
+  octets: number;
+  /** Since the IKE board is up: rounds over this slot, SAs compared, and disagreements that were repaired. */
+  audit: { rounds: number; compared: number; unknown: number; misplaced: number; missing: number };
+}
+
 export interface ManagementEvent {
   kind: string;
   connection?: string;
@@ -144,6 +161,7 @@ export interface ManagementEvent {
   "remote-host"?: string;
   "remote-port"?: string;
   "spi-in"?: string;
+  "spi-out"?: string;
   link?: number;
   slot?: number;
   generation?: number;
@@ -197,6 +215,7 @@ export type ManagementMessage = { transaction: number } & (
   | { kind: "policy"; policy: PolicyRow }
   | { kind: "pool"; pool: PoolCounts }
   | { kind: "lease"; lease: LeaseStatus }
+  | { kind: "boards"; boards: PlacedBoard[] }
   | { kind: "event"; event: ManagementEvent }
   | { kind: "explanation"; explanation: Explanation }
   | { kind: "lookup"; connection: string; attempt: number }
@@ -228,8 +247,8 @@ const EVENT_KINDS = new Map([
 class Items {
   readonly #items: { type: number; value: Uint8Array }[];
 
-  constructor(octets: Uint8Array) {
-    this.#items = decodeItems(octets);
+  constructor(items: Uint8Array | { type: number; value: Uint8Array }[]) {
+    this.#items = items instanceof Uint8Array ? decodeItems(items) : items;
   }
 
   has(type: number): boolean {
@@ -414,11 +433,48 @@ function eventOf(items: Items): ManagementEvent {
     event["remote-port"] = String(items.u32(abi.IKE_SA_REMOTE_PORT));
   }
   if (items.has(abi.CHILD_SA_SPI_IN)) event["spi-in"] = spiText(items.u32(abi.CHILD_SA_SPI_IN));
+  if (items.has(abi.CHILD_SA_SPI_OUT)) event["spi-out"] = spiText(items.u32(abi.CHILD_SA_SPI_OUT));
+  if (items.has(abi.EVENT_AUDIT)) event.text = auditText(items.u32(abi.EVENT_AUDIT), items.u32(abi.CHILD_SA_SLOT));
   if (items.has(abi.CHILD_SA_LINK)) event.link = items.u32(abi.CHILD_SA_LINK);
   if (items.has(abi.CHILD_SA_SLOT)) event.slot = items.u32(abi.CHILD_SA_SLOT);
   Object.assign(event, addresses(items, "virtual-ips", abi.IKE_SA_LOCAL_VIP), addresses(items, "dns", abi.EVENT_DNS));
   if (items.has(abi.CHILD_SA_GENERATION)) event.generation = items.u32(abi.CHILD_SA_GENERATION);
   return event;
+}
+
+/** What the audit of the local databases found, and did. */
+function auditText(found: number, slot: number): string {
+  if (found === abi.AUDIT_UNKNOWN) return `audit: slot ${slot} had an SA that no CHILD_SA has: removed there`;
+  if (found === abi.AUDIT_MISPLACED) return `audit: slot ${slot} had an SA whose place is another board: removed there`;
+  return `audit: slot ${slot} did not have an SA whose place it is: given anew`;
+}
+
+/** A sequence of items, an item of type `opens` beginning each part. */
+function partsOf(octets: Uint8Array, opens: number): Items[] {
+  const items = decodeItems(octets);
+  const starts = items.flatMap(({ type }, i) => (type === opens ? [i] : []));
+  return starts.map((start, i) => new Items(items.slice(start, starts[i + 1])));
+}
+
+function boardOf(items: Items): PlacedBoard {
+  const u64 = (type: number): number => Number(items.u64(type));
+  return {
+    slot: items.u32(abi.BOARD_SLOT),
+    generation: items.u32(abi.BOARD_GENERATION),
+    sas: items.u32(abi.BOARD_SAS),
+    capacity: items.u32(abi.BOARD_CAPACITY),
+    weight: items.u32(abi.BOARD_WEIGHT),
+    load: u64(abi.BOARD_WORK),
+    packets: u64(abi.BOARD_PACKETS),
+    octets: u64(abi.BOARD_OCTETS),
+    audit: {
+      rounds: u64(abi.BOARD_AUDIT_ROUNDS),
+      compared: u64(abi.BOARD_AUDIT_COMPARED),
+      unknown: items.u32(abi.BOARD_AUDIT_UNKNOWN),
+      misplaced: items.u32(abi.BOARD_AUDIT_MISPLACED),
+      missing: items.u32(abi.BOARD_AUDIT_MISSING),
+    },
+  };
 }
 
 const TYPES = ["", "encryption", "PRF", "integrity", "key exchange", "ESN"];
@@ -502,6 +558,8 @@ export function decodeMessage(message: Uint8Array): ManagementMessage {
     }
     case MANAGEMENT_EXPLANATION:
       return { transaction, kind: "explanation", explanation: explanationOf(body) };
+    case abi.MANAGEMENT_BOARDS:
+      return { transaction, kind: "boards", boards: partsOf(body, abi.BOARD_SLOT).map(boardOf) };
     case abi.MANAGEMENT_POLICY:
       return { transaction, kind: "policy", policy: policyOf(new Items(body)) };
     case abi.MANAGEMENT_POOL:

@@ -8,7 +8,7 @@
 import { Counter, Gauge, Registry } from "prom-client";
 import { isAtm } from "../chassis/backplane.ts";
 import type { ChassisStatus } from "../chassis/chassis.ts";
-import type { Gateway } from "./gateway.ts";
+import type { BoardsStatus, Gateway } from "./gateway.ts";
 import type { ChildSas, ConnectionSas } from "./sas.ts";
 
 /** Values of ipsec_ike_sa_state and ipsec_child_sa_state: vici's states, in the order of strongSwan's. */
@@ -103,6 +103,11 @@ export class Metrics {
     gauge("cardcage_board_ram_bytes", "RAM that the board was given.", SLOT);
     gauge("cardcage_board_ram_used_bytes", "RAM that its firmware has taken.", SLOT);
     gauge("cardcage_board_sas", "CHILD_SAs that are placed on the board.", SLOT);
+    gauge("cardcage_board_sa_capacity", "CHILD_SAs that the board takes.", SLOT);
+    gauge("cardcage_board_weight", "The board's share among unlike ones.", SLOT);
+    gauge("cardcage_board_load", "Work a second as the board measures it, smoothed; 1e9 is a busy processor.", SLOT);
+    counter("cardcage_audit_compared_total", "SAs that the audit of the local databases compared.", ["slot"]);
+    counter("cardcage_audit_repaired_total", "Disagreements that it found and repaired.", ["slot", "kind"]);
     gauge("cardcage_alarm", "1: the alarm stands.", ["slot", "alarm", "severity"]);
     counter("cardcage_board_restarts_total", "How often the board was started again.", SLOT);
     counter("cardcage_packets_dropped_total", "Frames that ended on a board, by reason; see cardcage drops.", [
@@ -128,6 +133,7 @@ export class Metrics {
       const sas = await this.#gateway.sas();
       const connections = await this.#gateway.connections();
       this.#ipsec(sas, status);
+      this.#placement(await this.#gateway.boards());
       const carrying = new Set(
         sas.flatMap((ike) =>
           ike["child-sas"]
@@ -182,6 +188,19 @@ export class Metrics {
         this.#add("cardcage_backplane_bits_total", counted.bits, [name, direction]);
         if (isAtm(link)) this.#add("cardcage_backplane_cells_total", counted.cells, [name, direction]);
       }
+    }
+  }
+
+  #placement({ slots }: BoardsStatus): void {
+    for (const { slot, board, sas, capacity = 0, weight = 0, load = 0, audit } of slots) {
+      if (sas === undefined || !audit) continue;
+      const labels = [String(slot), board];
+      this.#set("cardcage_board_sa_capacity", capacity, labels);
+      this.#set("cardcage_board_weight", weight, labels);
+      this.#set("cardcage_board_load", load, labels);
+      this.#add("cardcage_audit_compared_total", audit.compared, [String(slot)]);
+      for (const kind of ["unknown", "misplaced", "missing"] as const)
+        this.#add("cardcage_audit_repaired_total", audit[kind], [String(slot), kind]);
     }
   }
 

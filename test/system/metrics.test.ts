@@ -48,6 +48,20 @@ test("a child that is down, up, rekeyed: states, and counters that only rise", (
     assert.ok(up.get(`ipsec_child_sa_bytes_out${NET}`)! >= 500);
     const placed = [1, 2].map((slot) => up.get(`cardcage_board_sas{slot="${slot}",board="ipsec"}`)!);
     assert.equal(placed, [1, 1], "two children on two boards");
+    await story.pair.drive.run(25_000);
+    const rested = await ask();
+    const of = (name: string): (number | undefined)[] =>
+      [1, 2].map((slot) => rested.get(`cardcage_board_${name}{slot="${slot}",board="ipsec"}`));
+    assert.equal(
+      [of("sa_capacity"), of("weight")],
+      [
+        [4096, 4096],
+        [1, 1],
+      ],
+    );
+    assert.equal(of("load"), [0, 0], "at rest");
+    assert.ok(rested.get('cardcage_audit_compared_total{slot="1"}')! > 0);
+    assert.is(rested.get('cardcage_audit_repaired_total{slot="1",kind="missing"}'), 0);
 
     await moon.gateway.rekey("net-1");
     await story.pair.drive.run(2000);
