@@ -118,6 +118,8 @@ const RESULTS: Record<number, string> = {
 
 /** Patience with a board, ms on the drive's clock. */
 const COMMAND_PATIENCE = 5000;
+/** The same where only more would be told with its answer. */
+const BOARDS_PATIENCE = 1000;
 /** What a shutdown waits for the peers to answer the DELETEs. */
 const SHUTDOWN_PATIENCE = 5000;
 
@@ -229,13 +231,23 @@ export class Gateway {
     const status = this.chassis.show();
     const ike = status.slots.find(({ slot }) => slot === status.ikeSlot);
     if (ike?.state !== "Online") return status;
-    const messages = await this.#list(status.ikeSlot, MANAGEMENT_LIST_BOARDS);
-    const boards = messages.flatMap((message) => (message.kind === "boards" ? message.boards : []));
+    const boards = await this.#placed(status.ikeSlot);
     const slots = status.slots.map((slot) => ({
       ...slot,
       ...boards.find((board) => board.slot === slot.slot && board.generation === slot.generation),
     }));
     return { ...status, slots };
+  }
+
+  /** Nothing when the IKE board does not answer: what the chassis itself sees is to be seen all the same. */
+  async #placed(ikeSlot: number): Promise<PlacedBoard[]> {
+    try {
+      const { messages } = await this.#command(ikeSlot, MANAGEMENT_LIST_BOARDS, [], BOARDS_PATIENCE);
+      return messages.flatMap((message) => (message.kind === "boards" ? message.boards : []));
+    } catch (error) {
+      if (error instanceof CommandError) return [];
+      throw error;
+    }
   }
 
   /** What is configured, with the reason of the last failure. */

@@ -118,15 +118,22 @@ test("slot n: the children are where they are told to be; without that board the
       await story.establish();
       assert.equal(await slots(story, story.moon), { "net-1": 3, "net-2": 3 });
       await story.flows();
+      const spis = (await story.children(story.moon)).map((child) => child["spi-in"]);
       await story.moon.chassis.offline(3);
-      await story.pair.drive.run(10_000);
+      await story.pair.drive.run(5000);
+      await story.exchange([1, 2], [100], 1000);
+      assert.ok(story.account() > 0);
+      assert.ok(story.drop(story.moon, "board_offline") > 0, "they wait without a board");
+      await story.moon.gateway.rekey("net-1");
+      await story.pair.drive.run(5000);
       assert.ok(
         story.alerts(story.moon).includes("no IPsec board took the CHILD_SA: none is online in its fixed slot"),
         story.alerts(story.moon).join("\n"),
       );
       for (const [child, slot] of Object.entries(await slots(story, story.moon))) assert.is.not(slot, 1, child);
       await story.moon.chassis.online(3);
-      assert.ok(await story.recovers(300_000), "it is tried again until it is there");
+      assert.ok(await story.recovers(300_000), "it is taught as soon as it is there");
+      assert.is((await story.children(story.moon))[1]!["spi-in"], spis[1], "and nothing is negotiated for that");
       assert.equal(await slots(story, story.moon), { "net-1": 3, "net-2": 3 });
       await story.flows();
     },
