@@ -343,7 +343,7 @@ export class Chassis {
           slots: this.#slots,
           supervisor: this.#supervisor,
           drive: options.drive,
-          vacate: (slot) => this.offline(slot),
+          vacate: (slot, force) => this.#vacate(this.#slot(slot), force),
           announce: (event) => this.#imageEvents.forEach((callback) => callback(event)),
         },
         options.firmware.boot,
@@ -393,6 +393,20 @@ export class Chassis {
     const bay = this.#slot(slot);
     await this.#supervisor.drain(bay);
     await this.#supervisor.offline(bay);
+  }
+
+  /**
+   * Takes a board offline behind its SAs. With CHILD_SAs that no other board takes it goes only if `force` says so, else it serves on;
+   * resolves to their number then, and to 0 when it is gone.
+   */
+  async #vacate(bay: Slot, force: boolean): Promise<number> {
+    const left = await this.#supervisor.drain(bay);
+    if (left > 0 && !force) {
+      this.#supervisor.resume(bay);
+      return left;
+    }
+    await this.#supervisor.offline(bay);
+    return 0;
   }
 
   /** Pulls a board out without notice: what was on it is lost. */

@@ -28,8 +28,11 @@ export interface FirmwareParts {
   slots: ReadonlyMap<number, Slot>;
   supervisor: Pick<Supervisor, "restart" | "offline" | "forgive" | "alarms">;
   drive: Drive;
-  /** Takes a board out of service with as little loss as can be: its SAs are moved where that is possible, then it has no power. */
-  vacate(slot: number): Promise<void>;
+  /**
+   * Takes a board out of service, its SAs going to other boards before. Resolves to 0 when it has no power any more; to the number of
+   * CHILD_SAs that no other board takes when it serves on for them, which it does unless `force` says otherwise.
+   */
+  vacate(slot: number, force: boolean): Promise<number>;
   announce(event: ImageEvent): void;
 }
 
@@ -47,6 +50,8 @@ export interface UpdateOptions {
   confirm?: boolean;
   /** How long each board is watched, ms. Default 2000. */
   watch?: number;
+  /** Also boards with CHILD_SAs that no other board takes, which lose what arrives meanwhile. Default: these are left alone. */
+  force?: boolean;
 }
 
 export interface UpdateResult {
@@ -69,6 +74,8 @@ export interface SlotImages {
 /** A test that runs: what its slots get when it fails. */
 interface Running {
   instead: readonly SlotChoice[];
+  /** Slots whose boards have the new image. */
+  tested: Set<number>;
   /** Resolves when a failure has been answered: every slot has what it had. */
   failure?: { reason: string; answered: Promise<void> };
 }
@@ -89,7 +96,9 @@ export class Firmware {
       slot.state = "Present";
       this.#fit(slot, choice);
     }
-    if (boot.instead.length > 0) this.#running = { instead: boot.instead };
+    if (boot.instead.length > 0) {
+      this.#running = { instead: boot.instead, tested: new Set(boot.instead.map(({ slot }) => slot)) };
+    }
   }
 
   get flash(): Flash {
@@ -114,7 +123,7 @@ export class Firmware {
   /** A board came up or went down: one that is under test has failed when it does not serve. */
   observe(event: BoardEvent): void {
     const running = this.#running;
-    if (!running || running.failure || !running.instead.some(({ slot }) => slot === event.slot)) return;
+    if (!running || running.failure || !running.tested.has(event.slot)) return;
     const { slot } = event;
     if (event.kind === "trap") this.#fail(running, slot, `slot ${slot}: ${event.fault.kind}: ${event.fault.message}`);
     else if (event.kind === "down" && this.#parts.slots.get(slot)?.state === "Offline")
@@ -157,8 +166,9 @@ export class Firmware {
       // A failure from here on is no longer the test's.
       const running = this.#running;
       this.#running = undefined;
-      for (const choice of running ? choices : []) {
-        await this.#parts.vacate(choice.slot);
+      for (const choice of choices) {
+        if (!running?.tested.has(choice.slot)) continue;
+        await this.#parts.vacate(choice.slot, true);
         await this.#putBack(choice);
       }
       return choices.map(({ slot }) => slot);
@@ -175,18 +185,23 @@ export class Firmware {
   }
 
   /** Begins the pending test: board by board, IPsec boards first, so that the IKE board finds them as it goes on. */
-  async #test({ confirm = false, watch = WATCH }: UpdateOptions): Promise<UpdateResult> {
+  async #test({ confirm = false, watch = WATCH, force = false }: UpdateOptions): Promise<UpdateResult> {
     const { slots: parts, drive, supervisor } = this.#parts;
     const { slots, instead } = await this.flash.begin();
-    const running: Running = { instead };
+    const running: Running = { instead, tested: new Set() };
     this.#running = running;
     const order = [...slots].sort((a, b) => rank(parts.get(a.slot)) - rank(parts.get(b.slot)) || a.slot - b.slot);
     const result = order.map((choice) => ({ slot: choice.slot, bank: choice.bank, version: versionOf(choice) }));
     for (const choice of order) {
       const slot = parts.get(choice.slot);
       if (!slot || running.failure) break;
-      await this.#parts.vacate(choice.slot);
+      const left = await this.#parts.vacate(choice.slot, force);
       if (running.failure) break;
+      if (left > 0) {
+        this.#fail(running, choice.slot, `slot ${choice.slot}: ${stuck(left)}`, "reverted");
+        break;
+      }
+      running.tested.add(choice.slot);
       this.#fit(slot, choice);
       supervisor.forgive(slot);
       this.#tellOf(choice.slot, "testing");
@@ -206,19 +221,21 @@ export class Firmware {
   }
 
   /**
-   * A board under test has failed. Every slot of the test has its old image before this returns, so that whatever restarts a board
+   * The test has failed. Every slot that has its new image has the old one before this returns, so that whatever restarts a board
    * restarts it with that.
    */
-  #fail(running: Running, slot: number, reason: string): void {
+  #fail(running: Running, slot: number, reason: string, outcome: "reverted" | "board_failed" = "board_failed"): void {
     const { slots, drive, flash } = this.#parts;
-    for (const choice of running.instead) {
+    const back = running.instead.filter((choice) => running.tested.has(choice.slot));
+    for (const choice of back) {
       const bay = slots.get(choice.slot);
       if (bay && isChosen(choice)) bay.image = choice.image;
     }
     const answer = async (): Promise<void> => {
-      await flash.revert("board_failed", slot).catch(() => undefined);
+      // A device that fails here leaves the test on record: the next reset ends it.
+      await flash.revert(outcome, slot).catch(() => undefined);
       if (this.#running === running) this.#running = undefined;
-      for (const choice of running.instead) await this.#putBack(choice, reason);
+      for (const choice of back) await this.#putBack(choice, reason);
     };
     running.failure = { reason, answered: answer() };
     drive.pending(running.failure.answered);
@@ -280,6 +297,9 @@ export class Firmware {
     }
   }
 }
+
+const stuck = (left: number): string =>
+  `it has ${Number.isFinite(left) ? `${left} CHILD_SAs that no other board takes` : "CHILD_SAs that do not move"}; force loses what arrives for them meanwhile`;
 
 const rank = (slot: Slot | undefined): number => (slot?.role === "ike" ? 1 : 0);
 

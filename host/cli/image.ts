@@ -63,7 +63,8 @@ export function addImageCommands(root: Command, done: (code: number) => void): v
   )
     .argument("<number...>", "the slots")
     .option("--watch <seconds>", "how long a running gateway watches each board")
-    .action(async (slots: string[], options: Options & { watch?: string }) =>
+    .option("--force", "though some of a board's CHILD_SAs have no other board")
+    .action(async (slots: string[], options: actions.FlashOptions) =>
       run(options, "image test", (does) => does.test(slots, options)),
     );
   target(image.command("confirm").description("keep the images under test")).action(async (options: Options) =>
@@ -79,6 +80,7 @@ export function addImageCommands(root: Command, done: (code: number) => void): v
     .option("--confirm", "boot it for good: a running gateway tests it first")
     .option("--slot <bank>", "A or B, the one that does not boot (default: that one)")
     .option("--watch <seconds>", "how long a running gateway watches each board")
+    .option("--force", "though some of a board's CHILD_SAs have no other board")
     .action(async (words: string[], options: actions.FlashOptions) =>
       run(options, words.at(-1) as string, (does) => does.flash(words, options)),
     );

@@ -268,9 +268,16 @@ export interface FlashOptions extends Options {
   confirm?: boolean;
   slot?: string;
   watch?: string;
+  force?: boolean;
 }
 
 const slotOf = (text: string): number => integerOf(text, "a slot", 63);
+
+/** What only a gateway that runs is told. */
+const running = ({ watch, force }: Pick<FlashOptions, "watch" | "force">): object => ({
+  ...(watch === undefined ? {} : { watch: Number(watch) }),
+  ...(force ? { force } : {}),
+});
 
 export async function flash(words: readonly string[], options: FlashOptions): Promise<number> {
   if (options.test && options.confirm) throw new UsageError("--test or --confirm, not both");
@@ -302,7 +309,7 @@ export async function flash(words: readonly string[], options: FlashOptions): Pr
       then,
       ...(options.set ? { set: true } : { slot: slotOf(words[0] as string) }),
       ...(bank ? { bank } : {}),
-      ...(options.watch === undefined ? {} : { watch: Number(options.watch) }),
+      ...running(options),
     })) as FlashResult);
   return tell(options, result, done !== undefined);
 }
@@ -330,9 +337,9 @@ export async function test(words: readonly string[], options: Options & { watch?
     options,
     async ({ flash: target }): Promise<FlashResult> => ({ outcome: "testing", slots: await target.test(slots) }),
   );
-  const watch = options.watch === undefined ? {} : { watch: Number(options.watch) };
   const result =
-    done?.result ?? ((await request(socketPath(options.socket), "image-test", { slots, ...watch })) as FlashResult);
+    done?.result ??
+    ((await request(socketPath(options.socket), "image-test", { slots, ...running(options) })) as FlashResult);
   return tell(options, result, done !== undefined);
 }
 

@@ -59,11 +59,11 @@ function pathOf(args: ImageArgs): string {
   return file;
 }
 
-function watchOf({ watch }: ImageArgs): Pick<UpdateOptions, "watch"> {
-  if (watch === undefined) return {};
+function updateOptions({ watch, force }: ImageArgs): Pick<UpdateOptions, "watch" | "force"> {
+  if (watch === undefined) return { force: force === true };
   if (typeof watch !== "number" || !(watch >= 0 && watch <= 3600))
     throw new ImageArgumentError("watch: seconds from 0 to 3600 are wanted");
-  return { watch: watch * 1000 };
+  return { watch: watch * 1000, force: force === true };
 }
 
 function requestsIn(chassis: Chassis, trusted: readonly PublicKey[], args: ImageArgs): FlashRequest[] {
@@ -97,13 +97,13 @@ export const IMAGE_COMMANDS: Readonly<
     const afterwards = (args["then"] ?? "nothing") as Afterwards;
     if (!AFTERWARDS.includes(afterwards))
       throw new ImageArgumentError(`then: one of ${AFTERWARDS.join(", ")} is wanted`);
-    const watch = watchOf(args);
+    const options = updateOptions(args);
     const requests = requestsIn(chassis, trusted, args);
     if (afterwards === "nothing") return { outcome: "written", slots: await firmware.write(requests) };
-    return firmware.update(requests, { ...watch, confirm: afterwards === "confirm" });
+    return firmware.update(requests, { ...options, confirm: afterwards === "confirm" });
   },
   "image-test": (chassis, _trusted, args): Promise<FlashResult> =>
-    firmwareOf(chassis).test(slotsOf(args), watchOf(args)),
+    firmwareOf(chassis).test(slotsOf(args), updateOptions(args)),
   "image-confirm": async (chassis) => ({ confirmed: await firmwareOf(chassis).confirm() }),
   "image-revert": async (chassis) => ({ reverted: await firmwareOf(chassis).revert() }),
 };

@@ -246,6 +246,28 @@ story(
   BOTH,
 );
 
+story("a board with CHILD_SAs that no other board takes is left alone, unless it is forced", async (drive) => {
+  const { chassis, flash, events } = await boot(await released(), drive);
+  const before = chassis.show().slots.map(({ generation }) => generation);
+  chassis.management(0).send(Uint8Array.of(0x1e, 0, 0, 0, 3, 0, 0, 0));
+  await chassis.run();
+  const result = await chassis.update(1, ipsec2, { confirm: true, watch: WATCH });
+  assert.is(result.outcome, "reverted");
+  assert.match(result.reason!, /^slot 1: it has 3 CHILD_SAs that no other board takes/);
+  assert.equal(running(chassis), ["A 1.0.0", "A 1.0.0", "A 1.0.0"]);
+  assert.equal(
+    chassis.show().slots.map(({ generation }) => generation),
+    before,
+  );
+  assert.equal([flash.status.trial, flash.status.outcome, flash.status.outcomeSlot], ["none", "reverted", 1]);
+  assert.equal(
+    events.map(({ state }) => state),
+    ["flashed"],
+  );
+  assert.is((await chassis.update(1, ipsec2, { confirm: true, watch: WATCH, force: true })).outcome, "confirmed");
+  assert.equal(running(chassis), ["A 1.0.0", "B 2.0.0", "A 1.0.0"]);
+});
+
 story("images under test that fail as the chassis boots: it comes up with the old ones", async (drive) => {
   const device = await released();
   const flash = await open(device);
@@ -322,7 +344,12 @@ story("bit rot in a set: all of it falls back, or none", async (drive) => {
   await (await open(device)).write(newer, "confirm");
   const damaged = (...names: string[]): CutDevice => {
     const holdings = new Map(device.holdings());
-    for (const name of names) holdings.set(name, Uint8Array.from(holdings.get(name)!).fill(0, 100, 101));
+    for (const name of names) {
+      holdings.set(
+        name,
+        holdings.get(name)!.map((octet, i) => (i === 100 ? octet ^ 1 : octet)),
+      );
+    }
     return new CutDevice(holdings);
   };
   const whole = await boot(damaged("slot-2.b.cci"), drive);
