@@ -4,10 +4,11 @@
  * is used twice, none is accepted twice, whatever becomes of a board or of a message.
  *
  *   outbound   always the whole lease, OUTBOUND_LEAST at least: numbers that are skipped cost nobody anything
- *   inbound    as many as an SA takes in ASK_SHORT to ASK_LONG, LEASE_MIN at least: what the peer sends below the lease is lost with
- *              the board, and a slow SA would miss for minutes what a fast one misses for milliseconds
+ *   inbound    as many as an SA takes in LEASE_NS, by what it took since it asked last, LEASE_MIN at least: what the peer sends below the
+ *              lease is lost with the board, and a slow SA would miss for minutes what a fast one misses for milliseconds. A burst that
+ *              goes beyond it waits for the next one, twice as large
  *
- * Many slow SAs may ask often together: beyond WISHES in a WINDOW leases grow, so that the cost stays where it is. An inbound SA without a
+ * Many slow SAs may ask often together: beyond WISHES in a WINDOW_NS leases grow, so that the cost stays where it is. An inbound SA without a
  * replay window has no lease: it accepts everything twice by configuration.
  */
 import {
@@ -40,9 +41,8 @@ import { boardIsOnline } from "./board_table";
 import { sendControl } from "./control_out";
 import { LINK_NONE, Link, linkAt, linkIsCurrent, linkNumber, recordOf } from "./local_database";
 
-const ASK_SHORT: u64 = 5_000_000;
-const ASK_LONG: u64 = 50_000_000;
-const WINDOW: u64 = 10_000_000;
+const LEASE_NS: u64 = 20_000_000;
+const WINDOW_NS: u64 = 10_000_000;
 const WISHES: u32 = 64;
 /** A batch must not run out of numbers while the board asks. */
 const OUTBOUND_LEAST: u32 = 4096;
@@ -56,6 +56,9 @@ class Lease {
   octets: u64;
   /** NOW of it; 0 never. */
   askedAt: u64;
+  /** NOW from which its packets are measured, and what it had then. */
+  measuredAt: u64;
+  measured: u64;
   /** Numbers of the next lease. */
   size: u32;
   reserved: u32;
@@ -88,6 +91,8 @@ export function leaseStart(link: Link, direction: u32): void {
   lease.packets = 0;
   lease.octets = 0;
   lease.askedAt = 0;
+  lease.measuredAt = now();
+  lease.measured = 0;
   lease.size = direction == DIRECTION_OUTBOUND ? max<u32>(limit, OUTBOUND_LEAST) : min<u32>(FIRST, limit);
   const record = recordOf(link, direction);
   const leased = direction == DIRECTION_OUTBOUND || load<u16>(record, SA_REPLAY_WINDOW) != 0;
@@ -146,8 +151,8 @@ export function leaseWanted(frame: Frame, slot: u32): void {
   const lease = leaseOf(link, direction);
   lease.packets = load<u64>(m, LEASE_WANTED_PACKETS);
   lease.octets = load<u64>(m, LEASE_WANTED_OCTETS);
-  if (direction == DIRECTION_INBOUND) adapt(lease);
   lease.askedAt = now();
+  if (direction == DIRECTION_INBOUND) adapt(lease, load<u64>(m, LEASE_SEQUENCE) > load<u64>(record, SA_LEASE));
   const granted = max<u64>(load<u64>(record, SA_LEASE), load<u64>(m, LEASE_SEQUENCE) + <u64>lease.size);
   store<u64>(record, granted, SA_LEASE);
   store<u16>(m, <u16>MESSAGE_LEASE, MESSAGE_TYPE);
@@ -159,15 +164,26 @@ export function leaseWanted(frame: Frame, slot: u32): void {
   sendControl(frame, slot);
 }
 
-/** The size of the next lease, by the time since the last one was asked for. */
-function adapt(lease: Lease): void {
+/** The size of the next inbound lease; `waited`: packets were there before it. */
+function adapt(lease: Lease, waited: bool): void {
   const time = now();
-  if (time - windowStart >= WINDOW) {
+  if (time - windowStart >= WINDOW_NS) {
     windowStart = time;
     wishes = 0;
   }
   wishes += 1;
-  const since = time - lease.askedAt;
-  if (since < ASK_SHORT || wishes > WISHES) lease.size = min<u32>(lease.size << 1, limit);
-  else if (since > ASK_LONG) lease.size = max<u32>(lease.size >> 1, LEASE_MIN);
+  const crowded = wishes > WISHES;
+  const since = time - lease.measuredAt;
+  let size = <u64>lease.size;
+  if (since >= WINDOW_NS) {
+    // Packets in LEASE_NS; a counter that has begun again, on another board, measures nothing.
+    const packets = lease.packets - min<u64>(lease.measured, lease.packets);
+    size = (packets * LEASE_NS) / since;
+    lease.measuredAt = time;
+    lease.measured = lease.packets;
+    if (crowded) size = max<u64>(size, (<u64>lease.size) << 1);
+  } else if (waited || crowded) {
+    size <<= 1;
+  }
+  lease.size = <u32>min<u64>(max<u64>(size, <u64>LEASE_MIN), <u64>limit);
 }

@@ -7,6 +7,7 @@ import { freshPsk } from "./connection.ts";
 import type { Connection } from "./connection.ts";
 import { AUTHENTICATION_FAILED, STRONGSWAN_AUTHENTICATION_FAILED } from "./endpoint.ts";
 import { EAP_CASES } from "./eap.ts";
+import { FAILOVER_CASES } from "./failover_cases.ts";
 import { OWN_HOST_CASES } from "./own_hosts.ts";
 import { POLICY_CASES } from "./policy_cases.ts";
 import { expect, must, until } from "./process.ts";
@@ -356,6 +357,7 @@ export const CASES: Case[] = [
   marks,
   protocol50,
   ...OWN_HOST_CASES,
+  ...FAILOVER_CASES,
   ...POLICY_CASES,
   noPeer,
   ...SCAPY_CASES,

@@ -67,6 +67,8 @@ export interface Cage {
   links: "ethernet" | "atm";
   /** IPsec boards. */
   slots: number;
+  /** Faults may be injected. */
+  faults?: boolean;
   fragmentSize?: number;
   retransmission?: Retransmission;
 }
@@ -179,7 +181,7 @@ export function renderCage(cage: Cage): string {
   const repeated = seconds === undefined ? "" : `  retransmit_timeout = ${seconds}s\n  retransmit_tries = ${tries}\n`;
   return `chassis {
   links = ${cage.links}
-${cage.fragmentSize === undefined ? "" : `  fragment_size = ${cage.fragmentSize}\n`}${repeated}  slots {
+${cage.fragmentSize === undefined ? "" : `  fragment_size = ${cage.fragmentSize}\n`}${repeated}${cage.faults ? "  faults = yes\n" : ""}  slots {
     0 = ike
 ${boards.join("\n")}
   }

@@ -1,0 +1,88 @@
+/**
+ * Boards come, go and die while strongSwan's packets are on their way: ping and a TCP connection go on, nothing is negotiated, and
+ * strongSwan has nothing to say about replays or unknown SPIs.
+ */
+import { setTimeout as pause } from "node:timers/promises";
+import type { Cardcage } from "./cardcage.ts";
+import type { Case } from "./cases.ts";
+import { freshPsk } from "./connection.ts";
+import { expect, until } from "./process.ts";
+import type { Side } from "./topology.ts";
+import { Flood, stream } from "./traffic.ts";
+import { CAGE, establish } from "./world.ts";
+
+const ROLE: Record<Side, string> = { a: "initiator", b: "responder" };
+/** Packets of an SA that a board which dies may cost in each direction at this rate: what comes in 20 ms, twice that in a burst, and what was on it. */
+const CRASH_LOSS = 64;
+
+interface Placed {
+  "spi-in": string;
+  "spi-out": string;
+  slot: number;
+}
+
+/** The CHILD_SA, and the board that it is on. */
+async function placed(ours: Cardcage): Promise<Placed> {
+  const { text } = await ours.status();
+  const { sas } = JSON.parse(text) as { sas: { "child-sas": Placed[] }[] };
+  return sas.flatMap((ike) => ike["child-sas"])[0]!;
+}
+
+async function done(ours: Cardcage, ...words: string[]): Promise<void> {
+  const { code, output } = await ours.command(...words);
+  expect(code === 0, `${words.join(" ")}: ${output.trim()}`);
+}
+
+function failover(side: Side, links: "ethernet" | "atm"): Case {
+  return {
+    name: `${ROLE[side]}: boards ejected, inserted, updated, restarted and killed under traffic, ${links}`,
+    oursOnly: true,
+    async story(world) {
+      const connection = { ike: "aes128gcm16-prfsha256-x25519", esp: "aes128gcm16", psk: freshPsk() };
+      const pair = await world.pair(side, connection, { ...CAGE, links, slots: 3, faults: true });
+      await establish(pair);
+      const ours = pair.ours as Cardcage;
+      const first = await placed(ours);
+      const flood = new Flood(world.topology, "a", world.directory);
+      const transfer = stream(world.topology, "b", world.directory, 6_000_000, 500_000);
+      // Awaited below; a failure in between must not go unobserved.
+      transfer.catch(() => undefined);
+      await pause(1000);
+      let { slot } = first;
+      const elsewhere = async (what: string): Promise<void> => {
+        await until(`the CHILD_SA is on another board after ${what}`, 10, async () => (await placed(ours)).slot !== slot);
+        ({ slot } = await placed(ours));
+        await pause(500);
+      };
+      const ejected = slot;
+      await done(ours, "slot", String(ejected), "eject");
+      await elsewhere("eject");
+      await done(ours, "slot", String(ejected), "insert", "ipsec");
+      await done(ours, "slot", String(slot), "restart");
+      await elsewhere("restart");
+      // The other build of the same firmware, in place of the one that serves.
+      await done(ours, "slot", String(slot), "insert", new URL("../../build/ipsec.base.wasm", import.meta.url).pathname);
+      await elsewhere("update");
+      await done(ours, "fault", "trap", String(slot));
+      await until("the board is there again", 10, async () => (await ours.drops()) !== "");
+      await pause(1500);
+      const { sent } = await transfer;
+      const { sent: asked, received } = await flood.finish();
+      const lost = asked - received;
+      const last = await placed(ours);
+      expect(
+        last["spi-in"] === first["spi-in"] && last["spi-out"] === first["spi-out"],
+        "a CHILD_SA was negotiated that nobody asked for",
+      );
+      expect(asked > 500 && lost - 1 <= CRASH_LOSS, `${received} of ${asked} echo requests answered`);
+      const complaints = pair.peer
+        .log()
+        .split("\n")
+        .filter((line) => /replay|invalid spi|unknown spi|SPI .*not found|verification failed/i.test(line));
+      expect(complaints.length === 0, `strongSwan says: ${complaints.slice(0, 3).join("; ")}`);
+      return `${sent} octets with equal SHA-256, ${lost} of ${asked} echo requests unanswered, SPIs as they were`;
+    },
+  };
+}
+
+export const FAILOVER_CASES: readonly Case[] = [failover("a", "ethernet"), failover("b", "atm")];

@@ -1,0 +1,162 @@
+/** Leases as the IKE board gives them: what is granted, how large, and that a number is never granted to two boards. */
+import { REG_CONFIG_LENGTH, REG_DROPPED, REG_IN, REG_NOW, REG_SLOT } from "../../../assembly/abi/board";
+import { CONFIG_IKE_SLOT, CONFIG_LEASE, CONFIG_LINK_KIND, LEASE_MIN } from "../../../assembly/abi/config";
+import { LINK_ETHERNET } from "../../../assembly/abi/fabric";
+import {
+  DIRECTION_INBOUND,
+  DIRECTION_OUTBOUND,
+  LEASE_DIRECTION,
+  LEASE_LINK,
+  LEASE_SEQUENCE,
+  LEASE_SPI,
+  LEASE_WANTED_MESSAGE_OCTETS,
+  LEASE_WANTED_OCTETS,
+  LEASE_WANTED_PACKETS,
+  SA_LEASE,
+  SA_RECORD_MAX,
+  SA_REPLAY_WINDOW,
+  SA_SEQUENCE,
+} from "../../../assembly/abi/message";
+import { PORT_COUNT_IKE } from "../../../assembly/abi/ring";
+import { dropsReset } from "../../../assembly/bus/drop";
+import { Frame } from "../../../assembly/bus/frame";
+import { poolReset } from "../../../assembly/bus/pool";
+import { originate, portsReset } from "../../../assembly/bus/port";
+import { channelReset } from "../../../assembly/channel/channel";
+import { controlKey } from "../../../assembly/channel/control";
+import { boardOffline, boardOnline, boardsReset } from "../../../assembly/distribution/board_table";
+import { leaseStart, leaseSucceed, leaseWanted, leasesReset } from "../../../assembly/distribution/lease";
+import { LINK_LIVE, Link, linkAt, localDatabaseReset, recordOf } from "../../../assembly/distribution/local_database";
+import { arenaResetAt } from "../../../assembly/rt/arena";
+import { itemWriteU32 } from "../../../assembly/rt/items";
+import { map } from "../../../assembly/rt/map";
+import { configAddress } from "../../../assembly/rt/registers";
+
+/** 40 MiB behind whatever heap the runner has; grown once. */
+const ARENA: usize = 40 << 20;
+const arena: usize = (<usize>memory.grow(<i32>(ARENA >> 16))) << 16;
+const key = memory.data(32, 16);
+const LIMIT: u32 = 1000;
+const MS: u64 = 1_000_000;
+
+function pass(time: u64): void {
+  store<u64>(map + REG_NOW, load<u64>(map + REG_NOW) + time);
+}
+
+function link(number: u32): Link {
+  return changetype<Link>(linkAt(number));
+}
+
+function lease(number: u32, direction: u32): u64 {
+  return load<u64>(recordOf(link(number), direction), SA_LEASE);
+}
+
+/** The board has come to `sequence`; every number was a packet. */
+function wants(number: u32, direction: u32, sequence: u64, slot: u32 = 1): u64 {
+  const frame = changetype<Frame>(originate());
+  const m = frame.start;
+  frame.length = LEASE_WANTED_MESSAGE_OCTETS;
+  store<u32>(m, number, LEASE_LINK);
+  store<u32>(m, direction == DIRECTION_INBOUND ? 0x5000 + number : 0x6000 + number, LEASE_SPI);
+  store<u32>(m, direction, LEASE_DIRECTION);
+  store<u64>(m, sequence, LEASE_SEQUENCE);
+  store<u64>(m, sequence, LEASE_WANTED_PACKETS);
+  store<u64>(m, sequence * 100, LEASE_WANTED_OCTETS);
+  leaseWanted(frame, slot);
+  return lease(number, direction);
+}
+
+function reset(): void {
+  arenaResetAt(arena, arena + ARENA);
+  for (let r: u32 = REG_IN; r <= REG_DROPPED; r += 8) store<u64>(map + r, 0);
+  store<u32>(map + REG_SLOT, 0);
+  store<u64>(map + REG_NOW, 1_000_000_000);
+  const config = configAddress();
+  let p = itemWriteU32(config, CONFIG_LINK_KIND, LINK_ETHERNET);
+  p = itemWriteU32(p, CONFIG_IKE_SLOT, 0);
+  p = itemWriteU32(p, CONFIG_LEASE, LIMIT);
+  store<u32>(map + REG_CONFIG_LENGTH, <u32>(p - config));
+  dropsReset();
+  assert(channelReset(), "CONFIG");
+  boardsReset();
+  assert(poolReset() && portsReset(PORT_COUNT_IKE), "RAM");
+  assert(localDatabaseReset(200) && leasesReset(200, config, p), "RAM");
+  boardOnline(1, 1, 200);
+  controlKey(1, 1, key);
+  for (let n: u32 = 0; n < 200; n++) {
+    const l = link(n);
+    memory.fill(recordOf(l, DIRECTION_INBOUND), 0, SA_RECORD_MAX * 2);
+    store<u16>(recordOf(l, DIRECTION_INBOUND), 64, SA_REPLAY_WINDOW);
+    l.spiIn = 0x5000 + n;
+    l.spiOut = 0x6000 + n;
+    l.stateIn = LINK_LIVE;
+    l.stateOut = LINK_LIVE;
+    l.slot = 1;
+    l.generation = 1;
+    leaseStart(l, DIRECTION_INBOUND);
+    leaseStart(l, DIRECTION_OUTBOUND);
+  }
+}
+
+describe("leases", () => {
+  beforeEach(reset);
+
+  test("outbound: the whole lease each time, and thousands at least", () => {
+    expect(lease(0, DIRECTION_OUTBOUND)).toBe(4096);
+    expect(wants(0, DIRECTION_OUTBOUND, 2048)).toBe(6144);
+    pass(1000 * MS);
+    expect(wants(0, DIRECTION_OUTBOUND, 2050)).toBe(6146);
+    expect(wants(0, DIRECTION_OUTBOUND, 100)).toBe(6146, "a lease does not shrink");
+  });
+
+  test("inbound: what comes in 20 ms, between the least and the setting", () => {
+    expect(lease(0, DIRECTION_INBOUND)).toBe(64);
+    pass(640 * MS); // 64 in 640 ms: 2 in 20 ms
+    expect(wants(0, DIRECTION_INBOUND, 64) - 64).toBe(<u64>LEASE_MIN);
+    pass(10 * MS);
+    expect(wants(0, DIRECTION_INBOUND, 164) - 164).toBe(200);
+    pass(10 * MS);
+    expect(wants(0, DIRECTION_INBOUND, 4164) - 4164).toBe(<u64>LIMIT);
+    pass(40000 * MS);
+    expect(wants(0, DIRECTION_INBOUND, 5164) - 5164).toBe(<u64>LEASE_MIN, "slow again, small again");
+  });
+
+  test("inbound: a burst beyond the lease doubles it, one within it does not", () => {
+    pass(640 * MS);
+    expect(wants(0, DIRECTION_INBOUND, 64)).toBe(68);
+    expect(wants(0, DIRECTION_INBOUND, 68)).toBe(72);
+    expect(wants(0, DIRECTION_INBOUND, 92)).toBe(100, "waited: 8");
+    expect(wants(0, DIRECTION_INBOUND, 132)).toBe(148, "waited: 16");
+  });
+
+  test("many SAs that ask together get more", () => {
+    for (let n: u32 = 0; n < 200; n++) wants(n, DIRECTION_INBOUND, 32);
+    pass(5 * MS);
+    expect(wants(199, DIRECTION_INBOUND, 96) - 96).toBeGreaterThan(64);
+  });
+
+  test("the successor of a board begins where the lease ends", () => {
+    const end = wants(3, DIRECTION_INBOUND, 40);
+    leaseSucceed(link(3), DIRECTION_INBOUND);
+    const record = recordOf(link(3), DIRECTION_INBOUND);
+    expect(load<u64>(record, SA_SEQUENCE)).toBe(end);
+    expect(load<u64>(record, SA_LEASE)).toBeGreaterThan(end);
+    leaseSucceed(link(3), DIRECTION_INBOUND);
+    expect(load<u64>(record, SA_SEQUENCE)).toBeGreaterThan(end, "each time anew");
+  });
+
+  test("only the board that has the SA is heard, while it is there", () => {
+    const before = lease(3, DIRECTION_INBOUND);
+    expect(wants(3, DIRECTION_INBOUND, 5000, 2)).toBe(before);
+    boardOffline(1, 1);
+    expect(wants(3, DIRECTION_INBOUND, 5000)).toBe(before);
+  });
+
+  test("without a replay window there is no lease", () => {
+    store<u16>(recordOf(link(7), DIRECTION_INBOUND), 0, SA_REPLAY_WINDOW);
+    leaseStart(link(7), DIRECTION_INBOUND);
+    expect(lease(7, DIRECTION_INBOUND)).toBe(0);
+    leaseSucceed(link(7), DIRECTION_INBOUND);
+    expect(lease(7, DIRECTION_INBOUND)).toBe(0);
+  });
+});
