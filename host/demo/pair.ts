@@ -56,6 +56,8 @@ export interface PairOptions {
   /** Children, by the third octet of their networks. Default 1 and 2. */
   nets?: readonly number[] | Record<SiteName, readonly number[]>;
   chassis?: Partial<ChassisOptions>;
+  /** Sites whose boards boot from flash. */
+  firmware?: Partial<Record<SiteName, ChassisOptions["firmware"]>>;
   /** The peer's address or name, as a site's configuration has it. */
   peer?: Partial<Record<SiteName, string>>;
   /** Looks names of peers up. */
@@ -232,6 +234,7 @@ export class Pair {
       secrets,
       credentials,
       ...(options.resolve ? { resolve: options.resolve } : {}),
+      ...(options.firmware?.[name] ? { firmware: options.firmware[name] } : {}),
       ...options.chassis,
     });
     const site: Site = {
