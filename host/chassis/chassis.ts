@@ -29,6 +29,7 @@ import {
   MANAGEMENT_TYPE,
 } from "../../assembly/abi/management.ts";
 import { PORT_MANAGEMENT, PORT_PROTECTED, PORT_SECURE_ELEMENT, PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
+import { ImageRefused } from "../image/refusal.ts";
 import type { Nic, Side } from "../nic/nic.ts";
 import { CELL_BITS } from "./aal5.ts";
 import type { Alarm } from "./alarms.ts";
@@ -414,13 +415,16 @@ export class Chassis {
     const bay = this.#slot(slot);
     await this.#supervisor.offline(bay, "pulled");
     bay.image = undefined;
+    bay.bank = undefined;
     bay.state = "Empty";
     bay.reason = "";
   }
 
   /** Powers a board that is present or offline. */
-  online(slot: number): Promise<void> {
+  async online(slot: number): Promise<void> {
     const bay = this.#slot(slot);
+    // Flash had nothing for it when it was looked at last.
+    if (this.firmware && !bay.image && bay.state !== "Empty") await this.insert(slot, bay.role);
     this.#supervisor.forgive(bay);
     return this.#supervisor.restart(bay);
   }
@@ -430,19 +434,24 @@ export class Chassis {
     const bay = this.#slot(slot);
     await this.offline(slot);
     bay.image = undefined;
+    bay.bank = undefined;
     bay.state = "Empty";
   }
 
   /**
-   * Puts an image into a slot; a board that was there goes offline first. `online` powers it. Throws ImageError for a bad
-   * image, and leaves the slot as it was.
+   * Puts an image into a slot; a board that was there goes offline first. `online` powers it. In a chassis that boots from flash a board
+   * is inserted by its name, and has the image that flash has for its slot. Throws ImageError for a bad image and ImageRefused, and leaves
+   * the slot as it was.
    */
   async insert(slot: number, image: Image | string): Promise<void> {
     const bay = this.#slot(slot);
-    const checked = this.#imageOf(image);
+    if (this.firmware && image !== bay.role)
+      throw new ImageRefused("unsigned", `slot ${slot} boots from flash: 'flash' puts an image there`);
+    const booted = await this.firmware?.choice(slot);
+    const checked = booted ? booted.image : this.#imageOf(image);
     if (bay.image) await this.offline(slot);
     bay.image = checked;
-    bay.bank = undefined;
+    bay.bank = booted?.bank;
     this.#supervisor.alarms.clear(slot, "image_refused", "image_fallback");
     bay.state = "Present";
     bay.reason = "";

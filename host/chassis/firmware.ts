@@ -11,7 +11,7 @@
 import { ImageRefused } from "../image/refusal.ts";
 import { renderVersion } from "../image/version.ts";
 import type { Drive } from "./drive/drive.ts";
-import { isChosen, type SlotChoice } from "./flash/choice.ts";
+import { type Chosen, isChosen, type SlotChoice } from "./flash/choice.ts";
 import type { SlotFit } from "./flash/fit.ts";
 import type { BootChoice, Flash, FlashRequest, FlashSlotStatus } from "./flash/flash.ts";
 import type { Bank } from "./flash/record.ts";
@@ -128,6 +128,13 @@ export class Firmware {
     if (event.kind === "trap") this.#fail(running, slot, `slot ${slot}: ${event.fault.kind}: ${event.fault.message}`);
     else if (event.kind === "down" && this.#parts.slots.get(slot)?.state === "Offline")
       this.#fail(running, slot, `slot ${slot}: ${event.reason}`);
+  }
+
+  /** What flash has for a slot at this moment, under test or not. Throws ImageRefused when that is nothing. */
+  async choice(slot: number): Promise<Chosen> {
+    const choice = await this.flash.choice(slot);
+    if (!isChosen(choice)) throw choice.refused;
+    return choice;
   }
 
   /** Writes images into banks that do not boot, and leaves it at that. Throws ImageRefused. */

@@ -99,7 +99,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     if (!known) throw new RequestError("bad-argument", "slot: the number of a slot is wanted");
     if (!Object.hasOwn(SLOT_ACTIONS, String(action)))
       throw new RequestError("bad-argument", `action: ${Object.keys(SLOT_ACTIONS).join(", ")} is wanted`);
-    await SLOT_ACTIONS[String(action)]!(gateway, slot as number, args);
+    await imageCommand(() => SLOT_ACTIONS[String(action)]!(gateway, slot as number, args));
     return gateway.chassis.show().slots.find((one) => one.slot === slot);
   },
   rebalance: (gateway) => {
@@ -168,7 +168,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   ),
 };
 
-async function imageCommand(command: () => Promise<unknown>): Promise<unknown> {
+async function imageCommand<T>(command: () => Promise<T>): Promise<T> {
   try {
     return await command();
   } catch (error) {

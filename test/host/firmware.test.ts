@@ -359,6 +359,26 @@ story("bit rot in a set: all of it falls back, or none", async (drive) => {
   assert.equal(running(torn.chassis), ["B 1.5.0", "B 1.5.0", "- - Offline"]);
 });
 
+story("a board that is ejected comes back with what flash has, and with nothing else", async (drive) => {
+  const { chassis } = await boot(await released(), drive);
+  await chassis.update(1, ipsec2, { confirm: true, watch: WATCH });
+  await chassis.eject(1);
+  assert.equal(running(chassis)[1], "- - Empty");
+  assert.is(await reasonOf(chassis.insert(1, "/tmp/other.wasm")), "unsigned");
+  assert.is(await reasonOf(chassis.insert(1, "ike")), "unsigned");
+  assert.equal(running(chassis)[1], "- - Empty");
+  await chassis.insert(1, "ipsec");
+  await chassis.online(1);
+  assert.equal(running(chassis)[1], "B 2.0.0");
+  const bare = await boot(new CutDevice(), drive);
+  assert.is(await reasonOf(bare.chassis.online(1)), "no_image");
+  await bare.flash.write([{ slot: 1, octets: ipsec1 }], "confirm");
+  await bare.chassis.online(1);
+  assert.equal(running(bare.chassis), ["- - Offline", "A 1.0.0", "- - Offline"]);
+  assert.is(bare.chassis.show().slots[1]!.leds.fail, "off");
+  assert.is(bare.chassis.show().slots[2]!.leds.fail, "red");
+});
+
 test("a chassis without flash has no updates", async () => {
   const drive = new Lockstep();
   const flash = await open(await released());

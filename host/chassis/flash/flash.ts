@@ -273,6 +273,16 @@ export class Flash {
     });
   }
 
+  /** What a slot has at this moment: what is under test while a test runs, else what is confirmed. */
+  choice(slot: number): Promise<SlotChoice> {
+    return this.#inTurn(async () => {
+      const record = await this.#current();
+      const choose = record.trial === "running" ? chooseTrial : chooseConfirmed;
+      const found = choose(record, this.#slots(record), await this.#banks(record)).find((other) => other.slot === slot);
+      return found ?? { slot, refused: new ImageRefused("no_slot", `the chassis has no slot ${slot}`) };
+    });
+  }
+
   /** What is under test boots from now on; the security counters advance. Returns its slots. */
   confirm(): Promise<number[]> {
     return this.#inTurn(async () => {
