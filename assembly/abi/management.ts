@@ -12,7 +12,7 @@ export const MANAGEMENT_LENGTH: u32 = 8;
 export const MANAGEMENT_HEADER: u32 = 12;
 
 /** Chassis -> IKE board: fixed bodies. */
-export const MANAGEMENT_BOARD_UP: u32 = 1; // slot u32, generation u32, SA capacity u32, control key 32 octets, weight u32
+export const MANAGEMENT_BOARD_UP: u32 = 1; // slot u32, generation u32, SA capacity u32, control key 32 octets, weight u32, number of the logical board u32
 export const MANAGEMENT_BOARD_DRAIN: u32 = 21; // slot u32, generation u32, 1: its SAs go to others; 0: it serves again
 export const MANAGEMENT_REBALANCE: u32 = 22; // SAs are spread over the boards anew
 export const MANAGEMENT_BOARD_DOWN: u32 = 2; // slot u32, generation u32
@@ -309,6 +309,7 @@ export const BOARD_GENERATION: u32 = 501;
 export const BOARD_CAPACITY: u32 = 502; // CHILD_SAs that it takes
 export const BOARD_SAS: u32 = 503; // CHILD_SAs that are placed on it
 export const BOARD_WEIGHT: u32 = 504;
+export const BOARD_NUMBER: u32 = 514; // which logical board it is
 /** u64, a second: its load (ipsec/load.ts), what that comes of, smoothed (distribution/board_load.ts). */
 export const BOARD_WORK: u32 = 505;
 export const BOARD_PACKETS: u32 = 506;

@@ -8,6 +8,7 @@ import {
   BOARD_AUDIT_UNKNOWN,
   BOARD_CAPACITY,
   BOARD_GENERATION,
+  BOARD_NUMBER,
   BOARD_OCTETS,
   BOARD_PACKETS,
   BOARD_SAS,
@@ -28,7 +29,7 @@ import { originate, transmit } from "../bus/port";
 import { itemWriteU32, itemWriteU64 } from "../rt/items";
 import { auditOf } from "./audit";
 import { boardLoad, boardOctetRate, boardPacketRate } from "./board_load";
-import { boardCapacity, boardGeneration, boardLinks, boardWeight, slotIsOnline } from "./board_table";
+import { boardCapacity, boardGeneration, boardLinks, boardNumber, boardWeight, slotIsOnline } from "./board_table";
 
 /** Answers LIST_BOARDS; the asker asks again when no frame is free. */
 export function reportBoards(transaction: u32): void {
@@ -42,6 +43,7 @@ export function reportBoards(transaction: u32): void {
     p = itemWriteU32(p, BOARD_GENERATION, boardGeneration(slot));
     p = itemWriteU32(p, BOARD_CAPACITY, boardCapacity(slot));
     p = itemWriteU32(p, BOARD_SAS, boardLinks(slot));
+    p = itemWriteU32(p, BOARD_NUMBER, boardNumber(slot));
     p = itemWriteU32(p, BOARD_WEIGHT, boardWeight(slot));
     p = itemWriteU64(p, BOARD_WORK, boardLoad(slot));
     p = itemWriteU64(p, BOARD_PACKETS, boardPacketRate(slot));

@@ -3,6 +3,10 @@
  *
  * A board's name is slot + generation: whatever was said to an earlier generation does not reach the present one.
  * Filled by the chassis's BOARD_UP and BOARD_DOWN announcements.
+ *
+ * What CHILD_SAs are placed on are logical boards, by number; which slot is one now is a mapping of its own. So a board that is replaced
+ * by one in another slot is the same to every placement: one entry of the mapping changes, and nothing that was reckoned from it. Of two
+ * boards of one number the one that came last has it; the other one serves what it has, and takes no more until it is alone.
  */
 import { BOARD_WEIGHT_DEFAULT, BOARD_WEIGHT_MAX } from "../abi/config";
 import { FABRIC_SLOT_MAX } from "../abi/fabric";
@@ -20,9 +24,13 @@ class Board {
   weight: u32;
   /** 1: it takes no more (drain.ts). */
   draining: u32;
+  /** Which logical board it is. */
+  number: u32;
 }
 
 const table: usize = memory.data(FABRIC_SLOT_MAX * offsetof<Board>(), 16);
+/** By number of a logical board: its slot + 1, 0 none. */
+const slots: usize = memory.data(FABRIC_SLOT_MAX * 4, 16);
 let onlineCount: u32 = 0;
 
 // @ts-ignore: decorator
@@ -33,14 +41,24 @@ function board(slot: u32): Board {
 
 export function boardsReset(): void {
   memory.fill(table, 0, FABRIC_SLOT_MAX * offsetof<Board>());
+  memory.fill(slots, 0, FABRIC_SLOT_MAX * 4);
   onlineCount = 0;
 }
 
-/** A board came online. False when the slot number is out of range. */
-export function boardOnline(slot: u32, generation: u32, capacity: u32, weight: u32 = BOARD_WEIGHT_DEFAULT): bool {
-  if (slot >= FABRIC_SLOT_MAX) return false;
+/** A board came online, as the logical board `number` or that of its slot. False when slot or number are out of range. */
+export function boardOnline(
+  slot: u32,
+  generation: u32,
+  capacity: u32,
+  weight: u32 = BOARD_WEIGHT_DEFAULT,
+  number: u32 = slot,
+): bool {
+  if (slot >= FABRIC_SLOT_MAX || number >= FABRIC_SLOT_MAX) return false;
   const b = board(slot);
   if (b.online == 0) onlineCount += 1;
+  else numberFree(slot);
+  b.number = number;
+  store<u32>(slots + ((<usize>number) << 2), slot + 1);
   b.online = 1;
   b.generation = generation;
   b.capacity = capacity;
@@ -58,7 +76,29 @@ export function boardOffline(slot: u32, generation: u32): bool {
   b.online = 0;
   b.links = 0;
   onlineCount -= 1;
+  numberFree(slot);
   return true;
+}
+
+/** A board gives up its number, to another one of the same if there is one. */
+function numberFree(slot: u32): void {
+  const number = board(slot).number;
+  if (load<u32>(slots + ((<usize>number) << 2)) != slot + 1) return;
+  let heir: u32 = 0;
+  for (let other: u32 = 0; other < FABRIC_SLOT_MAX; other++)
+    if (other != slot && board(other).online != 0 && board(other).number == number) heir = other + 1;
+  store<u32>(slots + ((<usize>number) << 2), heir);
+}
+
+/** The slot that is a logical board now, or FABRIC_SLOT_MAX: none. */
+export function slotOfBoard(number: u32): u32 {
+  const slot = number < FABRIC_SLOT_MAX ? load<u32>(slots + ((<usize>number) << 2)) : 0;
+  return slot == 0 ? FABRIC_SLOT_MAX : slot - 1;
+}
+
+/** Which logical board the one in a slot is. */
+export function boardNumber(slot: u32): u32 {
+  return board(slot).number;
 }
 
 // @ts-ignore: decorator
@@ -80,7 +120,8 @@ export function boardGeneration(slot: u32): u32 {
 
 export function boardHasRoom(slot: u32): bool {
   const b = board(slot);
-  return b.online != 0 && b.draining == 0 && b.links < b.capacity;
+  if (b.online == 0 || b.draining != 0 || b.links >= b.capacity) return false;
+  return load<u32>(slots + ((<usize>b.number) << 2)) == slot + 1;
 }
 
 /** CHILD_SAs that the board of a slot takes at most, and that are linked with it. */

@@ -2,7 +2,7 @@
  * SAs that leave a board while it serves: all of them, when it shall be taken out (drain), or as many as are more than its share
  * (rebalance). Each moves without loss (move.ts), a bounded number at a time; no new SA is placed on a board that drains.
  *
- * A link that no other board takes stays: that of a child with a fixed place, or one too many for the others. A board is drained when only
+ * A link that no other board takes stays: that of a child with a fixed place, as long as no other board is that logical one, or one too many for the others. A board is drained when only
  * such are left; how many is told (BOARD_DRAINED), and it serves them until it goes.
  */
 import { PLACEMENT_FIXED, PLACEMENT_HASH, PLACEMENT_POLICY_MASK } from "../abi/config";
@@ -110,9 +110,14 @@ export function drainPoll(budget: u32): u64 {
 
 /** A link of a board that is drained. */
 function leave(link: Link): void {
-  if (isFixed(link) || !boardsHaveRoom()) return;
+  if (isFixed(link) ? home(link) == SELECTION_NONE : !boardsHaveRoom()) return;
   leaving += 1;
   if (movable(link)) move(link, SELECTION_NONE);
+}
+
+/** The board that a link's placement leads to now. */
+function home(link: Link): u32 {
+  return selectBoard(placementOf(link).placement, placementOf(link).peer);
 }
 
 function isFixed(link: Link): bool {
@@ -121,11 +126,11 @@ function isFixed(link: Link): bool {
 
 /** A link of a board that has more than its share may move to the one that has the least of its own. */
 function spread(link: Link): void {
-  if (isFixed(link) || !movable(link)) return;
+  if (!movable(link)) return;
   const from = link.slot;
   let to: u32;
-  if (placementPolicy(placementOf(link).placement) == PLACEMENT_HASH) {
-    to = selectBoard(placementOf(link).placement, placementOf(link).peer);
+  if (isFixed(link) || placementPolicy(placementOf(link).placement) == PLACEMENT_HASH) {
+    to = home(link);
     if (to == from || to == SELECTION_NONE) return;
   } else {
     to = leastOf();

@@ -237,8 +237,15 @@ export function withdraw(number: u32, spi: u32, direction: u32): void {
 }
 
 /** BOARD_UP: the board may be chosen from now on. `key`: 32 octets, wiped by the caller. */
-export function boardUp(slot: u32, generation: u32, capacity: u32, key: usize, weight: u32 = 1): bool {
-  if (!boardOnline(slot, generation, capacity, weight)) return false;
+export function boardUp(
+  slot: u32,
+  generation: u32,
+  capacity: u32,
+  key: usize,
+  weight: u32 = 1,
+  number: u32 = slot,
+): bool {
+  if (!boardOnline(slot, generation, capacity, weight, number)) return false;
   selectionForget(slot);
   boardLoadForget(slot);
   auditForget(slot);

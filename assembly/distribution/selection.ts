@@ -4,9 +4,9 @@
  *
  *   round-robin    in turn, by weight: smooth weighted round robin, so that the turns of a heavy board are spread among the others'
  *   least-loaded   the board with the least work for its weight (board_load.ts), among equals the one with the fewest SAs for it
- *   hash           by the peer's identity: weighted rendezvous hashing, so that all CHILD_SAs of a peer meet on one board, and a board
+ *   hash           by the peer's identity and the logical boards' numbers (board_table.ts): weighted rendezvous hashing, so that all CHILD_SAs of a peer meet on one board, and a board
  *                  that comes or goes changes the choice of no peer but those that it takes or had
- *   slot n         that one or none
+ *   slot n         the logical board of that number or none
  *
  * A full board is passed over: a peer whose board by hash is full goes to its next one. Every choice follows from what happened
  * before; nothing is random.
@@ -25,7 +25,15 @@ import { FABRIC_SLOT_MAX } from "../abi/fabric";
 import { REFUSED_BOARDS_FULL, REFUSED_NO_BOARD, REFUSED_SLOT_FULL, REFUSED_SLOT_OFFLINE } from "../abi/message";
 import { itemFind, itemU32 } from "../rt/items";
 import { boardLoad } from "./board_load";
-import { boardHasRoom, boardLinks, boardWeight, boardsOnline, slotIsOnline } from "./board_table";
+import {
+  boardHasRoom,
+  boardLinks,
+  boardNumber,
+  boardWeight,
+  boardsOnline,
+  slotIsOnline,
+  slotOfBoard,
+} from "./board_table";
 
 /** No board can take another SA; selectionRefusal() says why. */
 export const SELECTION_NONE: u32 = 0xffffffff;
@@ -70,7 +78,8 @@ export function selectionRefusal(): u32 {
   return refusal;
 }
 
-function fixed(slot: u32): u32 {
+function fixed(number: u32): u32 {
+  const slot = slotOfBoard(number);
   if (slotIsOnline(slot) && boardHasRoom(slot)) return slot;
   refusal = slotIsOnline(slot) ? REFUSED_SLOT_FULL : REFUSED_SLOT_OFFLINE;
   return SELECTION_NONE;
@@ -132,8 +141,9 @@ function rendezvous(peer: u64): u32 {
   for (let slot: u32 = 0; slot < FABRIC_SLOT_MAX; slot++) {
     if (!boardHasRoom(slot)) continue;
     const weight = boardWeight(slot);
+    const number = boardNumber(slot);
     for (let i: u32 = 0; i < weight; i++) {
-      const drawn = mix64(peer ^ mix64((((<u64>i) << 8) | (<u64>slot)) + 1));
+      const drawn = mix64(peer ^ mix64((((<u64>i) << 8) | (<u64>number)) + 1));
       if (chosen != SELECTION_NONE && drawn <= highest) continue;
       chosen = slot;
       highest = drawn;

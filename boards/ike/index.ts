@@ -368,7 +368,9 @@ function handleBoard(frame: Frame, type: u32): void {
   let known = false;
   if (type == MANAGEMENT_BOARD_UP && octets >= 44) {
     const weight = octets >= 48 ? load<u32>(body, 44) : BOARD_WEIGHT_DEFAULT;
-    known = boardUp(load<u32>(body), load<u32>(body, 4), load<u32>(body, 8), body + 12, weight);
+    const slot = load<u32>(body);
+    const number = octets >= 52 ? load<u32>(body, 48) : slot;
+    known = boardUp(slot, load<u32>(body, 4), load<u32>(body, 8), body + 12, weight, number);
     zeroize(body + 12, 32);
     if (known) trace(TRACE_MASK_BOARD, TRACE_BOARD_UP, load<u32>(body), load<u32>(body, 4));
   } else if (type == MANAGEMENT_BOARD_DRAIN && octets >= 12) {

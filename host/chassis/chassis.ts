@@ -72,6 +72,8 @@ export interface SlotPlan {
   config?: readonly ConfigItem[];
   /** IPsec board: CHILD_SAs that it takes. Default: the chassis's saCapacity. */
   saCapacity?: number;
+  /** IPsec board: which logical board it is. Default: that of its slot. */
+  number?: number;
   /** IPsec board: its share among unlike ones, 1 to 100. Default 1. */
   weight?: number;
 }
@@ -293,6 +295,7 @@ export class Chassis {
       if (this.#slots.has(plan.slot)) throw new RangeError(`slot ${plan.slot} is planned twice`);
       const slot = new Slot(plan.slot, plan.board, plan.config);
       slot.saCapacity = plan.saCapacity ?? options.saCapacity ?? SAS;
+      slot.boardNumber = plan.number ?? plan.slot;
       slot.weight = plan.weight ?? CONFIG.BOARD_WEIGHT_DEFAULT;
       if (!options.firmware) {
         slot.image = this.#imageOf(plan.image ?? plan.board);

@@ -41,6 +41,8 @@ export class Slot {
   /** IPsec board: CHILD_SAs that it takes, and its share among unlike boards. */
   saCapacity = 0;
   weight = 1;
+  /** IPsec board: which logical board it is. */
+  boardNumber = 0;
   /** IPsec board: the key of this generation for its control messages. */
   controlKey = new Uint8Array(0);
   /** IPsec board: the generation of the IKE board that was told of this generation, 0 for none. */

@@ -275,13 +275,14 @@ export class Supervisor {
     const ike = this.#parts.slots.get(this.#parts.ikeSlot);
     if (ike?.state !== "Online" || slot.role !== "ipsec") return;
     slot.announcedTo = ike.generation;
-    const body = new Uint8Array(12 + CONTROL_KEY_OCTETS + 4);
+    const body = new Uint8Array(12 + CONTROL_KEY_OCTETS + 8);
     const view = new DataView(body.buffer);
     view.setUint32(0, slot.number, true);
     view.setUint32(4, slot.generation, true);
     view.setUint32(8, slot.saCapacity, true);
     body.set(slot.controlKey, 12);
     view.setUint32(12 + CONTROL_KEY_OCTETS, slot.weight, true);
+    view.setUint32(16 + CONTROL_KEY_OCTETS, slot.boardNumber, true);
     this.#tellIke(MANAGEMENT_BOARD_UP, body);
   }
 

@@ -133,6 +133,8 @@ export interface ConnectionStatus {
 export interface PlacedBoard {
   slot: number;
   generation: number;
+  /** Which logical board it is. */
+  number: number;
   /** CHILD_SAs that are placed on it, and that it takes. */
   sas: number;
   capacity: number;
@@ -461,6 +463,7 @@ function boardOf(items: Items): PlacedBoard {
   return {
     slot: items.u32(abi.BOARD_SLOT),
     generation: items.u32(abi.BOARD_GENERATION),
+    number: items.u32(abi.BOARD_NUMBER),
     sas: items.u32(abi.BOARD_SAS),
     capacity: items.u32(abi.BOARD_CAPACITY),
     weight: items.u32(abi.BOARD_WEIGHT),

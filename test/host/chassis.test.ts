@@ -440,6 +440,7 @@ test("the message that announces a board carries slot, generation, capacity, wei
   for (const slot of slots.values()) {
     slot.saCapacity = 77;
     slot.weight = 3;
+    slot.boardNumber = 5;
     slot.image = { name: "x", pages: { least: 1, most: 1 }, perIkeSa: 0, perSa: 0 } as never;
   }
   const keys: string[] = [];
@@ -468,11 +469,11 @@ test("the message that announces a board carries slot, generation, capacity, wei
   assert.is(ups.length, 2);
   ups.forEach((octets, i) => {
     const view = new DataView(octets.buffer);
-    assert.is(octets.length, 60);
-    assert.is(view.getUint32(56, true), 3);
+    assert.is(octets.length, 64);
+    assert.equal([view.getUint32(56, true), view.getUint32(60, true)], [3, 5]);
     assert.equal(
       [8, 12, 16, 20].map((at) => view.getUint32(at, true)),
-      [60, 1, i + 1, 77],
+      [64, 1, i + 1, 77],
     );
     assert.is(Buffer.from(octets.subarray(24, 56)).toString("hex"), keys[i + 1]);
   });

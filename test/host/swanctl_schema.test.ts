@@ -841,13 +841,13 @@ test("links: ATM crosses in frames or in cells, and Ethernet has no mode", () =>
 test("slots: plain, or a section each where boards are unlike; in the order of their numbers", () => {
   const { slots, ikeSlot } = loaded({
     rest:
-      "chassis { slots { 9 = ipsec\n2 { board = ipsec\nweight = 3\nsa_capacity = 500\n}\n0 { board = ike\n}\n" +
+      "chassis { slots { 9 = ipsec\n2 { board = ipsec\nnumber = 7\nweight = 3\nsa_capacity = 500\n}\n0 { board = ike\n}\n" +
       "5 { board = ipsec\n}\n} }",
   }).chassis;
   assert.is(ikeSlot, 0);
   assert.equal(slots, [
     { slot: 0, board: "ike" },
-    { slot: 2, board: "ipsec", weight: 3, saCapacity: 500 },
+    { slot: 2, board: "ipsec", number: 7, weight: 3, saCapacity: 500 },
     { slot: 5, board: "ipsec" },
     { slot: 9, board: "ipsec" },
   ]);
@@ -876,6 +876,11 @@ test("placement: a policy of the chassis, and of a child its own or a slot that 
   assert.equal(valuesOf(loaded({}), abi.CHILD_PLACEMENT), []);
   const fixed = loaded({ child: "placement = slot 2" });
   assert.is(number(fixed, abi.CHILD_PLACEMENT), PLACEMENT_FIXED | (2 << PLACEMENT_SLOT_SHIFT));
+  const numbered = loaded({
+    child: "placement = slot 7",
+    rest: "chassis { slots { 0 = ike\n2 { board = ipsec\nnumber = 7\n}\n} }",
+  });
+  assert.is(number(numbered, abi.CHILD_PLACEMENT), PLACEMENT_FIXED | (7 << PLACEMENT_SLOT_SHIFT));
   for (const slot of [0, 3])
     assert.equal(messages({ child: `placement = slot ${slot}` }), [
       `placement: the chassis has no IPsec board in slot ${slot}`,

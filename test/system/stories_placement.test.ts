@@ -139,6 +139,51 @@ test("slot n: the children are where they are told to be; without that board the
     },
   ));
 
+test("a swap: the logical board goes to another slot, its SAs follow without loss, and every placement means the new one", () =>
+  tell(
+    {
+      nets: [1, 2, 3, 4],
+      slots: {
+        moon: "1 = ipsec\n2 = ipsec\n9 {\n board = ipsec\n number = 2\n }",
+        sun: "1 = ipsec\n2 = ipsec",
+      },
+      child: { moon: "placement = slot 2" },
+    },
+    async (story) => {
+      const { chassis, gateway } = story.moon;
+      await chassis.offline(9);
+      for (const net of [1, 2, 3]) await initiate(story, net);
+      assert.equal(await counts(story, story.moon), { 2: 3 });
+      await story.flows([1, 2, 3]);
+      const spis = (await story.children(story.moon)).map((child) => child["spi-in"]);
+      await chassis.online(9);
+      await initiate(story, 4);
+      assert.equal(await counts(story, story.moon), { 2: 3, 9: 1 }, "what is placed now is placed there");
+      const numbers = (await gateway.boards()).slots.map(({ slot, number }) => [slot, number]);
+      assert.equal(numbers.slice(1), [
+        [1, 1],
+        [2, 2],
+        [9, 2],
+      ]);
+      let drained = false;
+      const drain = chassis.drain(2).then((left) => {
+        assert.is(left, 0, "all have left");
+        drained = true;
+      });
+      while (!drained) await story.exchange([1, 2, 3, 4], [100], 20);
+      await drain;
+      assert.equal(await counts(story, story.moon), { 9: 4 });
+      assert.equal(
+        (await story.children(story.moon)).slice(0, 3).map((child) => child["spi-in"]),
+        spis,
+      );
+      await story.pair.drive.run(100);
+      story.account({ whole: true, ordered: true });
+      await chassis.offline(2);
+      await story.flows([1, 2, 3, 4]);
+    },
+  ));
+
 const CRAMPED = "1 {\n board = ipsec\n sa_capacity = 1\n }\n2 {\n board = ipsec\n sa_capacity = 2\n }";
 const ROOMY = "1 = ipsec\n2 = ipsec";
 const NO_ADDITIONAL_SAS = 35;

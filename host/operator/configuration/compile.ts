@@ -564,10 +564,10 @@ class Compiler {
       ([slot, board]) => ({ slot: Number(slot), board }) as SlotPlan,
     );
     for (const bay of section?.sections.values() ?? []) {
-      const { board, weight, sa_capacity: saCapacity } = bay.values as Partial<Record<string, never>>;
+      const { board, number, weight, sa_capacity: saCapacity } = bay.values as Partial<Record<string, never>>;
       if (section?.settings.has(bay.name)) this.error(bay, bay.name, `slot ${bay.name} is fitted twice`);
       if (board === undefined) this.error(bay, bay.name, `slot ${bay.name}: which board? board = ipsec`);
-      for (const setting of ["weight", "sa_capacity"]) {
+      for (const setting of ["number", "weight", "sa_capacity"]) {
         if (board !== "ike" || bay.values[setting] === undefined) continue;
         this.error(
           this.place(bay, setting),
@@ -578,6 +578,7 @@ class Compiler {
       plans.push({
         slot: Number(bay.name),
         board: board ?? "ipsec",
+        ...(number === undefined ? {} : { number }),
         ...(weight === undefined ? {} : { weight }),
         ...(saCapacity === undefined ? {} : { saCapacity }),
       });
@@ -590,7 +591,8 @@ class Compiler {
     for (const connection of root.sections.get("connections")?.sections.values() ?? []) {
       for (const child of connection.sections.get("children")?.sections.values() ?? []) {
         const slot = placementSlot((child.values["placement"] as number | undefined) ?? 0);
-        if (slot === undefined || slots.some((plan) => plan.slot === slot && plan.board === "ipsec")) continue;
+        if (slot === undefined || slots.some((plan) => (plan.number ?? plan.slot) === slot && plan.board === "ipsec"))
+          continue;
         const message = `placement: the chassis has no IPsec board in slot ${slot}`;
         this.error(this.place(child, "placement"), `slot ${slot}`, message);
       }

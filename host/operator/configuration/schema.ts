@@ -24,6 +24,7 @@ import {
   UNIQUE_REPLACE,
 } from "../../../assembly/abi/management.ts";
 import { ADJUST_MSS_TO_MTU, BOARD_WEIGHT_MAX } from "../../../assembly/abi/config.ts";
+import { FABRIC_SLOT_MAX } from "../../../assembly/abi/fabric.ts";
 import { SA_FLAG_DSCP_APART, SA_FLAG_DSCP_INWARD } from "../../../assembly/abi/message.ts";
 import { nearest } from "./nearest.ts";
 import { chassisPlacement, childPlacement } from "./placement.ts";
@@ -181,7 +182,14 @@ const SLOTS: SectionSchema = {
     {
       pattern: SLOT_NUMBER,
       example: "1",
-      schema: { settings: { board, weight: integer(1, BOARD_WEIGHT_MAX), sa_capacity: integer(1, 131072) } },
+      schema: {
+        settings: {
+          board,
+          number: integer(0, FABRIC_SLOT_MAX - 1),
+          weight: integer(1, BOARD_WEIGHT_MAX),
+          sa_capacity: integer(1, 131072),
+        },
+      },
     },
   ],
 };

@@ -168,6 +168,26 @@ describe("selection of a board (S402)", () => {
     expect(selectBoard(PLACEMENT_FIXED | (1000 << PLACEMENT_SLOT_SHIFT))).toBe(SELECTION_NONE);
   });
 
+  test("of two boards of one number the last one has it, and the other one again when that went", () => {
+    boardOnline(3, 1, 10);
+    boardOnline(5, 1, 10, 1, 3);
+    expect(selectBoard(FIXED_3)).toBe(5);
+    expect(boardHasRoom(3)).toBe(false, "it takes no more");
+    expect(choices(2)).toBe("55");
+    boardOffline(5, 1);
+    expect(selectBoard(FIXED_3)).toBe(3);
+    boardOnline(5, 2, 10, 1, 3);
+    boardOffline(3, 1);
+    expect(selectBoard(FIXED_3)).toBe(5, "the one without the number goes");
+    boardOffline(5, 2);
+    expect(selectBoard(FIXED_3)).toBe(SELECTION_NONE);
+    expect(selectionRefusal()).toBe(REFUSED_SLOT_OFFLINE);
+    boardOnline(5, 3, 10, 1, 3);
+    boardOnline(5, 4, 10, 1, 6);
+    expect(selectBoard(FIXED_3)).toBe(SELECTION_NONE, "it is another one now");
+    expect(boardOnline(1, 1, 10, 1, 64)).toBe(false);
+  });
+
   test("the chassis's placement is that of children that name none", () => {
     boardOnline(1, 1, 10);
     boardOnline(2, 1, 10);
@@ -360,6 +380,16 @@ describe("placement by hash", () => {
     expect(others).toBe(false);
     expect(mine).toBeGreaterThan(PEERS / 2 - PEERS / 20);
     expect(mine).toBeLessThan(PEERS / 2 + PEERS / 20);
+  });
+
+  test("a board in another slot under the number of the one that went is the same to every peer", () => {
+    remember();
+    boardOffline(2, 1);
+    boardOnline(40, 1, 100000, 1, 2);
+    let others = false;
+    for (let i: u32 = 0; i < PEERS; i++)
+      others = others || selectBoard(PLACEMENT_HASH, digest(i)) != (before[i] == 2 ? 40 : before[i]);
+    expect(others).toBe(false);
   });
 
   test("a peer whose board is full goes to its next one, and back when there is room", () => {
