@@ -827,6 +827,7 @@ test("the chassis section, and what it stands for when it is not there", () => {
     crashDetection: true,
     crashLimit: { crashes: 10, seconds: 600 },
     faults: false,
+    rebalance: true,
   });
 });
 
