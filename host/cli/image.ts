@@ -1,11 +1,13 @@
 /**
- * The words of `cardcage image ...` and `cardcage flash ...`. What they do is loaded when one of them is used (image_actions.ts).
+ * The words of `cardcage image ...` and `cardcage flash ...`. What they do is loaded when one of them is used: with files
+ * (image_actions.ts), with flash (flash_actions.ts).
  */
 import type { Command } from "commander";
-import type * as actions from "./image_actions.ts";
+import type * as flashActions from "./flash_actions.ts";
+import type * as imageActions from "./image_actions.ts";
 
-type Actions = typeof actions;
-type Options = actions.Options;
+type Actions = typeof imageActions & typeof flashActions;
+type Options = imageActions.Options;
 
 const more = (value: string, all: string[] = []): string[] => [...all, value];
 
@@ -17,7 +19,7 @@ export function addImageCommands(root: Command, done: (code: number) => void): v
     subject: string,
     action: (actions: Actions) => Promise<number> | number,
   ): Promise<void> => {
-    const loaded = await import("./image_actions.ts");
+    const loaded = { ...(await import("./image_actions.ts")), ...(await import("./flash_actions.ts")) };
     done(await loaded.outcome(options, subject, () => action(loaded)));
   };
   const json = (command: Command): Command => command.option("--json", "JSON instead of text");
@@ -38,7 +40,7 @@ export function addImageCommands(root: Command, done: (code: number) => void): v
     .option("--image-version <version>", "1.2.3 or 1.2.3+4 (default: the module's)")
     .option("--security-counter <number>", "images with an older one do not boot behind it", "0")
     .option("--depends <class>=<version>", "ike>=1.2.3: another board that has to be there; may be given again", more)
-    .action(async (out: string, files: string[], options: actions.BuildOptions) =>
+    .action(async (out: string, files: string[], options: imageActions.BuildOptions) =>
       run(options, out, (does) => does.build(out, files, options)),
     );
   json(image.command("sign").description("sign an image or a set (Ed25519)"))
@@ -64,7 +66,7 @@ export function addImageCommands(root: Command, done: (code: number) => void): v
     .argument("<number...>", "the slots")
     .option("--watch <seconds>", "how long a running gateway watches each board")
     .option("--force", "though some of a board's CHILD_SAs have no other board")
-    .action(async (slots: string[], options: actions.FlashOptions) =>
+    .action(async (slots: string[], options: flashActions.FlashOptions) =>
       run(options, "image test", (does) => does.test(slots, options)),
     );
   target(image.command("confirm").description("keep the images under test")).action(async (options: Options) =>
@@ -81,7 +83,7 @@ export function addImageCommands(root: Command, done: (code: number) => void): v
     .option("--slot <bank>", "A or B, the one that does not boot (default: that one)")
     .option("--watch <seconds>", "how long a running gateway watches each board")
     .option("--force", "though some of a board's CHILD_SAs have no other board")
-    .action(async (words: string[], options: actions.FlashOptions) =>
+    .action(async (words: string[], options: flashActions.FlashOptions) =>
       run(options, words.at(-1) as string, (does) => does.flash(words, options)),
     );
 }

@@ -1,15 +1,12 @@
 /**
- * What `cardcage image ...` and `cardcage flash ...` do: files of images, and the flash that they go into.
+ * What `cardcage image keygen`, `build`, `sign`, `info` and `verify` do with files.
  *
- * Flash is that of a running gateway (its control socket), or of a chassis directory that no gateway has: --config names a gateway's
- * configuration, --flash the directory itself with --key for whom to trust. Refusals have their name in front; with --json they
- * are an object with ok, reason and message. Private keys are read by `sign` alone, and nothing of them is shown.
+ * Refusals have their name in front; with --json they are an object with ok, reason and message. Private keys are read by `sign`
+ * alone, and nothing of them is shown.
  */
 import { existsSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { DirectoryInUse } from "../chassis/flash/directory.ts";
-import type { FlashStatus } from "../chassis/flash/flash.ts";
-import type { Bank } from "../chassis/flash/record.ts";
 import { buildImageFile, type Dependency, manifestOf, parseImageFile, signImageFile } from "../image/image_file.ts";
 import { readImageOctets } from "../image/octets.ts";
 import { ImageRefused } from "../image/refusal.ts";
@@ -32,13 +29,8 @@ import {
   renderKeyHash,
 } from "../image/signature.ts";
 import { parseVersion, renderVersion, type Version } from "../image/version.ts";
-import { request } from "../operator/control_client.ts";
-import { type FlashResult, readSet } from "../operator/images.ts";
-import { openDirectory, type OpenedFlash, openFlash } from "./chassis_flash.ts";
-import { readConfiguration, tellProblems } from "./configuration_file.ts";
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./exit.ts";
-import { renderFlash, renderFlashResult, renderImageFile, renderSetFile } from "./render_image.ts";
-import { socketPath } from "./socket_path.ts";
+import { renderImageFile, renderSetFile } from "./render_image.ts";
 
 export interface Options {
   json?: boolean;
@@ -49,10 +41,10 @@ export interface Options {
 }
 
 /** The command line or a file of it is wrong. */
-class UsageError extends Error {}
+export class UsageError extends Error {}
 
-const print = (text: string): void => void process.stdout.write(text);
-const printJson = (value: unknown): void => print(`${JSON.stringify(value, null, 2)}\n`);
+export const print = (text: string): void => void process.stdout.write(text);
+export const printJson = (value: unknown): void => print(`${JSON.stringify(value, null, 2)}\n`);
 
 /** Carries a command out and turns what it throws into an exit code. */
 export async function outcome(
@@ -99,7 +91,7 @@ function versionOf(text: string, what: string): Version {
   }
 }
 
-function integerOf(text: string, what: string, most: number): number {
+export function integerOf(text: string, what: string, most: number): number {
   const value = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
   if (!(value <= most)) throw new UsageError(`${what}: a number from 0 to ${most} is wanted`);
   return value;
@@ -218,7 +210,7 @@ export function info(file: string, options: Options): number {
   return EXIT_OK;
 }
 
-const keysOf = ({ key = [] }: Options): PublicKey[] => key.map(readPublicKey);
+export const keysOf = ({ key = [] }: Options): PublicKey[] => key.map(readPublicKey);
 
 export async function verify(file: string, options: Options): Promise<number> {
   const trusted = keysOf(options);
@@ -235,122 +227,5 @@ export async function verify(file: string, options: Options): Promise<number> {
   const key = renderKeyHash(signer.hash);
   if (options.json) printJson({ ok: true, ...describe(octets) });
   else print(`${file}: ok, signed with key ${key}\n`);
-  return EXIT_OK;
-}
-
-/** Flash of a chassis directory, when the command line names one; `work` has it alone. */
-async function offline<T>(
-  options: Options,
-  work: (opened: OpenedFlash) => Promise<T>,
-): Promise<{ result: T } | undefined> {
-  if (options.config === undefined && options.flash === undefined) return undefined;
-  let opened: OpenedFlash | undefined;
-  if (options.config !== undefined) {
-    const checked = readConfiguration(options.config);
-    tellProblems(checked);
-    if (!checked.configuration) throw new UsageError(`${options.config}: the configuration is wrong`);
-    opened = await openFlash(checked.configuration);
-    if (!opened) throw new UsageError(`${options.config}: names no chassis directory (chassis { flash = DIR })`);
-  } else {
-    if (!existsSync(options.flash as string)) throw new UsageError(`${options.flash}: there is no such directory`);
-    opened = await openDirectory(options.flash as string, keysOf(options));
-  }
-  try {
-    return { result: await work(opened) };
-  } finally {
-    opened.directory.close();
-  }
-}
-
-export interface FlashOptions extends Options {
-  set?: boolean;
-  test?: boolean;
-  confirm?: boolean;
-  slot?: string;
-  watch?: string;
-  force?: boolean;
-}
-
-const slotOf = (text: string): number => integerOf(text, "a slot", 63);
-
-/** What only a gateway that runs is told. */
-const running = ({ watch, force }: Pick<FlashOptions, "watch" | "force">): object => ({
-  ...(watch === undefined ? {} : { watch: Number(watch) }),
-  ...(force ? { force } : {}),
-});
-
-export async function flash(words: readonly string[], options: FlashOptions): Promise<number> {
-  if (options.test && options.confirm) throw new UsageError("--test or --confirm, not both");
-  if (options.set ? words.length !== 1 : words.length !== 2)
-    throw new UsageError("flash N FILE.cci, or flash --set FILE.ccm");
-  if (options.slot !== undefined && (options.set || !/^[AB]$/.test(options.slot)))
-    throw new UsageError("--slot is A or B, of one image");
-  const file = resolve(words.at(-1) as string);
-  const then = options.confirm ? "confirm" : options.test ? "test" : "nothing";
-  const bank = options.slot as Bank | undefined;
-  // What is no board must not get as far as a slot; whom it is from is for the flash to say.
-  const { lintPayload } = await import("../image/verify.ts");
-  const octets = readImageOctets(file);
-  if (options.set)
-    for (const { image } of openSet(parseSetFile(octets), (name) => readImageOctets(resolve(dirname(file), name))))
-      lintPayload(image);
-  else lintPayload(parseImageFile(octets));
-  const done = await offline(options, async ({ flash: target, trusted, slots }): Promise<FlashResult> => {
-    const requests = options.set
-      ? readSet(file, trusted, slots)
-      : [{ slot: slotOf(words[0] as string), octets, ...(bank ? { bank } : {}) }];
-    const written = await target.write(requests, then);
-    return { outcome: then === "nothing" ? "written" : then === "test" ? "testing" : "confirmed", slots: written };
-  });
-  const result =
-    done?.result ??
-    ((await request(socketPath(options.socket), "flash", {
-      file,
-      then,
-      ...(options.set ? { set: true } : { slot: slotOf(words[0] as string) }),
-      ...(bank ? { bank } : {}),
-      ...running(options),
-    })) as FlashResult);
-  return tell(options, result, done !== undefined);
-}
-
-function tell(options: Options, result: FlashResult, atReset: boolean): number {
-  if (options.json) printJson(result);
-  else print(renderFlashResult(result, atReset));
-  return result.outcome === "reverted" ? EXIT_FAILED : EXIT_OK;
-}
-
-export async function list(options: Options): Promise<number> {
-  const inspects = options.config !== undefined || (options.key ?? []).length > 0;
-  const done = await offline(options, ({ flash: target }) =>
-    inspects ? target.inspect() : Promise.resolve(target.status),
-  );
-  const status = done?.result ?? ((await request(socketPath(options.socket), "images")) as FlashStatus);
-  if (options.json) printJson(status);
-  else print(renderFlash(status));
-  return EXIT_OK;
-}
-
-export async function test(words: readonly string[], options: Options & { watch?: string }): Promise<number> {
-  const slots = words.map(slotOf);
-  const done = await offline(
-    options,
-    async ({ flash: target }): Promise<FlashResult> => ({ outcome: "testing", slots: await target.test(slots) }),
-  );
-  const result =
-    done?.result ??
-    ((await request(socketPath(options.socket), "image-test", { slots, ...running(options) })) as FlashResult);
-  return tell(options, result, done !== undefined);
-}
-
-export async function settle(what: "confirm" | "revert", options: Options): Promise<number> {
-  const done = await offline(options, async ({ flash: target }) =>
-    what === "confirm" ? target.confirm() : (await target.revert()).map(({ slot }) => slot),
-  );
-  const word = what === "confirm" ? "confirmed" : "reverted";
-  const slots =
-    done?.result ?? ((await request(socketPath(options.socket), `image-${what}`)) as Record<string, number[]>)[word]!;
-  if (options.json) printJson({ [word]: slots });
-  else print(`${word}: slot ${slots.join(", ")}\n`);
   return EXIT_OK;
 }

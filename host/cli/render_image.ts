@@ -1,5 +1,5 @@
 /** Text of the image commands, rendered from their JSON. */
-import type { BankStatus, FlashStatus } from "../chassis/flash/flash.ts";
+import type { BankStatus, FlashStatus } from "../chassis/flash/status.ts";
 import { BANKS } from "../chassis/flash/record.ts";
 import type { FlashResult } from "../operator/images.ts";
 import { table } from "./render.ts";

@@ -8,7 +8,9 @@
 import { isAbsolute, dirname, join } from "node:path";
 import type { Chassis } from "../chassis/chassis.ts";
 import type { Firmware, UpdateOptions, UpdateResult } from "../chassis/firmware.ts";
-import type { Afterwards, FlashRequest, FlashStatus } from "../chassis/flash/flash.ts";
+import type { Afterwards } from "../chassis/flash/change.ts";
+import type { FlashRequest } from "../chassis/flash/flash.ts";
+import type { FlashStatus } from "../chassis/flash/status.ts";
 import { BANKS, type Bank } from "../chassis/flash/record.ts";
 import { requestsOf } from "../chassis/flash/set.ts";
 import { readImageOctets } from "../image/octets.ts";

@@ -15,11 +15,10 @@
  */
 import { createHash } from "node:crypto";
 import { FILE_MAX } from "../../image/container.ts";
-import { type ImageFile, parseImageFile } from "../../image/image_file.ts";
 import { ImageRefused } from "../../image/refusal.ts";
-import { checkSignature, type PublicKey } from "../../image/signature.ts";
+import type { PublicKey } from "../../image/signature.ts";
 import { renderVersion } from "../../image/version.ts";
-import { ImageError, parseImage } from "../image.ts";
+import { type Afterwards, counterOf, endTrial, enter, settle, type Written } from "./change.ts";
 import {
   type BankContents,
   type Banks,
@@ -32,6 +31,8 @@ import {
   TrialRefused,
 } from "./choice.ts";
 import { type FlashDevice, replaceFile } from "./device.ts";
+import { openImage, type OpenedImage } from "./open.ts";
+import { type FlashStatus, statusOf } from "./status.ts";
 import { checkFit, type SlotFit } from "./fit.ts";
 import {
   type Bank,
@@ -41,11 +42,9 @@ import {
   emptyRecord,
   encodeRecord,
   otherBank,
-  type Outcome,
   RECORD_MAX,
   RECORD_SLOTS_MAX,
   type SlotRecord,
-  type TrialState,
 } from "./record.ts";
 
 export interface FlashOptions {
@@ -64,40 +63,6 @@ export interface FlashRequest {
   bank?: Bank;
   /** The set that it comes with (setName()); default: it comes alone. */
   set?: string;
-}
-
-/** What becomes of an image that was written: nothing, a test at the next reset, or it boots from then on without one. */
-export type Afterwards = "nothing" | "test" | "confirm";
-
-export interface BankStatus {
-  version: string;
-  securityCounter: number;
-  /** Hexadecimal, of the file. */
-  sha256: string;
-  /** "" alone. */
-  set: string;
-  proven: boolean;
-  /** Why it does not boot; absent when it is sound, or was not looked at. */
-  problem?: string;
-}
-
-export interface FlashSlotStatus {
-  slot: number;
-  boardClass: string;
-  confirmed: Bank | null;
-  trial: Bank | null;
-  securityCounter: number;
-  A: BankStatus | null;
-  B: BankStatus | null;
-}
-
-export interface FlashStatus {
-  /** Of the test: none, pending (it begins with the next reset), running. */
-  trial: TrialState;
-  /** How the last test ended, and the slot that it was due to. */
-  outcome: Outcome;
-  outcomeSlot: number | null;
-  slots: FlashSlotStatus[];
 }
 
 export interface BootChoice {
@@ -125,7 +90,7 @@ export class Flash {
   #firstCopy = 0;
   #turn: Promise<unknown> = Promise.resolve();
   /** Images that were found sound, by digest: slots often have the same. */
-  readonly #known = new Map<string, { file: ImageFile; image: ReturnType<typeof parseImage> }>();
+  readonly #known = new Map<string, OpenedImage>();
 
   private constructor(device: FlashDevice, options: FlashOptions) {
     this.#device = device;
@@ -142,21 +107,7 @@ export class Flash {
 
   /** What the record says; banks are not looked at. */
   get status(): FlashStatus {
-    const { trial, outcome, outcomeSlot, slots } = this.#record ?? emptyRecord();
-    return {
-      trial,
-      outcome,
-      outcomeSlot: outcomeSlot ?? null,
-      slots: slots.map((entry) => ({
-        slot: entry.slot,
-        boardClass: entry.boardClass,
-        confirmed: entry.confirmed ?? null,
-        trial: entry.trial ?? null,
-        securityCounter: entry.securityCounter,
-        A: bankStatus(entry, "A"),
-        B: bankStatus(entry, "B"),
-      })),
-    };
+    return statusOf(this.#record ?? emptyRecord());
   }
 
   /** The same, with every bank read and verified. */
@@ -219,7 +170,7 @@ export class Flash {
       if (touched) await this.#change((next) => endTrial(next, "replaced"));
       for (const { slot, bank, octets } of taken) await replaceFile(this.#device, bankFile(slot, bank), octets);
       await this.#change((next) => {
-        for (const request of taken) enter(next, request, afterwards);
+        for (const request of taken) enter(next, written(request), afterwards);
         if (afterwards === "test") next.trial = "pending";
       });
       return taken.map(({ slot, bank, file }) => ({ slot, bank, version: renderVersion(file.facts.version) }));
@@ -373,11 +324,7 @@ export class Flash {
   }
 
   /** An image that may go into a slot. Throws ImageRefused. */
-  #open(
-    record: BootRecord,
-    slot: number,
-    octets: Uint8Array,
-  ): { file: ImageFile; image: ReturnType<typeof parseImage> } {
+  #open(record: BootRecord, slot: number, octets: Uint8Array): OpenedImage {
     const digest = digestOf(octets);
     const sound = this.#known.get(digest) ?? openImage(octets, this.#trusted);
     this.#known.set(digest, sound);
@@ -425,7 +372,7 @@ export class Flash {
   async #take(
     record: BootRecord,
     requests: readonly FlashRequest[],
-  ): Promise<(FlashRequest & { bank: Bank; file: ImageFile; image: ReturnType<typeof parseImage> })[]> {
+  ): Promise<(FlashRequest & OpenedImage & { bank: Bank })[]> {
     const banks = await this.#banks(record);
     return requests.map((request, i) => {
       const { slot } = request;
@@ -443,7 +390,7 @@ export class Flash {
   /** With these images in place of what boots, and of what is to be tested: do all go together? Throws ImageRefused. */
   async #checkTogether(
     record: BootRecord,
-    taken: readonly { slot: number; bank: Bank; file: ImageFile; image: ReturnType<typeof parseImage> }[],
+    taken: readonly (OpenedImage & { slot: number; bank: Bank })[],
   ): Promise<void> {
     const banks = await this.#banks(record);
     const replaced = taken.some(({ slot }) => record.slots.find((entry) => entry.slot === slot)?.trial);
@@ -461,76 +408,14 @@ export class Flash {
   }
 }
 
-/** A sound image that `trusted` have signed. Throws ImageRefused. */
-export function openImage(
-  octets: Uint8Array,
-  trusted: readonly PublicKey[],
-): { file: ImageFile; image: ReturnType<typeof parseImage> } {
-  const file = parseImageFile(octets);
-  checkSignature(file.container, trusted);
-  // The engine wants octets of an ArrayBuffer of their own.
-  const payload = new Uint8Array(file.payload);
-  if (!WebAssembly.validate(payload))
-    throw new ImageRefused("engine_refuses", `this engine cannot run its build, ${file.facts.build}`);
-  try {
-    return { file, image: parseImage(payload, `${file.facts.name}.${file.facts.build}`) };
-  } catch (error) {
-    if (error instanceof ImageError) throw new ImageRefused("not_a_board", error.message);
-    throw error;
-  }
-}
-
-function bankStatus(entry: SlotRecord, bank: Bank): BankStatus | null {
-  const written = entry.banks[bank];
-  if (!written) return null;
-  const { version, securityCounter, sha256, set, proven } = written;
-  return { version: renderVersion(version), securityCounter, sha256, set, proven };
-}
-
-/** The counter below which a slot takes no image: its own, or that of the slots of its class when it is new. */
-function counterOf(record: BootRecord, slot: number, boardClass: string): number {
-  const own = record.slots.find((entry) => entry.slot === slot);
-  if (own) return own.securityCounter;
-  const others = record.slots.filter((entry) => entry.boardClass === boardClass && entry.confirmed);
-  return others.length === 0 ? 0 : Math.min(...others.map(({ securityCounter }) => securityCounter));
-}
-
-/** The test is over. */
-function endTrial(record: BootRecord, outcome: Outcome, slot?: number): void {
-  record.trial = "none";
-  record.outcome = outcome;
-  record.outcomeSlot = slot;
-  for (const entry of record.slots) entry.trial = undefined;
-}
-
-/** A bank boots from now on. */
-function settle(entry: SlotRecord, bank: Bank): void {
-  const written = entry.banks[bank]!;
-  written.proven = true;
-  entry.confirmed = bank;
-  entry.securityCounter = Math.max(entry.securityCounter, written.securityCounter);
-}
-
-/** Enters what was written into a bank. */
-function enter(
-  record: BootRecord,
-  { slot, bank, file, octets, set }: FlashRequest & { bank: Bank; file: ImageFile },
-  afterwards: Afterwards,
-): void {
-  const { boardClass, securityCounter, version } = file.facts;
-  let entry = record.slots.find((other) => other.slot === slot);
-  if (!entry) {
-    const floor = counterOf(record, slot, boardClass);
-    entry = { slot, boardClass, confirmed: undefined, trial: undefined, securityCounter: floor, banks: {} };
-    record.slots.push(entry);
-  }
-  entry.boardClass = boardClass;
-  // A confirmed bank is written only when it was damaged and the other one boots: that is confirmed now.
-  if (entry.confirmed === bank) entry.confirmed = entry.banks[otherBank(bank)]?.proven ? otherBank(bank) : undefined;
-  entry.banks[bank] = { proven: false, securityCounter, version, sha256: digestOf(octets), set: set ?? "" };
-  if (afterwards === "test") entry.trial = bank;
-  if (afterwards === "confirm") settle(entry, bank);
-}
+/** What a request is on record. */
+const written = ({ slot, bank, octets, file, set }: FlashRequest & OpenedImage & { bank: Bank }): Written => ({
+  slot,
+  bank,
+  facts: file.facts,
+  sha256: digestOf(octets),
+  set: set ?? "",
+});
 
 const notesOf = (choices: readonly SlotChoice[]): string[] =>
   choices.flatMap((choice) =>
