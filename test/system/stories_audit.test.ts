@@ -5,6 +5,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import * as M from "../../assembly/abi/message.ts";
+import { renderBoards } from "../../host/cli/render.ts";
 import type { Site } from "../../host/demo/pair.ts";
 import { foreignRecord, Forger, named } from "./forgery.ts";
 import { type Story, type StoryOptions, tell } from "./story.ts";
@@ -58,6 +59,10 @@ test("all is well: round after round compares every SA twice over, and finds not
     assert.is(compared, (rounds / 2) * 2 * 4);
     assert.equal(kinds, NOTHING);
     assert.equal([...audits(story.moon), ...audits(story.sun)], []);
+    const shown = renderBoards(await story.moon.gateway.boards());
+    assert.match(shown, /SAS +LOAD/);
+    assert.match(shown, /^1 +ipsec .* 1\/4096 +0\.0% /m);
+    assert.match(shown, new RegExp(`^audit: ${rounds} rounds, ${compared} SAs compared, all agree$`, "m"));
   }));
 
 for (const [direction, way] of [
