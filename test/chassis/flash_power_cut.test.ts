@@ -375,6 +375,36 @@ test("on a real directory: the process ends at every step of a set's switch", as
   }
 });
 
+test("a device that fails once, at any step, and the gateway goes on: the same operation is done then", async () => {
+  for (let failing = 0; ; failing++) {
+    const device = new CutDevice(confirmedOne);
+    let left = failing;
+    const step = (): void => {
+      if (left-- === 0) throw new Error("no space");
+    };
+    const flash = await open({
+      read: (name, most) => device.read(name, most),
+      erase: async (name) => (step(), device.erase(name)),
+      write: async (name, at, octets) => (step(), device.write(name, at, octets)),
+      sync: async (name) => (step(), device.sync(name)),
+      rename: async (from, to) => (step(), device.rename(from, to)),
+      syncDirectory: async () => (step(), device.syncDirectory()),
+    });
+    const failed = await flash.write(setOf(two, "2a"), "confirm").then(
+      () => false,
+      () => true,
+    );
+    assert.ok([ONE, TWO].includes(await bootOf(device.holdings())), `step ${failing}`);
+    left = Infinity;
+    await flash.write(setOf(two, "2a"), "confirm");
+    assert.is(await bootOf(device.holdings()), TWO, `step ${failing}`);
+    if (!failed) {
+      assert.ok(failing > 20);
+      break;
+    }
+  }
+});
+
 /** What the sweep finds wrong with a set's switch on a device like this. */
 async function faultsOn(like: (device: FlashDevice) => FlashDevice): Promise<Set<string>> {
   const { states } = await everyCut(confirmedOne, async (device) =>
