@@ -12,7 +12,7 @@ import { parseArgs } from "node:util";
 import { POLL_BATCH } from "../../assembly/abi/board.ts";
 import { ETHERTYPE_CONTROL, ETHERTYPE_IPV4, LINK_ATM } from "../../assembly/abi/fabric.ts";
 import * as M from "../../assembly/abi/message.ts";
-import { PORT_CHANNEL, PORT_PROTECTED, PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
+import { PORT_PROTECTED, PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
 import { arriving, Bench, clear, CONTROL_KEY, esp, sealedPacket } from "../host/ipsec_bench.ts";
 
 const { values } = parseArgs({
@@ -40,7 +40,7 @@ class Measured {
   /** A batch, and the answers to what the board asked for in between; ns of board time. */
   batch(packets: readonly Buffer[], port: number): void {
     const { bench } = this;
-    let spent = this.give(ETHERTYPE_IPV4, packets);
+    let spent = bench.timed(ETHERTYPE_IPV4, packets);
     const out = bench.take(port).length;
     if (out !== packets.length) throw new Error(`${out} of ${packets.length} packets came out`);
     const answers = bench.answers().map((message) => {
@@ -51,33 +51,13 @@ class Measured {
       body.writeBigUInt64LE(body.readBigUInt64LE(at) + this.lease, at);
       return bench.seal(bench.message(M.MESSAGE_LEASE, body), ++bench.sequence);
     });
-    spent += this.give(ETHERTYPE_CONTROL, answers);
+    spent += bench.timed(ETHERTYPE_CONTROL, answers);
     this.times.push(spent / packets.length);
   }
 
   forget(): void {
     this.times.length = 0;
     this.wishing.clear();
-  }
-
-  private give(type: number, packets: readonly Buffer[]): number {
-    const { bench } = this;
-    if (packets.length === 0) return 0;
-    for (const packet of packets) {
-      const { frame, link } = bench.capsule(type, packet);
-      bench.deliver(PORT_CHANNEL, frame, link);
-    }
-    let nanoseconds = 0n;
-    do {
-      const began = process.hrtime.bigint();
-      bench.board.poll(bench.now, 0n);
-      nanoseconds += process.hrtime.bigint() - began;
-      bench.board.drain((port, ram, start, length) => {
-        bench.sent[port]!.push(Buffer.from(ram.subarray(start, start + length)));
-      });
-    } while (bench.board.wantsPoll);
-    bench.board.poll(bench.now, 0n); // takes back what was drained
-    return Number(nanoseconds);
   }
 }
 

@@ -20,7 +20,7 @@ import { POLL_BATCH } from "../../assembly/abi/board.ts";
 import { DROP_LEASE_WAIT, DROP_REPLAY } from "../../assembly/abi/drop.ts";
 import { ETHERTYPE_CONTROL, ETHERTYPE_IPV4, LINK_ATM } from "../../assembly/abi/fabric.ts";
 import * as M from "../../assembly/abi/message.ts";
-import { PORT_CHANNEL, PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
+import { PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
 import { CONTROL_KEY, Bench, be, clear, saRecord, sealedPacket } from "../host/ipsec_bench.ts";
 
 const { values } = parseArgs({
@@ -59,30 +59,10 @@ class Crowd {
   /** Board time of all that was asked for so far, ns. */
   spent = 0n;
 
-  /** Delivers a batch and polls until the board has nothing more to do; ns of board time. */
-  work(type: number, packets: readonly Buffer[]): number {
-    const { bench } = this;
-    for (const packet of packets) {
-      const { frame, link } = bench.capsule(type, packet);
-      bench.deliver(PORT_CHANNEL, frame, link);
-    }
-    let nanoseconds = 0n;
-    do {
-      const began = process.hrtime.bigint();
-      bench.board.poll(bench.now, 0n);
-      nanoseconds += process.hrtime.bigint() - began;
-      bench.board.drain((port, ram, start, length) => {
-        bench.sent[port]!.push(Buffer.from(ram.subarray(start, start + length)));
-      });
-    } while (bench.board.wantsPoll);
-    bench.board.poll(bench.now, 0n); // takes back what was drained
-    return Number(nanoseconds);
-  }
-
   /** Requests to the board, a batch at a time, each answered with `expected`; ns of board time. */
   ask(type: number, bodies: readonly Buffer[], expected: number): number {
     const { bench } = this;
-    const spent = this.work(
+    const spent = bench.timed(
       ETHERTYPE_CONTROL,
       bodies.map((body) => bench.seal(bench.message(type, body), ++bench.sequence)),
     );
@@ -188,7 +168,7 @@ function race(kind: Kind, one: Crowd, many: Crowd): [number, number] {
   for (let i = 0; i < BATCHES; i++) {
     for (const [at, crowd] of [one, many].entries()) {
       const packets = Array.from({ length: POLL_BATCH }, () => kind.packet(pick(crowd.sas)));
-      times[at]!.push(crowd.work(ETHERTYPE_IPV4, packets) / POLL_BATCH);
+      times[at]!.push(crowd.bench.timed(ETHERTYPE_IPV4, packets) / POLL_BATCH);
       kind.proof(crowd.bench, POLL_BATCH);
     }
   }

@@ -267,6 +267,26 @@ export class Bench {
     this.board.poll(this.now, 0n);
   }
 
+  /** Delivers a batch and polls until the board has nothing more to do; ns of board time (boardPoll alone). */
+  timed(type: number, packets: readonly Buffer[]): number {
+    if (packets.length === 0) return 0;
+    for (const packet of packets) {
+      const { frame, link } = this.capsule(type, packet);
+      this.deliver(PORT_CHANNEL, frame, link);
+    }
+    let nanoseconds = 0n;
+    do {
+      const began = process.hrtime.bigint();
+      this.board.poll(this.now, 0n);
+      nanoseconds += process.hrtime.bigint() - began;
+      this.board.drain((port, ram, start, length) => {
+        this.sent[port]!.push(Buffer.from(ram.subarray(start, start + length)));
+      });
+    } while (this.board.wantsPoll);
+    this.board.poll(this.now, 0n); // takes back what was drained
+    return Number(nanoseconds);
+  }
+
   take(port: number): Buffer[] {
     return this.sent[port]!.splice(0);
   }
