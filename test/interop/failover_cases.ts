@@ -50,7 +50,11 @@ function failover(side: Side, links: "ethernet" | "atm"): Case {
       await pause(1000);
       let { slot } = first;
       const elsewhere = async (what: string): Promise<void> => {
-        await until(`the CHILD_SA is on another board after ${what}`, 10, async () => (await placed(ours)).slot !== slot);
+        await until(
+          `the CHILD_SA is on another board after ${what}`,
+          10,
+          async () => (await placed(ours)).slot !== slot,
+        );
         ({ slot } = await placed(ours));
         await pause(500);
       };
@@ -61,7 +65,13 @@ function failover(side: Side, links: "ethernet" | "atm"): Case {
       await done(ours, "slot", String(slot), "restart");
       await elsewhere("restart");
       // The other build of the same firmware, in place of the one that serves.
-      await done(ours, "slot", String(slot), "insert", new URL("../../build/ipsec.base.wasm", import.meta.url).pathname);
+      await done(
+        ours,
+        "slot",
+        String(slot),
+        "insert",
+        new URL("../../build/ipsec.base.wasm", import.meta.url).pathname,
+      );
       await elsewhere("update");
       await done(ours, "fault", "trap", String(slot));
       await until("the board is there again", 10, async () => (await ours.drops()) !== "");
