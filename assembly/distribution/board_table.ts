@@ -11,6 +11,11 @@
 import { BOARD_WEIGHT_DEFAULT, BOARD_WEIGHT_MAX } from "../abi/config";
 import { FABRIC_SLOT_MAX } from "../abi/fabric";
 
+/** Of a board that is online (drain.ts). */
+export const SERVING: u32 = 0;
+export const DRAINING: u32 = 1;
+export const DRAINED: u32 = 2;
+
 
 @unmanaged
 class Board {
@@ -22,7 +27,7 @@ class Board {
   links: u32;
   /** Its share among unlike boards, 1 to BOARD_WEIGHT_MAX. */
   weight: u32;
-  /** 1: it takes no more (drain.ts). */
+  /** SERVING, DRAINING or DRAINED: only one that serves takes more. */
   draining: u32;
   /** Which logical board it is. */
   number: u32;
@@ -63,7 +68,7 @@ export function boardOnline(
   b.generation = generation;
   b.capacity = capacity;
   b.links = 0;
-  b.draining = 0;
+  b.draining = SERVING;
   b.weight = min<u32>(max<u32>(weight, 1), BOARD_WEIGHT_MAX);
   return true;
 }
@@ -120,7 +125,7 @@ export function boardGeneration(slot: u32): u32 {
 
 export function boardHasRoom(slot: u32): bool {
   const b = board(slot);
-  if (b.online == 0 || b.draining != 0 || b.links >= b.capacity) return false;
+  if (b.online == 0 || b.draining != SERVING || b.links >= b.capacity) return false;
   return load<u32>(slots + ((<usize>b.number) << 2)) == slot + 1;
 }
 
@@ -159,11 +164,11 @@ export function boardsHaveRoom(): bool {
   return false;
 }
 
-/** True when its SAs shall go to others. */
-export function boardDrains(slot: u32): bool {
-  return slot < FABRIC_SLOT_MAX && board(slot).draining != 0;
+/** SERVING, DRAINING: its SAs shall go to others, or DRAINED: those that could have gone. */
+export function boardDraining(slot: u32): u32 {
+  return slot < FABRIC_SLOT_MAX ? board(slot).draining : SERVING;
 }
 
-export function boardSetDraining(slot: u32, draining: bool): void {
-  board(slot).draining = draining ? 1 : 0;
+export function boardSetDraining(slot: u32, draining: u32): void {
+  board(slot).draining = draining;
 }

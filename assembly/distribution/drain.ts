@@ -2,14 +2,17 @@
  * SAs that leave a board while it serves: all of them, when it shall be taken out (drain), or as many as are more than its share
  * (rebalance). Each moves without loss (move.ts), a bounded number at a time; no new SA is placed on a board that drains.
  *
- * A link that no other board takes stays: that of a child with a fixed place, as long as no other board is that logical one, or one too many for the others. A board is drained when only
- * such are left; how many is told (BOARD_DRAINED), and it serves them until it goes.
+ * A link that no other board takes stays: that of a child with a fixed place, as long as no other board is that logical one, or one too many
+ * for the others. A board is drained when only such are left; how many is told (BOARD_DRAINED), and it serves them until it goes.
  */
 import { PLACEMENT_FIXED, PLACEMENT_HASH, PLACEMENT_POLICY_MASK } from "../abi/config";
 import { FABRIC_SLOT_MAX } from "../abi/fabric";
 import { now } from "../rt/registers";
 import {
-  boardDrains,
+  DRAINED,
+  DRAINING,
+  SERVING,
+  boardDraining,
   boardGeneration,
   boardHasRoom,
   boardIsOnline,
@@ -55,19 +58,22 @@ export function drainReset(): void {
 /** A board shall give up its SAs, or with `off` false serve again; false when it is not there. */
 export function drain(slot: u32, generation: u32, off: bool): bool {
   if (!boardIsOnline(slot, generation)) return false;
-  drainForget(slot);
-  if (!off) return true;
-  boardSetDraining(slot, true);
-  draining += 1;
-  begin();
+  boardSetDraining(slot, off ? DRAINING : SERVING);
+  if (off) begin();
+  else count();
   return true;
 }
 
 /** A board went away, or another one came: it is not drained any more. */
 export function drainForget(slot: u32): void {
-  if (!boardDrains(slot)) return;
-  boardSetDraining(slot, false);
-  if (draining != 0) draining -= 1;
+  if (slot >= FABRIC_SLOT_MAX) return;
+  boardSetDraining(slot, SERVING);
+  count();
+}
+
+function count(): void {
+  draining = 0;
+  for (let slot: u32 = 0; slot < FABRIC_SLOT_MAX; slot++) if (boardDraining(slot) == DRAINING) draining += 1;
 }
 
 /** SAs shall be spread anew: at once, or when a board has come, a moment later. */
@@ -76,6 +82,7 @@ export function rebalance(boardCame: bool): void {
 }
 
 function begin(): void {
+  count();
   cursor = 0;
   leaving = 0;
   walkAt = now();
@@ -100,7 +107,7 @@ export function drainPoll(budget: u32): u64 {
     const link = changetype<Link>(linkAt(cursor));
     cursor += 1;
     if (link.stateIn == LINK_NONE && link.stateOut == LINK_NONE) continue;
-    if (draining != 0 && boardDrains(link.slot)) leave(link);
+    if (draining != 0 && boardDraining(link.slot) == DRAINING) leave(link);
     else if (spreading) spread(link);
   }
   if (cursor >= linkCapacity()) finish();
@@ -174,7 +181,10 @@ function finish(): void {
   }
   walkAt = u64.MAX_VALUE;
   if (draining == 0) return;
-  draining = 0;
-  for (let slot: u32 = 0; slot < FABRIC_SLOT_MAX; slot++)
-    if (slotIsOnline(slot) && boardDrains(slot)) reportDrained(slot, boardGeneration(slot), boardLinks(slot));
+  for (let slot: u32 = 0; slot < FABRIC_SLOT_MAX; slot++) {
+    if (!slotIsOnline(slot) || boardDraining(slot) != DRAINING) continue;
+    boardSetDraining(slot, DRAINED);
+    reportDrained(slot, boardGeneration(slot), boardLinks(slot));
+  }
+  count();
 }

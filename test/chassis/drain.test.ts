@@ -65,6 +65,23 @@ test("a board is ejected under traffic, another one after it: nothing is lost an
     await story.flows(NETS);
   }));
 
+test("a board that was drained goes while another one is being drained: nothing is lost, and nobody waits for the other", () =>
+  tell({ ...options(SEED), boards: 4 }, async (story) => {
+    await story.establish(30_000, NETS.length);
+    const stop = traffic(story, new SeededRandom(SEED + 2));
+    await story.pair.drive.run(10);
+    const { chassis } = story.moon;
+    assert.is(await chassis.drain(3), 0);
+    const began = story.pair.drive.clock.now();
+    await Promise.all([chassis.eject(1), chassis.eject(3)]);
+    const took = story.pair.drive.clock.now() - began;
+    assert.ok(took < 1_000_000_000n, `${took} ns of virtual time`);
+    stop();
+    await story.pair.drive.run(50);
+    story.account({ whole: true, ordered: true });
+    assert.equal(Object.keys(await spread(story)), ["2", "4"]);
+  }));
+
 test("the last board: its CHILD_SAs stay, and it serves on when it is resumed", () =>
   tell({ ...options(SEED), boards: 1 }, async (story) => {
     await story.establish(30_000, NETS.length);
