@@ -18,6 +18,9 @@ const GAP_NS = 100_000n;
 const OCTETS = 200;
 /** Packets that are on a board when it dies, at this rate. */
 const ON_BOARD = 2;
+/** A link that is down loses what it should carry: at this rate, of a tunnel, both ways, twice the mean at most. */
+const LINK_DOWN_MS = 100;
+const PER_MS_AND_TUNNEL = 4;
 /** Before and after, ms. */
 const BEFORE_MS = 200;
 const AFTER_MS = 1500;
@@ -102,6 +105,45 @@ export const CHANGES: readonly Change[] = [
     },
   },
   {
+    name: "the board in slot 2 traps, and is restarted",
+    after: 2500,
+    run: async ({ moon }, held) => {
+      moon.chassis.injectFault({ kind: "trap", slot: 2 });
+      return Promise.resolve(crash(held));
+    },
+  },
+  {
+    name: "the board in slot 2 hangs, and is replaced",
+    after: 2500,
+    run: async ({ moon }, held) => {
+      moon.chassis.injectFault({ kind: "hang", slot: 2 });
+      return Promise.resolve(crash(held));
+    },
+  },
+  {
+    name: "the link of slot 2 is down for 100 ms",
+    run: async ({ moon }, held) => {
+      moon.chassis.injectFault({ kind: "link", slot: 2, seconds: LINK_DOWN_MS / 1000 });
+      return Promise.resolve({ lost: held * LINK_DOWN_MS * PER_MS_AND_TUNNEL, negotiated: 0 });
+    },
+  },
+  {
+    name: "the clock of the board in slot 2 goes ten times too fast",
+    run: async ({ moon }) => {
+      moon.chassis.injectFault({ kind: "clock", slot: 2, rate: 10 });
+      return Promise.resolve(nothing);
+    },
+  },
+  {
+    name: "the secure element answers 400 ms late while all tunnels are rekeyed",
+    after: 6000,
+    run: async ({ moon }) => {
+      moon.chassis.injectFault({ kind: "element", delayMs: 400 });
+      for (const net of NETS) await moon.gateway.rekey(`net-${net}`);
+      return { lost: 0, negotiated: NETS.length };
+    },
+  },
+  {
     name: "the IKE board restarts",
     after: 15_000,
     run: async ({ moon }) => {
@@ -139,7 +181,7 @@ export async function measure(change: Change, seed = 1): Promise<Measured> {
     nets: NETS,
     cable: { seed, latencyMs: 1 },
     child: { moon: "start_action = start" },
-    chassis: { entropy: new SeededEntropy(seed), lease: LEASE, rebalance: true },
+    chassis: { entropy: new SeededEntropy(seed), lease: LEASE, rebalance: true, faults: true },
   });
   const { drive, moon, sun } = pair;
   try {
