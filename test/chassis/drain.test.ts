@@ -65,6 +65,31 @@ test("a board is ejected under traffic, another one after it: nothing is lost an
     await story.flows(NETS);
   }));
 
+test("in threads: a board is ejected under traffic and another one dies: first nothing is lost, then a lease, and nothing is negotiated", () =>
+  tell({ ...options(SEED), drive: "threaded", faults: true }, async (story) => {
+    await story.establish(30_000, NETS.length);
+    const spis = await spisOf(story);
+    const first = traffic(story, new SeededRandom(SEED));
+    await story.pair.drive.run(50);
+    await story.moon.chassis.eject(1);
+    await story.pair.drive.run(50);
+    first();
+    await story.pair.drive.run(200);
+    story.account({ whole: true, ordered: true });
+    const second = traffic(story, new SeededRandom(SEED + 1));
+    await story.pair.drive.run(50);
+    const held = (await spread(story))[2]!;
+    await story.moon.chassis.reset(2);
+    await story.pair.drive.run(500);
+    second();
+    await story.pair.drive.run(200);
+    // What was on the board, and in the rings towards it: as many as come in the time that it takes to be missed.
+    const missing = story.account();
+    assert.ok(missing <= held * 2 * LEASE + 400, `${missing} lost, ${held} SAs`);
+    assert.equal(await spisOf(story), spis);
+    await story.flows(NETS);
+  }));
+
 test("a board that was drained goes while another one is being drained: nothing is lost, and nobody waits for the other", () =>
   tell({ ...options(SEED), boards: 4 }, async (story) => {
     await story.establish(30_000, NETS.length);
