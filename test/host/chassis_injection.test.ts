@@ -27,7 +27,7 @@ interface Bench {
 function story(name: string, tell: (bench: Bench) => Promise<void>, more: Partial<ChassisOptions> = {}): void {
   for (const [kind, create] of Object.entries({
     lockstep: (): Drive => new Lockstep(),
-    threaded: (): Drive => new Threaded({ hangMs: 700 }),
+    threaded: (): Drive => new Threaded({ hangMs: 3000 }),
   })) {
     test(`${name} (${kind})`, async () => {
       const drive = create();
