@@ -26,6 +26,8 @@ import { updateForget } from "./update";
 
 /** Places of the internal path's ring that the walk leaves to packets and answers. */
 const RESERVE: u32 = 64;
+/** Time from one look to the next while the ring has no room. */
+const BLOCKED_NS: u64 = 1_000_000;
 /** Time between two walks while links wait for a board. */
 const RETRY_NS: u64 = 1_000_000_000;
 
@@ -103,7 +105,7 @@ export function isOrphan(link: Link): bool {
 /** Goes on with the walk, over `budget` entries at most; returns when to come again. */
 export function takeoverPoll(budget: u32): u64 {
   if (retryAt <= now()) takeoverBegin();
-  while (budget > 0 && cursor < linkCapacity() && transmitRoom(PORT_CHANNEL) > RESERVE) {
+  while (budget > 0 && takeoverPending()) {
     const link = changetype<Link>(linkAt(cursor));
     cursor += 1;
     budget -= 1;
@@ -113,10 +115,11 @@ export function takeoverPoll(budget: u32): u64 {
     waiting = 0;
     retryAt = now() + RETRY_NS;
   }
+  if (cursor < linkCapacity() && !takeoverPending()) return min<u64>(retryAt, now() + BLOCKED_NS);
   return retryAt;
 }
 
-/** True while links are still to be looked at. */
+/** True while links are still to be looked at, and the ring has room for them. */
 export function takeoverPending(): bool {
-  return cursor < linkCapacity();
+  return cursor < linkCapacity() && transmitRoom(PORT_CHANNEL) > RESERVE;
 }
