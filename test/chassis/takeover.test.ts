@@ -2,7 +2,8 @@
  * Takeover by leases, over random schedules of crashes, restarts and traffic, two chassis with three IPsec boards each, in lockstep:
  *
  *   no (SPI, number) pair is ever sent twice             read off the cable
- *   no packet is accepted twice                          every packet that comes out went in once, and comes out once
+ *   no packet is accepted twice                          somebody on the WAN repeats old packets after every crash; every packet that comes
+ *                                                        out went in, and comes out once
  *   at most a lease of packets per SA and direction is lost with a board, besides those that were on it
  *   nothing is negotiated anew                           the SPIs of the end are those of the beginning
  *
@@ -19,6 +20,9 @@ const SCHEDULES = Number(process.env.CARDCAGE_SCHEDULES ?? 400);
 /** Crashes on one pair of gateways. */
 const PER_PAIR = 40;
 const LEASE = 32;
+/** Packets that are recorded on the WAN, and repeated after a crash. */
+const RECORDED = 600;
+const REPEATED = 80;
 const NETS = [1, 2, 3, 4];
 const BOARDS = [1, 2, 3];
 
@@ -40,11 +44,15 @@ async function crashes(seed: number, count: number): Promise<void> {
   });
   const numbers = new Set<string>();
   const twice: string[] = [];
+  /** Sealed packets of the last while, and the end that they went to. */
+  const recorded: { packet: Uint8Array; to: "a" | "b" }[] = [];
   story.pair.wan.filter = (packet, from) => {
     if (packet[9] !== 50) return true;
     const name = `${from} ${Buffer.from(packet.subarray(20, 28)).toString("hex")}`;
     if (numbers.has(name)) twice.push(name);
     numbers.add(name);
+    recorded.push({ packet: packet.slice(), to: from === "a" ? "b" : "a" });
+    if (recorded.length > RECORDED) recorded.shift();
     return true;
   };
   try {
@@ -73,6 +81,11 @@ async function crashes(seed: number, count: number): Promise<void> {
       const held = (await story.children(site)).filter((child) => child.slot === slot).length;
       const before = [story.moon, story.sun].map((s) => s.chassis.show().drops);
       await site.chassis.reset(slot);
+      await story.pair.drive.run(dice.next() * 2);
+      for (let i = 0; i < REPEATED && recorded.length > 0; i++) {
+        const { packet, to } = recorded[upTo(recorded.length)]!;
+        (to === "a" ? story.moon : story.sun).chassis.receive("unprotected", packet);
+      }
       for (let i = upTo(4); i > 0; i--) {
         burst(20);
         await story.pair.drive.run(dice.next() * 3);
