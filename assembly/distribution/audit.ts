@@ -31,18 +31,14 @@ import {
   DIRECTION_INBOUND,
   DIRECTION_OUTBOUND,
   MESSAGE_AUDIT,
-  MESSAGE_CURRENT_VERSION,
-  MESSAGE_LENGTH,
   MESSAGE_TRANSACTION,
-  MESSAGE_TYPE,
-  MESSAGE_VERSION,
 } from "../abi/message";
 import { PORT_CHANNEL } from "../abi/ring";
 import { Frame } from "../bus/frame";
 import { consume, drop, originate, transmitRoom } from "../bus/port";
 import { now } from "../rt/registers";
 import { boardGeneration, slotIsOnline } from "./board_table";
-import { sendControl } from "./control_out";
+import { sendControl, writeHeader } from "./control_out";
 import { LINK_LIVE, Link, linkAt, linkCapacity, linkIsCurrent } from "./local_database";
 import { removalPending, removeFromBoard } from "./removal";
 import { reportAudit } from "./report";
@@ -166,10 +162,7 @@ function step(slot: u32, a: Audit): void {
   walk(slot, a);
   const m = frame.start;
   frame.length = AUDIT_NAMES + a.asked * AUDIT_ENTRY_OCTETS;
-  store<u16>(m + MESSAGE_TYPE, <u16>MESSAGE_AUDIT);
-  store<u16>(m + MESSAGE_VERSION, <u16>MESSAGE_CURRENT_VERSION);
-  store<u32>(m + MESSAGE_TRANSACTION, a.transaction);
-  store<u32>(m + MESSAGE_LENGTH, frame.length);
+  writeHeader(frame, MESSAGE_AUDIT, a.transaction);
   store<u32>(m + AUDIT_CURSOR, a.record);
   store<u32>(m + AUDIT_COUNT, a.asked);
   memory.copy(m + AUDIT_NAMES, nameAt(slot, 0), a.asked * AUDIT_ENTRY_OCTETS);

@@ -26,7 +26,8 @@ import { LINK_NONE, Link, linkAt, linkCapacity, placementOf } from "./local_data
 import { movable, move } from "./move";
 import { MOVES, passagesUsed } from "./passage";
 import { reportDrained } from "./report";
-import { SELECTION_NONE, placementPolicy, selectBoard } from "./selection";
+import { SELECTION_NONE, placementPolicy } from "./selection";
+import { homeOf } from "./takeover";
 
 /** Time between two looks while something is under way. */
 const AGAIN_NS: u64 = 2_000_000;
@@ -117,14 +118,9 @@ export function drainPoll(budget: u32): u64 {
 
 /** A link of a board that is drained. */
 function leave(link: Link): void {
-  if (isFixed(link) ? home(link) == SELECTION_NONE : !boardsHaveRoom()) return;
+  if (isFixed(link) ? homeOf(link) == SELECTION_NONE : !boardsHaveRoom()) return;
   leaving += 1;
   if (movable(link)) move(link, SELECTION_NONE);
-}
-
-/** The board that a link's placement leads to now. */
-function home(link: Link): u32 {
-  return selectBoard(placementOf(link).placement, placementOf(link).peer);
 }
 
 function isFixed(link: Link): bool {
@@ -137,7 +133,7 @@ function spread(link: Link): void {
   const from = link.slot;
   let to: u32;
   if (isFixed(link) || placementPolicy(placementOf(link).placement) == PLACEMENT_HASH) {
-    to = home(link);
+    to = homeOf(link);
     if (to == from || to == SELECTION_NONE) return;
   } else {
     to = leastOf();

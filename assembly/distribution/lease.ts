@@ -21,12 +21,7 @@ import {
   LEASE_SPI,
   LEASE_WANTED_OCTETS,
   LEASE_WANTED_PACKETS,
-  MESSAGE_CURRENT_VERSION,
   MESSAGE_LEASE,
-  MESSAGE_LENGTH,
-  MESSAGE_TRANSACTION,
-  MESSAGE_TYPE,
-  MESSAGE_VERSION,
   SA_LEASE,
   SA_REPLAY_WINDOW,
   SA_SEQUENCE,
@@ -38,7 +33,7 @@ import { arenaTake } from "../rt/arena";
 import { itemFind, itemU32 } from "../rt/items";
 import { now } from "../rt/registers";
 import { boardIsOnline } from "./board_table";
-import { sendControl } from "./control_out";
+import { sendControl, writeHeader } from "./control_out";
 import { LINK_NONE, Link, linkAt, linkIsCurrent, linkNumber, recordOf } from "./local_database";
 
 const LEASE_NS: u64 = 20_000_000;
@@ -155,12 +150,9 @@ export function leaseWanted(frame: Frame, slot: u32): void {
   if (direction == DIRECTION_INBOUND) adapt(lease, load<u64>(m, LEASE_SEQUENCE) > load<u64>(record, SA_LEASE));
   const granted = max<u64>(load<u64>(record, SA_LEASE), load<u64>(m, LEASE_SEQUENCE) + <u64>lease.size);
   store<u64>(record, granted, SA_LEASE);
-  store<u16>(m, <u16>MESSAGE_LEASE, MESSAGE_TYPE);
-  store<u16>(m, <u16>MESSAGE_CURRENT_VERSION, MESSAGE_VERSION);
-  store<u32>(m, 0, MESSAGE_TRANSACTION);
-  store<u32>(m, LEASE_OCTETS, MESSAGE_LENGTH);
   store<u64>(m, granted, LEASE_SEQUENCE);
   frame.length = LEASE_OCTETS;
+  writeHeader(frame, MESSAGE_LEASE, 0);
   sendControl(frame, slot);
 }
 

@@ -10,39 +10,20 @@
 import {
   DIRECTION_INBOUND,
   DIRECTION_OUTBOUND,
-  MESSAGE_CURRENT_VERSION,
-  MESSAGE_LENGTH,
   MESSAGE_SA_RELEASE,
-  MESSAGE_TRANSACTION,
-  MESSAGE_TYPE,
-  MESSAGE_VERSION,
   RELEASED_DIRECTION,
   RELEASED_HISTORY,
   RELEASED_LINK,
   RELEASED_SEQUENCE,
   RELEASED_SPI,
   RELEASED_WORDS,
-  REQUEST_DIRECTION,
-  REQUEST_LINK,
-  REQUEST_OCTETS,
-  REQUEST_SPI,
 } from "../abi/message";
 import { Frame, frameAddress } from "../bus/frame";
-import { originate } from "../bus/port";
 import { now } from "../rt/registers";
 import { boardHasRoom, boardIsOnline } from "./board_table";
-import { sendControl } from "./control_out";
+import { sendRequest } from "./control_out";
 import { leaseFrom, leaseSucceed } from "./lease";
-import {
-  LINK_INSTALLING,
-  LINK_LIVE,
-  LINK_NONE,
-  Link,
-  linkAt,
-  linkIsCurrent,
-  linkNumber,
-  placementOf,
-} from "./local_database";
+import { LINK_INSTALLING, LINK_LIVE, LINK_NONE, Link, linkAt, linkIsCurrent, linkNumber } from "./local_database";
 import {
   MOVES,
   Passage,
@@ -55,8 +36,8 @@ import {
   passagesUsed,
 } from "./passage";
 import { removeFromBoard } from "./removal";
-import { SELECTION_NONE, selectBoard } from "./selection";
-import { settle } from "./takeover";
+import { SELECTION_NONE } from "./selection";
+import { homeOf, settle } from "./takeover";
 
 const RETRY_NS: u64 = 20_000_000;
 /** A board that has not answered so often has had a second. */
@@ -112,18 +93,8 @@ function release(link: Link, passage: Passage): void {
 }
 
 function ask(link: Link, spi: u32, direction: u32): void {
-  const frame = originate();
-  if (!frame) return; // asked again
-  const m = frame.start;
-  frame.length = REQUEST_OCTETS;
-  store<u16>(m + MESSAGE_TYPE, <u16>MESSAGE_SA_RELEASE);
-  store<u16>(m + MESSAGE_VERSION, <u16>MESSAGE_CURRENT_VERSION);
-  store<u32>(m + MESSAGE_TRANSACTION, (linkNumber(link) << 1) | direction);
-  store<u32>(m + MESSAGE_LENGTH, REQUEST_OCTETS);
-  store<u32>(m + REQUEST_SPI, spi);
-  store<u32>(m + REQUEST_DIRECTION, direction);
-  store<u32>(m + REQUEST_LINK, linkNumber(link));
-  sendControl(frame, link.slot);
+  const number = linkNumber(link);
+  sendRequest(MESSAGE_SA_RELEASE, (number << 1) | direction, link.slot, spi, direction, number);
 }
 
 /** SA_RELEASED from `slot`, opened, its length checked against its words: step 2, and with the last direction step 3. */
@@ -149,10 +120,7 @@ export function released(m: usize, slot: u32): void {
 /** Step 3: to the board that was meant, another one, or back where it was. */
 function arrive(link: Link, passage: Passage): void {
   let slot = passage.target;
-  if (slot == SELECTION_NONE || !boardHasRoom(slot)) {
-    const place = placementOf(link);
-    slot = selectBoard(place.placement, place.peer);
-  }
+  if (slot == SELECTION_NONE || !boardHasRoom(slot)) slot = homeOf(link);
   settle(link, slot == SELECTION_NONE ? link.slot : slot);
   passageSettled();
 }

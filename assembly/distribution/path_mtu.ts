@@ -8,13 +8,8 @@
 import { DROP_ICMP_QUOTE } from "../abi/drop";
 import {
   DIRECTION_OUTBOUND,
-  MESSAGE_CURRENT_VERSION,
   MESSAGE_HEADER,
-  MESSAGE_LENGTH,
   MESSAGE_PATH_MTU,
-  MESSAGE_TRANSACTION,
-  MESSAGE_TYPE,
-  MESSAGE_VERSION,
   PATH_MTU_MESSAGE_OCTETS,
   PATH_MTU_OCTETS,
   PATH_MTU_SEQUENCE,
@@ -62,7 +57,7 @@ import {
 } from "../wire/ipv6";
 import { UDP_HEADER, udpDestinationPort, udpSourcePort } from "../wire/udp";
 import { boardIsOnline } from "./board_table";
-import { sendControl } from "./control_out";
+import { sendControl, writeHeader } from "./control_out";
 import { LINK_LIVE, Link, linkNumber } from "./local_database";
 import { portNatt } from "./local_address";
 import { outboundIndexNext } from "./outbound_index";
@@ -181,10 +176,7 @@ function tell(link: Link, spi: u32): void {
   if (!frame) return;
   const m = frame.start;
   frame.length = PATH_MTU_MESSAGE_OCTETS;
-  store<u16>(m + MESSAGE_TYPE, <u16>MESSAGE_PATH_MTU);
-  store<u16>(m + MESSAGE_VERSION, <u16>MESSAGE_CURRENT_VERSION);
-  store<u32>(m + MESSAGE_TRANSACTION, 0);
-  store<u32>(m + MESSAGE_LENGTH, PATH_MTU_MESSAGE_OCTETS);
+  writeHeader(frame, MESSAGE_PATH_MTU, 0);
   memory.copy(m + MESSAGE_HEADER, quoted, SA_ENDS);
   store<u32>(m + MESSAGE_HEADER, linkNumber(link), SA_LINK);
   store<u32>(m + MESSAGE_HEADER, spi, SA_SPI);

@@ -1,21 +1,7 @@
 /** SA_QUERY: when were the SAs of a link last used? The answers come one by one as events (control_in.ts); none is repeated. */
-import {
-  DIRECTION_INBOUND,
-  DIRECTION_OUTBOUND,
-  MESSAGE_CURRENT_VERSION,
-  MESSAGE_LENGTH,
-  MESSAGE_SA_QUERY,
-  MESSAGE_TRANSACTION,
-  MESSAGE_TYPE,
-  MESSAGE_VERSION,
-  REQUEST_DIRECTION,
-  REQUEST_LINK,
-  REQUEST_OCTETS,
-  REQUEST_SPI,
-} from "../abi/message";
-import { originate } from "../bus/port";
+import { DIRECTION_INBOUND, DIRECTION_OUTBOUND, MESSAGE_SA_QUERY } from "../abi/message";
 import { boardIsOnline } from "./board_table";
-import { sendControl } from "./control_out";
+import { sendRequest } from "./control_out";
 import { LINK_LIVE, Link, linkAt } from "./local_database";
 
 /** Asks for both directions, as far as they are in place. */
@@ -29,16 +15,5 @@ export function query(number: u32): void {
 }
 
 function ask(number: u32, link: Link, spi: u32, direction: u32): void {
-  const frame = originate();
-  if (!frame) return;
-  const m = frame.start;
-  frame.length = REQUEST_OCTETS;
-  store<u16>(m + MESSAGE_TYPE, <u16>MESSAGE_SA_QUERY);
-  store<u16>(m + MESSAGE_VERSION, <u16>MESSAGE_CURRENT_VERSION);
-  store<u32>(m + MESSAGE_TRANSACTION, (number << 1) | direction);
-  store<u32>(m + MESSAGE_LENGTH, REQUEST_OCTETS);
-  store<u32>(m + REQUEST_SPI, spi);
-  store<u32>(m + REQUEST_DIRECTION, direction);
-  store<u32>(m + REQUEST_LINK, number);
-  sendControl(frame, link.slot);
+  sendRequest(MESSAGE_SA_QUERY, (number << 1) | direction, link.slot, spi, direction, number);
 }

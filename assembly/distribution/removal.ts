@@ -2,23 +2,11 @@
  * SA_REMOVE until the board confirms: a bounded queue of removals, apart from the links, because a LINK number may serve
  * a new CHILD_SA while the old SA's removal is still under way.
  */
-import {
-  MESSAGE_CURRENT_VERSION,
-  MESSAGE_LENGTH,
-  MESSAGE_SA_REMOVE,
-  MESSAGE_TRANSACTION,
-  MESSAGE_TYPE,
-  MESSAGE_VERSION,
-  REQUEST_DIRECTION,
-  REQUEST_LINK,
-  REQUEST_OCTETS,
-  REQUEST_SPI,
-} from "../abi/message";
-import { originate } from "../bus/port";
+import { MESSAGE_SA_REMOVE } from "../abi/message";
 import { arenaTake } from "../rt/arena";
 import { now } from "../rt/registers";
 import { boardIsOnline } from "./board_table";
-import { sendControl } from "./control_out";
+import { sendRequest } from "./control_out";
 
 /** Marks the transactions of removals. */
 export const REMOVAL_TRANSACTION: u32 = 0x80000000;
@@ -61,18 +49,9 @@ function entry(i: u32): Removal {
 function send(index: u32, removal: Removal): void {
   removal.tries += 1;
   removal.retryAt = now() + RETRY_NS;
-  const frame = originate();
-  if (!frame) return; // repeated at retryAt
-  const m = frame.start;
-  frame.length = REQUEST_OCTETS;
-  store<u16>(m + MESSAGE_TYPE, <u16>MESSAGE_SA_REMOVE);
-  store<u16>(m + MESSAGE_VERSION, <u16>MESSAGE_CURRENT_VERSION);
-  store<u32>(m + MESSAGE_TRANSACTION, REMOVAL_TRANSACTION | index);
-  store<u32>(m + MESSAGE_LENGTH, REQUEST_OCTETS);
-  store<u32>(m + REQUEST_SPI, removal.spi);
-  store<u32>(m + REQUEST_DIRECTION, removal.direction);
-  store<u32>(m + REQUEST_LINK, removal.link);
-  sendControl(frame, removal.slot);
+  const transaction = REMOVAL_TRANSACTION | index;
+  // What does not go now is repeated at retryAt.
+  sendRequest(MESSAGE_SA_REMOVE, transaction, removal.slot, removal.spi, removal.direction, removal.link);
 }
 
 /** Takes one SA off its board. A full queue gives up on the oldest place in turn. */

@@ -50,10 +50,15 @@ export function takeoverBegin(): void {
   retryAt = u64.MAX_VALUE;
 }
 
+/** S402: the board that a link's placement leads to now, or SELECTION_NONE. */
+export function homeOf(link: Link): u32 {
+  const place = placementOf(link);
+  return selectBoard(place.placement, place.peer);
+}
+
 /** Gives a link whose board is gone to another one; false: no board is there, or has room. */
 export function takeOver(link: Link): bool {
-  const place = placementOf(link);
-  const slot = selectBoard(place.placement, place.peer);
+  const slot = homeOf(link);
   if (slot == SELECTION_NONE) return false;
   link.moving = 0;
   passageEnd(link);

@@ -8,20 +8,15 @@ import {
   HISTORY_OCTETS,
   HISTORY_PACKETS,
   HISTORY_WINDOW,
-  MESSAGE_CURRENT_VERSION,
   MESSAGE_HEADER,
-  MESSAGE_LENGTH,
   MESSAGE_SA_INSTALL,
-  MESSAGE_TRANSACTION,
-  MESSAGE_TYPE,
-  MESSAGE_VERSION,
   SA_HISTORY_WORDS,
 } from "../abi/message";
 import { STEP_S404, TRACE_MASK_ESTABLISH } from "../abi/trace";
 import { originate } from "../bus/port";
 import { trace } from "../rt/trace";
 import { boardIsOnline } from "./board_table";
-import { sendControl } from "./control_out";
+import { sendControl, writeHeader } from "./control_out";
 import { leaseAskedAt, leaseOctets, leasePackets } from "./lease";
 import { Link, linkNumber, recordOf } from "./local_database";
 import { historyOf, passageOf } from "./passage";
@@ -44,10 +39,7 @@ export function transfer(link: Link, direction: u32): bool {
   const words = writeHistory(record + octets, link, direction);
   store<u16>(record, <u16>words, SA_HISTORY_WORDS);
   frame.length = MESSAGE_HEADER + octets + (words << 3);
-  store<u16>(m + MESSAGE_TYPE, <u16>MESSAGE_SA_INSTALL);
-  store<u16>(m + MESSAGE_VERSION, <u16>MESSAGE_CURRENT_VERSION);
-  store<u32>(m + MESSAGE_TRANSACTION, (linkNumber(link) << 1) | direction);
-  store<u32>(m + MESSAGE_LENGTH, frame.length);
+  writeHeader(frame, MESSAGE_SA_INSTALL, (linkNumber(link) << 1) | direction);
   trace(TRACE_MASK_ESTABLISH, STEP_S404, inbound ? link.spiIn : link.spiOut, link.slot, direction);
   return sendControl(frame, link.slot);
 }

@@ -7,13 +7,8 @@
 import {
   DIRECTION_INBOUND,
   LINK_BITS,
-  MESSAGE_CURRENT_VERSION,
   MESSAGE_HEADER,
-  MESSAGE_LENGTH,
   MESSAGE_SA_UPDATE,
-  MESSAGE_TRANSACTION,
-  MESSAGE_TYPE,
-  MESSAGE_VERSION,
   REFUSED_NO_BOARD,
   SA_DIRECTION,
   SA_ENDS,
@@ -26,7 +21,7 @@ import {
 } from "../abi/message";
 import { originate } from "../bus/port";
 import { boardIsOnline } from "./board_table";
-import { sendControl } from "./control_out";
+import { sendControl, writeHeader } from "./control_out";
 import { DISTRIBUTION_NOT_UPDATED, raise } from "./event";
 import { LINK_LIVE, Link, linkAt, linkIsCurrent, linkNumber, recordOf } from "./local_database";
 import { unconfirmedAppend, unconfirmedSettle } from "./unconfirmed";
@@ -102,10 +97,7 @@ function transfer(link: Link, direction: u32): void {
   if (!frame) return; // no frame free: repeated at retryAt
   const m = frame.start;
   frame.length = MESSAGE_HEADER + SA_ENDS;
-  store<u16>(m + MESSAGE_TYPE, <u16>MESSAGE_SA_UPDATE);
-  store<u16>(m + MESSAGE_VERSION, <u16>MESSAGE_CURRENT_VERSION);
-  store<u32>(m + MESSAGE_TRANSACTION, transactionOf(link, direction));
-  store<u32>(m + MESSAGE_LENGTH, frame.length);
+  writeHeader(frame, MESSAGE_SA_UPDATE, transactionOf(link, direction));
   memory.copy(m + MESSAGE_HEADER, recordOf(link, direction), SA_ENDS);
   sendControl(frame, link.slot);
 }
