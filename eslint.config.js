@@ -5,7 +5,15 @@ import tseslint from "typescript-eslint";
 export default tseslint.config(
   { ignores: ["build/**", "coverage/**", "node_modules/**"] },
   {
-    files: ["host/**/*.ts", "test/**/*.ts", "host/**/*.mjs", "test/**/*.mjs", "*.js"],
+    files: [
+      "host/**/*.ts",
+      "test/**/*.ts",
+      "examples/board/*.ts",
+      "examples/transform/*.ts",
+      "host/**/*.mjs",
+      "test/**/*.mjs",
+      "*.js",
+    ],
     ignores: ["test/unit/**", "test/entries/**"],
     extends: [...tseslint.configs.recommended],
     rules: {
@@ -28,7 +36,7 @@ export default tseslint.config(
   },
   {
     // u32 and the like are global in firmware; == is AssemblyScript's ===.
-    files: ["assembly/**/*.ts", "boards/**/*.ts", "test/unit/**/*.ts", "test/entries/**/*.ts"],
+    files: ["assembly/**/*.ts", "boards/**/*.ts", "examples/board/*/*.ts", "test/unit/**/*.ts", "test/entries/**/*.ts"],
     languageOptions: {
       parser: tseslint.parser,
       parserOptions: { errorOnUnknownASTType: false, allowInvalidAST: true },

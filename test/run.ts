@@ -2,7 +2,9 @@
  * `npm test`: builds, checks types and style, then runs as-pect's unit specs and uvu's host and system tests, and counts.
  *
  *   npm test                          everything
- *   npm run test:unit  [-- WORD...]   specs whose path holds one of the words (test:host, test:system likewise)
+ *   npm run test:unit  [-- WORD...]   specs whose path holds one of the words (test:host, test:cli, test:system likewise)
+ *   npm run test:tools                what other programs make of ours: not among everything, they have to be installed
+ *   npm run test:panel                the front panel in Chromium: the same
  *
  * The runners are not to be trusted with silence: as-pect passes when no spec matches and stops at the first file that
  * does not compile; uvu passes with no test at all. So every file that is found must report at least one test, each uvu
@@ -202,8 +204,13 @@ const STAGES: Record<string, (words: string[]) => Promise<Count>> = {
   lint: () => check("lint", ["node_modules/eslint/bin/eslint.js", "."]),
   unit,
   host: (words) => uvu("test/host", words),
+  cli: (words) => uvu("test/cli", words),
   system: (words) => uvu("test/system", words),
+  tools: (words) => uvu("test/tools", words),
+  panel: (words) => uvu("test/panel", words),
 };
+/** Those that want nothing but this checkout. */
+const PLAIN = Object.keys(STAGES).filter((name) => name !== "tools" && name !== "panel");
 
 const [stage, ...words] = process.argv.slice(2);
 if (stage !== undefined && !Object.hasOwn(STAGES, stage)) {
@@ -211,7 +218,7 @@ if (stage !== undefined && !Object.hasOwn(STAGES, stage)) {
   process.exit(2);
 }
 const sum = { passed: 0, failed: 0 };
-for (const name of stage === undefined ? Object.keys(STAGES) : [stage]) {
+for (const name of stage === undefined ? PLAIN : [stage]) {
   console.log(`== ${name}`);
   const started = performance.now();
   const count = await STAGES[name]!(words);

@@ -8,14 +8,14 @@
  *       0            4            8            12           16           20           24           28
  *      +------------+------------+------------+------------+------------+------------+------------+------------+
  *   0  | magic      | ABI        | class      | map size   | port table | ports      | config     | config max |
- *  32  | fault      | trace      | drops      | drop count | build      | frames     | RAM used   | reserved   |
+ *  32  | fault      | trace      | drops      | drop count | build      | frames     | RAM used   | checkpoint |
  *      +------------+------------+------------+------------+------------+------------+------------+------------+
  *  64  | NOW (ns)                | WALL (ns)               | GENERATION | SLOT       | CONFIG_LEN | TRACE_MASK |  host
  *  96  | ENTROPY: 64 octets                                                                                    |  writes
  *      +------------+------------+------------+------------+------------+------------+------------+------------+
  * 160  | STATE      | REFUSAL    | DEADLINE (ns)           | HELD       | FREE       | POLLS                   |  firmware
  * 192  | IN                      | ORIGINATED              | SENT                    | CONSUMED                |  writes
- * 224  | DROPPED                 | reserved                                                                    |
+ * 224  | DROPPED                 | CHECKPOINT | reserved                                                       |
  *      +------------+------------+------------+------------+------------+------------+------------+------------+
  */
 
@@ -45,6 +45,8 @@ export const MAP_DROP_COUNT: u32 = 44;
 export const MAP_BUILD: u32 = 48;
 export const MAP_FRAMES: u32 = 52;
 export const MAP_RAM_USED: u32 = 56;
+/** The area of abi/checkpoint.ts, 0 on a board that has none. */
+export const MAP_CHECKPOINT: u32 = 60;
 
 /** Registers that the chassis writes. NOW is monotonic, WALL is Unix time; both in nanoseconds, u64. */
 export const REG_NOW: u32 = 64;
@@ -71,6 +73,8 @@ export const REG_ORIGINATED: u32 = 200;
 export const REG_SENT: u32 = 208;
 export const REG_CONSUMED: u32 = 216;
 export const REG_DROPPED: u32 = 224;
+/** Octets of records that the last poll left in the area of the checkpoint. */
+export const REG_CHECKPOINT: u32 = 232;
 
 export const MAP_SIZE: u32 = 256;
 

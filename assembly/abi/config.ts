@@ -27,6 +27,14 @@ export const CONFIG_UNPROTECTED_MTU: u32 = 24; // octets of an IP packet on the 
 /** IKE board: sequence numbers that a board may accept before it asks for more, LEASE_MIN or more; of those that it may use, thousands. */
 export const CONFIG_LEASE: u32 = 26;
 export const CONFIG_REBALANCE: u32 = 27; // IKE board: 1: when a board comes, SAs are moved to it; default 0
+/** IKE board: CHECKPOINT_KEEP: it writes a checkpoint; CHECKPOINT_RESTORE: one comes back first. Default: neither. */
+export const CONFIG_CHECKPOINT: u32 = 31;
+export const CHECKPOINT_KEEP: u32 = 1;
+export const CHECKPOINT_RESTORE: u32 = 2;
+/** The chassis has a classifier (abi/classifier.ts), CLASSIFIER_*: an IPsec board takes packets from NICs. Default: none. */
+export const CONFIG_CLASSIFIER: u32 = 32;
+/** IKE board: 1: MANAGEMENT_KEYS_FOLLOW is obeyed; by default keys do not leave the board. */
+export const CONFIG_KEY_EXPORT: u32 = 33;
 export const LEASE_DEFAULT: u32 = 16384;
 export const LEASE_MIN: u32 = 4;
 export const CONFIG_FRAGMENT_SIZE: u32 = 11; // octets of an IP packet with a fragment of an IKE message; default 1280

@@ -84,4 +84,7 @@ export const DROP_PROTECTION_MISSING: u32 = 52; // in clear from the unprotected
 // Path MTU discovery (RFC 1191, RFC 8201).
 export const DROP_ICMP_QUOTE: u32 = 53; // an ICMP error that quotes no packet that one of our SAs has sent lately
 
-export const DROP_COUNT: u32 = 54;
+// The checkpoint (abi/checkpoint.ts).
+export const DROP_CHECKPOINT: u32 = 54; // a record that does not open, or that this board cannot read or place
+
+export const DROP_COUNT: u32 = 55;

@@ -12,10 +12,23 @@ export const MANAGEMENT_LENGTH: u32 = 8;
 export const MANAGEMENT_HEADER: u32 = 12;
 
 /** Chassis -> IKE board: fixed bodies. */
-export const MANAGEMENT_BOARD_UP: u32 = 1; // slot u32, generation u32, SA capacity u32, control key 32 octets, weight u32, number of the logical board u32
+export const MANAGEMENT_BOARD_UP: u32 = 1; // slot u32, generation u32, SA capacity u32, control key 32 octets, weight u32, number of the logical board u32, 1: it has leases of its own making u32
+export const MANAGEMENT_BOARD_SETTLED: u32 = 30; // slot u32, generation u32: it has none any more
 export const MANAGEMENT_BOARD_DRAIN: u32 = 21; // slot u32, generation u32, 1: its SAs go to others; 0: it serves again
 export const MANAGEMENT_REBALANCE: u32 = 22; // SAs are spread over the boards anew
 export const MANAGEMENT_BOARD_DOWN: u32 = 2; // slot u32, generation u32
+/** Chassis -> IPsec board: 32 octets, the key of its control messages from now on: there is another IKE board. */
+export const MANAGEMENT_CONTROL_KEY: u32 = 27;
+/** A record of the checkpoint (abi/checkpoint.ts), as the board wrote it; empty: those were all. */
+export const MANAGEMENT_RESTORE: u32 = 25;
+export const MANAGEMENT_RESTORED: u32 = 26;
+/**
+ * To an IPsec board: there is no IKE board, and it comes later, or never. Leases end nowhere until a control key comes: what the board uses and
+ * accepts beyond them it tells then, and by MANAGEMENT_SETTLED when the IKE board knows. A board that dies in between leaves SAs that nobody
+ * may take over.
+ */
+export const MANAGEMENT_ORPHANED: u32 = 29; // a number u32
+export const MANAGEMENT_SETTLED: u32 = 152; // that number u32
 /** Chassis -> IKE board: items. */
 export const MANAGEMENT_CONNECTION_LOAD: u32 = 3; // CONNECTION_* items; replaces one of the same name
 export const MANAGEMENT_CONNECTION_UNLOAD: u32 = 4; // CONNECTION_NAME
@@ -34,6 +47,20 @@ export const MANAGEMENT_LIST_POLICIES: u32 = 17;
 
 /** Chassis -> IKE board: empty; yields BOARDS. */
 export const MANAGEMENT_LIST_BOARDS: u32 = 24;
+
+/**
+ * Chassis -> IKE board: empty; where CONFIG_KEY_EXPORT allows it, IKE_KEYS of every IKE_SA that stands, then of each that comes to have other
+ * keys, until KEYS_LEAVE.
+ */
+export const MANAGEMENT_KEYS_FOLLOW: u32 = 31;
+export const MANAGEMENT_KEYS_LEAVE: u32 = 32;
+/** Board -> chassis: IKE_SA_SPI_I, IKE_SA_SPI_R, IKE_SA_PROPOSAL, IKE_KEY_*. */
+export const MANAGEMENT_IKE_KEYS: u32 = 153;
+/** SK_ei, SK_er with the salt behind them, SK_ai, SK_ar; the latter are empty with a combined mode. */
+export const IKE_KEY_EI: u32 = 530;
+export const IKE_KEY_ER: u32 = 531;
+export const IKE_KEY_AI: u32 = 532;
+export const IKE_KEY_AR: u32 = 533;
 
 /** Board -> chassis. */
 export const MANAGEMENT_REPLY: u32 = 128; // result u32
@@ -55,6 +82,7 @@ export const RESULT_NOT_FOUND: u32 = 1;
 export const RESULT_MALFORMED: u32 = 2;
 export const RESULT_TABLE_FULL: u32 = 3;
 export const RESULT_UNSUPPORTED: u32 = 4;
+export const RESULT_RESTORING: u32 = 5; // the IKE board is taking its SAs back
 
 /** Items of a connection. Text is UTF-8. Times in seconds; 0 switches the thing off. */
 export const CONNECTION_NAME: u32 = 1;
@@ -266,6 +294,7 @@ export const EVENT_SA_PLACED: u32 = 6;
 export const EVENT_SA_REFUSED: u32 = 7;
 export const EVENT_SA_MOVED: u32 = 9; // as SA_PLACED, on another board
 export const EVENT_BOARD_DRAINED: u32 = 10; // CHILD_SA_SLOT, CHILD_SA_GENERATION, EVENT_LEFT
+export const EVENT_RESTORED: u32 = 11; // RESTORED_IKE_SAS, RESTORED_CHILD_SAS: taken back from the checkpoint after a restart
 export const EVENT_IKE_UPDATE: u32 = 8; // an IKE_SA and its CHILD_SAs go elsewhere: IKE_SA_LOCAL, _REMOTE and ports
 
 /** Configuration payload (RFC 7296 3.15). Chassis -> IKE board: a pool; none of that name with other contents may be there. */
@@ -325,3 +354,7 @@ export const EVENT_AUDIT: u32 = 513;
 export const AUDIT_UNKNOWN: u32 = 1; // the board has an SA that no CHILD_SA has: removed there
 export const AUDIT_MISPLACED: u32 = 2; // it has an SA whose place is another board: removed there
 export const AUDIT_MISSING: u32 = 3; // it does not have one whose place it is: given anew
+
+/** Of EVENT_RESTORED. */
+export const RESTORED_IKE_SAS: u32 = 520;
+export const RESTORED_CHILD_SAS: u32 = 521;

@@ -54,6 +54,7 @@ export const MESSAGE_LOAD: u32 = 137; // what the board has done in a window of 
 export const MESSAGE_SA_RELEASED: u32 = 138; // link u32, SPI u32, direction u32, words u32; sequence u64, history
 export const MESSAGE_LEASE_WANTED: u32 = 139; // a wish for a lease; the answer is MESSAGE_LEASE
 export const MESSAGE_AUDITED: u32 = 140; // the answer to AUDIT
+export const MESSAGE_LEASE_RETURNED: u32 = 141; // what is left of a lease, given back; not answered
 
 export const REFUSED_TABLE_FULL: u32 = 1;
 export const REFUSED_TRANSFORM: u32 = 2;
@@ -181,14 +182,16 @@ export const RELEASED_SEQUENCE: u32 = MESSAGE_HEADER + 16; // u64, as SA_SEQUENC
 export const RELEASED_HISTORY: u32 = MESSAGE_HEADER + 24;
 
 /**
- * LEASE and LEASE_WANTED: offsets behind the message header. A board may use and accept the numbers of an SA up to its lease and
- * asks for more in time; the IKE board never gives the numbers of one lease to two boards.
+ * LEASE, LEASE_WANTED and LEASE_RETURNED: offsets behind the message header. A board may use and accept the numbers of an SA up to its
+ * lease and asks for more in time; the IKE board never gives the numbers of one lease to two boards. A lease that has turned out too large is
+ * returned: the board accepts nothing beyond the end that it names, until a lease comes with another SERIAL than the one that it names.
  */
 export const LEASE_LINK: u32 = MESSAGE_HEADER;
 export const LEASE_SPI: u32 = MESSAGE_HEADER + 4;
 export const LEASE_DIRECTION: u32 = MESSAGE_HEADER + 8;
 export const LEASE_SEQUENCE: u32 = MESSAGE_HEADER + 12; // u64: LEASE: the lease; LEASE_WANTED: the highest number used, or waiting
-export const LEASE_OCTETS: u32 = MESSAGE_HEADER + 20;
+export const LEASE_SERIAL: u32 = MESSAGE_HEADER + 20; // u32: of LEASE and LEASE_RETURNED
+export const LEASE_OCTETS: u32 = MESSAGE_HEADER + 24;
 export const LEASE_WANTED_PACKETS: u32 = MESSAGE_HEADER + 20; // u64
 export const LEASE_WANTED_OCTETS: u32 = MESSAGE_HEADER + 28; // u64: of clear packets
 export const LEASE_WANTED_MESSAGE_OCTETS: u32 = MESSAGE_HEADER + 36;

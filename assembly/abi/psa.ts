@@ -18,6 +18,8 @@ export const PSA_FIELDS: u32 = 16;
 export const PSA_GENERATE_KEY: u32 = 1;
 /** KEY, ALGORITHM: the method; field: the peer's public value. Answer: field shared secret. The key is destroyed. */
 export const PSA_RAW_KEY_AGREEMENT: u32 = 2;
+/** The same, but the key stays until it is destroyed: who loses the answer asks again. */
+export const PSA_KEY_AGREEMENT_KEPT: u32 = 30;
 export const PSA_DESTROY_KEY: u32 = 3;
 /** ALGORITHM: octets wanted (1..1024). Answer: field random octets. */
 export const PSA_GENERATE_RANDOM: u32 = 4;
@@ -110,6 +112,13 @@ export const EAP_REASON_CERTIFICATE: u32 = 32; // plus VERDICT_*: the other end'
  */
 export const PSA_QCD_TOKEN: u32 = 28;
 export const QCD_TOKEN_OCTETS: u32 = 32;
+
+/**
+ * The key of one epoch of the checkpoint (abi/checkpoint.ts). Field: its salt. Answer: field HMAC-SHA-256 of "checkpoint" and it under the chassis key,
+ * which the element keeps for as long as the chassis has power.
+ */
+export const PSA_CHECKPOINT_KEY: u32 = 29;
+export const CHECKPOINT_KEY_OCTETS: u32 = 32;
 
 export const SIGN_REASON: u32 = 0;
 export const SIGN_METHOD: u32 = 1;

@@ -46,6 +46,8 @@ import { Frame, frameClear } from "./frame";
 import { poolGive, poolTake } from "./pool";
 
 const table: usize = memory.data(PORT_COUNT_MAX * PORT_ENTRY_OCTETS, 16);
+/** By port: octets that an empty frame is posted before its usual start. */
+const ahead: usize = memory.data(PORT_COUNT_MAX * 4, 4);
 let ports: u32 = 0;
 
 function sizeOfRing(port: u32): u32 {
@@ -83,6 +85,7 @@ function descriptor(ring: usize, cursor: u32): usize {
 export function portsReset(count: u32): bool {
   ports = count;
   for (let port: u32 = 0; port < count; port++) {
+    store<u32>(ahead + (port << 2), 0);
     const rx = newRing(sizeOfRing(port));
     const tx = newRing(sizeOfRing(port));
     if (rx == 0 || tx == 0) return false;
@@ -95,18 +98,34 @@ export function portsReset(count: u32): bool {
   return true;
 }
 
+/**
+ * What arrives at a port has `octets` of header to be taken off: from now on what stands behind begins at a multiple of eight octets, as it did in
+ * the RAM that it came from, and the chassis copies from one such place to the other at its best. To be called before anything has arrived.
+ */
+export function portHeader(port: u32, octets: u32): void {
+  const shift = octets & 7;
+  store<u32>(ahead + (port << 2), shift);
+  const ring = rxRing(port);
+  for (let i = load<u32>(ring + RING_DONE); i != load<u32>(ring + RING_POSTED); i++) {
+    const d = descriptor(ring, i);
+    const frame = changetype<Frame>(<usize>load<u32>(d + DESCRIPTOR_COOKIE));
+    store<u32>(d + DESCRIPTOR_ADDRESS, <u32>frame.start - shift);
+  }
+}
+
 /** Posts empty frames until the receive rings are full or the pool is empty. */
 export function portsRefill(): void {
   for (let port: u32 = 0; port < ports; port++) {
     const ring = rxRing(port);
     const size = load<u32>(ring + RING_SIZE);
+    const shift = load<u32>(ahead + (port << 2));
     let posted = load<u32>(ring + RING_POSTED);
     const taken = load<u32>(ring + RING_TAKEN);
     while (posted - taken < size) {
       const frame = poolTake();
       if (!frame) break;
       const d = descriptor(ring, posted);
-      store<u32>(d + DESCRIPTOR_ADDRESS, <u32>frame.start);
+      store<u32>(d + DESCRIPTOR_ADDRESS, <u32>frame.start - shift);
       store<u32>(d + DESCRIPTOR_LENGTH, FRAME_CAPACITY);
       store<u32>(d + DESCRIPTOR_LINK, 0);
       store<u32>(d + DESCRIPTOR_COOKIE, <u32>changetype<usize>(frame));
@@ -134,6 +153,12 @@ export function portsReclaim(): void {
 export function portPending(port: u32): u32 {
   const ring = rxRing(port);
   return load<u32>(ring + RING_DONE) - load<u32>(ring + RING_TAKEN);
+}
+
+/** Where the octets begin of the `i`th frame that waits on a port's receive ring: to be looked at ahead of its turn, in place. */
+export function pendingOctets(port: u32, i: u32): usize {
+  const ring = rxRing(port);
+  return <usize>load<u32>(descriptor(ring, load<u32>(ring + RING_TAKEN) + i) + DESCRIPTOR_ADDRESS);
 }
 
 /** The next received frame, now the caller's, or null. */
@@ -179,6 +204,26 @@ export function transmit(port: u32, frame: Frame, link: u32 = 0): bool {
   store<u32>(ring + RING_POSTED, posted + 1);
   count(REG_SENT);
   return true;
+}
+
+/**
+ * Takes back what was posted on a transmit ring since the chassis looked at it: the addresses of the frames, in their order, are at `to`
+ * (4 octets each, as many as the ring is long), with their LINK and the port. They are the caller's again, as received ones are. How many.
+ */
+export function recall(port: u32, to: usize): u32 {
+  const ring = txRing(port);
+  const done = load<u32>(ring + RING_DONE);
+  const frames = load<u32>(ring + RING_POSTED) - done;
+  for (let i: u32 = 0; i < frames; i++) {
+    const d = descriptor(ring, done + i);
+    const frame = changetype<Frame>(<usize>load<u32>(d + DESCRIPTOR_COOKIE));
+    frame.link = load<u32>(d + DESCRIPTOR_LINK);
+    frame.port = port;
+    store<u32>(to + ((<usize>i) << 2), <u32>changetype<usize>(frame));
+  }
+  store<u32>(ring + RING_POSTED, done);
+  store<u64>(map + REG_SENT, load<u64>(map + REG_SENT) - <u64>frames);
+  return frames;
 }
 
 /** Frames that a port's transmit ring still takes in this poll. */

@@ -6,9 +6,9 @@
  * A context belongs to a peer: the IKE board has one per slot, an IPsec board one, for the IKE board. `slot` is always the
  * peer's, as channel.ts has it; the SLOT and GENERATION on the wire are always the IPsec board's, on both ways.
  *
- * A sequence number never repeats under one key: it counts up by one, and starts at NOW, so that an IKE board which was
- * restarted under the keys of living IPsec boards goes on above all numbers it ever used (it cannot have sent more than
- * one message per nanosecond). Refuses to open an equal or older number, another generation, another slot.
+ * A sequence number never repeats under one key: it counts up by one, and starts at NOW. An IKE board that was restarted shares new keys
+ * with the IPsec boards that ran on (controlRekey): it knows neither what it had sent nor what it had heard. Refuses to open an equal or
+ * older number, another generation, another slot.
  */
 import { DROP_CONTROL_AUTHENTICATION, DROP_CONTROL_MALFORMED, DROP_CONTROL_REPLAY } from "../abi/drop";
 import { FABRIC_MTU, FABRIC_SLOT_MAX } from "../abi/fabric";
@@ -102,6 +102,13 @@ export function controlKey(slot: u32, generation: u32, key: usize): void {
   }
   peer.generation = generation;
   peer.keyed = 1;
+  gcmInit(contextOf(slot), key, CONTROL_KEY_OCTETS);
+}
+
+/** The peer in `slot` is another one, which shares another key: nothing has been heard from it. The caller wipes `key`. */
+export function controlRekey(slot: u32, key: usize): void {
+  if (!controlKeyed(slot)) return;
+  peerOf(slot).heard = 0;
   gcmInit(contextOf(slot), key, CONTROL_KEY_OCTETS);
 }
 

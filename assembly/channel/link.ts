@@ -47,6 +47,11 @@ export function linkOwnSlot(): u32 {
   return own;
 }
 
+/** For a board that is both ends of the path: it speaks for the board in `board` from now on. */
+export function linkSpeakFor(board: u32): void {
+  own = board;
+}
+
 /** The slot of the IKE board. */
 // @ts-ignore: decorator
 @inline

@@ -31,6 +31,8 @@ class Board {
   draining: u32;
   /** Which logical board it is. */
   number: u32;
+  /** 1: it may have used numbers beyond the leases that are known here. */
+  unsettled: u32;
 }
 
 const table: usize = memory.data(FABRIC_SLOT_MAX * offsetof<Board>(), 16);
@@ -69,6 +71,7 @@ export function boardOnline(
   b.capacity = capacity;
   b.links = 0;
   b.draining = SERVING;
+  b.unsettled = 0;
   b.weight = min<u32>(max<u32>(weight, 1), BOARD_WEIGHT_MAX);
   return true;
 }
@@ -83,6 +86,16 @@ export function boardOffline(slot: u32, generation: u32): bool {
   onlineCount -= 1;
   numberFree(slot);
   return true;
+}
+
+/** A board that went on without an IKE board comes back to one, or has told all its leases. */
+export function boardUnsettle(slot: u32, unsettled: bool): void {
+  board(slot).unsettled = unsettled ? 1 : 0;
+}
+
+/** True while the numbers of its SAs are known by itself alone: nothing may be taken from it. */
+export function boardIsUnsettled(slot: u32): bool {
+  return board(slot).unsettled != 0;
 }
 
 /** A board gives up its number, to another one of the same if there is one. */

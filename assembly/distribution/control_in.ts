@@ -18,7 +18,9 @@ import {
   MESSAGE_AUDITED,
   MESSAGE_CURRENT_VERSION,
   MESSAGE_HEADER,
+  LEASE_OCTETS,
   LEASE_WANTED_MESSAGE_OCTETS,
+  MESSAGE_LEASE_RETURNED,
   MESSAGE_LEASE_WANTED,
   MESSAGE_LENGTH,
   MESSAGE_LOAD,
@@ -51,7 +53,7 @@ import { handleAudited } from "./audit";
 import { boardMeasured } from "./board_load";
 import { confirm, refused } from "./establish";
 import { DISTRIBUTION_EXPIRING, DISTRIBUTION_MOVED, DISTRIBUTION_USED, raise } from "./event";
-import { leaseWanted } from "./lease";
+import { leaseReturned, leaseWanted } from "./lease";
 import { Link, findInbound, linkAt, linkNumber } from "./local_database";
 import { released } from "./move";
 import { removalConfirmed } from "./removal";
@@ -78,6 +80,7 @@ export function handleControl(frame: Frame, slot: u32): void {
   if (type == MESSAGE_AUDITED) return handleAudited(frame, slot);
   if (type == MESSAGE_LOAD && frame.length >= LOAD_MESSAGE_OCTETS) return measured(frame, slot);
   if (type == MESSAGE_LEASE_WANTED && frame.length >= LEASE_WANTED_MESSAGE_OCTETS) return leaseWanted(frame, slot);
+  if (type == MESSAGE_LEASE_RETURNED && frame.length >= LEASE_OCTETS) return leaseReturned(frame, slot);
   if (type == MESSAGE_SA_RELEASED && frame.length >= RELEASED_HISTORY) return handleReleased(frame, slot);
   // What went well carries no reason.
   const plain = type == MESSAGE_SA_INSTALLED || type == MESSAGE_SA_REMOVED || type == MESSAGE_SA_UPDATED;

@@ -49,7 +49,10 @@ import {
   LINK_LIVE,
   LINK_NONE,
   Link,
+  USED_IN,
+  USED_OUT,
   linkAt,
+  linkChanged,
   linkIsCurrent,
   linkNumber,
   placementOf,
@@ -76,10 +79,6 @@ import { updateForget, updateInstalled, updateRepeat } from "./update";
 const TRIES: u8 = 30;
 /** Links whose transfers one call repeats at most: no poll is held up, and no event lost, by a board that fell silent. */
 const REPEAT_BATCH: u32 = 32;
-
-/** Link.used */
-const USED_IN: u8 = 1;
-const USED_OUT: u8 = 2;
 
 /** True when SAs are spread anew whenever a board comes. */
 let rebalancing: bool = false;
@@ -149,6 +148,7 @@ export function establish(record: usize, placement: u32 = PLACEMENT_DEFAULT, pee
     link.triesOut = 0;
   }
   leaseStart(link, direction);
+  linkChanged(link);
   transfer(link, direction);
   unconfirmedAppend(link);
 }
@@ -175,6 +175,7 @@ export function confirm(slot: u32, number: u32, spi: u32, direction: u32): void 
   }
   const bit = direction == DIRECTION_INBOUND ? USED_IN : USED_OUT;
   const moved = (link.used & bit) != 0;
+  linkChanged(link);
   link.used |= bit;
   updateInstalled(link, direction);
   unconfirmedSettle(link);
@@ -204,6 +205,7 @@ export function refused(slot: u32, number: u32, spi: u32, direction: u32, reason
 /** Closes one direction of a link; the last one frees the entry. */
 function close(link: Link, direction: u32): void {
   recordWipe(link, direction);
+  linkChanged(link);
   updateForget(link, direction);
   if (direction == DIRECTION_INBOUND) {
     link.stateIn = LINK_NONE;

@@ -46,15 +46,17 @@ import {
   TRACE_MASK_PACKET,
 } from "../abi/trace";
 import { Frame } from "../bus/frame";
-import { consume, drop, transmit } from "../bus/port";
+import { consume, drop, pendingOctets, transmit } from "../bus/port";
 import { channelLink, channelPushPacket } from "../channel/channel";
 import { FLOW_OCTETS, Flow, flowRead } from "../policy/flow";
 import { trace, tracing } from "../rt/trace";
-import { ipv4HeaderOctets } from "../wire/ipv4";
+import { loadBE32 } from "../rt/bytes";
+import { IPV4_HEADER, PROTOCOL_UDP, ipv4HeaderOctets, ipv4Protocol } from "../wire/ipv4";
 import { ipv6WalkOctets } from "../wire/ipv6";
+import { UDP_HEADER } from "../wire/udp";
 import { DISTRIBUTION_ACQUIRE, raise } from "./event";
 import { hold } from "./held";
-import { Link, linkAt } from "./local_database";
+import { Link, findInbound, linkAt } from "./local_database";
 import { moveHeldNext, moveHold } from "./move";
 import { policyChild, policyHit } from "./policy";
 import { pathMtuLearn } from "./path_mtu";
@@ -70,6 +72,24 @@ if (FLOW_OCTETS > SA_ENDS) ERROR("an event has too little room for a flow");
 export const FORWARD_DONE: u32 = 0;
 /** An IKE datagram: still the caller's, a whole IP packet. */
 export const FORWARD_IKE: u32 = 1;
+
+/** What the look ahead found: written so that it is not left out, read by nobody. */
+const foreseen: usize = memory.data(4, 4);
+
+/**
+ * Looks at the entries of the local database that `count` waiting packets of the unprotected network lead to, as they seem to: with many
+ * SAs each comes from far away, and here one does not wait for the other. Decides nothing.
+ */
+export function forwardAhead(count: u32): void {
+  let generations: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const packet = pendingOctets(PORT_UNPROTECTED, i);
+    const behind = packet + IPV4_HEADER + (ipv4Protocol(packet) == PROTOCOL_UDP ? UDP_HEADER : 0);
+    const link = findInbound(loadBE32(behind));
+    if (link) generations ^= link.generation;
+  }
+  store<u32>(foreseen, generations);
+}
 
 /** An arriving packet of the unprotected network (17). */
 export function forwardUnprotected(frame: Frame): u32 {

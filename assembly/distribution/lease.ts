@@ -6,7 +6,8 @@
  *   outbound   always the whole lease, OUTBOUND_LEAST at least: numbers that are skipped cost nobody anything
  *   inbound    as many as an SA takes in LEASE_NS, by what it took since it asked last, LEASE_MIN at least: what the peer sends below the
  *              lease is lost with the board, and a slow SA would miss for minutes what a fast one misses for milliseconds. A burst that
- *              goes beyond it waits for the next one, twice as large
+ *              goes beyond it waits for the next one, twice as large; of one that a burst has left behind the board gives back what it
+ *              does not need (LEASE_RETURNED)
  *
  * Many slow SAs may ask often together: beyond WISHES in a WINDOW_NS leases grow, so that the cost stays where it is. An inbound SA without a
  * replay window has no lease: it accepts everything twice by configuration.
@@ -18,6 +19,7 @@ import {
   LEASE_LINK,
   LEASE_OCTETS,
   LEASE_SEQUENCE,
+  LEASE_SERIAL,
   LEASE_SPI,
   LEASE_WANTED_OCTETS,
   LEASE_WANTED_PACKETS,
@@ -34,7 +36,7 @@ import { itemFind, itemU32 } from "../rt/items";
 import { now } from "../rt/registers";
 import { boardIsOnline } from "./board_table";
 import { sendControl, writeHeader } from "./control_out";
-import { LINK_NONE, Link, linkAt, linkIsCurrent, linkNumber, recordOf } from "./local_database";
+import { LINK_LIVE, LINK_NONE, Link, linkAt, linkChanged, linkIsCurrent, linkNumber, recordOf } from "./local_database";
 
 const LEASE_NS: u64 = 20_000_000;
 const WINDOW_NS: u64 = 10_000_000;
@@ -56,7 +58,8 @@ class Lease {
   measured: u64;
   /** Numbers of the next lease. */
   size: u32;
-  reserved: u32;
+  /** Changes with the lease, and with every message that tells the board of it. */
+  serial: u32;
 }
 
 let leases: usize = 0;
@@ -90,6 +93,7 @@ export function leaseStart(link: Link, direction: u32): void {
   lease.measured = 0;
   lease.size = direction == DIRECTION_OUTBOUND ? max<u32>(limit, OUTBOUND_LEAST) : min<u32>(FIRST, limit);
   const record = recordOf(link, direction);
+  lease.serial += 1;
   const leased = direction == DIRECTION_OUTBOUND || load<u16>(record, SA_REPLAY_WINDOW) != 0;
   store<u64>(record, leased ? load<u64>(record, SA_SEQUENCE) + <u64>lease.size : 0, SA_LEASE);
 }
@@ -106,9 +110,17 @@ export function leaseSucceed(link: Link, direction: u32): void {
 export function leaseFrom(link: Link, direction: u32, sequence: u64): void {
   const record = recordOf(link, direction);
   const end = load<u64>(record, SA_LEASE);
+  leaseOf(link, direction).serial += 1;
+  linkChanged(link);
   store<u64>(record, sequence, SA_SEQUENCE);
   if (end != 0) store<u64>(record, max<u64>(end, sequence + <u64>leaseOf(link, direction).size), SA_LEASE);
 }
+
+/** The record of one direction of a link, for the checkpoint: LEASE_RECORD_OCTETS. */
+export function leaseRecord(link: Link, direction: u32): usize {
+  return changetype<usize>(leaseOf(link, direction));
+}
+export const LEASE_RECORD_OCTETS: u32 = offsetof<Lease>();
 
 /** What is known of an SA that died with its board, for its history: packets, octets, and NOW of the last wish. */
 export function leasePackets(link: Link, direction: u32): u64 {
@@ -150,10 +162,43 @@ export function leaseWanted(frame: Frame, slot: u32): void {
   if (direction == DIRECTION_INBOUND) adapt(lease, load<u64>(m, LEASE_SEQUENCE) > load<u64>(record, SA_LEASE));
   const granted = max<u64>(load<u64>(record, SA_LEASE), load<u64>(m, LEASE_SEQUENCE) + <u64>lease.size);
   store<u64>(record, granted, SA_LEASE);
+  linkChanged(link);
   store<u64>(m, granted, LEASE_SEQUENCE);
+  lease.serial += 1;
+  store<u32>(m, lease.serial, LEASE_SERIAL);
   frame.length = LEASE_OCTETS;
   writeHeader(frame, MESSAGE_LEASE, 0);
   sendControl(frame, slot);
+}
+
+/** The record of one direction of a link goes to its board, with the lease: what that says of an earlier one is of no account. */
+export function leaseSent(link: Link, direction: u32): void {
+  leaseOf(link, direction).serial += 1;
+}
+
+/**
+ * LEASE_RETURNED from `slot`, opened, of LEASE_OCTETS: the end of an inbound lease comes nearer. Only of the last lease that the board was told
+ * of: one that is on its way to it would be accepted beyond that end.
+ */
+export function leaseReturned(frame: Frame, slot: u32): void {
+  takeBack(frame.start, slot);
+  consume(frame);
+}
+
+function takeBack(m: usize, slot: u32): void {
+  const found = linkAt(load<u32>(m, LEASE_LINK));
+  if (!found || load<u32>(m, LEASE_DIRECTION) != DIRECTION_INBOUND) return;
+  const link = changetype<Link>(found);
+  if (!linkIsCurrent(link, load<u32>(m, LEASE_SPI), DIRECTION_INBOUND) || link.stateIn != LINK_LIVE) return;
+  if (link.slot != slot || !boardIsOnline(slot, link.generation)) return;
+  const lease = leaseOf(link, DIRECTION_INBOUND);
+  const record = recordOf(link, DIRECTION_INBOUND);
+  const end = load<u64>(m, LEASE_SEQUENCE);
+  if (load<u32>(m, LEASE_SERIAL) != lease.serial) return;
+  if (end < load<u64>(record, SA_SEQUENCE) || end >= load<u64>(record, SA_LEASE)) return;
+  store<u64>(record, end, SA_LEASE);
+  lease.size = min<u32>(lease.size, min<u32>(FIRST, limit));
+  linkChanged(link);
 }
 
 /** The size of the next inbound lease; `waited`: packets were there before it. */

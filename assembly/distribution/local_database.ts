@@ -13,6 +13,7 @@
  * it is gone.
  */
 import { DIRECTION_INBOUND, LINK_BITS, SA_RECORD_MAX } from "../abi/message";
+import { changed, changesTake } from "../checkpoint/changes";
 import { arenaTake } from "../rt/arena";
 import { zeroize } from "../rt/bytes";
 
@@ -20,6 +21,10 @@ import { zeroize } from "../rt/bytes";
 export const LINK_NONE: u8 = 0;
 export const LINK_INSTALLING: u8 = 1;
 export const LINK_LIVE: u8 = 2;
+
+/** Bits of Link.used; of an outbound SA: its selectors lead to it. */
+export const USED_IN: u8 = 1;
+export const USED_OUT: u8 = 2;
 
 
 @unmanaged
@@ -70,15 +75,21 @@ let links: usize = 0;
 let records: usize = 0;
 let placements: usize = 0;
 let capacity: u32 = 0;
+/** Links that have changed since they were written to the checkpoint, and since the classifier was told of them. */
+let changes: usize = 0;
+let news: usize = 0;
 
-/** Builds the table for `count` CHILD_SAs; false when RAM is too small. */
-export function localDatabaseReset(count: u32): bool {
+/** Builds the table for `count` CHILD_SAs, `kept` in a checkpoint, `told` to a classifier; false when RAM is too small. */
+export function localDatabaseReset(count: u32, kept: bool = false, told: bool = false): bool {
   if (offsetof<Link>() != 64) ERROR("Link must be 64 octets");
   capacity = count;
   links = arenaTake(<usize>count * offsetof<Link>());
   records = arenaTake(<usize>count * 2 * SA_RECORD_MAX);
   placements = arenaTake(<usize>count * offsetof<LinkPlacement>());
-  return links != 0 && records != 0 && placements != 0;
+  changes = kept ? changesTake(count) : 0;
+  news = told ? changesTake(count) : 0;
+  const listed = (!kept || changes != 0) && (!told || news != 0);
+  return links != 0 && records != 0 && placements != 0 && listed;
 }
 
 export function linkCapacity(): u32 {
@@ -91,6 +102,25 @@ export function linkCapacity(): u32 {
 export function linkAt(link: u32): Link | null {
   if (link >= capacity) return null;
   return changetype<Link>(links + <usize>link * offsetof<Link>());
+}
+
+/** Something of a link has changed that a board which takes its SAs back must know; what its poll sends waits for the checkpoint. */
+// @ts-ignore: decorator
+@inline
+export function linkChanged(link: Link): void {
+  const number = linkNumber(link);
+  changed(changes, number);
+  changed(news, number);
+}
+
+/** The list of links that the classifier is to be told of (checkpoint/changes.ts), 0 none. */
+export function linkNews(): usize {
+  return news;
+}
+
+/** The list of links that have changed (checkpoint/changes.ts), 0 none. */
+export function linkChanges(): usize {
+  return changes;
 }
 
 export function linkNumber(link: Link): u32 {

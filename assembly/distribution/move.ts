@@ -1,7 +1,8 @@
 /**
  * An SA moves from one board to another, and not a packet is lost:
  *
- *   1  SA_RELEASE to the board that has it, behind all packets that were handed over before; from here on packets of the link wait
+ *   1  SA_RELEASE to the board that has it, behind all packets that were handed over before; from here on packets of the link wait.
+ *      With cut-through the classifier gives the link up first
  *   2  SA_RELEASED: the SA's last number, replay window and counters (passage.ts)
  *   3  SA_INSTALL with them to the other board; behind it, the packets that waited
  *
@@ -20,10 +21,20 @@ import {
 } from "../abi/message";
 import { Frame, frameAddress } from "../bus/frame";
 import { now } from "../rt/registers";
-import { boardHasRoom, boardIsOnline } from "./board_table";
+import { boardHasRoom, boardIsOnline, boardIsUnsettled } from "./board_table";
+import { classifierLeads } from "./classifier";
 import { sendRequest } from "./control_out";
 import { leaseFrom, leaseSucceed } from "./lease";
-import { LINK_INSTALLING, LINK_LIVE, LINK_NONE, Link, linkAt, linkIsCurrent, linkNumber } from "./local_database";
+import {
+  LINK_INSTALLING,
+  LINK_LIVE,
+  LINK_NONE,
+  Link,
+  linkAt,
+  linkChanged,
+  linkIsCurrent,
+  linkNumber,
+} from "./local_database";
 import {
   MOVES,
   Passage,
@@ -72,6 +83,7 @@ export function movable(link: Link): bool {
   if (link.stateIn == LINK_NONE && link.stateOut == LINK_NONE) return false;
   if (link.stateIn != LINK_NONE && link.stateIn != LINK_LIVE) return false;
   if (link.stateOut != LINK_NONE && link.stateOut != LINK_LIVE) return false;
+  if (boardIsUnsettled(link.slot)) return false;
   return link.updating == 0 && link.passage == 0 && boardIsOnline(link.slot, link.generation);
 }
 
@@ -80,9 +92,17 @@ export function move(link: Link, target: u32): bool {
   const passage = passageBegin(link, target);
   if (!passage) return false;
   link.moving = <u8>((link.stateIn == LINK_LIVE ? 1 : 0) | (link.stateOut == LINK_LIVE ? 2 : 0));
-  release(link, passage);
+  linkChanged(link);
+  if (!classifierLeads(link)) release(link, passage);
   retryAt = min<u64>(retryAt, now() + RETRY_NS);
   return true;
+}
+
+/** Nothing of the link goes past this board any more. */
+export function moveClassified(number: u32): void {
+  const link = linkAt(number);
+  const passage = link ? passageOf(link) : null;
+  if (link && passage && link.moving != 0 && passage.tries == 0) release(link, passage);
 }
 
 /** Asks the board for what it has not given up yet. */

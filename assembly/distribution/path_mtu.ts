@@ -59,7 +59,7 @@ import { UDP_HEADER, udpDestinationPort, udpSourcePort } from "../wire/udp";
 import { boardIsOnline } from "./board_table";
 import { sendControl, writeHeader } from "./control_out";
 import { LINK_LIVE, Link, linkNumber } from "./local_database";
-import { portNatt } from "./local_address";
+import { portNatt } from "../policy/local_address";
 import { outboundIndexNext } from "./outbound_index";
 
 /** ICMP and ICMPv6: the header, the last four octets of which have the MTU. */

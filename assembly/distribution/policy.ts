@@ -16,6 +16,7 @@ import {
 } from "../abi/message";
 import { ORDER_BYPASS, ORDER_DISCARD, ORDER_SA, ORDER_TRAP } from "../policy/priority";
 import { selectorTableInsert, selectorTableRemove, selectorTableReset } from "../policy/selector_table";
+import { classifierPolicy, classifierPolicyGone } from "./classifier";
 
 /** Marks the value of a trap policy: PROTECT, and the first packet raises an acquire. */
 export const TRAP_POLICY: u32 = 0x80000000;
@@ -75,11 +76,16 @@ export function childPolicyInsert(
 ): bool {
   if (child >= CHILDREN_MAX) return false;
   memory.fill(hits + ((<usize>child) << 4), 0, 16);
-  return selectorTableInsert(local, localCount, remote, remoteCount, valueOf(child, action), orderOf(action), priority);
+  const value = valueOf(child, action);
+  const order = orderOf(action);
+  if (!selectorTableInsert(local, localCount, remote, remoteCount, value, order, priority)) return false;
+  classifierPolicy(value, order, priority, local, localCount, remote, remoteCount);
+  return true;
 }
 
 export function childPolicyRemove(child: u32, action: u32): void {
-  selectorTableRemove(valueOf(child, action));
+  const value = valueOf(child, action);
+  if (selectorTableRemove(value) != 0) classifierPolicyGone(value);
 }
 
 function valueOf(child: u32, action: u32): u32 {
@@ -104,6 +110,11 @@ export function policyAction(value: u32): u32 {
   if (isLink(value)) return POLICY_PROTECT;
   if ((value & TRAP_POLICY) != 0) return POLICY_TRAP;
   return (value & BYPASS_POLICY) != 0 ? POLICY_BYPASS : POLICY_DISCARD;
+}
+
+/** ORDER_* of a value of the table. */
+export function policyOrder(value: u32): u32 {
+  return isLink(value) ? ORDER_SA : orderOf(policyAction(value));
 }
 
 /** The child whose policy without an SA a value names. */

@@ -60,7 +60,7 @@ import { UDP_HEADER, udpCheck, udpDestinationPort, udpHasChecksum, udpLength } f
 import { boardIsOnline, boardsHaveRoom } from "./board_table";
 import { holds } from "./held";
 import { Link, findInbound, linkAt, linkNumber } from "./local_database";
-import { isLocalAddress, isLocalAddress6, portIke, portNatt } from "./local_address";
+import { isLocalAddress, isLocalAddress6, portIke, portNatt } from "../policy/local_address";
 import { isPathMtu } from "./path_mtu";
 import { BYPASS_POLICY, DISCARD_POLICY, isLink, policyChild } from "./policy";
 

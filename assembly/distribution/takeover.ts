@@ -17,7 +17,7 @@ import { trace } from "../rt/trace";
 import { boardAssume } from "./board_load";
 import { boardGeneration, boardIsOnline, boardLinkAdd, boardLinkRemove } from "./board_table";
 import { leaseSucceed } from "./lease";
-import { LINK_INSTALLING, LINK_NONE, Link, linkAt, linkCapacity, placementOf } from "./local_database";
+import { LINK_INSTALLING, LINK_NONE, Link, linkAt, linkCapacity, linkChanged, placementOf } from "./local_database";
 import { passageEnd } from "./passage";
 import { SELECTION_NONE, selectBoard } from "./selection";
 import { transfer } from "./transfer";
@@ -99,6 +99,7 @@ function install(link: Link, direction: u32): void {
     link.triesOut = 0;
   }
   updateForget(link, direction); // the record has the newest ends
+  linkChanged(link);
   transfer(link, direction);
 }
 

@@ -17,7 +17,7 @@ import { originate } from "../bus/port";
 import { trace } from "../rt/trace";
 import { boardIsOnline } from "./board_table";
 import { sendControl, writeHeader } from "./control_out";
-import { leaseAskedAt, leaseOctets, leasePackets } from "./lease";
+import { leaseAskedAt, leaseOctets, leasePackets, leaseSent } from "./lease";
 import { Link, linkNumber, recordOf } from "./local_database";
 import { historyOf, passageOf } from "./passage";
 
@@ -32,6 +32,7 @@ export function transfer(link: Link, direction: u32): bool {
   else link.triesOut += 1;
   const frame = originate();
   if (!frame) return false;
+  leaseSent(link, direction);
   const octets = inbound ? link.recordIn : link.recordOut;
   const m = frame.start;
   const record = m + MESSAGE_HEADER;

@@ -23,7 +23,7 @@ import { originate } from "../bus/port";
 import { boardIsOnline } from "./board_table";
 import { sendControl, writeHeader } from "./control_out";
 import { DISTRIBUTION_NOT_UPDATED, raise } from "./event";
-import { LINK_LIVE, Link, linkAt, linkIsCurrent, linkNumber, recordOf } from "./local_database";
+import { LINK_LIVE, Link, linkAt, linkChanged, linkIsCurrent, linkNumber, recordOf } from "./local_database";
 import { unconfirmedAppend, unconfirmedSettle } from "./unconfirmed";
 
 /** Marks the transactions of updates: a serial number, LINK and direction stand below. */
@@ -52,6 +52,7 @@ export function update(ends: usize): void {
   if (!linkIsCurrent(link, load<u32>(ends, SA_SPI), direction)) return;
   const inbound = direction == DIRECTION_INBOUND;
   patch(recordOf(link, direction), ends);
+  linkChanged(link);
   // One that is between two boards takes them along.
   if (((<u32>link.moving) & bit(direction)) != 0) return;
   link.updating |= <u8>bit(direction);
@@ -114,6 +115,7 @@ export function updateAnswered(slot: u32, transaction: u32, reason: u32): void {
 
 function done(link: Link, direction: u32, reason: u32): void {
   link.updating &= <u8>~bit(direction);
+  linkChanged(link);
   unconfirmedSettle(link);
   if (reason == 0) return;
   const spi = direction == DIRECTION_INBOUND ? link.spiIn : link.spiOut;

@@ -10,6 +10,7 @@ import { LINK_BITS, SA_KEYMAT_MAX, SA_SELECTORS_MAX, SELECTOR_OCTETS } from "../
 import { drbgU32 } from "../crypto/drbg";
 import { arenaTake } from "../rt/arena";
 import { zeroize } from "../rt/bytes";
+import { childChanged } from "./changes";
 import { ChildConfig, childConfigAt, connectionAt, connectionRelease } from "./connection";
 import { IkeSa, NONCE_OCTETS, ikeSaAt } from "./ike_sa";
 import { SUITE_OCTETS, Suite } from "./proposal";
@@ -185,11 +186,13 @@ export function childTake(sa: IkeSa, config: i32, initiator: bool): ChildSa | nu
 
 export function childMove(child: ChildSa, state: u32): void {
   assert(childMayMove(child.state, state), "illegal move of a CHILD_SA");
+  childChanged(child.link);
   child.state = state;
 }
 
 /** Puts a CHILD_SA on an IKE_SA's list. */
 export function childAttach(child: ChildSa, sa: IkeSa): void {
+  childChanged(child.link);
   child.sa = <i32>sa.index;
   child.next = sa.firstChild;
   sa.firstChild = <i32>child.link;
@@ -197,6 +200,7 @@ export function childAttach(child: ChildSa, sa: IkeSa): void {
 
 export function childDetach(child: ChildSa): void {
   if (child.sa < 0) return;
+  childChanged(child.link);
   const sa = ikeSaAt(<u32>child.sa);
   let before: i32 = -1;
   let i = sa.firstChild;
@@ -244,6 +248,29 @@ export function childRecycle(child: ChildSa): void {
   store<u32>(stack + ((<usize>free) << 2), child.link);
   free += 1;
   connectionRelease(connectionAt(config.connection));
+}
+
+/** Octets of a record that matter: all but the selectors that are not there. */
+export function childOctets(child: ChildSa): u32 {
+  return <u32>AT_SELECTORS + (child.localCount + child.remoteCount) * SELECTOR_OCTETS;
+}
+
+/** Octets of a record without selectors, and with all that can be. */
+export const CHILD_SA_LEAST: u32 = <u32>AT_SELECTORS;
+export const CHILD_SA_MOST: u32 = <u32>AT_SELECTORS + SA_SELECTORS_MAX * SELECTOR_OCTETS;
+
+/** Records have come back from the checkpoint by their LINK: those that are not in use are free. */
+export function childSasRestored(): void {
+  free = 0;
+  for (let i = childSaCapacity; i > 0; i--) {
+    const child = childSaAt(i - 1);
+    if (child.state != CHILD_STATE_FREE) {
+      uniqueIds = max<u32>(uniqueIds, child.uniqueId);
+      continue;
+    }
+    store<u32>(stack + ((<usize>free) << 2), i - 1);
+    free += 1;
+  }
 }
 
 /** Records that are free. */

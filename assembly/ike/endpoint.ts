@@ -93,6 +93,7 @@ import {
 } from "../wire/ike_payload/notify";
 import { FRAGMENT_FIELDS, fragmentCheck, fragmentNumber, fragmentTotal } from "../wire/ike_payload/encrypted_fragment";
 import { PROPOSAL_PROTOCOL, PROTOCOL_ID_IKE, saCheck } from "../wire/ike_payload/sa";
+import { changesReset, ikeChanged } from "./changes";
 import { ChildSa, childSaAt, childSasReset } from "./child_sa";
 import { CHILD_CONFIGS_MAX, childConfigAt, connectionAt, connectionsReset } from "./connection";
 import { cookiesReset } from "./cookie";
@@ -258,8 +259,10 @@ export { handleExpiring, handleInstalled, handleSaLost, setChildPlacement } from
 
 const small: usize = memory.data(64, 8);
 
-/** Builds all tables from CONFIG; false when CONFIG is malformed or RAM too small. The DRBG is seeded before. */
-export function ikeReset(): bool {
+/**
+ * Builds all tables from CONFIG, with `kept` for the checkpoint; false when CONFIG is malformed or RAM too small. The DRBG is seeded before.
+ */
+export function ikeReset(kept: bool = false): bool {
   if (!settingsReset()) return false;
   eventsReset();
   managementReset();
@@ -268,6 +271,7 @@ export function ikeReset(): bool {
   qcdReset();
   return (
     localAddressesReset() &&
+    changesReset(kept) &&
     poolsReset() &&
     connectionsReset() &&
     ikeSasReset() &&
@@ -377,6 +381,7 @@ function open(sa: IkeSa, frame: Frame): Frame | null {
   frame.scratch1 = <u32>skContent;
   frame.scratch2 = skContentLength;
   sa.lastHeard = now();
+  ikeChanged(sa.index);
   let all: Frame | null = frame;
   if (fragment) {
     const number = fragmentNumber(body);
@@ -530,6 +535,7 @@ export function handleSecureElement(frame: Frame): void {
 /** Ends a job; true when an exchange still waits for it. */
 function answered(job: Job): bool {
   const sa = ikeSaAt(job.sa);
+  ikeChanged(sa.index);
   const current = sa.generation == job.saGeneration && (job.out != 0 ? sa.outStep : sa.inStep) == job.step;
   jobEnd(job);
   return current;
@@ -643,6 +649,11 @@ function dispatchIn(sa: IkeSa, step: u32, key: u32, value: usize, length: u32): 
   }
 }
 
+/** What an exchange that we initiated waits for from the secure element will not come: it fails. */
+export function answerLost(sa: IkeSa): void {
+  dispatchOut(sa, sa.outStep, 0, 0, 0);
+}
+
 function isFragment(frame: Frame): bool {
   return <u32>load<u8>(frame.start, IKE_NEXT_PAYLOAD) == PAYLOAD_SKF;
 }
@@ -671,6 +682,11 @@ export function handleTimeout(): void {
   for (let id = deadlineTake(time); id >= 0; id = deadlineTake(time)) timerDue(<u32>id);
   roamContinue();
   managementSettle();
+}
+
+/** Instead of handleTimeout while the board takes its SAs back: nothing is due but what has to leave. */
+export function handleRestoring(): void {
+  jobsFlush();
 }
 
 /** When handleTimeout is next needed (ns on the NOW scale). */
@@ -748,8 +764,10 @@ function timerDueSa(sa: IkeSa, kind: u32): void {
       deadlineSet(timerSa(sa.index, TIMER_LIVENESS), sa.lastHeard + delay);
     }
   } else if (kind == TIMER_REAUTH) {
+    ikeChanged(sa.index);
     reauthDue(sa);
   } else if (kind == TIMER_LIFE) {
+    ikeChanged(sa.index);
     if (!c || sa.lifeStage == LIFE_REPLACED || sa.state == IKE_STATE_DELETING) return;
     // First the rekey; over_time later, if that did not happen, the end.
     if (sa.lifeStage == 0) {

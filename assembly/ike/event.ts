@@ -69,6 +69,7 @@ import {
   childSuite,
   childWipe,
 } from "./child_sa";
+import { childChanged } from "./changes";
 import {
   CHILD_CONFIGS_MAX,
   ChildConfig,
@@ -122,6 +123,7 @@ export function eventsReset(): void {
 /** Adds CHILD_EVENT_* bits to what is to be told of a CHILD_SA. */
 export function eventRaise(child: ChildSa, bits: u32): void {
   child.events |= bits;
+  childChanged(child.link);
   if (child.queued != 0) return;
   child.queued = 1;
   child.nextEvent = -1;
@@ -161,6 +163,7 @@ export function eventNext(): usize {
     // Inbound before outbound, so that we can receive before we send.
     const bit = events & (0 - events);
     child.events = events & ~bit;
+    childChanged(child.link);
     if (bit == CHILD_EVENT_INSTALL_IN || bit == CHILD_EVENT_INSTALL_OUT) {
       if (child.sa < 0) continue;
       const outbound = bit == CHILD_EVENT_INSTALL_OUT;

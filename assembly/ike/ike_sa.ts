@@ -14,6 +14,7 @@ import { zeroize } from "../rt/bytes";
 import { trace } from "../rt/trace";
 import { IpAddress, addressAt, addressSource } from "../wire/ip_address";
 import { IPV6_ADDRESS } from "../wire/ipv6";
+import { ikeChanged } from "./changes";
 import { connectionAt, connectionRelease } from "./connection";
 import { halfOpenCount, halfOpenReset } from "./half_open";
 import { identityIndexAdd, identityIndexRemove, identityIndexReset } from "./identity_index";
@@ -407,6 +408,9 @@ const AT_QCD_OWN: usize = AT_INIT_RECEIVED + INIT_MAX;
 const AT_QCD_PEER: usize = AT_QCD_OWN + QCD_OWN_OCTETS;
 const SA_OCTETS: usize = (AT_QCD_PEER + QCD_PEER_MAX + 63) & ~63;
 
+/** Octets of a record, from its start, that matter for as long as there is the IKE_SA: all but messages, public values and tokens. */
+export const IKE_SA_LASTING: usize = AT_KE_OWN;
+
 export const KEY_D: u32 = 0;
 export const KEY_AI: u32 = 1;
 export const KEY_AR: u32 = 2;
@@ -584,6 +588,7 @@ export function ikeHalfOpen(sa: IkeSa, on: bool): void {
 export function ikeMove(sa: IkeSa, state: u32): void {
   assert(ikeMayMove(sa.state, state), "illegal move of an IKE_SA");
   trace(TRACE_MASK_IKE, TRACE_IKE_STATE, sa.index, sa.state, state);
+  ikeChanged(sa.index);
   sa.state = state;
   if (state != IKE_STATE_ESTABLISHED) return;
   ikeHalfOpen(sa, false);
@@ -601,6 +606,20 @@ export function ikeSaFree(sa: IkeSa): void {
   sa.generation = (sa.generation + 1) & 0xffff;
   store<u32>(stack + ((<usize>free) << 2), sa.index);
   free += 1;
+}
+
+/** Records have come back from the checkpoint by their index: those that are not in use are free. */
+export function ikeSasRestored(): void {
+  free = 0;
+  for (let i = ikeSaCapacity; i > 0; i--) {
+    const sa = ikeSaAt(i - 1);
+    if (sa.state != IKE_STATE_FREE) {
+      uniqueIds = max<u32>(uniqueIds, sa.uniqueId);
+      continue;
+    }
+    store<u32>(stack + ((<usize>free) << 2), i - 1);
+    free += 1;
+  }
 }
 
 /** Records that are free. */

@@ -13,6 +13,7 @@ import {
   PSA_GENERATE_KEY,
   PSA_KEY,
   PSA_OP,
+  PSA_KEY_AGREEMENT_KEPT,
   PSA_RAW_KEY_AGREEMENT,
   PSA_RESPOND_KEY,
   PSA_TRANSACTION,
@@ -20,6 +21,7 @@ import {
 import { PORT_SECURE_ELEMENT } from "../abi/ring";
 import { Frame, frameAddress } from "../bus/frame";
 import { originate, transmit } from "../bus/port";
+import { journalIsOn } from "../checkpoint/journal";
 import { arenaTake } from "../rt/arena";
 import { now } from "../rt/registers";
 import { IkeSa } from "./ike_sa";
@@ -161,6 +163,26 @@ export function jobAgree(sa: IkeSa, out: bool, step: u32, key: u32, method: u32,
   jobField(frame, value, length);
   jobPost(frame);
   return true;
+}
+
+/**
+ * The same for a rekey of ours. Of a board that keeps a checkpoint the share stays until jobAgreed: the peer has agreed, and a successor
+ * that has lost the answer asks again (checkpoint.ts).
+ */
+export function jobAgreeKept(sa: IkeSa, step: u32, key: u32, method: u32, value: usize, length: u32): bool {
+  if (!journalIsOn()) return jobAgree(sa, true, step, key, method, value, length);
+  const frame = jobBegin(sa, true, step, PSA_KEY_AGREEMENT_KEPT, key, method);
+  if (!frame) return false;
+  sa.outKey = key;
+  jobField(frame, value, length);
+  jobPost(frame);
+  return true;
+}
+
+/** The shared secret of jobAgreeKept is here, or will never be. */
+export function jobAgreed(sa: IkeSa): void {
+  jobDestroy(sa.outKey);
+  sa.outKey = 0;
 }
 
 /** Asks for a share and, with the peer's public value, the shared secret at once. */

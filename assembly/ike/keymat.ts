@@ -20,6 +20,7 @@ import { Transform } from "../crypto/transform";
 import { zeroize } from "../rt/bytes";
 import { ChildSa, childKeymat, childNonce, childPeerNonce, childSuite } from "./child_sa";
 import { suiteRow } from "./proposal";
+import { keysMade } from "./key_export";
 import { SECRETS_MAX } from "./secrets";
 import {
   IkeSa,
@@ -130,6 +131,7 @@ function spread(sa: IkeSa, n: usize, length: u32, skeyseedLength: u32): void {
   zeroize(seed, SEED_MAX);
   zeroize(skeyseed, 64);
   zeroize(stream, 7 * 64);
+  keysMade(sa);
 }
 
 function take(sa: IkeSa, key: u32, at: usize, length: u32): usize {

@@ -49,6 +49,7 @@ import {
   childTake,
   childWipe,
 } from "./child_sa";
+import { ikeChanged } from "./changes";
 import {
   ChildConfig,
   Connection,
@@ -263,6 +264,7 @@ export function ikePorts(sa: IkeSa, c: Connection): void {
 
 /** Starts what is next, if the window is free. */
 export function proceed(sa: IkeSa): void {
+  ikeChanged(sa.index);
   if (sa.outStep != OUT_NONE) return;
   const state = sa.state;
   if (state != IKE_STATE_ESTABLISHED && state != IKE_STATE_REKEYED) return;

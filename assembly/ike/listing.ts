@@ -1,11 +1,12 @@
 /**
- * LIST_SAS, LIST_CONNECTIONS and LIST_POOLS (abi/management.ts): one message per entry, then REPLY. A listing goes on over as many polls as
+ * LIST_SAS, LIST_CONNECTIONS, LIST_POOLS and KEYS_FOLLOW (abi/management.ts): one message per entry, then REPLY. A listing goes on over as many polls as
  * it takes, so that a full table fits through a small ring and events still find room; a few may wait their turn. An entry
  * that comes or goes meanwhile may or may not be listed.
  */
 import {
   IKE_STATE_DELETING,
   IKE_STATE_FREE,
+  MANAGEMENT_KEYS_FOLLOW,
   MANAGEMENT_LIST_CONNECTIONS,
   MANAGEMENT_LIST_POOLS,
   RESULT_OK,
@@ -15,6 +16,7 @@ import { transmitRoom } from "../bus/port";
 import { childByLink } from "./child_sa";
 import { CONNECTIONS_MAX, connectionAt } from "./connection";
 import { IkeSa, OUT_NONE, ikeSaAt } from "./ike_sa";
+import { keysReport } from "./key_export";
 import { leaseIdentityLength, leasesClaimed } from "./lease";
 import { POOLS_MAX, poolAt } from "./pool";
 import { reply, reportChildSa, reportConnection, reportIkeSa, reportLease, reportPool } from "./report";
@@ -66,6 +68,7 @@ export function listingContinue(): void {
     if (transmitRoom(PORT_MANAGEMENT) <= RESERVE) return;
     if (type == MANAGEMENT_LIST_CONNECTIONS) listConnection(transaction, cursor);
     else if (type == MANAGEMENT_LIST_POOLS) listPool(transaction, cursor);
+    else if (type == MANAGEMENT_KEYS_FOLLOW) listKeys(transaction, cursor);
     else if (cursor < ikeSaCapacity) listIkeSa(transaction, cursor);
     else listChildSa(transaction, cursor - ikeSaCapacity);
     cursor += 1;
@@ -79,6 +82,7 @@ export function listingContinue(): void {
 
 function endOf(type: u32): u32 {
   if (type == MANAGEMENT_LIST_CONNECTIONS) return CONNECTIONS_MAX;
+  if (type == MANAGEMENT_KEYS_FOLLOW) return ikeSaCapacity;
   return type == MANAGEMENT_LIST_POOLS ? POOLS_MAX + leasesClaimed() : ikeSaCapacity + childSaCapacity;
 }
 
@@ -96,6 +100,12 @@ function listConnection(transaction: u32, index: u32): void {
 function listIkeSa(transaction: u32, index: u32): void {
   const sa = ikeSaAt(index);
   if (sa.state != IKE_STATE_FREE && !lingers(sa)) reportIkeSa(transaction, sa);
+}
+
+/** One that is not established yet tells its keys by itself when they are made. */
+function listKeys(transaction: u32, index: u32): void {
+  const sa = ikeSaAt(index);
+  if (sa.state != IKE_STATE_FREE && sa.established != 0) keysReport(transaction, sa);
 }
 
 function listChildSa(transaction: u32, link: u32): void {

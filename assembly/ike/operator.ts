@@ -21,6 +21,8 @@ import {
   INITIATE_IKE,
   MANAGEMENT_INITIATE,
   MANAGEMENT_LENGTH,
+  MANAGEMENT_KEYS_FOLLOW,
+  MANAGEMENT_KEYS_LEAVE,
   MANAGEMENT_LIST_CONNECTIONS,
   MANAGEMENT_LIST_POLICIES,
   MANAGEMENT_LIST_POOLS,
@@ -35,6 +37,7 @@ import {
   RESULT_MALFORMED,
   RESULT_NOT_FOUND,
   RESULT_OK,
+  RESULT_RESTORING,
   RESULT_TABLE_FULL,
   RESULT_UNSUPPORTED,
   START_START,
@@ -42,8 +45,9 @@ import {
 } from "../abi/management";
 import { Frame } from "../bus/frame";
 import { consume, drop } from "../bus/port";
-import { deadlineClear } from "../rt/deadlines";
+import { deadlineClear, deadlineSet } from "../rt/deadlines";
 import { itemFind, itemLength, itemU32, itemValue, itemsValid } from "../rt/items";
+import { now } from "../rt/registers";
 import { childDelete, childRekey, ikeDown, initiateChild, initiateIke, proceed, CAUSE_LOCAL } from "./life";
 import { ChildSa, childConfig, childSaAt } from "./child_sa";
 import {
@@ -65,6 +69,7 @@ import {
 import { eventTrap } from "./event";
 import { redirectCommand } from "./exchange/redirect";
 import { IkeSa, WANT_DELETE, WANT_REKEY, ikeSaAt } from "./ike_sa";
+import { keyExportFollow, keyExportLeave, keyExportReset } from "./key_export";
 import { lingers, listingContinue, listingReset, listingStart } from "./listing";
 import { lookupAnswered, lookupFirst } from "./name_lookup";
 import { poolLoad } from "./pool";
@@ -81,7 +86,9 @@ let waitingCount: u32 = 0;
 
 export function managementReset(): void {
   waitingCount = 0;
+  restoring = false;
   listingReset();
+  keyExportReset();
   roamReset();
 }
 
@@ -100,6 +107,25 @@ export function managementHandle(frame: Frame): void {
   if (result != LATER) reply(transaction, result);
 }
 
+/** True while the board takes its SAs back (checkpoint.ts): then it takes its configuration, and no other command. */
+let restoring: bool = false;
+
+export function managementRestoring(on: bool): void {
+  restoring = on;
+}
+
+/** True for what can be done before all SAs are back. */
+function early(type: u32): bool {
+  return (
+    type == MANAGEMENT_CONNECTION_LOAD ||
+    type == MANAGEMENT_POOL_LOAD ||
+    type == MANAGEMENT_LOCAL_ADDRESSES ||
+    type == MANAGEMENT_ADDRESSES ||
+    type == MANAGEMENT_KEYS_FOLLOW ||
+    type == MANAGEMENT_KEYS_LEAVE
+  );
+}
+
 const LATER: u32 = u32.MAX_VALUE;
 let named: i32 = -1;
 
@@ -113,6 +139,7 @@ function byName(start: usize, end: usize, child: bool): bool {
 }
 
 function command(type: u32, transaction: u32, start: usize, end: usize): u32 {
+  if (restoring && !early(type)) return RESULT_RESTORING;
   switch (type) {
     case MANAGEMENT_CONNECTION_LOAD:
       return loadConnection(start, end);
@@ -139,6 +166,12 @@ function command(type: u32, transaction: u32, start: usize, end: usize): u32 {
       roamStart();
       return RESULT_OK;
     }
+    case MANAGEMENT_KEYS_FOLLOW:
+      if (!keyExportFollow()) return RESULT_UNSUPPORTED;
+      return listingStart(type, transaction) ? LATER : RESULT_TABLE_FULL;
+    case MANAGEMENT_KEYS_LEAVE:
+      keyExportLeave();
+      return RESULT_OK;
     case MANAGEMENT_LIST_SAS:
     case MANAGEMENT_LIST_POOLS:
     case MANAGEMENT_LIST_CONNECTIONS:
@@ -165,7 +198,10 @@ function loadConnection(start: usize, end: usize): u32 {
     const k = childConfigAt(i);
     if (k.used == 0 || k.connection != c.index) continue;
     if ((k.startAction & START_TRAP) != 0) eventTrap(k, true);
-    if ((k.startAction & START_START) != 0) initiateChild(k);
+    if ((k.startAction & START_START) == 0) continue;
+    // What comes back from the checkpoint may be this very child.
+    if (restoring) deadlineSet(timerConfig(i), now());
+    else initiateChild(k);
   }
   return RESULT_OK;
 }

@@ -22,6 +22,7 @@ import {
   childConfig,
   childSaAt,
 } from "./child_sa";
+import { childChanged } from "./changes";
 import { createChildRefused, createChildRespond } from "./exchange/create_child_sa";
 import { authRefused, authRespond } from "./exchange/ike_auth_responder";
 import { IN_AUTH_INSTALL, IN_CHILD_INSTALL, ikeSaAt } from "./ike_sa";
@@ -102,6 +103,7 @@ export function setChildPlacement(link: u32, slot: u32, generation: u32): void {
   const child = childSaAt(link);
   if (child.state == CHILD_STATE_FREE) return;
   child.placed = 1;
+  childChanged(link);
   child.slot = slot;
   child.boardGeneration = generation;
 }

@@ -26,6 +26,9 @@ import {
   EVENT_EAP_IDENTITY,
   EVENT_IKE_UPDATE,
   EVENT_KIND,
+  EVENT_RESTORED,
+  RESTORED_CHILD_SAS,
+  RESTORED_IKE_SAS,
   EVENT_MISMATCH,
   EVENT_NOTIFY,
   EVENT_TEXT,
@@ -318,6 +321,15 @@ export function reportVirtualIp(sa: IkeSa, up: bool, body: usize, last: usize): 
     putOctets(EVENT_DNS, attributeValue(a), octets);
     servers += 1;
   }
+  end();
+}
+
+/** SAs have come back from the checkpoint. */
+export function reportRestored(ikeSas: u32, childSas: u32): void {
+  if (!begin(MANAGEMENT_EVENT, 0)) return;
+  put(EVENT_KIND, EVENT_RESTORED);
+  put(RESTORED_IKE_SAS, ikeSas);
+  put(RESTORED_CHILD_SAS, childSas);
   end();
 }
 

@@ -67,6 +67,26 @@ export function secretsMore(record: u32): u32 {
   return load<u32>(at(record), LENGTH) - load<u32>(at(record), FIRST);
 }
 
+/** Octets of a record, as secretsCopy gives it, at most. */
+export const SECRETS_RECORD: u32 = <u32>RECORD_OCTETS;
+
+/** Copies a record for the checkpoint; returns its octets, 0 of none. */
+export function secretsCopy(record: u32, to: usize): u32 {
+  if (record == 0) return 0;
+  const octets = <u32>OCTETS + load<u32>(at(record), LENGTH);
+  memory.copy(to, at(record), octets);
+  return octets;
+}
+
+/** Takes a record that is as it was copied, `octets` of it; 0: there is none, or it is none. */
+export function secretsRestore(from: usize, octets: u32): u32 {
+  if (octets < <u32>OCTETS || octets > SECRETS_RECORD || load<u32>(from, LENGTH) != octets - <u32>OCTETS) return 0;
+  if (load<u32>(from, FIRST) > load<u32>(from, LENGTH)) return 0;
+  const record = secretsTake(from + OCTETS, octets - <u32>OCTETS);
+  if (record != 0) store<u32>(at(record), load<u32>(from, FIRST), FIRST);
+  return record;
+}
+
 /** Wipes a record and gives it back; 0 is none. */
 export function secretsFree(record: u32): void {
   if (record == 0) return;

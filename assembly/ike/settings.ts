@@ -6,6 +6,7 @@ import {
   CONFIG_FRAGMENT_SIZE,
   CONFIG_IKE_SA_CAPACITY,
   CONFIG_KEEPALIVE,
+  CONFIG_KEY_EXPORT,
   CONFIG_PORT_IKE,
   CONFIG_PORT_NATT,
   CONFIG_RETRANSMIT_MS,
@@ -51,6 +52,8 @@ export let retransmitTries: u32 = 6;
 export let fragmentSize: u32 = 1280;
 /** Tokens after RFC 6290 are given and taken. */
 export let crashDetection: bool = false;
+/** Keys of IKE_SAs may be told (key_export.ts). */
+export let keyExport: bool = false;
 export let portIke: u32 = 500;
 export let portNatt: u32 = 4500;
 /** Between two NAT keepalives (RFC 3948 section 4); 0 none. */
@@ -68,6 +71,7 @@ export function settingsReset(): bool {
   fragmentSize = number(CONFIG_FRAGMENT_SIZE, 1280);
   if (fragmentSize < FRAGMENT_SIZE_MIN || fragmentSize > FRAGMENT_SIZE_MAX) return false;
   crashDetection = number(CONFIG_CRASH_DETECTION, 0) != 0;
+  keyExport = number(CONFIG_KEY_EXPORT, 0) == 1;
   portIke = number(CONFIG_PORT_IKE, 500);
   portNatt = number(CONFIG_PORT_NATT, 4500);
   keepaliveTime = <u64>number(CONFIG_KEEPALIVE, 20) * SECOND;

@@ -20,6 +20,7 @@ import {
 import { encryptedBegin } from "../wire/ike_payload/encrypted";
 import { Transform } from "../crypto/transform";
 import { IpAddress, addressCopy } from "../wire/ip_address";
+import { ikeChanged } from "./changes";
 import { pairLocal, pairRemote, pairsList } from "./mobike_pair";
 import { FRAGMENTS_SENT, IN_NONE, IkeSa, OUT_NONE, RETAINED_MAX, ikeRequest, ikeResponse } from "./ike_sa";
 import { intAuthAdd } from "./int_auth";
@@ -61,6 +62,7 @@ export function requestBegin(sa: IkeSa, exchange: u32): Writer {
 /** Completes and sends it; the exchange waits in `step`. */
 export function requestSend(sa: IkeSa, w: Writer, step: u32): void {
   sa.outLength = end(sa, w);
+  ikeChanged(sa.index);
   sa.outStep = step;
   sa.outTries = 1;
   sa.outLimit = retransmitTries;
@@ -103,6 +105,7 @@ export function requestAnswered(sa: IkeSa): void {
 /** The exchange that we initiated is over. */
 export function requestDone(sa: IkeSa): void {
   requestAnswered(sa);
+  ikeChanged(sa.index);
   sa.outId += 1;
   sa.outStep = OUT_NONE;
   sa.outChild = -1;
@@ -117,6 +120,7 @@ export function responseBegin(sa: IkeSa, exchange: u32): Writer {
 /** Completes and sends it; the peer's exchange is over. */
 export function responseSend(sa: IkeSa, w: Writer): void {
   sa.inLength = end(sa, w);
+  ikeChanged(sa.index);
   sa.inId += 1;
   sa.inStep = IN_NONE;
   sa.inChild = -1;

@@ -13,7 +13,9 @@ import {
   ANSWER_SPI,
   LEASE_DIRECTION,
   LEASE_LINK,
+  LEASE_OCTETS,
   LEASE_SEQUENCE,
+  LEASE_SERIAL,
   LEASE_SPI,
   LEASE_WANTED_MESSAGE_OCTETS,
   LEASE_WANTED_OCTETS,
@@ -25,6 +27,7 @@ import {
   LOAD_WORK,
   MESSAGE_CURRENT_VERSION,
   MESSAGE_HEADER,
+  MESSAGE_LEASE_RETURNED,
   MESSAGE_LEASE_WANTED,
   MESSAGE_LENGTH,
   MESSAGE_LOAD,
@@ -215,6 +218,21 @@ export function reportLease(sa: Sa, wanted: u64): bool {
   store<u64>(p, sa.packets, LEASE_WANTED_PACKETS);
   store<u64>(p, sa.octets, LEASE_WANTED_OCTETS);
   frame.length = LEASE_WANTED_MESSAGE_OCTETS;
+  return post(frame);
+}
+
+/** Gives back what the lease of an inbound SA had beyond its present end; `serial`: of the last lease that came. */
+export function reportReturned(sa: Sa, serial: u32): bool {
+  const frame = originate();
+  if (!frame) return false;
+  const p = frame.start;
+  header(p, MESSAGE_LEASE_RETURNED, 0, LEASE_OCTETS);
+  store<u32>(p, sa.link, LEASE_LINK);
+  store<u32>(p, sa.spi, LEASE_SPI);
+  store<u32>(p, <u32>sa.direction, LEASE_DIRECTION);
+  store<u64>(p, sa.lease, LEASE_SEQUENCE);
+  store<u32>(p, serial, LEASE_SERIAL);
+  frame.length = LEASE_OCTETS;
   return post(frame);
 }
 

@@ -14,7 +14,7 @@ import {
   DIRECTION_INBOUND,
   DIRECTION_OUTBOUND,
   HISTORY_WORDS_MAX,
-  LEASE_OCTETS,
+  LEASE_SERIAL,
   LINK_MAX,
   MESSAGE_AUDIT,
   MESSAGE_CURRENT_VERSION,
@@ -94,12 +94,13 @@ import { handleAudit } from "./audit";
 import { coldFits, coldPut } from "./cold_record";
 import { answerPlain, answerReleased, answerShort, answerStatus } from "./control_out";
 import { historyTake } from "./history";
-import { leaseAwaited, leaseStart, leaseTake } from "./lease";
+import { leaseStart, leaseTake } from "./lease";
+import { leaseAwaited } from "./lease_held";
 import { findInbound, findNamed, localDatabaseRecords, removeSa, saAt, takeSa } from "./local_database";
 import { handlePathMtu, pathMtuStart } from "./path_mtu";
 import { goOn } from "./process";
 import { REPLAY_WINDOW_MAX, replayAdvance, replayReset } from "./replay";
-import { SHAPE_AH, SHAPE_IPV6, SHAPE_PORTS, SHAPE_TRANSPORT, Sa } from "./sa";
+import { SHAPE_AH, SHAPE_IPV6, SHAPE_OWN_LEASE, SHAPE_PORTS, SHAPE_TRANSPORT, Sa } from "./sa";
 import { saDropsReset } from "./sa_drops";
 import { endsCovered, endsExamine, endsTake, handleUpdate } from "./update";
 
@@ -121,7 +122,7 @@ export function handleControl(frame: Frame): void {
     handleUpdate(frame, transaction);
   } else if (type == MESSAGE_PATH_MTU) {
     handlePathMtu(frame);
-  } else if (type == MESSAGE_LEASE && frame.length >= LEASE_OCTETS) {
+  } else if (type == MESSAGE_LEASE && frame.length >= LEASE_SERIAL) {
     const sa = leaseTake(p);
     consume(frame);
     if (sa) goOn(sa);
@@ -140,6 +141,11 @@ export function handleControl(frame: Frame): void {
   } else {
     refuse(frame);
   }
+}
+
+/** True when an opened control message asks for an SA to be given up: what has arrived for it goes first. */
+export function givesUp(frame: Frame): bool {
+  return <u32>load<u16>(frame.start, MESSAGE_TYPE) == MESSAGE_SA_RELEASE;
 }
 
 /** Drops a message that nobody could make sense of an answer to; wiped, because it may be an SA that went wrong. */
@@ -239,7 +245,7 @@ export function install(record: usize, length: u32): u32 {
   }
   sa.flags = load<u8>(record, SA_FLAGS);
   leaseStart(sa, load<u64>(record, SA_LEASE));
-  sa.shape = <u16>shapeOf(record);
+  sa.shape = <u16>(shapeOf(record) | ((<u32>sa.shape) & SHAPE_OWN_LEASE));
   endsTake(sa, record);
   sa.softPackets = load<u64>(record, SA_SOFT_PACKETS);
   sa.softOctets = load<u64>(record, SA_SOFT_OCTETS);

@@ -20,6 +20,7 @@ import {
   DROP_IPV6_EXTENSION,
   DROP_IP_FRAGMENT,
   DROP_IP_MALFORMED,
+  DROP_IP_NOT_FOR_US,
   DROP_LEASE_WAIT,
   DROP_NO_SA_ENTRY_IPSEC_BOARD,
   DROP_UDP_MALFORMED,
@@ -31,6 +32,7 @@ import { STEP_S703, STEP_S704, STEP_S705, STEP_S706, STEP_S707, TRACE_MASK_PACKE
 import { Frame, framePull } from "../bus/frame";
 import { consume, drop, transmit } from "../bus/port";
 import { CIPHER_JOB_OCTETS, CipherJob } from "../crypto/job";
+import { isLocalAddress, isLocalAddress6, portNatt } from "../policy/local_address";
 import { trace, tracing } from "../rt/trace";
 import { AH_HEADER, ahSpi } from "../wire/ah";
 import { ESP_HEADER, ESP_KEEPALIVE, espSpi } from "../wire/esp";
@@ -67,8 +69,8 @@ import { jobAt, jobsBegin, jobsRun } from "./esp_job";
 import { openFinish, openPrepare } from "./esp_open";
 import { sealFinish, sealPrepare } from "./esp_seal";
 import { FRAGMENTS_MAX, fragment, fragmentAt } from "./fragment";
-import { LEASE_AWAITED, leaseAsk, leaseHold, leaseNext } from "./lease";
-import { isLocal, isLocal6, nattPort } from "./local_address";
+import { LEASE_AWAITED } from "./lease";
+import { leaseAsk, leaseHold, leaseNext } from "./lease_held";
 import { loadPackets } from "./load";
 import { findInbound, findOutbound } from "./local_database";
 import { SHAPE_AH, Sa, isAh, isIpv6, isTransport, localAddress6 } from "./sa";
@@ -76,15 +78,22 @@ import { saDropsCount } from "./sa_drops";
 import { IN_PIECES, NOTHING_INSIDE, PASS } from "./tunnel";
 
 const pieces: usize = memory.data(FRAGMENTS_MAX * 4, 16);
+/** Whatever SA a packet meets, the IKE board has seen to it that it may. */
+const ANY_DIRECTION: u32 = 2;
+/** DIRECTION_* of the SAs that packets of this batch may meet, or ANY_DIRECTION. */
+let direction: u32 = 0;
+
 /** A job that has been done, for a packet whose own was another batch's. */
 const proved: usize = memory.data(CIPHER_JOB_OCTETS, 16);
 
 /**
  * Processes `count` (at most POLL_BATCH) frames whose addresses stand from `frames` on; each holds an IP packet as the IKE
- * board forwarded it, its capsule taken off. All frames have ended on return.
+ * board forwarded it, its capsule taken off, or as a NIC received it: then `only` is the direction of the SAs that it may meet. All frames
+ * have ended on return.
  */
-export function process(frames: usize, count: u32): void {
+export function process(frames: usize, count: u32, only: u32 = ANY_DIRECTION): void {
   assert(count <= POLL_BATCH, "batch too large");
+  direction = only;
   loadPackets(count);
   let from: u32 = 0;
   jobsBegin();
@@ -152,6 +161,11 @@ function begin(frame: Frame, index: u32): u32 {
     return found;
   }
   const sa = saOf(frame);
+  // In clear from the network (17), a packet that an outbound SA covers is nobody's to seal.
+  if (direction != ANY_DIRECTION && <u32>sa.direction != direction) {
+    drop(frame, DROP_IP_NOT_FOR_US);
+    return DROP_IP_NOT_FOR_US;
+  }
   const verdict = prepare(frame, sa, jobAt(index));
   if (verdict != PASS && verdict != IN_PIECES) failOf(frame, sa, verdict);
   return verdict;
@@ -233,7 +247,7 @@ export function lookUp(frame: Frame): u32 {
   const protocol = ipv4Protocol(p);
   if (
     (protocol == PROTOCOL_ESP || protocol == PROTOCOL_UDP || protocol == PROTOCOL_AH) &&
-    isLocal(ipv4Destination(p))
+    isLocalAddress(ipv4Destination(p))
   ) {
     const header = ipv4HeaderOctets(p);
     frame.scratch1 = <u32>load<u8>(p, IPV4_TOS);
@@ -242,7 +256,7 @@ export function lookUp(frame: Frame): u32 {
     if (protocol == PROTOCOL_ESP) return lookUpInbound(frame, header);
     if (protocol == PROTOCOL_AH) return lookUpAh(frame, header);
     if (!udpCheck(p + header, frame.length - header)) return DROP_UDP_MALFORMED;
-    if (udpDestinationPort(p + header) == nattPort()) {
+    if (udpDestinationPort(p + header) == portNatt()) {
       frame.length = header + udpLength(p + header);
       return lookUpInbound(frame, header + UDP_HEADER);
     }
@@ -259,7 +273,7 @@ function lookUp6(frame: Frame): u32 {
   const protocol = ipv6WalkProtocol();
   if (
     (protocol == PROTOCOL_ESP || protocol == PROTOCOL_UDP || protocol == PROTOCOL_AH) &&
-    isLocal6(p + IPV6_DESTINATION)
+    isLocalAddress6(p + IPV6_DESTINATION)
   ) {
     const header = ipv6WalkOctets();
     frame.scratch1 = ipv6TrafficClass(p);
@@ -268,7 +282,7 @@ function lookUp6(frame: Frame): u32 {
     if (protocol == PROTOCOL_ESP) return lookUpInbound(frame, header);
     if (protocol == PROTOCOL_AH) return lookUpAh(frame, header);
     if (!udpCheck(p + header, frame.length - header)) return DROP_UDP_MALFORMED;
-    if (udpDestinationPort(p + header) == nattPort()) {
+    if (udpDestinationPort(p + header) == portNatt()) {
       frame.length = header + udpLength(p + header);
       return lookUpInbound(frame, header + UDP_HEADER);
     }

@@ -82,6 +82,8 @@ export const SHAPE_AH: u32 = 2;
 export const SHAPE_IPV6: u32 = 4;
 /** Its selectors name ports, which later fragments do not show. */
 export const SHAPE_PORTS: u32 = 8;
+/** Its lease is of the board's own making (lease.ts). */
+export const SHAPE_OWN_LEASE: u32 = 16;
 
 /** From one SA to the next. */
 export const SA_OCTETS: u32 = 192;
@@ -93,6 +95,12 @@ if (offsetof<Sa>("packets") > 80) ERROR("the per-packet fields of an SA outgrew 
 @inline
 export function isTransport(sa: Sa): bool {
   return ((<u32>sa.shape) & SHAPE_TRANSPORT) != 0;
+}
+
+// @ts-ignore: decorator
+@inline
+export function hasOwnLease(sa: Sa): bool {
+  return ((<u32>sa.shape) & SHAPE_OWN_LEASE) != 0;
 }
 
 // @ts-ignore: decorator

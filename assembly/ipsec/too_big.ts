@@ -22,7 +22,7 @@ import { icmpEmitFragmentationNeeded, icmpMayAnswer } from "../wire/icmp";
 import { icmpv6EmitTooBig, icmpv6MayAnswer } from "../wire/icmpv6";
 import { ipv4Destination } from "../wire/ipv4";
 import { IPV6_DESTINATION, IPV6_MTU_MIN } from "../wire/ipv6";
-import { firstLocal, firstLocal6 } from "./local_address";
+import { firstLocalAddress, firstLocalAddress6 } from "../policy/local_address";
 import { rehearsing } from "./rehearsal";
 import { SHAPE_PORTS, SHAPE_TRANSPORT, Sa, isIpv6, localAddress6 } from "./sa";
 import { IN_PIECES, MARK_IPV6, MARK_WHOLE, PASS } from "./tunnel";
@@ -70,12 +70,12 @@ export function tellTooBig(frame: Frame, sa: Sa, mtu: u32): void {
 
 function speaker(packet: usize, sa: Sa): u32 {
   if (!isIpv6(sa)) return sa.localAddress;
-  const own = firstLocal();
+  const own = firstLocalAddress();
   return own != 0 ? own : ipv4Destination(packet);
 }
 
 function speaker6(packet: usize, sa: Sa): usize {
   if (isIpv6(sa)) return localAddress6(sa);
-  const own = firstLocal6();
+  const own = firstLocalAddress6();
   return own != 0 ? own : packet + IPV6_DESTINATION;
 }

@@ -14,8 +14,8 @@
  * policies that are disjoint, as RFC 4301's decorrelation makes them, no chain has more than one, whatever their ranges.
  *
  * Of all rows that match, the one of the lowest priority (priority.ts) wins; among equals an SA before a trap, then the newest, so that
- * a rekeyed SA takes over and the old one is there again should the new one go. One table per board. Refuses to evict: a full table is
- * told to the caller.
+ * a rekeyed SA takes over and the old one is there again should the new one go. One table at a time; a board that needs two exchanges
+ * them. Refuses to evict: a full table is told to the caller.
  */
 import {
   SELECTOR_END,
@@ -133,10 +133,11 @@ class CacheEntry {
 
 const CACHE_ENTRY_OCTETS: u32 = 64;
 
-const tuples: usize = memory.data(TUPLES_MAX * TUPLE_OCTETS, 16);
 const scratch: usize = memory.data(FLOW_OCTETS, 16);
-const overflowHead: usize = memory.data(4, 4);
+const exchanged: usize = memory.data(64, 8); // SELECTOR_TABLE_ASIDE
 
+let tuples: usize = 0;
+let overflowHead: usize = 0;
 let rows: usize = 0;
 let rowCount: u32 = 0;
 let freeRows: u32 = 0;
@@ -161,7 +162,9 @@ export function selectorTableReset(pairs: u32): bool {
   buckets = arenaTake((<usize>size) << 2);
   valueBuckets = arenaTake((<usize>size) << 2);
   cache = arenaTake(CACHE_ENTRIES * CACHE_ENTRY_OCTETS);
-  if (rows == 0 || buckets == 0 || valueBuckets == 0 || cache == 0) return false;
+  tuples = arenaTake(TUPLES_MAX * TUPLE_OCTETS);
+  overflowHead = arenaTake(4);
+  if (rows == 0 || buckets == 0 || valueBuckets == 0 || cache == 0 || tuples == 0 || overflowHead == 0) return false;
   rowCount = pairs;
   freeRows = pairs;
   freeHead = 0;
@@ -177,6 +180,64 @@ export function selectorTableReset(pairs: u32): bool {
   return true;
 }
 
+/** A table that is put aside. */
+@unmanaged
+class Aside {
+  tuples: usize;
+  overflowHead: usize;
+  rows: usize;
+  buckets: usize;
+  valueBuckets: usize;
+  cache: usize;
+  rowCount: u32;
+  freeRows: u32;
+  freeHead: u32;
+  bucketMask: u32;
+  tupleCount: u32;
+  epoch: u32;
+  serial: u32;
+}
+
+/** Octets that hold a table that is put aside. */
+export const SELECTOR_TABLE_ASIDE: u32 = 64;
+if (offsetof<Aside>() > SELECTOR_TABLE_ASIDE) ERROR("size of a table that is put aside");
+
+/**
+ * Puts the table aside into the SELECTOR_TABLE_ASIDE octets at `at`, and takes the one that was there instead; where all are zero it is one
+ * that selectorTableReset has to make.
+ */
+export function selectorTableExchange(at: usize): void {
+  const aside = changetype<Aside>(at);
+  const other = changetype<Aside>(exchanged);
+  memory.copy(exchanged, at, SELECTOR_TABLE_ASIDE);
+  aside.tuples = tuples;
+  aside.overflowHead = overflowHead;
+  aside.rows = rows;
+  aside.buckets = buckets;
+  aside.valueBuckets = valueBuckets;
+  aside.cache = cache;
+  aside.rowCount = rowCount;
+  aside.freeRows = freeRows;
+  aside.freeHead = freeHead;
+  aside.bucketMask = bucketMask;
+  aside.tupleCount = tupleCount;
+  aside.epoch = epoch;
+  aside.serial = serial;
+  tuples = other.tuples;
+  overflowHead = other.overflowHead;
+  rows = other.rows;
+  buckets = other.buckets;
+  valueBuckets = other.valueBuckets;
+  cache = other.cache;
+  rowCount = other.rowCount;
+  freeRows = other.freeRows;
+  freeHead = other.freeHead;
+  bucketMask = other.bucketMask;
+  tupleCount = other.tupleCount;
+  epoch = other.epoch;
+  serial = other.serial;
+}
+
 /** Pairs for which there is still room. */
 export function selectorTableFree(): u32 {
   return freeRows;
@@ -185,8 +246,8 @@ export function selectorTableFree(): u32 {
 /**
  * Inserts every pair of a local and a remote selector (SELECTOR_* records of abi/message.ts, `localCount` from `local` on,
  * `remoteCount` from `remote` on) under `value`. Pairs of different families or protocols can match nothing and are left
- * out. `order`: ORDER_*; `priority`: the configured one, 0 none (priority.ts). False, with nothing inserted, when a selector is invalid,
- * no pair is left, or the table has too little room.
+ * out. `order`: ORDER_*; `priority`: the configured one, 0 none (priority.ts); `numbered`: for a copy of another table, the serial number that
+ * they have there. False, with nothing inserted, when a selector is invalid, no pair is left, or the table has too little room.
  */
 export function selectorTableInsert(
   local: usize,
@@ -196,6 +257,7 @@ export function selectorTableInsert(
   value: u32,
   order: u32 = ORDER_SA,
   priority: u32 = 0,
+  numbered: u32 = 0,
 ): bool {
   if (value == SELECTOR_TABLE_NONE) return false;
   if (!selectorsValid(local, localCount) || !selectorsValid(remote, remoteCount)) return false;
@@ -206,7 +268,7 @@ export function selectorTableInsert(
     }
   }
   if (wanted == 0 || wanted > freeRows) return false;
-  serial += 1;
+  serial = numbered != 0 ? numbered : serial + 1;
   for (let i: u32 = 0; i < localCount; i++) {
     for (let j: u32 = 0; j < remoteCount; j++) {
       if (pairs(selectorAt(local, i), selectorAt(remote, j))) {
@@ -216,6 +278,14 @@ export function selectorTableInsert(
   }
   nextEpoch();
   return true;
+}
+
+/** The serial number under which the pairs of `value` were inserted; 0: there are none. */
+export function selectorTableSerial(value: u32): u32 {
+  for (let number = load<u32>(valueBucket(value)); number != 0; number = rowAt(number).nextOfValue) {
+    if (rowAt(number).value == value) return rowAt(number).serial;
+  }
+  return 0;
 }
 
 /** Removes all pairs of `value`; returns how many there were. */

@@ -88,6 +88,11 @@ export function deadlineClear(id: u32): void {
   sink(load<u32>(places + ((<usize>moved) << 2)) - 1, moved);
 }
 
+/** When a deadline is, 0: it is not set. */
+export function deadlineOf(id: u32): u64 {
+  return deadlineIsSet(id) ? load<u64>(times + ((<usize>id) << 3)) : 0;
+}
+
 export function deadlineIsSet(id: u32): bool {
   return load<u32>(places + ((<usize>id) << 2)) != 0;
 }

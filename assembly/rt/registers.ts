@@ -96,6 +96,10 @@ export function setState(state: u32): void {
   store<u32>(map + MAP_RAM_USED, <u32>arenaUsed());
 }
 
+export function state(): u32 {
+  return load<u32>(map + REG_STATE);
+}
+
 /** The board will not serve; the chassis shows why. */
 export function refuse(reason: u32): void {
   store<u32>(map + REG_REFUSAL, reason);
@@ -105,6 +109,11 @@ export function refuse(reason: u32): void {
 /** Asks to be polled at `when` (ns on the NOW scale) even if nothing arrives. u64.MAX_VALUE: never. */
 export function setDeadline(when: u64): void {
   store<u64>(map + REG_DEADLINE, when);
+}
+
+/** What setDeadline said last. */
+export function deadline(): u64 {
+  return load<u64>(map + REG_DEADLINE);
 }
 
 export function countPoll(): void {

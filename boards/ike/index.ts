@@ -9,6 +9,9 @@
  *   CHANNEL         answers of the IPsec boards: distribution
  *   UNPROTECTED     forward: ESP and AH to a board, IKE datagrams to ike
  *   PROTECTED       forward
+ *
+ * Negotiation takes a thousand times as long as handing a packet over. So while packets come, and for CALM_NS after, a poll takes no more than IKE_BATCH of its
+ * messages: IKE datagrams wait for their turn in a queue of their own, packets behind them do not.
  */
 import {
   BOARD_CLASS_IKE,
@@ -23,11 +26,13 @@ import {
   STATE_SELF_TEST,
 } from "../../assembly/abi/board";
 import { BOARD_WEIGHT_DEFAULT, CONFIG_SA_CAPACITY } from "../../assembly/abi/config";
+import { MANAGEMENT_CLASSIFIED } from "../../assembly/abi/classifier";
 import { MANAGEMENT_EXPLAIN } from "../../assembly/abi/explain";
-import { DROP_CHANNEL_MALFORMED, DROP_MANAGEMENT_MALFORMED } from "../../assembly/abi/drop";
+import { DROP_BACKPLANE_CONGESTION, DROP_CHANNEL_MALFORMED, DROP_MANAGEMENT_MALFORMED } from "../../assembly/abi/drop";
 import {
   MANAGEMENT_BOARD_DOWN,
   MANAGEMENT_BOARD_DRAIN,
+  MANAGEMENT_BOARD_SETTLED,
   MANAGEMENT_BOARD_UP,
   MANAGEMENT_HEADER,
   MANAGEMENT_LENGTH,
@@ -35,6 +40,8 @@ import {
   MANAGEMENT_LIST_POLICIES,
   MANAGEMENT_LOCAL_ADDRESSES,
   MANAGEMENT_REBALANCE,
+  MANAGEMENT_RESTORE,
+  MANAGEMENT_RESTORED,
   MANAGEMENT_TRANSACTION,
   MANAGEMENT_TYPE,
   POLICY_TRAP,
@@ -66,6 +73,7 @@ import {
   entropy,
   generation,
   mapReset,
+  now,
   refuse,
   setDeadline,
   setState,
@@ -103,7 +111,13 @@ import { controlOpen } from "../../assembly/channel/control";
 import { auditReset, auditTimeout } from "../../assembly/distribution/audit";
 import { boardLoadsReset } from "../../assembly/distribution/board_load";
 import { reportBoards } from "../../assembly/distribution/board_report";
-import { boardsReset } from "../../assembly/distribution/board_table";
+import { boardIsOnline, boardUnsettle, boardsReset } from "../../assembly/distribution/board_table";
+import {
+  classifierConfigure,
+  classifierIsFitted,
+  classifierPoll,
+  classifierReset,
+} from "../../assembly/distribution/classifier";
 import { handleControl } from "../../assembly/distribution/control_in";
 import {
   boardDown,
@@ -128,12 +142,18 @@ import {
 } from "../../assembly/distribution/event";
 import { drain, drainPending, drainPoll, rebalance } from "../../assembly/distribution/drain";
 import { explainRoute } from "../../assembly/distribution/explain";
-import { FORWARD_IKE, forwardMoved, forwardProtected, forwardUnprotected } from "../../assembly/distribution/forward";
+import {
+  FORWARD_IKE,
+  forwardAhead,
+  forwardMoved,
+  forwardProtected,
+  forwardUnprotected,
+} from "../../assembly/distribution/forward";
 import { heldNext, heldReset, heldTimeout } from "../../assembly/distribution/held";
-import { localAddressReset, localAddressTake } from "../../assembly/distribution/local_address";
+import { localAddressReset, localAddressTake } from "../../assembly/policy/local_address";
 import { Link, linkAt, localDatabaseReset } from "../../assembly/distribution/local_database";
 import { leasesReset } from "../../assembly/distribution/lease";
-import { moveTimeout } from "../../assembly/distribution/move";
+import { moveClassified, moveTimeout } from "../../assembly/distribution/move";
 import { outboundIndexReset } from "../../assembly/distribution/outbound_index";
 import {
   childPolicyInsert,
@@ -177,6 +197,7 @@ import {
   handleManagement,
   handleMoved,
   handleNotUpdated,
+  handleRestoring,
   handleSaLost,
   handleSecureElement,
   handleTimeout,
@@ -207,6 +228,19 @@ import {
   EVENT_UPDATE,
 } from "../../assembly/ike/event";
 import { policiesReported, policyRefused, policyReport } from "../../assembly/ike/policy_report";
+import {
+  checkpointAnswer,
+  checkpointDeadline,
+  checkpointHolds,
+  checkpointIsKept,
+  checkpointPoll,
+  checkpointReset,
+  checkpointRestore,
+  checkpointStart,
+  checkpointWaits,
+  checkpointWrite,
+  restored,
+} from "./checkpoint";
 
 const DEFAULT_SA_CAPACITY: u32 = 1024;
 const REMOVALS: u32 = 1024;
@@ -221,7 +255,20 @@ const RESERVE: u32 = 24;
 /** Expanded keys in the cache (31 KiB each with SIMD): those of control messages, one an IPsec board, and what SK payloads use. */
 const EXPANDED_KEYS: u32 = 16;
 
+/** Messages of negotiation in a poll that has packets to hand over: of each kind, IKE datagrams and answers of the secure element. */
+const IKE_BATCH: u32 = 1;
+/** How long after a packet others are to be expected, ns. */
+const CALM_NS: u64 = 10_000_000;
+/** IKE datagrams that wait at most; the chassis's ring has as many more. */
+const IKE_WAITING_MAX: u32 = 128;
+
 let online: bool = false;
+/** IKE datagrams that wait, by Frame.next. */
+let firstWaiting: usize = 0;
+let lastWaiting: usize = 0;
+let waiting: u32 = 0;
+/** NOW of the last poll that handed packets over, or dropped them; 0 none. */
+let carriedAt: u64 = 0;
 
 export function boardMap(): usize {
   return mapReset(BOARD_CLASS_IKE);
@@ -229,6 +276,10 @@ export function boardMap(): usize {
 
 export function boardReset(): void {
   online = false;
+  firstWaiting = 0;
+  lastWaiting = 0;
+  waiting = 0;
+  carriedAt = 0;
   mapReset(BOARD_CLASS_IKE);
   setState(STATE_SELF_TEST);
   arenaReset();
@@ -243,7 +294,8 @@ export function boardReset(): void {
   }
   const config = configAddress();
   const end = config + configLength();
-  if (!itemsValid(config, end) || !localAddressReset(config, end) || !channelReset() || !selectionReset(config, end)) {
+  const understood = itemsValid(config, end) && localAddressReset(config, end) && classifierConfigure(config, end);
+  if (!understood || !channelReset() || !selectionReset(config, end)) {
     refuse(REFUSAL_CONFIG);
     return;
   }
@@ -266,18 +318,21 @@ export function boardReset(): void {
     keyCacheReset(EXPANDED_KEYS, EXPANDED_KEYS) &&
     poolReset() &&
     portsReset(PORT_COUNT_IKE) &&
-    localDatabaseReset(links) &&
+    checkpointReset(config, end) &&
+    localDatabaseReset(links, checkpointIsKept(), classifierIsFitted()) &&
+    classifierReset(links) &&
     leasesReset(links, config, end) &&
     historyReset() &&
     policyReset(links) &&
     removalReset(REMOVALS) &&
     reassemblyReset() &&
     outboundIndexReset(links) &&
-    ikeReset();
+    ikeReset(checkpointIsKept());
   if (!built || arenaExhausted()) {
     refuse(REFUSAL_RAM);
     return;
   }
+  checkpointStart();
   setState(STATE_ONLINE);
   online = true;
 }
@@ -287,12 +342,15 @@ export function boardPoll(): u32 {
   if (!online) return 0;
   portsReclaim();
   portsRefill();
+  checkpointPoll();
   pollManagement();
   pollSecureElement();
   pollChannel();
+  if (checkpointHolds()) return restoringPoll();
   forwardMoved();
   pollUnprotected();
   pollProtected();
+  pollIke();
   handleTimeout();
   const establishAt = establishTimeout();
   const removalAt = min<u64>(removalTimeout(), auditTimeout());
@@ -302,19 +360,35 @@ export function boardPoll(): u32 {
   listPolicies();
   for (let frame = heldNext(); frame; frame = heldNext()) forwardProtected(frame);
   forwardMoved();
+  const untold = classifierPoll();
+  const unwritten = checkpointWrite();
   portsRefill();
   portsSettle();
   setDeadline(min<u64>(min<u64>(ikeDeadline(), heldAt), min<u64>(min<u64>(establishAt, removalAt), takeoverAt)));
   let bits: u32 = portsDrained() ? 0 : POLL_TRANSMIT_READY;
-  if (!quiet || takeoverPending() || drainPending() || policyListBusy()) bits |= POLL_MORE_WORK;
+  if (waiting != 0 || unwritten || untold || !quiet || takeoverPending() || drainPending() || policyListBusy())
+    bits |= POLL_MORE_WORK;
   for (let port: u32 = 0; port < PORT_COUNT_IKE; port++) {
     if (portPending(port) != 0) bits |= POLL_MORE_WORK;
   }
   return bits;
 }
 
+/** The rest of a poll while SAs come back: packets wait on their rings, timers where they are. */
+function restoringPoll(): u32 {
+  handleRestoring();
+  const quiet = joinCores();
+  const unwritten = checkpointWrite();
+  portsRefill();
+  portsSettle();
+  setDeadline(checkpointDeadline());
+  const news = portPending(PORT_MANAGEMENT) != 0 && !checkpointWaits();
+  const bits: u32 = portsDrained() ? 0 : POLL_TRANSMIT_READY;
+  return !quiet || unwritten || news || portPending(PORT_CHANNEL) != 0 ? bits | POLL_MORE_WORK : bits;
+}
+
 function pollManagement(): void {
-  for (let i: u32 = 0; i < POLL_BATCH; i++) {
+  for (let i: u32 = 0; i < POLL_BATCH && !checkpointWaits(); i++) {
     const frame = receive(PORT_MANAGEMENT);
     if (!frame) return;
     if (frame.length < MANAGEMENT_HEADER || load<u32>(frame.start + MANAGEMENT_LENGTH) != frame.length) {
@@ -322,13 +396,28 @@ function pollManagement(): void {
       continue;
     }
     const type = <u32>load<u16>(frame.start + MANAGEMENT_TYPE);
+    if (type == MANAGEMENT_RESTORE) {
+      checkpointRestore(frame);
+      continue;
+    }
+    if (type == MANAGEMENT_RESTORED) {
+      consume(frame);
+      restored();
+      continue;
+    }
     if (type == MANAGEMENT_REBALANCE) {
       rebalance(false);
       consume(frame);
       continue;
     }
-    if (type == MANAGEMENT_BOARD_UP || type == MANAGEMENT_BOARD_DOWN || type == MANAGEMENT_BOARD_DRAIN) {
+    const board = type == MANAGEMENT_BOARD_UP || type == MANAGEMENT_BOARD_DOWN;
+    if (board || type == MANAGEMENT_BOARD_DRAIN || type == MANAGEMENT_BOARD_SETTLED) {
       handleBoard(frame, type);
+      continue;
+    }
+    if (type == MANAGEMENT_CLASSIFIED && frame.length >= MANAGEMENT_HEADER + 4) {
+      moveClassified(load<u32>(frame.start + MANAGEMENT_HEADER));
+      consume(frame);
       continue;
     }
     if (type == MANAGEMENT_LIST_BOARDS) {
@@ -361,7 +450,7 @@ function explain(frame: Frame): void {
   consume(frame);
 }
 
-/** BOARD_UP, BOARD_DOWN and BOARD_DRAIN: the chassis announces its IPsec boards. */
+/** BOARD_UP, BOARD_DOWN, BOARD_DRAIN and BOARD_SETTLED: the chassis announces its IPsec boards. */
 function handleBoard(frame: Frame, type: u32): void {
   const body = frame.start + MANAGEMENT_HEADER;
   const octets = frame.length - MANAGEMENT_HEADER;
@@ -371,10 +460,14 @@ function handleBoard(frame: Frame, type: u32): void {
     const slot = load<u32>(body);
     const number = octets >= 52 ? load<u32>(body, 48) : slot;
     known = boardUp(slot, load<u32>(body, 4), load<u32>(body, 8), body + 12, weight, number);
+    if (known) boardUnsettle(slot, octets >= 56 && load<u32>(body, 52) != 0);
     zeroize(body + 12, 32);
     if (known) trace(TRACE_MASK_BOARD, TRACE_BOARD_UP, load<u32>(body), load<u32>(body, 4));
   } else if (type == MANAGEMENT_BOARD_DRAIN && octets >= 12) {
     known = drain(load<u32>(body), load<u32>(body, 4), load<u32>(body, 8) != 0);
+  } else if (type == MANAGEMENT_BOARD_SETTLED && octets >= 8) {
+    known = boardIsOnline(load<u32>(body), load<u32>(body, 4));
+    if (known) boardUnsettle(load<u32>(body), false);
   } else if (type == MANAGEMENT_BOARD_DOWN && octets >= 8) {
     known = boardDown(load<u32>(body), load<u32>(body, 4));
     if (known) trace(TRACE_MASK_BOARD, TRACE_BOARD_DOWN, load<u32>(body), load<u32>(body, 4));
@@ -418,10 +511,10 @@ function reportRow(): void {
 }
 
 function pollSecureElement(): void {
-  for (let i: u32 = 0; i < POLL_BATCH; i++) {
+  for (let i = negotiationBatch(); i > 0; i--) {
     const frame = receive(PORT_SECURE_ELEMENT);
     if (!frame) return;
-    handleSecureElement(frame);
+    if (!checkpointAnswer(frame)) handleSecureElement(frame);
   }
 }
 
@@ -442,10 +535,41 @@ function pollChannel(): void {
 }
 
 function pollUnprotected(): void {
+  forwardAhead(min<u32>(portPending(PORT_UNPROTECTED), POLL_BATCH));
   for (let i: u32 = 0; i < POLL_BATCH; i++) {
     const frame = receive(PORT_UNPROTECTED);
     if (!frame) return;
-    if (forwardUnprotected(frame) == FORWARD_IKE) handleDatagram(frame);
+    if (forwardUnprotected(frame) == FORWARD_IKE) wait(frame);
+    else carriedAt = now();
+  }
+}
+
+/** How many messages of negotiation are taken at once. */
+function negotiationBatch(): u32 {
+  return carriedAt != 0 && now() < carriedAt + CALM_NS ? IKE_BATCH : POLL_BATCH;
+}
+
+/** An IKE datagram waits for its turn. */
+function wait(frame: Frame): void {
+  if (waiting == IKE_WAITING_MAX) {
+    drop(frame, DROP_BACKPLANE_CONGESTION);
+    return;
+  }
+  frame.next = 0;
+  const address = changetype<usize>(frame);
+  if (waiting == 0) firstWaiting = address;
+  else changetype<Frame>(lastWaiting).next = address;
+  lastWaiting = address;
+  waiting += 1;
+}
+
+function pollIke(): void {
+  for (let i = negotiationBatch(); i > 0 && waiting != 0; i--) {
+    const frame = changetype<Frame>(firstWaiting);
+    firstWaiting = frame.next;
+    frame.next = 0;
+    waiting -= 1;
+    handleDatagram(frame);
   }
 }
 
@@ -454,6 +578,7 @@ function pollProtected(): void {
     const frame = receive(PORT_PROTECTED);
     if (!frame) return;
     forwardProtected(frame);
+    carriedAt = now();
   }
 }
 

@@ -5,7 +5,8 @@
  * with less. Poll takes at most POLL_BATCH frames from each port, control and packets of the channel in their order, so that an SA
  * that travels in front of its packet (C 5, C 16) is there when the packet is looked at.
  *
- * Refuses packets straight from a network: each arrives through the IKE board.
+ * Packets straight from a network come when the chassis has a classifier (abi/classifier.ts): sealed ones from the unprotected side, clear
+ * ones from the protected side. Without it they are refused: each arrives through the IKE board.
  */
 import {
   BOARD_CLASS_IPSEC,
@@ -18,8 +19,9 @@ import {
   STATE_ONLINE,
   STATE_SELF_TEST,
 } from "../../assembly/abi/board";
-import { CONFIG_CONTROL_KEY, CONFIG_SA_CAPACITY } from "../../assembly/abi/config";
+import { CONFIG_CLASSIFIER, CONFIG_CONTROL_KEY, CONFIG_SA_CAPACITY } from "../../assembly/abi/config";
 import { DROP_IP_NOT_FOR_US } from "../../assembly/abi/drop";
+import { DIRECTION_INBOUND, DIRECTION_OUTBOUND } from "../../assembly/abi/message";
 import {
   PORT_CHANNEL,
   PORT_COUNT_IPSEC,
@@ -39,6 +41,7 @@ import { dropsReset } from "../../assembly/bus/drop";
 import { poolReset } from "../../assembly/bus/pool";
 import {
   drop,
+  portHeader,
   portPending,
   portsDrained,
   portsReclaim,
@@ -51,16 +54,18 @@ import {
   CHANNEL_CONTROL,
   CHANNEL_IPV4,
   CHANNEL_IPV6,
+  channelCapsuleOctets,
   channelPull,
   channelReset,
   channelSourceSlot,
 } from "../../assembly/channel/channel";
 import { CONTROL_KEY_OCTETS, controlKey, controlOpen } from "../../assembly/channel/control";
 import { linkIkeSlot, linkIsIkeBoard } from "../../assembly/channel/link";
-import { handleControl } from "../../assembly/ipsec/install";
+import { givesUp, handleControl } from "../../assembly/ipsec/install";
 import { handleManagement, listingBusy, listingContinue, listingReset } from "../../assembly/ipsec/listing";
 import { leaseReset, leaseTimeout } from "../../assembly/ipsec/lease";
-import { localAddressReset } from "../../assembly/ipsec/local_address";
+import { leaseIsSettled } from "../../assembly/ipsec/lease_orphaned";
+import { localAddressReset } from "../../assembly/policy/local_address";
 import { loadReset, loadTimeout } from "../../assembly/ipsec/load";
 import { SA_CAPACITY_MAX, localDatabaseReset } from "../../assembly/ipsec/local_database";
 import { mssReset } from "../../assembly/ipsec/mss";
@@ -88,6 +93,8 @@ import { trace } from "../../assembly/rt/trace";
 const SA_CAPACITY: u32 = 1024;
 
 const batch: usize = memory.data(POLL_BATCH * 4, 16);
+/** The chassis has a classifier: NICs hand packets over. */
+let classified: bool = false;
 /** False until reset has succeeded: a board that refused service takes nothing from its rings. */
 let serving: bool = false;
 
@@ -127,6 +134,7 @@ export function boardReset(): void {
 /** Reads CONFIG and builds what it sizes. */
 function configure(): bool {
   if (!channelReset() || linkIsIkeBoard()) return false;
+  portHeader(PORT_CHANNEL, channelCapsuleOctets());
   const start = configAddress();
   const end = start + configLength();
   const keyItem = itemFind(start, end, CONFIG_CONTROL_KEY);
@@ -136,8 +144,10 @@ function configure(): bool {
   const capacityItem = itemFind(start, end, CONFIG_SA_CAPACITY);
   const capacity = capacityItem != 0 ? itemU32(capacityItem) : SA_CAPACITY;
   if (capacity == 0 || capacity > SA_CAPACITY_MAX) return false;
+  const classifier = itemFind(start, end, CONFIG_CLASSIFIER);
+  classified = classifier != 0 && itemU32(classifier) != 0;
   mssReset(start, end);
-  return localAddressReset() && pathMtuReset(start, end) && localDatabaseReset(capacity);
+  return localAddressReset(start, end) && pathMtuReset(start, end) && localDatabaseReset(capacity);
 }
 
 export function boardPoll(): u32 {
@@ -147,13 +157,14 @@ export function boardPoll(): u32 {
   portsRefill();
   pollManagement();
   pollChannel();
-  refuseArrivals(PORT_UNPROTECTED);
-  refuseArrivals(PORT_PROTECTED);
+  pollArrivals(PORT_UNPROTECTED, DIRECTION_INBOUND, POLL_BATCH);
+  pollArrivals(PORT_PROTECTED, DIRECTION_OUTBOUND, POLL_BATCH);
   setDeadline(min<u64>(leaseTimeout(), loadTimeout()));
   portsRefill();
   portsSettle();
   const more =
     listingBusy() ||
+    leaseIsSettled() ||
     portPending(PORT_CHANNEL) != 0 ||
     portPending(PORT_MANAGEMENT) != 0 ||
     portPending(PORT_UNPROTECTED) != 0 ||
@@ -190,17 +201,40 @@ function pollChannel(): void {
     } else if (verdict == CHANNEL_CONTROL) {
       if (packets != 0) process(batch, packets);
       packets = 0;
-      if (controlOpen(frame, channelSourceSlot())) handleControl(frame);
+      if (!controlOpen(frame, channelSourceSlot())) continue;
+      if (classified && givesUp(frame)) settleArrivals();
+      handleControl(frame);
     }
   }
   process(batch, packets);
 }
 
-/** An IPsec board has no business with what comes in from a network by itself. */
-function refuseArrivals(port: u32): void {
-  for (let i: u32 = 0; i < POLL_BATCH; i++) {
+/** Up to `most` (at most POLL_BATCH) packets of a network, which may meet SAs of one direction. */
+function pollArrivals(port: u32, direction: u32, most: u32): void {
+  let packets: u32 = 0;
+  for (let i: u32 = 0; i < most; i++) {
     const frame = receive(port);
-    if (!frame) return;
-    drop(frame, DROP_IP_NOT_FOR_US);
+    if (!frame) break;
+    if (!classified) {
+      drop(frame, DROP_IP_NOT_FOR_US);
+      continue;
+    }
+    store<u32>(batch + ((<usize>packets) << 2), <u32>changetype<usize>(frame));
+    packets += 1;
+  }
+  if (packets != 0) process(batch, packets, direction);
+}
+
+/** All that has arrived by now: an SA that is given up has packets among it. */
+function settleArrivals(): void {
+  settleArrivalsOf(PORT_UNPROTECTED, DIRECTION_INBOUND);
+  settleArrivalsOf(PORT_PROTECTED, DIRECTION_OUTBOUND);
+}
+
+function settleArrivalsOf(port: u32, direction: u32): void {
+  for (let left = portPending(port); left != 0; ) {
+    const some = min<u32>(left, POLL_BATCH);
+    pollArrivals(port, direction, some);
+    left -= some;
   }
 }

@@ -1,20 +1,23 @@
 /**
- * `npm run build`: every board in every build, checked against the board ABI.
+ * `npm run build`: every board in every build, checked against the board ABI. `npm run build -- ipsec examples/board/policer`: boards by
+ * name, and boards that lie elsewhere by their directory; `--only simd`: that build alone.
  *
  *   boards/NAME/board.json, index.ts -> asc -> lint -> manifest appended -> build/NAME.{simd,base,relaxed}.wasm and .map
+ *   assembly/NAME/index.ts of a part -> asc -----------------------------> the same
  *
  * An image appears under its name only when all checks passed, so what lies in build/ can be powered. What is up to date
  * is left alone. Refuses to write an image that breaks a rule of the ABI.
  */
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { basename, dirname, isAbsolute, join, relative } from "node:path";
+import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
 import { ABI_VERSION } from "../../assembly/abi/board.ts";
 import { lintModule } from "../image/lint.ts";
 import { appendManifest, BUILDS } from "../image/manifest.ts";
 import type { Build } from "../image/manifest.ts";
-import { readBoards } from "./board_file.ts";
+import { readBoardFile, readBoards } from "./board_file.ts";
 import type { BoardFile } from "./board_file.ts";
 import { compile, ROOT } from "./compile.ts";
 import { compilerVersion, inputDigest } from "./inputs.ts";
@@ -22,7 +25,7 @@ import { compilerVersion, inputDigest } from "./inputs.ts";
 export const BUILD_DIRECTORY = join(ROOT, "build");
 
 export interface BuildOptions {
-  /** Only these boards and builds; absent: all. */
+  /** Only these boards, parts and builds; absent: all. A path with a slash is the directory of a board that lies elsewhere. */
   boards?: string[];
   builds?: readonly Build[];
   /** Builds even what is up to date. */
@@ -62,7 +65,7 @@ async function produce(
   entry: string,
   output: string,
   build: Build,
-  ram: BoardFile["ram"] | undefined,
+  ram: { least: number; most: number } | undefined,
   digest: string,
   finish: (bytes: Uint8Array) => Uint8Array,
 ): Promise<void> {
@@ -105,8 +108,13 @@ export function postLink(bytes: Uint8Array, board: BoardFile, build: Build, vers
   return linked;
 }
 
-async function buildImage(board: BoardFile, build: Build, version: string, force: boolean): Promise<BuildResult> {
-  const directory = join(ROOT, "boards", board.name);
+async function buildImage(
+  board: BoardFile,
+  directory: string,
+  build: Build,
+  version: string,
+  force: boolean,
+): Promise<BuildResult> {
   const entry = join(directory, "index.ts");
   if (!existsSync(entry)) throw new Error(`${relative(ROOT, entry)} is missing`);
   const path = imagePath(board.name, build);
@@ -116,21 +124,55 @@ async function buildImage(board: BoardFile, build: Build, version: string, force
   return { image: `${board.name}.${build}`, path, octets: readFileSync(path).length, built: !fresh };
 }
 
-/** Builds all boards; throws an AggregateError with what failed after everything else was built. */
+/** Modules of the chassis itself, which are no boards: assembly/NAME/index.ts, and their RAM in pages. */
+const PARTS: Readonly<Record<string, { least: number; most: number }>> = { classifier: { least: 24, most: 1024 } };
+
+async function buildPart(name: string, build: Build, force: boolean): Promise<BuildResult> {
+  const entry = join(ROOT, "assembly", name, "index.ts");
+  const path = imagePath(name, build);
+  const digest = inputDigest(entry, [], `part ${build}`);
+  const fresh = !force && upToDate(path, digest);
+  if (!fresh) await produce(entry, path, build, PARTS[name], digest, (bytes) => bytes);
+  return { image: `${name}.${build}`, path, octets: readFileSync(path).length, built: !fresh };
+}
+
+/** Builds all boards and parts; throws an AggregateError with what failed after everything else was built. */
 export async function buildAll(options: BuildOptions = {}): Promise<BuildResult[]> {
   const log = options.log ?? (() => undefined);
   mkdirSync(BUILD_DIRECTORY, { recursive: true });
   const version = (JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string }).version;
-  const boards = readBoards(join(ROOT, "boards")).filter((board) => options.boards?.includes(board.name) ?? true);
-  const unknown = options.boards?.filter((name) => !boards.some((board) => board.name === name)) ?? [];
+  const own = readBoards(join(ROOT, "boards"));
+  const chosen = options.boards ?? [...own.map(({ name }) => name), ...Object.keys(PARTS)];
+  const parts = Object.keys(PARTS).filter((name) => chosen.includes(name));
+  const elsewhere = chosen.filter((name) => name.includes("/")).map((path) => resolve(path));
+  const known = new Set([...own.map(({ name }) => name), ...parts]);
+  const unknown = chosen.filter((name) => !name.includes("/") && !known.has(name));
   if (unknown.length > 0) throw new Error(`no board called ${unknown.join(", ")}`);
-  const jobs = boards.flatMap((board) => (options.builds ?? BUILDS).map((build) => ({ board, build })));
+  const boards = [
+    ...own
+      .filter(({ name }) => chosen.includes(name))
+      .map((board) => [board, join(ROOT, "boards", board.name)] as const),
+    ...elsewhere.map((directory) => [readBoardFile(join(directory, "board.json")), directory] as const),
+  ];
+  const namesake = elsewhere
+    .map((path) => basename(path))
+    .find((name) => name in PARTS || own.some((board) => board.name === name));
+  if (namesake !== undefined) throw new Error(`${namesake} is a board of the project's own: name yours otherwise`);
+  const force = options.force ?? false;
+  const jobs = (options.builds ?? BUILDS).flatMap((build) => [
+    ...boards.map(
+      ([board, directory]) =>
+        () =>
+          buildImage(board, directory, build, version, force),
+    ),
+    ...parts.map((name) => () => buildPart(name, build, force)),
+  ]);
   const results: BuildResult[] = [];
   const failures: Error[] = [];
   const worker = async (): Promise<void> => {
     for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
       try {
-        const result = await buildImage(job.board, job.build, version, options.force ?? false);
+        const result = await job();
         results.push(result);
         log(`${result.built ? "built     " : "up to date"}  ${relative(ROOT, result.path)}  ${result.octets} octets`);
       } catch (error) {
@@ -174,10 +216,20 @@ async function makeEntry(entry: string, build: Build): Promise<string> {
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const force = process.argv.includes("--force");
-  const boards = process.argv.slice(2).filter((word) => !word.startsWith("-"));
   try {
-    await buildAll({ force, ...(boards.length > 0 ? { boards } : {}), log: (line) => console.log(line) });
+    const { values, positionals: boards } = parseArgs({
+      allowPositionals: true,
+      options: { force: { type: "boolean", default: false }, only: { type: "string", multiple: true } },
+    });
+    const unknown = values.only?.find((word) => !(BUILDS as readonly string[]).includes(word));
+    if (unknown !== undefined) throw new Error(`${unknown} is no build: ${BUILDS.join(", ")}`);
+    const only = values.only as Build[] | undefined;
+    await buildAll({
+      force: values.force,
+      ...(boards.length > 0 ? { boards } : {}),
+      ...(only === undefined ? {} : { builds: only }),
+      log: (line) => console.log(line),
+    });
   } catch (error) {
     console.error((error as Error).message);
     process.exitCode = 1;

@@ -66,29 +66,43 @@ export function cpcsOctets(payload: number): number {
 
 /** Completes a CPCS-PDU in place: `payload` octets stand at `start`, room for cpcsOctets follows. Returns its octets. */
 export function cpcsSeal(octets: Uint8Array, start: number, payload: number): number {
+  const size = cpcsFinish(octets, start, payload);
+  cpcsSum(octets, start, size);
+  return size;
+}
+
+/** The same but for the CRC. */
+export function cpcsFinish(octets: Uint8Array, start: number, payload: number): number {
   if (payload > 65535) throw new RangeError(`an AAL5 payload has at most 65535 octets, not ${payload}`);
   const size = cpcsOctets(payload);
   const end = start + size;
   octets.fill(0, start + payload, end - 6);
   octets[end - 6] = payload >>> 8;
   octets[end - 5] = payload & 255;
+  return size;
+}
+
+/** Puts the CRC of a CPCS-PDU of `size` octets in. */
+export function cpcsSum(octets: Uint8Array, start: number, size: number): void {
+  const end = start + size;
   const crc = aal5Crc(octets, start, end - 4);
   octets[end - 4] = crc >>> 24;
   octets[end - 3] = (crc >>> 16) & 255;
   octets[end - 2] = (crc >>> 8) & 255;
   octets[end - 1] = crc & 255;
-  return size;
 }
 
 export const CPCS_BAD_CRC = -1;
 export const CPCS_BAD_LENGTH = -2;
 
-/** Checks a CPCS-PDU of `size` octets at `start`. Returns the payload's octets, CPCS_BAD_CRC or CPCS_BAD_LENGTH. */
-export function cpcsOpen(octets: Uint8Array, start: number, size: number): number {
+/**
+ * Checks a CPCS-PDU of `size` octets at `start`, its CRC where it is `summed`. Returns the payload's octets, CPCS_BAD_CRC or CPCS_BAD_LENGTH.
+ */
+export function cpcsOpen(octets: Uint8Array, start: number, size: number, summed = true): number {
   if (size < CELL_PAYLOAD || size % CELL_PAYLOAD !== 0) return CPCS_BAD_LENGTH;
   const end = start + size;
   const crc = ((octets[end - 4]! << 24) | (octets[end - 3]! << 16) | (octets[end - 2]! << 8) | octets[end - 1]!) >>> 0;
-  if (aal5Crc(octets, start, end - 4) !== crc) return CPCS_BAD_CRC;
+  if (summed && aal5Crc(octets, start, end - 4) !== crc) return CPCS_BAD_CRC;
   const payload = (octets[end - 6]! << 8) | octets[end - 5]!;
   // A length of 0 would be an abort request (I.363.5 9.2.1.2).
   if (payload === 0 || cpcsOctets(payload) !== size) return CPCS_BAD_LENGTH;

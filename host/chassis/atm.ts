@@ -7,7 +7,7 @@
  * atm_cells.ts.
  */
 import { FABRIC_SLOT_MAX, FABRIC_VCI_BASE } from "../../assembly/abi/fabric.ts";
-import { CELL_BITS, CELL_PAYLOAD, cpcsOctets, CPCS_BAD_CRC, cpcsOpen, cpcsSeal } from "./aal5.ts";
+import { CELL_BITS, CELL_PAYLOAD, cpcsOctets, CPCS_BAD_CRC, cpcsFinish, cpcsOpen, cpcsSeal, cpcsSum } from "./aal5.ts";
 import type { Link, LinkKind, LinkReceiver } from "./backplane.ts";
 import { FrameReceiver } from "./frame_receiver.ts";
 import { CHASSIS_DROP } from "./vocabulary.ts";
@@ -29,6 +29,14 @@ export class AtmLink implements Link {
   encode(source: Uint8Array, start: number, length: number, _vc: number, wire: Uint8Array, at: number): number {
     wire.set(source.subarray(start, start + length), at);
     return cpcsSeal(wire, at, length);
+  }
+
+  finish?(wire: Uint8Array, at: number, length: number): number {
+    return cpcsFinish(wire, at, length);
+  }
+
+  sum?(wire: Uint8Array, at: number, size: number): void {
+    cpcsSum(wire, at, size);
   }
 
   /** The cross-connect: a VC's other end. */
@@ -60,8 +68,8 @@ export class AtmLink implements Link {
   }
 }
 
-function check(wire: Uint8Array, at: number, size: number): number {
-  const payload = cpcsOpen(wire, at, size);
+function check(wire: Uint8Array, at: number, size: number, summed: boolean): number {
+  const payload = cpcsOpen(wire, at, size, summed);
   if (payload >= 0) return payload;
   return -1 - (payload === CPCS_BAD_CRC ? CHASSIS_DROP.aal5_crc : CHASSIS_DROP.aal5_length);
 }

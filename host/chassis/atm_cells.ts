@@ -36,6 +36,10 @@ export class AtmCellLink extends AtmLink {
   override readonly kind: LinkKind = "atm-cell";
   readonly #pdu = new Uint8Array(PDU_MAX);
 
+  /** A wire form is cells. */
+  override readonly finish = undefined;
+  override readonly sum = undefined;
+
   override wireOctets(length: number): number {
     return cellsOctets(length);
   }

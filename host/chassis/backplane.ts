@@ -38,6 +38,12 @@ export interface Link {
   wireOctets(length: number): number;
   /** Writes the wire form of the frame at source[start, start + length) to `wire` at `at`; returns its octets. */
   encode(source: Uint8Array, start: number, length: number, vc: number, wire: Uint8Array, at: number): number;
+  /**
+   * Makes the wire form of the frame that stands at wire[at, at + length) in place, but for its check sequence, and returns its octets; `sum` puts that
+   * in. Not where a wire form is not a frame with something behind.
+   */
+  finish?(wire: Uint8Array, at: number, length: number): number;
+  sum?(wire: Uint8Array, at: number, size: number): void;
   /** The slot that a frame from slot `from` goes to, by the frame as its board wrote it and by its VC; or a reason. */
   route(source: Uint8Array, start: number, length: number, vc: number, from: number): number;
   /** Octets that cross at once, of a wire form of `size` octets. */
@@ -59,8 +65,8 @@ export interface LinkReceiver {
   start: number;
   /** What that frame cost on the line. */
   bits: number;
-  /** Takes one unit. Returns the octets of a frame that it makes whole, 0 for none yet, or a reason. */
-  take(wire: Uint8Array, at: number, size: number, vc: number): number;
+  /** Takes one unit, `summed` when it has a check sequence. Returns the octets of a frame that it makes whole, 0 for none yet, or a reason. */
+  take(wire: Uint8Array, at: number, size: number, vc: number, summed?: boolean): number;
   /** Forgets a frame that has begun: another board sits at this end. */
   reset(): void;
 }

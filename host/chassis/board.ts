@@ -11,6 +11,7 @@ import {
   ABI_VERSION,
   MAP_ABI_VERSION,
   MAP_BOARD_CLASS,
+  MAP_CHECKPOINT,
   MAP_CONFIG,
   MAP_CONFIG_CAPACITY,
   MAP_DROPS,
@@ -22,6 +23,7 @@ import {
   MAP_SIZE,
   MAP_TRACE,
   POLL_MORE_WORK,
+  REG_CHECKPOINT,
   REG_CONFIG_LENGTH,
   REG_DEADLINE,
   REG_ENTROPY,
@@ -36,6 +38,7 @@ import {
   STATE_ONLINE,
   STATE_REFUSED,
 } from "../../assembly/abi/board.ts";
+import { CHECKPOINT_AREA } from "../../assembly/abi/checkpoint.ts";
 import { FAULT_ABORT, FAULT_OCTETS } from "../../assembly/abi/fault.ts";
 import * as FAULT from "../../assembly/abi/fault.ts";
 import { FRAME_STRIDE } from "../../assembly/abi/frame.ts";
@@ -52,6 +55,7 @@ import {
 } from "../../assembly/abi/ring.ts";
 import { TRACE_OCTETS } from "../../assembly/abi/trace.ts";
 import { NEVER } from "./clock.ts";
+import { copyOctets } from "./copy.ts";
 import { violation } from "./conservation.ts";
 import { FUEL_EXPORT } from "../image/meter.ts";
 import { BoardFault, faultText, type TrapReport } from "./fault.ts";
@@ -74,6 +78,8 @@ export interface PowerOn {
   traceMask: number;
   /** Check conservation of frames after every poll. */
   conservation: boolean;
+  /** It follows at once on a board that served: what has arrived for that one and was not taken is its. Default: not. */
+  follows?: boolean;
 }
 
 /** Where a transmitted frame is handed to: `length` octets of `ram` at `start`, valid during the call. */
@@ -87,6 +93,7 @@ export const TOO_LONG = 2;
 const IKE_SAS = 256;
 const SAS = 1024;
 
+const NOTHING = new Uint8Array(0);
 /** Polls that the power-on self test may take. */
 const SELF_TEST_POLLS = 10_000;
 /** Largest ring that the chassis believes in. */
@@ -95,8 +102,9 @@ const RING_LIMIT = 65536;
 const FUEL_PER_CALL = 50_000_000n;
 
 export class Board {
-  /** RAM. */
+  /** RAM, and the same in eights. */
   readonly u8: Uint8Array;
+  readonly u64: BigInt64Array;
   readonly #u32: Uint32Array;
   readonly #view: DataView;
   /** Absent once it is wiped. */
@@ -108,6 +116,9 @@ export class Board {
   #clock: SkewedClock | undefined;
   #map = 0;
   #ports = 0;
+  #mapView: Uint8Array | undefined;
+  #dropsView: Uint8Array | undefined;
+  #traceView: Uint8Array | undefined;
   readonly #rx = new Uint32Array(PORT_COUNT_MAX);
   readonly #tx = new Uint32Array(PORT_COUNT_MAX);
   readonly #rxSize = new Uint32Array(PORT_COUNT_MAX);
@@ -124,6 +135,7 @@ export class Board {
     const memory = takeRam(pages);
     this.#memory = memory;
     this.u8 = new Uint8Array(memory.buffer);
+    this.u64 = new BigInt64Array(memory.buffer);
     this.#u32 = new Uint32Array(memory.buffer);
     this.#view = new DataView(memory.buffer);
     this.#slot = power.slot;
@@ -199,28 +211,35 @@ export class Board {
     this.#u32[(this.#map + REG_TRACE_MASK) >>> 2] = mask;
   }
 
-  /** The map and its registers, in place. */
+  /** The map and its registers, in place: of a board that has had its reset. */
   get map(): Uint8Array {
-    return this.u8.subarray(this.#map, this.#map + MAP_SIZE);
+    return (this.#mapView ??= this.u8.subarray(this.#map, this.#map + MAP_SIZE));
   }
 
   /** The drop counters, in place: u64 each. Empty when the firmware has none. */
   get drops(): Uint8Array {
     const count = Math.min(this.#field(MAP_DROP_COUNT), 256);
-    return this.#region(this.#field(MAP_DROPS), count * 8);
+    return (this.#dropsView = this.#region(this.#field(MAP_DROPS), count * 8, this.#dropsView));
   }
 
   /** The trace ring, in place. Empty when the firmware has none. */
   get traceRing(): Uint8Array {
     const address = this.#field(MAP_TRACE);
-    return this.#region(address, address === 0 ? 0 : TRACE_OCTETS);
+    return (this.#traceView = this.#region(address, address === 0 ? 0 : TRACE_OCTETS, this.#traceView));
   }
 
   /**
    * Fills the next empty frame of a port's receive ring with source[start, start + length).
-   * Returns DELIVERED, RING_FULL (none is posted) or TOO_LONG.
+   * Returns DELIVERED, RING_FULL (none is posted) or TOO_LONG. `eights`: the source's memory from the same first octet on.
    */
-  deliver(port: number, source: Uint8Array, start: number, length: number, link: number): number {
+  deliver(
+    port: number,
+    source: Uint8Array,
+    start: number,
+    length: number,
+    link: number,
+    eights?: BigInt64Array,
+  ): number {
     if (port >= this.#ports) return TOO_LONG;
     const u32 = this.#u32;
     const ring = this.#rx[port]!;
@@ -236,7 +255,9 @@ export class Board {
     if (capacity > FRAME_STRIDE || address + capacity > this.u8.length) {
       this.#fail("contract", `port ${port}: a posted frame lies outside of RAM`);
     }
-    this.u8.set(start === 0 && length === source.length ? source : source.subarray(start, start + length), address);
+    if (eights !== undefined) copyOctets(source, eights, start, this.u8, this.u64, address, length);
+    else
+      this.u8.set(start === 0 && length === source.length ? source : source.subarray(start, start + length), address);
     u32[descriptor + 1] = length;
     u32[descriptor + 2] = link;
     u32[(ring + 32) >>> 2] = done + 1;
@@ -293,6 +314,17 @@ export class Board {
     return frames;
   }
 
+  /** What the last poll left for the checkpoint (abi/checkpoint.ts), in place; to be taken before the transmit rings are drained. */
+  get checkpoint(): Uint8Array {
+    const octets = this.#field(REG_CHECKPOINT);
+    if (octets === 0) return NOTHING;
+    const address = this.#field(MAP_CHECKPOINT);
+    if (octets > CHECKPOINT_AREA || address + octets > this.u8.length) {
+      this.#fail("contract", "the checkpoint lies outside of its area");
+    }
+    return this.u8.subarray(address, address + octets);
+  }
+
   /** Overwrites the RAM and gives it back: nothing of a board outlives it. The object is of no use afterwards. */
   wipe(): void {
     const memory = this.#memory;
@@ -312,8 +344,9 @@ export class Board {
     return this.#u32[(this.#map + offset) >>> 2]!;
   }
 
-  /** A range of RAM, or an empty one when it does not lie in RAM. */
-  #region(address: number, octets: number): Uint8Array {
+  /** A range of RAM, or an empty one when it does not lie in RAM; `last` when that is the same. */
+  #region(address: number, octets: number, last?: Uint8Array): Uint8Array {
+    if (last?.byteOffset === address && last.length === octets) return last;
     const inside = address + octets <= this.u8.length;
     return inside ? this.u8.subarray(address, address + octets) : this.u8.subarray(0, 0);
   }

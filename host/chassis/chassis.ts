@@ -13,6 +13,17 @@
  * Nothing here blocks: a full ring is a counted drop.
  */
 import * as MAP from "../../assembly/abi/board.ts";
+import {
+  CLASSIFIER_CUT_THROUGH,
+  CLASSIFIER_STANDBY,
+  CLASSIFY_KIND,
+  CLASSIFY_SA,
+  CLASSIFY_SA_AWAY,
+  CLASSIFY_SA_GONE,
+  CLASSIFY_VALUE,
+  MANAGEMENT_CLASSIFIED,
+  MANAGEMENT_CLASSIFY,
+} from "../../assembly/abi/classifier.ts";
 import * as CONFIG from "../../assembly/abi/config.ts";
 import {
   CONNECTION_LOCAL_ADDRESS,
@@ -25,6 +36,7 @@ import {
   MANAGEMENT_HEADER,
   MANAGEMENT_LOCAL_ADDRESSES,
   MANAGEMENT_REPLY,
+  MANAGEMENT_SETTLED,
   MANAGEMENT_TRANSACTION,
   MANAGEMENT_TYPE,
 } from "../../assembly/abi/management.ts";
@@ -33,11 +45,16 @@ import { ImageRefused } from "../image/refusal.ts";
 import type { Nic, Side } from "../nic/nic.ts";
 import { CELL_BITS } from "./aal5.ts";
 import type { Alarm } from "./alarms.ts";
+import { Arrivals } from "./arrivals.ts";
+import { Checkpoint } from "./checkpoint.ts";
+import { Classifier, type ClassifierParts, classifierParts } from "./classifier.ts";
 import { createLink, isAtm, type Link, type LinkCounters, type LinkKind } from "./backplane.ts";
 import { NS_PER_MS, NS_PER_SECOND } from "./clock.ts";
-import { addressOctets, type ConfigItem, decodeItems, encodeItems } from "./config.ts";
+import { addressOctets, type ConfigItem, encodeItems, itemU32 } from "./config.ts";
+import { openControl } from "./control_channel.ts";
 import { renderTrace, type TraceEntry } from "./console.ts";
-import type { Cage, Drive } from "./drive/drive.ts";
+import type { Cage, Drive, LineSwitch, ShelfPlace } from "./drive/drive.ts";
+import type { LineDevice } from "./drive/line.ts";
 import { type EntropySource, SystemEntropy } from "./entropy.ts";
 import type { Fault } from "./fault.ts";
 import {
@@ -61,6 +78,8 @@ import { buildName, CHASSIS_DROP, CHASSIS_DROP_NAMES, DROP_NAMES } from "./vocab
 /** The coprocessor that keeps long-term secrets and does public-key work (abi/psa.ts). */
 export interface SecureElement {
   handle(request: Uint8Array): Promise<Uint8Array>;
+  /** For an element that can be wired to the IKE board's thread. */
+  readonly line?: LineDevice;
 }
 
 export interface SlotPlan {
@@ -76,6 +95,8 @@ export interface SlotPlan {
   number?: number;
   /** IPsec board: its share among unlike ones, 1 to 100. Default 1. */
   weight?: number;
+  /** IPsec board: the shelf that it is in. Default: it is here. */
+  shelf?: Omit<ShelfPlace, "chassis">;
 }
 
 export interface ChassisOptions {
@@ -109,6 +130,14 @@ export interface ChassisOptions {
   childSaCapacity?: number;
   /** Default 4096. */
   ikeSaCapacity?: number;
+  /**
+   * The IKE board's SAs are kept for it, and given back when it restarts; needs a secure element. Default: they are. False: it begins anew.
+   */
+  checkpoint?: boolean;
+  /** Packets of established SAs go to their boards past the IKE board (abi/classifier.ts). Default: only while there is none. */
+  cutThrough?: boolean;
+  /** Seconds that IPsec boards go on without an IKE board. Default 60. */
+  orphanTime?: number;
   retransmitMs?: number;
   retransmitTries?: number;
   /** Octets of an IP packet with a fragment of an IKE message (RFC 7383). Default 1280. */
@@ -133,6 +162,8 @@ export interface ChassisOptions {
   conservation?: boolean;
   /** Whether faults may be injected by command. Default: not. Tests inject as they like. */
   faults?: boolean;
+  /** Keys may be written down for a capture, by command. Default no. */
+  keyExport?: boolean;
   /** When a board that dies again and again is left offline. Default CRASH_LIMIT. */
   crashLimit?: CrashLimit;
   /** TRACE_MASK_* bits from power-on. Default 0. */
@@ -198,6 +229,8 @@ export interface SlotStatus {
   ram: { total: number; used: number };
   frames: { pool: number; free: number; held: number };
   counters: { polls: number; in: number; originated: number; sent: number; consumed: number; dropped: number };
+  /** Packets that came from the NICs past the IKE board, of all generations. */
+  cutThrough: number;
   /** The firmware's drops of this generation by name, those that are not 0. */
   drops: Record<string, number>;
   /** The chassis's own drops at this slot by name, those that are not 0. */
@@ -263,10 +296,21 @@ export class Chassis {
   readonly ikeSlot: number;
   readonly #options: ChassisOptions;
   readonly #slots = new Map<number, Slot>();
+  readonly #shelves = new Map<number, ShelfPlace>();
   readonly #link: Link;
   readonly #cage: Cage;
   readonly #supervisor: Supervisor;
   readonly #injection: Injection;
+  readonly #checkpoint: Checkpoint | undefined;
+  readonly #classifier: Classifier | undefined;
+  #classifierParts: ClassifierParts | undefined;
+  /** Devices that have classifiers of their own. */
+  readonly #classifying = new Set<LineDevice>();
+  /** Packets that went to the board of a slot past the IKE board. */
+  readonly #cutThrough = new Map<number, number>();
+  readonly #arrivals: Arrivals;
+  /** Devices that are wired to the boards past this thread, by port. */
+  readonly #lines = new Map<number, LineSwitch>();
   readonly #nics: Record<Side, Nic[]> = { unprotected: [], protected: [] };
   readonly #transmit: Record<Side, Subscribers<[Uint8Array, number]>> = {
     unprotected: new Set(),
@@ -297,37 +341,51 @@ export class Chassis {
       slot.saCapacity = plan.saCapacity ?? options.saCapacity ?? SAS;
       slot.boardNumber = plan.number ?? plan.slot;
       slot.weight = plan.weight ?? CONFIG.BOARD_WEIGHT_DEFAULT;
+      if (plan.shelf) this.#shelves.set(plan.slot, { ...plan.shelf, chassis: this.name });
       if (!options.firmware) {
         slot.image = this.#imageOf(plan.image ?? plan.board);
         slot.state = "Present";
       }
       this.#slots.set(plan.slot, slot);
     }
+    if (this.#shelves.size > 0 && (options.link !== "ethernet" || this.#shelves.has(this.ikeSlot)))
+      throw new RangeError(`${this.name}: shelves have IPsec boards, and are reached over Ethernet`);
     if (this.#slots.get(this.ikeSlot)?.role !== "ike") throw new RangeError(`slot ${this.ikeSlot} has no IKE board`);
+    const capacity = { ikeSas: options.ikeSaCapacity ?? IKE_SAS, childSas: options.childSaCapacity ?? CHILD_SAS };
+    this.#checkpoint = options.secureElement && options.checkpoint !== false ? new Checkpoint(capacity) : undefined;
+    this.#classifier = this.#fitClassifier(capacity.childSas);
     this.#cage = options.drive.cage({
       link: options.link,
       ikeSlot: this.ikeSlot,
       slots: [...this.#slots.keys()],
+      shelves: this.#shelves,
       events: {
         transmitted: (slot, port, packets) => this.#transmitted(slot, port, packets),
+        checkpoint: (slot, records) => {
+          if (slot === this.ikeSlot) this.#checkpoint?.take(records);
+        },
         faulted: (slot, generation, report) => this.#supervisor.faulted(this.#slot(slot), generation, report),
       },
     });
+    this.#arrivals = new Arrivals(
+      (port, packet) => this.#cage.deliver(this.ikeSlot, port, packet),
+      () => this.#cage.countDrop(this.ikeSlot, CHASSIS_DROP.board_offline),
+    );
     this.#supervisor = new Supervisor({
       drive: options.drive,
       cage: this.#cage,
       slots: this.#slots,
       ikeSlot: this.ikeSlot,
       entropy: options.entropy ?? new SystemEntropy(),
-      capacity: {
-        ikeSas: options.ikeSaCapacity ?? IKE_SAS,
-        childSas: options.childSaCapacity ?? CHILD_SAS,
-      },
+      capacity,
+      checkpoint: this.#checkpoint,
+      orphanTime: options.orphanTime === undefined ? undefined : BigInt(options.orphanTime) * NS_PER_SECOND,
       conservation: options.conservation ?? options.drive.kind === "lockstep",
       ...(options.crashLimit === undefined ? {} : { crashLimit: options.crashLimit }),
       traceMask: () => this.#traceMask,
       configOf: (slot) => this.#configOf(slot),
       announce: (event) => {
+        if (event.slot === this.ikeSlot) this.#settleArrivals();
         this.firmware?.observe(event);
         this.#events.forEach((callback) => callback(event));
       },
@@ -338,7 +396,9 @@ export class Chassis {
       alarms: this.#supervisor.alarms,
       ikeSlot: this.ikeSlot,
       slots: new Set(this.#slots.keys()),
+      changed: () => this.#switchLines(),
     });
+    this.#wire(PORT_SECURE_ELEMENT, options.secureElement?.line);
     this.firmware =
       options.firmware &&
       new Firmware(
@@ -476,6 +536,11 @@ export class Chassis {
     return subscribe(this.#imageEvents, callback);
   }
 
+  /** Whether some of its boards are elsewhere, and may come later. */
+  get hasShelves(): boolean {
+    return this.#shelves.size > 0;
+  }
+
   get localAddresses(): readonly string[] {
     return this.#localAddresses;
   }
@@ -485,33 +550,138 @@ export class Chassis {
     this.#localAddresses = [...addresses];
     const items = addresses.map((address) => ({ type: CONNECTION_LOCAL_ADDRESS, value: addressOctets(address) }));
     const body = encodeItems(items);
+    this.#classifier?.setLocalAddresses(body);
+    for (const device of this.#classifying) device.classifierAddresses?.(body);
     for (const slot of this.#slots.values()) {
       if (slot.serves) this.#supervisor.tell(slot, MANAGEMENT_LOCAL_ADDRESSES, body);
     }
   }
 
-  /** A packet arrives from the network of that side; it goes to the IKE board. False when dropped and counted. */
+  /**
+   * A packet arrives from the network of that side; it goes to the IKE board, or waits for it while it restarts. False when dropped and
+   * counted.
+   */
   receive(side: Side, packet: Uint8Array): boolean {
     for (const callback of this.#arriving[side]) callback(packet);
+    const ike = this.#slot(this.ikeSlot);
+    const gone = !this.#cage.isOnline(this.ikeSlot);
+    const slot = this.classified(side, packet);
+    if (slot !== undefined) {
+      this.#cutThrough.set(slot, (this.#cutThrough.get(slot) ?? 0) + 1);
+      return this.#cage.deliver(slot, PORT_OF_SIDE[side], packet);
+    }
+    const waits = gone && (ike.serves || ike.comesBack);
+    if (waits && this.#arrivals.hold(PORT_OF_SIDE[side], packet, this.drive.clock.now())) return true;
     return this.#cage.deliver(this.ikeSlot, PORT_OF_SIDE[side], packet);
+  }
+
+  /**
+   * The slot whose board has the SA of an arriving packet, as the IKE board has said, where such a packet goes there directly; undefined:
+   * the IKE board is to look at it.
+   */
+  classified(side: Side, packet: Uint8Array): number | undefined {
+    const classifier = this.#classifier;
+    if (!classifier || (this.#options.cutThrough !== true && this.#cage.isOnline(this.ikeSlot))) return undefined;
+    const number = classifier.board(PORT_OF_SIDE[side], packet);
+    const slot = number < 0 || this.#shelves.has(number) ? undefined : this.#slots.get(number);
+    return slot?.generation === classifier.generation && this.#cage.isOnline(number) ? number : undefined;
+  }
+
+  /** Of a chassis with a checkpoint, or with cut-through. */
+  #fitClassifier(links: number): Classifier | undefined {
+    if (this.#classifierMode === 0) return undefined;
+    this.#classifierParts = classifierParts(links, encodeItems(this.#addressItems()), this.#options.build);
+    return new Classifier(this.#classifierParts);
+  }
+
+  get #classifierMode(): number {
+    if (this.#options.cutThrough === true) return CLASSIFIER_CUT_THROUGH;
+    return this.#checkpoint ? CLASSIFIER_STANDBY : 0;
+  }
+
+  /** What the IKE board says to the classifier. */
+  #classify(message: Uint8Array): void {
+    this.#classifier?.take(message);
+    // Only where packets pass it by does it have to know when they do no more.
+    if (this.#options.cutThrough !== true) return;
+    const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
+    const kind = message.length < CLASSIFY_VALUE + 4 ? CLASSIFY_SA : view.getUint32(CLASSIFY_KIND, true);
+    if (kind !== CLASSIFY_SA_AWAY && kind !== CLASSIFY_SA_GONE) {
+      for (const device of this.#classifying) device.classify!(message);
+      return;
+    }
+    const link = message.slice(CLASSIFY_VALUE, CLASSIFY_VALUE + 4);
+    let left = this.#classifying.size;
+    const done = (): void => {
+      left -= 1;
+      if (left <= 0) this.#supervisor.tell(this.#slot(this.ikeSlot), MANAGEMENT_CLASSIFIED, link);
+    };
+    for (const device of this.#classifying) device.classify!(message, done);
+    if (this.#classifying.size === 0) done();
+  }
+
+  /** Packets that have waited for the IKE board go to it, or nowhere. */
+  #settleArrivals(): void {
+    const ike = this.#slot(this.ikeSlot);
+    if (ike.serves) this.#arrivals.release(this.drive.clock.now());
+    else if (!ike.comesBack) this.#arrivals.drop();
   }
 
   /** Calls back for every packet that arrives from the network of that side, before a board has it. Returns an unsubscriber. */
   onReceive(side: Side, callback: (packet: Uint8Array) => void): () => void {
-    return subscribe(this.#arriving[side], callback);
+    return this.#watch(this.#arriving[side], callback);
   }
 
   /** Calls back for every packet that a board transmits to that side. Returns an unsubscriber. */
   onTransmit(side: Side, callback: (packet: Uint8Array, slot: number) => void): () => void {
-    return subscribe(this.#transmit[side], callback);
+    return this.#watch(this.#transmit[side], callback);
   }
 
   /** Plugs a NIC into its side: both directions. */
   attach(nic: Nic): void {
     this.#nics[nic.side].push(nic);
+    this.#wire(PORT_OF_SIDE[nic.side], nic.line);
     nic.onReceive((packets) => {
       for (const packet of packets) this.receive(nic.side, packet);
     });
+  }
+
+  /** The next IKE board begins anew: what this one has is not kept for it, but for what changes from now on. */
+  forgetCheckpoint(): void {
+    this.#checkpoint?.clear();
+  }
+
+  /** Tells a board something on its MANAGEMENT port behind all that it has been told before: it waits for room, and is not lost. */
+  tell(slot: number, message: Uint8Array): void {
+    this.#supervisor.post(this.#slot(slot), message);
+  }
+
+  #wire(port: number, device: LineDevice | undefined): void {
+    const parts = port === PORT_SECURE_ELEMENT || this.#options.cutThrough !== true ? undefined : this.#classifierParts;
+    const line = device && this.#cage.connect?.(port, device, parts);
+    if (line) this.#lines.set(port, line);
+    if (line && parts && device.classify) this.#classifying.add(device);
+    this.#switchLines();
+  }
+
+  /** A line is open while nobody wants to see, in this thread, what passes. */
+  #switchLines(): void {
+    for (const [port, line] of this.#lines) line.open = this.#isUnwatched(port);
+  }
+
+  #isUnwatched(port: number): boolean {
+    if (port === PORT_SECURE_ELEMENT) return !this.#injection.afflictsElement;
+    const side: Side = port === PORT_UNPROTECTED ? "unprotected" : "protected";
+    return this.#nics[side].length === 1 && this.#arriving[side].size === 0 && this.#transmit[side].size === 0;
+  }
+
+  #watch<T extends unknown[]>(watchers: Subscribers<T>, callback: (...args: T) => void): () => void {
+    const end = subscribe(watchers, callback);
+    this.#switchLines();
+    return () => {
+      end();
+      this.#switchLines();
+    };
   }
 
   /** A board's MANAGEMENT port. */
@@ -557,9 +727,9 @@ export class Chassis {
     return this.readTrace().map(renderTrace);
   }
 
-  /** Trace entries that fell off a ring before they were read. */
-  get traceLost(): number {
-    return this.#cage.traceLost();
+  /** Trace entries that fell off a ring before they were read; of all slots, or of one. */
+  traceLost(slot?: number): number {
+    return this.#cage.traceLost(slot);
   }
 
   /** Makes the backplane lose, duplicate, reorder or damage frames; without a spec it is sound again. */
@@ -580,6 +750,16 @@ export class Chassis {
   /** Whether faults may be injected by command. */
   get faultsAllowed(): boolean {
     return this.#options.faults ?? false;
+  }
+
+  /** Whether keys may be written down by command. */
+  get keysAllowed(): boolean {
+    return this.#options.keyExport === true;
+  }
+
+  /** A control message to an IPsec board in clear, which the caller wipes. Undefined when it is none, or keys may not leave the chassis. */
+  openControl(slot: number, sealed: Uint8Array): Buffer | undefined {
+    return this.keysAllowed ? openControl(this.#slot(slot).controlKey, sealed) : undefined;
   }
 
   /** Shows every frame on the backplane to `tap`; without one the tap is taken off. */
@@ -612,7 +792,9 @@ export class Chassis {
       links: slots.map(({ slot }) => {
         const { toBoard, fromBoard } = this.#cage.linkCounters(slot);
         const hub = `${isAtm(this.#options.link) ? "atm" : "ethernet"} hub`;
-        const name = slot === this.ikeSlot ? hub : this.#link.describe(slot);
+        const shelf = this.#shelves.get(slot);
+        const via = shelf ? ` via ${shelf.host.includes(":") ? `[${shelf.host}]` : shelf.host}:${shelf.port}` : "";
+        const name = slot === this.ikeSlot ? hub : `${this.#link.describe(slot)}${via}`;
         return { slot, name, toBoard: this.#counted(toBoard), fromBoard: this.#counted(fromBoard) };
       }),
       drops,
@@ -628,7 +810,7 @@ export class Chassis {
   }
 
   #showSlot(slot: Slot): SlotStatus {
-    const { map, drops } = this.#cage.snapshot(slot.number);
+    const { map, drops, cutThrough } = this.#cage.snapshot(slot.number);
     const u32 = (at: number): number => map.getUint32(at, true);
     const u64 = (at: number): number => Number(map.getBigUint64(at, true));
     const online = slot.serves;
@@ -654,6 +836,7 @@ export class Chassis {
         consumed: u64(MAP.REG_CONSUMED),
         dropped: u64(MAP.REG_DROPPED),
       },
+      cutThrough: (this.#cutThrough.get(slot.number) ?? 0) + cutThrough,
       drops: nonZero(DROP_NAMES, drops),
       chassisDrops: nonZero(CHASSIS_DROP_NAMES, this.#cage.drops(slot.number)),
     };
@@ -701,9 +884,7 @@ export class Chassis {
       { type: CONFIG.CONFIG_LINK_KIND, value: this.#link.code },
       { type: CONFIG.CONFIG_IKE_SLOT, value: this.ikeSlot },
     ];
-    for (const address of this.#localAddresses) {
-      items.push({ type: CONFIG.CONFIG_LOCAL_ADDRESS, value: addressOctets(address) });
-    }
+    items.push(...this.#addressItems());
     const optional = (type: number, value: number | undefined): void => {
       if (value !== undefined) items.push({ type, value });
     };
@@ -717,16 +898,30 @@ export class Chassis {
       items.push({ type: CONFIG.CONFIG_IKE_SA_CAPACITY, value: options.ikeSaCapacity ?? IKE_SAS });
       optional(CONFIG.CONFIG_PLACEMENT, options.placement);
       optional(CONFIG.CONFIG_LEASE, options.lease);
+      if (this.#checkpoint) {
+        const wish = this.#checkpoint.empty ? CONFIG.CHECKPOINT_KEEP : CONFIG.CHECKPOINT_RESTORE;
+        items.push({ type: CONFIG.CONFIG_CHECKPOINT, value: wish });
+      }
       optional(CONFIG.CONFIG_REBALANCE, options.rebalance ? 1 : undefined);
       optional(CONFIG.CONFIG_RETRANSMIT_MS, options.retransmitMs);
       optional(CONFIG.CONFIG_RETRANSMIT_TRIES, options.retransmitTries);
       optional(CONFIG.CONFIG_FRAGMENT_SIZE, options.fragmentSize);
       optional(CONFIG.CONFIG_CRASH_DETECTION, options.crashDetection ? 1 : undefined);
       optional(CONFIG.CONFIG_KEEPALIVE, options.keepAlive);
+      optional(CONFIG.CONFIG_KEY_EXPORT, this.keysAllowed ? 1 : undefined);
     }
-    optional(CONFIG.CONFIG_PORT_IKE, options.portIke);
-    optional(CONFIG.CONFIG_PORT_NATT, options.portNatt);
+    optional(CONFIG.CONFIG_CLASSIFIER, this.#classifierMode || undefined);
     return encodeItems([...items, ...(options.config ?? []), ...slot.config]);
+  }
+
+  /** What is addressed to the gateway: CONFIG items of everything that looks at packets. */
+  #addressItems(): ConfigItem[] {
+    const { portIke, portNatt } = this.#options;
+    return [
+      ...this.#localAddresses.map((address) => ({ type: CONFIG.CONFIG_LOCAL_ADDRESS, value: addressOctets(address) })),
+      ...(portIke === undefined ? [] : [{ type: CONFIG.CONFIG_PORT_IKE, value: portIke }]),
+      ...(portNatt === undefined ? [] : [{ type: CONFIG.CONFIG_PORT_NATT, value: portNatt }]),
+    ];
   }
 
   #transmitted(slot: number, port: number, packets: Uint8Array[]): void {
@@ -747,6 +942,9 @@ export class Chassis {
       const own = view.getUint32(MANAGEMENT_TRANSACTION, true) >= CHASSIS_TRANSACTION;
       const type = view.getUint16(MANAGEMENT_TYPE, true);
       if (own && type === MANAGEMENT_REPLY) return;
+      if (type === MANAGEMENT_SETTLED && message.length >= MANAGEMENT_HEADER + 4)
+        return this.#supervisor.settled(this.#slot(slot), view.getUint32(MANAGEMENT_HEADER, true));
+      if (type === MANAGEMENT_CLASSIFY) return slot === this.ikeSlot ? this.#classify(message) : undefined;
       if (slot === this.ikeSlot && type === MANAGEMENT_EVENT) this.#noteDrained(message);
     }
     this.#messages.get(slot)?.forEach((callback) => callback(message));
@@ -754,15 +952,10 @@ export class Chassis {
 
   /** A board has given its SAs away. */
   #noteDrained(message: Uint8Array): void {
-    const items = new Map(
-      decodeItems(message.subarray(MANAGEMENT_HEADER)).map(({ type, value }) => [
-        type,
-        value.length === 4 ? new DataView(value.buffer, value.byteOffset, 4).getUint32(0, true) : 0,
-      ]),
-    );
-    if (items.get(EVENT_KIND) !== EVENT_BOARD_DRAINED) return;
-    const slot = this.#slots.get(items.get(CHILD_SA_SLOT) ?? -1);
-    if (slot?.generation === items.get(CHILD_SA_GENERATION)) slot?.drained?.(items.get(EVENT_LEFT) ?? 0);
+    const body = message.subarray(MANAGEMENT_HEADER);
+    if (itemU32(body, EVENT_KIND) !== EVENT_BOARD_DRAINED) return;
+    const slot = this.#slots.get(itemU32(body, CHILD_SA_SLOT) ?? -1);
+    if (slot?.generation === itemU32(body, CHILD_SA_GENERATION)) slot?.drained?.(itemU32(body, EVENT_LEFT) ?? 0);
   }
 
   /** Hands a request over; its answer goes back to the same generation of the board, in whatever order answers come. */

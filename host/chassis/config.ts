@@ -45,10 +45,22 @@ export function decodeItems(octets: Uint8Array): { type: number; value: Uint8Arr
     const next = at + CONFIG_ITEM_VALUE + ((length + 3) & ~3);
     if (!(at + CONFIG_ITEM_VALUE + length <= octets.length)) throw new RangeError(`the item at ${at} is cut off`);
     const start = at + CONFIG_ITEM_VALUE;
-    items.push({ type: view.getUint16(at, true), value: octets.slice(start, start + length) });
+    items.push({ type: view.getUint16(at, true), value: octets.subarray(start, start + length) });
     at = next;
   }
   return items;
+}
+
+/** The number of the first item of a type, without decoding the others; undefined when there is none, or it is cut off. */
+export function itemU32(octets: Uint8Array, type: number): number | undefined {
+  const view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
+  for (let at = 0; at + CONFIG_ITEM_VALUE + 4 <= octets.length; ) {
+    const length = view.getUint16(at + 2, true);
+    if (view.getUint16(at, true) === type)
+      return length === 4 ? view.getUint32(at + CONFIG_ITEM_VALUE, true) : undefined;
+    at += CONFIG_ITEM_VALUE + ((length + 3) & ~3);
+  }
+  return undefined;
 }
 
 /** An address in network order: 4 octets for IPv4, 16 for IPv6. Throws RangeError for anything else. */

@@ -59,6 +59,8 @@ export class TraceReader {
   /** Reads what is new in `ring`. */
   collect(ring: Uint8Array): void {
     if (ring.length === 0) return;
+    const at = TRACE_TOTAL;
+    if (this.#seen === (ring[at]! | (ring[at + 1]! << 8) | (ring[at + 2]! << 16) | (ring[at + 3]! << 24)) >>> 0) return;
     const view = new DataView(ring.buffer, ring.byteOffset, ring.byteLength);
     const total = view.getUint32(TRACE_TOTAL, true);
     const fresh = (total - this.#seen) >>> 0;

@@ -72,13 +72,21 @@ export class EthernetLink implements Link {
 
   encode(source: Uint8Array, start: number, length: number, _vc: number, wire: Uint8Array, at: number): number {
     wire.set(source.subarray(start, start + length), at);
-    const crc = fcs(source, start, start + length);
-    const end = at + length;
+    this.sum(wire, at, length + FCS);
+    return length + FCS;
+  }
+
+  finish(_wire: Uint8Array, _at: number, length: number): number {
+    return length + FCS;
+  }
+
+  sum(wire: Uint8Array, at: number, size: number): void {
+    const end = at + size - FCS;
+    const crc = fcs(wire, at, end);
     wire[end] = crc & 255;
     wire[end + 1] = (crc >>> 8) & 255;
     wire[end + 2] = (crc >>> 16) & 255;
     wire[end + 3] = crc >>> 24;
-    return length + FCS;
   }
 
   route(source: Uint8Array, start: number, length: number, _vc: number, from: number): number {
@@ -113,8 +121,9 @@ export class EthernetLink implements Link {
   }
 }
 
-function check(wire: Uint8Array, at: number, size: number): number {
+function check(wire: Uint8Array, at: number, size: number, summed: boolean): number {
   if (size < HEADER + FCS) return -1 - CHASSIS_DROP.ethernet_malformed;
+  if (!summed) return size - FCS;
   const end = at + size - FCS;
   const crc = (wire[end]! | (wire[end + 1]! << 8) | (wire[end + 2]! << 16) | (wire[end + 3]! << 24)) >>> 0;
   return fcs(wire, at, end) === crc ? size - FCS : -1 - CHASSIS_DROP.ethernet_fcs;

@@ -27,6 +27,8 @@ export interface Image {
   /** Name for people: `ipsec.simd`. */
   readonly name: string;
   readonly module: WebAssembly.Module;
+  /** The module as it was read, for a board elsewhere. In shared memory: threads that are told of the image take no copies. */
+  readonly octets: Uint8Array;
   /** RAM in 64 KiB pages that it can be given: how much of it, ramPages() says. */
   readonly pages: { readonly least: number; readonly most: number };
   /** Octets of RAM beyond the least, for each IKE_SA and each CHILD_SA that it is to hold; 0 when the image does not say. */
@@ -143,7 +145,17 @@ export function parseImage(octets: Uint8Array<ArrayBuffer>, name: string, source
   for (const wanted of BOARD_EXPORTS) {
     if (exported.get(wanted) !== "function") throw new ImageError(`${name}: does not export the function ${wanted}`);
   }
-  return { name, module, pages: { least, most }, ...recordOctets(module), memoryImport: need.names, sourceMap };
+  const shared = new Uint8Array(new SharedArrayBuffer(octets.length));
+  shared.set(octets);
+  return {
+    name,
+    module,
+    octets: shared,
+    pages: { least, most },
+    ...recordOctets(module),
+    memoryImport: need.names,
+    sourceMap,
+  };
 }
 
 /** What the manifest says of RAM; zeros without one. */
@@ -195,6 +207,28 @@ const cache = new Map<string, Image>();
  * one build, and asks an engine that has relaxed SIMD as an option only for it; `metered` loads a copy that counts its fuel. A path that ends in .wasm is loaded as it is. Modules are compiled once per process and version of the file.
  */
 export function loadImage(name: string, options: { directory?: string; force?: Build; metered?: boolean } = {}): Image {
+  const path = findFile(name, options);
+  const version = `${path} ${statSync(path).mtimeMs} ${options.metered ?? false}`;
+  let image = cache.get(version);
+  if (!image) cache.set(version, (image = loadImageFile(path, options.metered)));
+  return image;
+}
+
+const parts = new Map<string, WebAssembly.Module>();
+
+/** Loads a module of the chassis itself, which is no board, in the same way. */
+export function loadPart(name: string, options: { directory?: string; force?: Build } = {}): WebAssembly.Module {
+  const path = findFile(name, options);
+  const version = `${path} ${statSync(path).mtimeMs}`;
+  let module = parts.get(version);
+  if (!module) parts.set(version, (module = new WebAssembly.Module(new Uint8Array(readFileSync(path)))));
+  return module;
+}
+
+/** Files that an engine refused, or did not. */
+const validated = new Map<string, boolean>();
+
+function findFile(name: string, options: { directory?: string; force?: Build }): string {
   const directory = options.directory ?? BUILD_DIRECTORY;
   const builds = options.force ? [options.force] : BUILDS_BY_SPEED;
   if (options.force && !BUILDS_BY_SPEED.includes(options.force))
@@ -204,16 +238,12 @@ export function loadImage(name: string, options: { directory?: string; force?: B
   let refused = "";
   for (const path of paths) {
     if (!existsSync(path)) continue;
-    const version = `${path} ${statSync(path).mtimeMs} ${options.metered ?? false}`;
-    const known = cache.get(version);
-    if (known) return known;
-    if (paths.length > 1 && !WebAssembly.validate(new Uint8Array(readFileSync(path)))) {
-      refused = `, and the engine refuses ${basename(path)}`;
-      continue;
-    }
-    const image = loadImageFile(path, options.metered);
-    cache.set(version, image);
-    return image;
+    if (paths.length === 1) return path;
+    const version = `${path} ${statSync(path).mtimeMs}`;
+    let valid = validated.get(version);
+    if (valid === undefined) validated.set(version, (valid = WebAssembly.validate(new Uint8Array(readFileSync(path)))));
+    if (valid) return path;
+    refused = `, and the engine refuses ${basename(path)}`;
   }
   throw new ImageError(
     `${name}: no image ${paths.map((path) => basename(path)).join(" or ")} in ${directory}${refused}; \`npm run build\` makes them`,

@@ -54,6 +54,8 @@ export interface InjectionParts {
   alarms: AlarmPanel;
   ikeSlot: number;
   slots: ReadonlySet<number>;
+  /** What is wrong has changed. */
+  changed(): void;
 }
 
 const slotOf = (order: FaultOrder): number | undefined => ("slot" in order ? order.slot : undefined);
@@ -115,6 +117,11 @@ export class Injection {
     return random.next() < lose ? "lost" : delay;
   }
 
+  /** True while the secure element's answers suffer something. */
+  get afflictsElement(): boolean {
+    return this.#element !== undefined;
+  }
+
   #lift(key: string): void {
     const standing = this.#standing.get(key);
     this.#standing.delete(key);
@@ -138,6 +145,7 @@ export class Injection {
     alarms.clear(where, "fault_injected");
     if (here.length > 0)
       alarms.raise(where, "fault_injected", here.map(({ text }) => text).join("; "), drive.clock.now());
+    this.#parts.changed();
   }
 
   /** All that is wrong with a slot. */

@@ -47,10 +47,14 @@ export class Slot {
   controlKey = new Uint8Array(0);
   /** IPsec board: the generation of the IKE board that was told of this generation, 0 for none. */
   announcedTo = 0;
+  /** IPsec board: not 0 while it may have used numbers beyond its leases, without an IKE board, and not told the next one. */
+  unsettled = 0;
   /** Ends the wait for a board that is being drained, with the CHILD_SAs that no other board takes. */
   drained: ((left: number) => void) | undefined;
   /** Whoever changes the slot waits for its turn. */
   turn: Promise<void> = Promise.resolve();
+  /** True while its board is being restarted at once. */
+  comesBack = false;
   /** Cancels a scheduled restart. */
   cancelRestart: (() => void) | undefined;
 

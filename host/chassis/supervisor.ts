@@ -2,8 +2,9 @@
  * The supervisor: observes, wipes, restarts with the next generation, announces. It never waits for a board.
  *
  * Boards up and down are told to the IKE board on its MANAGEMENT port. Each generation of an IPsec board has a fresh key for its
- * control messages, whose sequence numbers start anew with every IKE board; so when the IKE board restarts, IPsec
- * boards whose key has been used are reset as well, and announced with their new keys.
+ * control messages. When the IKE board restarts, it is given its checkpoint (checkpoint.ts): IPsec boards run on, and are announced
+ * with new keys. Without a checkpoint it begins anew, and so do the IPsec boards that an earlier one knew, which still have its SAs. IPsec boards
+ * that get no IKE board for a while (ORPHAN_TIME) begin anew as well: nobody ends the life of their SAs.
  *
  * A board that faults is restarted at once; one that faults again soon after waits for 1 s, 2 s, 4 s ... up to a minute. One that
  * has died too often in too short a time is in a crash loop: it stays offline, with a major alarm, until an operator restarts it or puts
@@ -13,20 +14,26 @@ import { BOARD_CLASS_IKE, BOARD_CLASS_IPSEC, REG_ENTROPY_OCTETS } from "../../as
 import {
   MANAGEMENT_BOARD_DOWN,
   MANAGEMENT_BOARD_DRAIN,
+  MANAGEMENT_BOARD_SETTLED,
   MANAGEMENT_BOARD_UP,
+  MANAGEMENT_CONTROL_KEY,
   MANAGEMENT_HEADER,
   MANAGEMENT_LENGTH,
+  MANAGEMENT_ORPHANED,
   MANAGEMENT_REBALANCE,
+  MANAGEMENT_RESTORE,
+  MANAGEMENT_RESTORED,
   MANAGEMENT_TRANSACTION,
   MANAGEMENT_TYPE,
 } from "../../assembly/abi/management.ts";
-import { PORT_MANAGEMENT } from "../../assembly/abi/ring.ts";
+import type { Checkpoint } from "./checkpoint.ts";
 import { NS_PER_SECOND } from "./clock.ts";
 import { type Alarm, AlarmPanel } from "./alarms.ts";
 import type { Cage, Drive } from "./drive/drive.ts";
 import type { EntropySource } from "./entropy.ts";
 import { locateFault, type Fault, type TrapReport } from "./fault.ts";
 import { ramPages } from "./image.ts";
+import { Outbox } from "./outbox.ts";
 import type { Slot } from "./slot.ts";
 import { refusalName } from "./vocabulary.ts";
 
@@ -34,9 +41,10 @@ export const CONTROL_KEY_OCTETS = 32;
 /** Transactions of the chassis's own commands have this bit; their replies go to nobody else. */
 export const CHASSIS_TRANSACTION = 0x8000_0000;
 
-/** Pause, ns, and number of repetitions of an announcement that found the IKE board's management ring full. */
-const TELL_PAUSE = 10_000_000n;
-const TELL_TRIES = 1000;
+/** How long IPsec boards go on without an IKE board, if nothing else is said, ns. */
+export const ORPHAN_TIME = 60n * NS_PER_SECOND;
+/** Faults in a row after which an IKE board is not given its checkpoint again: that may be what kills it. */
+const RESTORE_TRIES = 3;
 
 /** Patience with a board that is drained, ms, and how often the IKE board is told. */
 const DRAIN_PATIENCE = 5000;
@@ -44,6 +52,8 @@ const DRAIN_TRIES = 12;
 
 const STABLE = 10n * NS_PER_SECOND;
 const BACK_OFF_MAX = 60n * NS_PER_SECOND;
+/** The same for a board whose shelf is out of reach. */
+const LINK_BACK_OFF_MAX = 4n * NS_PER_SECOND;
 
 /** What makes a crash loop: so many faults within so many seconds. */
 export interface CrashLimit {
@@ -68,6 +78,10 @@ export interface SupervisorParts {
   entropy: EntropySource;
   /** What the IKE board is configured to hold: IKE_SAs and CHILD_SAs. */
   capacity: { ikeSas: number; childSas: number };
+  /** What the IKE board left behind; absent: it begins anew every time. */
+  checkpoint?: Checkpoint | undefined;
+  /** How long IPsec boards go on without an IKE board, ns. Default ORPHAN_TIME. */
+  orphanTime?: bigint | undefined;
   conservation: boolean;
   crashLimit?: CrashLimit;
   traceMask(): number;
@@ -79,7 +93,14 @@ export interface SupervisorParts {
 export class Supervisor {
   readonly #parts: SupervisorParts;
   readonly alarms: AlarmPanel;
+  readonly #outboxes = new Map<number, Outbox>();
   #transaction = 0;
+  /** What the IKE board left behind is not to be trusted: the next one begins anew. */
+  #anew = false;
+  /** Times without an IKE board, by board. */
+  #orphanages = 0;
+  /** Ends the wait for another IKE board. */
+  #cancelOrphans: (() => void) | undefined;
 
   constructor(parts: SupervisorParts) {
     this.#parts = parts;
@@ -148,10 +169,12 @@ export class Supervisor {
   offline(slot: Slot, reason = ""): Promise<void> {
     return this.#inTurn(slot, async () => {
       slot.cancelRestart?.();
+      slot.comesBack = false;
       if (slot.serves) {
         slot.state = "Announce offline";
         this.#down(slot, reason || "taken offline");
       }
+      this.#setAdrift(slot);
       await this.#parts.cage.off(slot.number);
       if (slot.image) slot.state = "Offline";
       slot.reason = reason;
@@ -167,19 +190,24 @@ export class Supervisor {
     const fault = locateFault(report, slot.image, slot.number, generation, drive.clock.now());
     slot.remember(fault);
     slot.state = "Offline";
+    slot.comesBack = false;
     slot.reason = fault.message;
     this.#parts.announce({ kind: "trap", slot: slot.number, generation, fault });
     if (wasOnline) this.#down(slot, fault.message);
     slot.cancelRestart?.();
     slot.cancelRestart = undefined;
     slot.failed = true;
-    if (this.#inCrashLoop(slot)) return;
+    // A shelf out of reach is not a board that dies of itself: it is looked for until it is there.
+    if (report.kind !== "link" && this.#inCrashLoop(slot)) return this.#setAdrift(slot);
     const stable = wasOnline && drive.clock.now() - slot.onlineSince >= STABLE;
     slot.failures = stable ? 1 : slot.failures + 1;
+    const longest = report.kind === "link" ? LINK_BACK_OFF_MAX : BACK_OFF_MAX;
     const delay = slot.failures === 1 ? 0n : NS_PER_SECOND << BigInt(Math.min(slot.failures - 2, 6));
+    slot.comesBack = delay === 0n;
+    this.#setAdrift(slot);
     if (delay > 0n) this.alarms.raise(slot.number, "board_restarting", fault.message, drive.clock.now());
     slot.cancelRestart = drive.after(
-      delay < BACK_OFF_MAX ? delay : BACK_OFF_MAX,
+      delay < longest ? delay : longest,
       () => drive.pending(this.restart(slot)),
       delay === 0n,
     );
@@ -216,7 +244,16 @@ export class Supervisor {
     if (!slot.image) throw new Error(`slot ${slot.number} is empty`);
     slot.cancelRestart?.();
     slot.cancelRestart = undefined;
+    const follows = slot.serves || slot.comesBack;
+    slot.comesBack = true;
     if (slot.serves) this.#down(slot, "reset");
+    const ike = slot.number === this.#parts.ikeSlot;
+    const { checkpoint } = this.#parts;
+    // To its last word: what it says while it is being stopped is in the checkpoint, too.
+    if (ike && slot.generation > 0) await cage.off(slot.number);
+    if (ike && (slot.failures >= RESTORE_TRIES || this.#anew)) checkpoint?.clear();
+    if (ike) this.#anew = false;
+    const kept = ike && checkpoint && !checkpoint.empty ? checkpoint.records() : [];
     if (slot.generation > 0) slot.restarts += 1;
     slot.generation += 1;
     slot.state = "Announce online";
@@ -225,6 +262,7 @@ export class Supervisor {
     const secret = new Uint8Array(REG_ENTROPY_OCTETS);
     entropy.fill(secret);
     if (slot.role === "ipsec") {
+      slot.unsettled = 0;
       slot.controlKey = new Uint8Array(CONTROL_KEY_OCTETS);
       entropy.fill(slot.controlKey);
     }
@@ -240,42 +278,106 @@ export class Supervisor {
       config: this.#parts.configOf(slot),
       entropy: secret,
       traceMask: this.#parts.traceMask(),
+      follows,
       conservation: this.#parts.conservation,
     });
     if (slot.generation !== generation || slot.state !== "Announce online") return;
     if (!result.online) {
       if ("fault" in result) return this.faulted(slot, generation, result.fault);
       slot.state = "Offline";
+      slot.comesBack = false;
       slot.reason = `refused: ${refusalName(result.refusal)}`;
       slot.failed = true;
       this.alarms.clear(slot.number, "board_restarting");
       this.alarms.raise(slot.number, "board_refused", slot.reason, drive.clock.now());
+      this.#setAdrift(slot);
       this.#parts.announce({ kind: "down", slot: slot.number, generation, reason: slot.reason });
       return;
     }
     slot.state = "Online";
+    slot.comesBack = false;
     slot.failed = false;
     this.alarms.clear(slot.number, "board_restarting", "board_refused");
     slot.onlineSince = drive.clock.now();
     this.#parts.announce({ kind: "up", slot: slot.number, generation });
-    if (slot.number === this.#parts.ikeSlot) this.#announceAll();
-    else this.#announceBoard(slot);
+    if (!ike) return this.#announceBoard(slot);
+    this.#cancelOrphans?.();
+    this.#cancelOrphans = undefined;
+    // A board may have died meanwhile that used numbers which are not in it.
+    const sound = this.#anew ? [] : kept;
+    this.#anew = false;
+    this.#announceAll(sound.length > 0);
+    if (kept.length > 0) this.#restore(slot, sound);
   }
 
-  /** A new IKE board learns of all boards; those whose key an earlier one has used get a new one first. */
-  #announceAll(): void {
+  /**
+   * A new IKE board learns of all boards. One that takes its SAs back finds them as they are; for one that begins anew those that an
+   * earlier one knew are reset first: they have its SAs.
+   */
+  #announceAll(restores: boolean): void {
     for (const slot of this.#parts.slots.values()) {
-      if (slot.number === this.#parts.ikeSlot || slot.state !== "Online") continue;
-      if (slot.announcedTo === 0) this.#announceBoard(slot);
+      if (slot.number === this.#parts.ikeSlot || !slot.serves) continue;
+      if (slot.announcedTo === 0 || restores) this.#announceBoard(slot);
       else this.#parts.drive.pending(this.restart(slot));
     }
+  }
+
+  /** Gives the IKE board its checkpoint back. */
+  #restore(slot: Slot, records: readonly Uint8Array[]): void {
+    const messages = records.map((record) => this.#message(MANAGEMENT_RESTORE, record));
+    messages.push(this.#message(MANAGEMENT_RESTORED, new Uint8Array(0)));
+    this.#outbox(slot).post(messages);
+  }
+
+  /** There is no IKE board, and none at once: IPsec boards go on beyond their leases. */
+  #setAdrift(ike: Slot): void {
+    const { slots, ikeSlot, checkpoint } = this.#parts;
+    if (ike.number !== ikeSlot || ike.comesBack || !checkpoint || checkpoint.empty) return;
+    for (const slot of slots.values()) {
+      if (slot.number === ikeSlot || !slot.serves || slot.announcedTo === 0) continue;
+      slot.unsettled = ++this.#orphanages;
+      const body = new Uint8Array(4);
+      new DataView(body.buffer).setUint32(0, slot.unsettled, true);
+      this.tell(slot, MANAGEMENT_ORPHANED, body);
+    }
+  }
+
+  /** A board says that the IKE board knows all leases of the time that was called so. */
+  settled(slot: Slot, orphanage: number): void {
+    if (slot.unsettled === 0 || slot.unsettled !== orphanage) return;
+    slot.unsettled = 0;
+    const ike = this.#parts.slots.get(this.#parts.ikeSlot);
+    if (ike?.state !== "Online" || slot.announcedTo !== ike.generation) return;
+    const body = new Uint8Array(8);
+    new DataView(body.buffer).setUint32(0, slot.number, true);
+    new DataView(body.buffer).setUint32(4, slot.generation, true);
+    this.#tellIke(MANAGEMENT_BOARD_SETTLED, body);
+  }
+
+  /** The IKE board is gone: without another one in time, the IPsec boards forget its SAs. */
+  #orphan(): void {
+    const { drive, orphanTime = ORPHAN_TIME, slots, ikeSlot, checkpoint } = this.#parts;
+    if (!checkpoint || this.#cancelOrphans) return;
+    this.#cancelOrphans = drive.after(orphanTime, () => {
+      this.#cancelOrphans = undefined;
+      checkpoint.clear();
+      for (const slot of slots.values()) {
+        if (slot.number !== ikeSlot && slot.serves && slot.announcedTo !== 0) drive.pending(this.restart(slot));
+      }
+    });
   }
 
   #announceBoard(slot: Slot): void {
     const ike = this.#parts.slots.get(this.#parts.ikeSlot);
     if (ike?.state !== "Online" || slot.role !== "ipsec") return;
+    if (slot.announcedTo !== 0) {
+      // Under one key nobody begins to count anew.
+      slot.controlKey = new Uint8Array(CONTROL_KEY_OCTETS);
+      this.#parts.entropy.fill(slot.controlKey);
+      this.tell(slot, MANAGEMENT_CONTROL_KEY, slot.controlKey);
+    }
     slot.announcedTo = ike.generation;
-    const body = new Uint8Array(12 + CONTROL_KEY_OCTETS + 8);
+    const body = new Uint8Array(12 + CONTROL_KEY_OCTETS + 12);
     const view = new DataView(body.buffer);
     view.setUint32(0, slot.number, true);
     view.setUint32(4, slot.generation, true);
@@ -283,6 +385,7 @@ export class Supervisor {
     body.set(slot.controlKey, 12);
     view.setUint32(12 + CONTROL_KEY_OCTETS, slot.weight, true);
     view.setUint32(16 + CONTROL_KEY_OCTETS, slot.boardNumber, true);
+    view.setUint32(20 + CONTROL_KEY_OCTETS, slot.unsettled === 0 ? 0 : 1, true);
     this.#tellIke(MANAGEMENT_BOARD_UP, body);
   }
 
@@ -290,6 +393,14 @@ export class Supervisor {
   #down(slot: Slot, reason: string): void {
     this.#parts.announce({ kind: "down", slot: slot.number, generation: slot.generation, reason });
     const ike = this.#parts.slots.get(this.#parts.ikeSlot);
+    if (slot === ike) this.#orphan();
+    if (slot.unsettled !== 0) {
+      // Numbers that it used are known to nobody: no other board may have its SAs.
+      slot.unsettled = 0;
+      this.#anew = true;
+      if (ike?.serves) this.#parts.drive.pending(this.restart(ike));
+      return;
+    }
     if (slot.role !== "ipsec" || ike?.state !== "Online" || slot.announcedTo !== ike.generation) return;
     const body = new Uint8Array(8);
     new DataView(body.buffer).setUint32(0, slot.number, true);
@@ -302,24 +413,32 @@ export class Supervisor {
     if (ike) this.tell(ike, type, body);
   }
 
-  /** Tells a board something on its MANAGEMENT port. */
+  /** Tells a board something on its MANAGEMENT port, behind all that it has been told before. */
   tell(slot: Slot, type: number, body: Uint8Array): void {
+    this.#outbox(slot).post([this.#message(type, body)]);
+  }
+
+  /** The same with a message as it is. */
+  post(slot: Slot, message: Uint8Array): void {
+    this.#outbox(slot).post([message]);
+  }
+
+  #outbox(slot: Slot): Outbox {
+    let outbox = this.#outboxes.get(slot.number);
+    if (!outbox) {
+      outbox = new Outbox(this.#parts.drive, this.#parts.cage, slot);
+      this.#outboxes.set(slot.number, outbox);
+    }
+    return outbox;
+  }
+
+  #message(type: number, body: Uint8Array): Uint8Array {
     const message = new Uint8Array(MANAGEMENT_HEADER + body.length);
     const view = new DataView(message.buffer);
     view.setUint16(MANAGEMENT_TYPE, type, true);
     view.setUint32(MANAGEMENT_TRANSACTION, this.transaction(), true);
     view.setUint32(MANAGEMENT_LENGTH, message.length, true);
     message.set(body, MANAGEMENT_HEADER);
-    this.#deliver(slot, message, slot.generation, TELL_TRIES);
-  }
-
-  /** A full management ring must not lose an announcement: it is repeated while the board is the same. */
-  #deliver(slot: Slot, message: Uint8Array, generation: number, tries: number): void {
-    const { cage, drive } = this.#parts;
-    if (cage.deliver(slot.number, PORT_MANAGEMENT, message) || tries === 0) return;
-    drive.after(TELL_PAUSE, () => {
-      if (slot.state === "Online" && slot.generation === generation)
-        this.#deliver(slot, message, generation, tries - 1);
-    });
+    return message;
   }
 }

@@ -47,6 +47,9 @@ export const CHASSIS_DROP_NAMES = [
   "atm_hec", // a cell, not a packet: its header is damaged
   "aal5_oversize", // cells of a PDU beyond what a board takes
   "link_down", // a fault that was injected: the link to a slot carries nothing
+  "remote_lost", // the network between a shelf and its chassis lost a frame
+  "remote_forged", // a datagram on that network that the other end did not seal
+  "remote_replayed", // one that had come before, or was given up as lost
 ] as const;
 
 export type ChassisDrop = (typeof CHASSIS_DROP_NAMES)[number];

@@ -2,9 +2,12 @@
 import type { Configuration } from "../operator/configuration/compile.ts";
 import { loadConfiguration, renderError } from "../operator/configuration/configuration.ts";
 import type { ConfigurationError } from "../operator/configuration/parser.ts";
+import { complain } from "./terminal.ts";
 
 export interface CheckedFile {
   configuration: Configuration | undefined;
+  /** Its chassis section in JSON, when the file is right. */
+  chassis?: Record<string, unknown>;
   errors: ConfigurationError[];
   warnings: ConfigurationError[];
 }
@@ -18,11 +21,12 @@ export function readConfiguration(file: string): CheckedFile {
       warnings: loaded.errors.filter(({ warning }) => warning),
     };
   }
-  return { configuration: loaded.configuration, errors: [], warnings: loaded.warnings };
+  const { configuration, chassis, warnings } = loaded;
+  return { configuration, chassis, errors: [], warnings };
 }
 
 /** Writes errors and warnings to stderr, a line each. */
 export function tellProblems({ errors, warnings }: CheckedFile): void {
-  for (const error of errors) process.stderr.write(`${renderError(error)}\n`);
-  for (const warning of warnings) process.stderr.write(`warning: ${renderError(warning)}\n`);
+  for (const error of errors) complain(renderError(error));
+  for (const warning of warnings) complain(`warning: ${renderError(warning)}`);
 }

@@ -11,14 +11,16 @@ import type { Bank } from "../chassis/flash/record.ts";
 import { parseImageFile } from "../image/image_file.ts";
 import { readImageOctets } from "../image/octets.ts";
 import { openSet, parseSetFile } from "../image/set_file.ts";
-import { request } from "../operator/control_client.ts";
 import { type FlashResult, readSet } from "../operator/images.ts";
+import { ask } from "./ask.ts";
 import { openDirectory, type OpenedFlash, openFlash } from "./chassis_flash.ts";
 import { readConfiguration, tellProblems } from "./configuration_file.ts";
 import { EXIT_FAILED, EXIT_OK } from "./exit.ts";
-import { integerOf, keysOf, type Options, print, printJson, UsageError } from "./image_actions.ts";
+import { integerOf, keysOf, type Options } from "./image_actions.ts";
+import { meanwhile } from "./progress.ts";
 import { renderFlash, renderFlashResult } from "./render_image.ts";
-import { socketPath } from "./socket_path.ts";
+import { harmlessDeep, print, printJson } from "./terminal.ts";
+import { WrongUsage } from "./wrong_usage.ts";
 
 /** Flash of a chassis directory, when the command line names one; `work` has it alone. */
 async function offline<T>(
@@ -30,11 +32,11 @@ async function offline<T>(
   if (options.config !== undefined) {
     const checked = readConfiguration(options.config);
     tellProblems(checked);
-    if (!checked.configuration) throw new UsageError(`${options.config}: the configuration is wrong`);
+    if (!checked.configuration) throw new WrongUsage(`${options.config}: the configuration is wrong`);
     opened = await openFlash(checked.configuration);
-    if (!opened) throw new UsageError(`${options.config}: names no chassis directory (chassis { flash = DIR })`);
+    if (!opened) throw new WrongUsage(`${options.config}: names no chassis directory (chassis { flash = DIR })`);
   } else {
-    if (!existsSync(options.flash as string)) throw new UsageError(`${options.flash}: there is no such directory`);
+    if (!existsSync(options.flash as string)) throw new WrongUsage(`${options.flash}: there is no such directory`);
     opened = await openDirectory(options.flash as string, keysOf(options));
   }
   try {
@@ -62,21 +64,24 @@ const running = ({ watch, force }: Pick<FlashOptions, "watch" | "force">): objec
 });
 
 export async function flash(words: readonly string[], options: FlashOptions): Promise<number> {
-  if (options.test && options.confirm) throw new UsageError("--test or --confirm, not both");
+  if (options.test && options.confirm) throw new WrongUsage("--test or --confirm, not both");
   if (options.set ? words.length !== 1 : words.length !== 2)
-    throw new UsageError("flash N FILE.cci, or flash --set FILE.ccm");
+    throw new WrongUsage("flash N FILE.cci, or flash --set FILE.ccm");
   if (options.slot !== undefined && (options.set || !/^[AB]$/.test(options.slot)))
-    throw new UsageError("--slot is A or B, of one image");
+    throw new WrongUsage("--slot is A or B, of one image");
   const file = resolve(words.at(-1) as string);
   const then = options.confirm ? "confirm" : options.test ? "test" : "nothing";
   const bank = options.slot as Bank | undefined;
   // What is no board must not get as far as a slot; whom it is from is for the flash to say.
-  const { lintPayload } = await import("../image/verify.ts");
   const octets = readImageOctets(file);
-  if (options.set)
-    for (const { image } of openSet(parseSetFile(octets), (name) => readImageOctets(resolve(dirname(file), name))))
+  await meanwhile({ ...options, atOnce: true }, `lint ${file}`, async (say) => {
+    const { lintPayload } = await import("../image/verify.ts");
+    if (!options.set) return lintPayload(parseImageFile(octets));
+    for (const { image } of openSet(parseSetFile(octets), (name) => readImageOctets(resolve(dirname(file), name)))) {
+      say(image.facts.name);
       lintPayload(image);
-  else lintPayload(parseImageFile(octets));
+    }
+  });
   const done = await offline(options, async ({ flash: target, trusted, slots }): Promise<FlashResult> => {
     const requests = options.set
       ? readSet(file, trusted, slots)
@@ -86,7 +91,7 @@ export async function flash(words: readonly string[], options: FlashOptions): Pr
   });
   const result =
     done?.result ??
-    ((await request(socketPath(options.socket), "flash", {
+    ((await ask(options, "flash", {
       file,
       then,
       ...(options.set ? { set: true } : { slot: slotOf(words[0] as string) }),
@@ -96,7 +101,8 @@ export async function flash(words: readonly string[], options: FlashOptions): Pr
   return tell(options, result, done !== undefined);
 }
 
-function tell(options: Options, result: FlashResult, atReset: boolean): number {
+function tell(options: Options, said: FlashResult, atReset: boolean): number {
+  const result = harmlessDeep(said);
   if (options.json) printJson(result);
   else print(renderFlashResult(result, atReset));
   return result.outcome === "reverted" ? EXIT_FAILED : EXIT_OK;
@@ -107,8 +113,8 @@ export async function list(options: Options): Promise<number> {
   const done = await offline(options, ({ flash: target }) =>
     inspects ? target.inspect() : Promise.resolve(target.status),
   );
-  const status = done?.result ?? ((await request(socketPath(options.socket), "images")) as FlashStatus);
-  if (options.json) printJson(status);
+  const status = done?.result ?? ((await ask(options, "images")) as FlashStatus);
+  if (options.json) printJson(harmlessDeep(status));
   else print(renderFlash(status));
   return EXIT_OK;
 }
@@ -119,9 +125,7 @@ export async function test(words: readonly string[], options: Options & { watch?
     options,
     async ({ flash: target }): Promise<FlashResult> => ({ outcome: "testing", slots: await target.test(slots) }),
   );
-  const result =
-    done?.result ??
-    ((await request(socketPath(options.socket), "image-test", { slots, ...running(options) })) as FlashResult);
+  const result = done?.result ?? ((await ask(options, "image-test", { slots, ...running(options) })) as FlashResult);
   return tell(options, result, done !== undefined);
 }
 
@@ -130,8 +134,7 @@ export async function settle(what: "confirm" | "revert", options: Options): Prom
     what === "confirm" ? target.confirm() : (await target.revert()).map(({ slot }) => slot),
   );
   const word = what === "confirm" ? "confirmed" : "reverted";
-  const slots =
-    done?.result ?? ((await request(socketPath(options.socket), `image-${what}`)) as Record<string, number[]>)[word]!;
+  const slots = done?.result ?? ((await ask(options, `image-${what}`)) as Record<string, number[]>)[word]!;
   if (options.json) printJson({ [word]: slots });
   else print(`${word}: slot ${slots.join(", ")}\n`);
   return EXIT_OK;

@@ -2,7 +2,7 @@
  * The words of `cardcage image ...` and `cardcage flash ...`. What they do is loaded when one of them is used: with files
  * (image_actions.ts), with flash (flash_actions.ts).
  */
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type * as flashActions from "./flash_actions.ts";
 import type * as imageActions from "./image_actions.ts";
 
@@ -80,7 +80,7 @@ export function addImageCommands(root: Command, done: (code: number) => void): v
     .option("--set", "a set: all of it or nothing")
     .option("--test", "boot it: a running gateway at once, until the next reset unless it is confirmed")
     .option("--confirm", "boot it for good: a running gateway tests it first")
-    .option("--slot <bank>", "A or B, the one that does not boot (default: that one)")
+    .addOption(new Option("--slot <bank>", "the one that does not boot (default: that one)").choices(["A", "B"]))
     .option("--watch <seconds>", "how long a running gateway watches each board")
     .option("--force", "though some of a board's CHILD_SAs have no other board")
     .action(async (words: string[], options: flashActions.FlashOptions) =>

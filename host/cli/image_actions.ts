@@ -29,8 +29,12 @@ import {
   renderKeyHash,
 } from "../image/signature.ts";
 import { parseVersion, renderVersion, type Version } from "../image/version.ts";
-import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./exit.ts";
-import { renderImageFile, renderSetFile } from "./render_image.ts";
+import { EXIT_FAILED, EXIT_OK } from "./exit.ts";
+import { failure } from "./results.ts";
+import { meanwhile } from "./progress.ts";
+import { type ImageInfo, renderImageFile, renderSetFile, type SetInfo } from "./render_image.ts";
+import { complain, print, printJson } from "./terminal.ts";
+import { WrongUsage } from "./wrong_usage.ts";
 
 export interface Options {
   json?: boolean;
@@ -39,12 +43,6 @@ export interface Options {
   flash?: string;
   key?: string[];
 }
-
-/** The command line or a file of it is wrong. */
-export class UsageError extends Error {}
-
-export const print = (text: string): void => void process.stdout.write(text);
-export const printJson = (value: unknown): void => print(`${JSON.stringify(value, null, 2)}\n`);
 
 /** Carries a command out and turns what it throws into an exit code. */
 export async function outcome(
@@ -58,19 +56,17 @@ export async function outcome(
     const { code, message } = error as NodeJS.ErrnoException;
     if (error instanceof ImageRefused) {
       if (options.json) printJson({ ok: false, reason: error.reason, message });
-      else process.stderr.write(`${subject}: ${message}\n`);
+      else complain(`${subject}: ${message}`);
       return EXIT_FAILED;
     }
     if (error instanceof DirectoryInUse) {
-      process.stderr.write(`cardcage: ${message}\n`);
+      if (options.json) printJson(failure("failed", message));
+      else complain(`cardcage: ${message}`);
       return EXIT_FAILED;
     }
-    const usage = error instanceof UsageError || error instanceof KeyError || error instanceof RangeError;
-    if (usage) process.stderr.write(`error: ${message}\n`);
-    else if (code !== undefined && code.startsWith("E"))
-      process.stderr.write(`${(error as NodeJS.ErrnoException).path ?? subject}: ${code}\n`);
-    else throw error;
-    return EXIT_USAGE;
+    if (error instanceof KeyError || error instanceof RangeError) throw new WrongUsage(message);
+    if (error instanceof WrongUsage || code === undefined || !code.startsWith("E")) throw error;
+    throw new WrongUsage(`${(error as NodeJS.ErrnoException).path ?? subject}: ${code}`);
   }
 }
 
@@ -87,20 +83,20 @@ function versionOf(text: string, what: string): Version {
   try {
     return parseVersion(text);
   } catch (error) {
-    throw new UsageError(`${what}: ${(error as Error).message}`);
+    throw new WrongUsage(`${what}: ${(error as Error).message}`);
   }
 }
 
 export function integerOf(text: string, what: string, most: number): number {
   const value = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
-  if (!(value <= most)) throw new UsageError(`${what}: a number from 0 to ${most} is wanted`);
+  if (!(value <= most)) throw new WrongUsage(`${what}: a number from 0 to ${most} is wanted`);
   return value;
 }
 
 /** `ike>=1.2.3` */
 function dependencyOf(text: string): Dependency {
   const match = /^([a-z][a-z0-9_]*)>=(.+)$/.exec(text);
-  if (!match) throw new UsageError(`--depends: '${text}' is not like ike>=1.2.3`);
+  if (!match) throw new WrongUsage(`--depends: '${text}' is not like ike>=1.2.3`);
   return { boardClass: match[1] as string, version: versionOf(match[2] as string, "--depends") };
 }
 
@@ -114,7 +110,7 @@ export interface BuildOptions extends Options {
 export async function build(out: string, files: readonly string[], options: BuildOptions): Promise<number> {
   if (out.endsWith(".ccm")) return buildSet(out, files, options);
   if (!out.endsWith(".cci") || files.length !== 1)
-    throw new UsageError("OUT.cci is built of one .wasm file, OUT.ccm of several .cci files");
+    throw new WrongUsage("OUT.cci is built of one .wasm file, OUT.ccm of several .cci files");
   const payload = readImageOctets(files[0] as string);
   const version = versionOf(options.imageVersion ?? manifestOf(payload).version, "--image-version");
   const securityCounter = integerOf(options.securityCounter, "--security-counter", 0xffff_ffff);
@@ -123,9 +119,11 @@ export async function build(out: string, files: readonly string[], options: Buil
     securityCounter,
     dependencies: (options.depends ?? []).map(dependencyOf),
   });
-  const { lintPayload } = await import("../image/verify.ts");
   const image = parseImageFile(octets);
-  lintPayload(image);
+  await meanwhile({ ...options, atOnce: true }, `lint ${files[0]}`, async () => {
+    const { lintPayload } = await import("../image/verify.ts");
+    lintPayload(image);
+  });
   writeWhole(out, octets);
   if (options.json) printJson({ ok: true, file: out, octets: octets.length });
   else print(`${out}: ${image.facts.name} ${renderVersion(version)}, ${octets.length} octets, unsigned\n`);
@@ -138,12 +136,12 @@ function buildSet(out: string, words: readonly string[], options: BuildOptions):
     const match = /^(\d{1,2})=(.+)$/.exec(word);
     const path = match ? (match[2] as string) : word;
     if (resolve(dirname(path)) !== resolve(dirname(out)))
-      throw new UsageError(`${path}: the files of a set lie beside it`);
+      throw new WrongUsage(`${path}: the files of a set lie beside it`);
     const octets = readImageOctets(path);
     parseImageFile(octets);
     return { slot: match ? Number(match[1]) : ANY_SLOT, sha256: fileDigest(octets), file: basename(path) };
   });
-  if (options.imageVersion === undefined) throw new UsageError("a set wants --image-version");
+  if (options.imageVersion === undefined) throw new WrongUsage("a set wants --image-version");
   const octets = buildSetFile(versionOf(options.imageVersion, "--image-version"), entries);
   writeWhole(out, octets);
   if (options.json) printJson({ ok: true, file: out, octets: octets.length });
@@ -165,7 +163,7 @@ export function signFile(file: string, options: Options & { signingKey: string; 
 }
 
 export function keygen(file: string, options: Options): number {
-  for (const path of [file, `${file}.pub`]) if (existsSync(path)) throw new UsageError(`${path} is there already`);
+  for (const path of [file, `${file}.pub`]) if (existsSync(path)) throw new WrongUsage(`${path} is there already`);
   const key = renderKeyHash(makeKeyFiles(file).hash);
   if (options.json) printJson({ ok: true, private: file, public: `${file}.pub`, key });
   else print(`${file}: private key, for whoever signs\n${file}.pub: key ${key}, for image_keys\n`);
@@ -173,7 +171,7 @@ export function keygen(file: string, options: Options): number {
 }
 
 /** What a file says of itself; nothing of it is believed. */
-function describe(octets: Uint8Array): Record<string, unknown> {
+function describe(octets: Uint8Array): ImageInfo | SetInfo {
   if (isSet(octets)) {
     const { version, entries, sha256, container } = parseSetFile(octets);
     return {
@@ -206,7 +204,7 @@ function describe(octets: Uint8Array): Record<string, unknown> {
 export function info(file: string, options: Options): number {
   const said = describe(readImageOctets(file));
   if (options.json) printJson(said);
-  else print(said["kind"] === "set" ? renderSetFile(said as never) : renderImageFile(said as never));
+  else print(said.kind === "set" ? renderSetFile(said) : renderImageFile(said));
   return EXIT_OK;
 }
 
@@ -214,16 +212,19 @@ export const keysOf = ({ key = [] }: Options): PublicKey[] => key.map(readPublic
 
 export async function verify(file: string, options: Options): Promise<number> {
   const trusted = keysOf(options);
-  if (trusted.length === 0) throw new UsageError("--key names the public key to verify with");
+  if (trusted.length === 0) throw new WrongUsage("--key names the public key to verify with");
   const octets = readImageOctets(file);
-  const { verifyImageFile } = await import("../image/verify.ts");
-  let signer: PublicKey;
-  if (isSet(octets)) {
+  const signer = await meanwhile({ ...options, atOnce: true }, `verify ${file}`, async (say): Promise<PublicKey> => {
+    const { verifyImageFile } = await import("../image/verify.ts");
+    if (!isSet(octets)) return verifyImageFile(octets, trusted).signer;
     const set = parseSetFile(octets);
-    signer = checkSignature(set.container, trusted);
-    for (const member of openSet(set, (name) => readImageOctets(resolve(dirname(file), name))))
+    const signedBy = checkSignature(set.container, trusted);
+    for (const member of openSet(set, (name) => readImageOctets(resolve(dirname(file), name)))) {
+      say(member.image.facts.name);
       verifyImageFile(member.octets, trusted);
-  } else signer = verifyImageFile(octets, trusted).signer;
+    }
+    return signedBy;
+  });
   const key = renderKeyHash(signer.hash);
   if (options.json) printJson({ ok: true, ...describe(octets) });
   else print(`${file}: ok, signed with key ${key}\n`);

@@ -1,7 +1,9 @@
 /** Text of the status commands, rendered from their JSON. */
 import type { ChassisStatus, SlotStatus } from "../chassis/chassis.ts";
+import type { CaptureStatus } from "../operator/capture.ts";
 import type { BoardsStatus, GatewayEvent } from "../operator/gateway.ts";
 import { notifyName } from "../operator/notify_name.ts";
+import type { ConsoleLine } from "../operator/consoles.ts";
 import type { DropReason } from "../operator/drop_reason.ts";
 import { type DropsStatus, type FrameBooks, NO_SA_ENTRY } from "../operator/drops.ts";
 import type { ConnectionStatus, PlacedBoard } from "../operator/management.ts";
@@ -28,6 +30,20 @@ function duration(seconds: number): string {
 
 const mebibytes = (octets: number): string => `${(octets / (1 << 20)).toFixed(0)} MiB`;
 
+export function renderCapture({ file, keys, running, packets, octets, missed, ended }: CaptureStatus): string {
+  const state = running ? "running" : ended === undefined ? "complete" : `ended by itself: ${ended}`;
+  return `${file}: ${state}; ${packets} packets, ${octets} octets, ${missed} missed\n${keys === undefined ? "" : `KEYS are in ${keys}\n`}`;
+}
+
+/** A line of a board's console: seconds, the event, what it is in words; of an event without words its numbers. */
+export function renderConsoleLine({ at, event, text, words, missed }: ConsoleLine): string {
+  const [first = 0, ...others]: readonly number[] = words ?? [];
+  const said = text === "" ? [first.toString(16), ...others].join(" ") : text;
+  const gap = missed === 0 ? "" : `${missed} entries before the next one are not told\n`;
+  // Steps of the flowcharts begin with their number already.
+  return `${gap}[${at.toFixed(6)}] ${said.startsWith(event) ? "" : `${event}  `}${said}\n`;
+}
+
 /** Faults that were injected and stand. */
 export const renderInjected = (injected: ChassisStatus["injected"]): string =>
   injected.length === 0
@@ -35,7 +51,7 @@ export const renderInjected = (injected: ChassisStatus["injected"]): string =>
     : injected.map(({ text, left }) => `${text}${left === undefined ? "" : `, ${Math.ceil(left)} s more`}\n`).join("");
 
 /** The lamps that burn, `~` for one that blinks. */
-function lamps({ ok, fail, act, alarm }: SlotStatus["leds"]): string {
+export function lamps({ ok, fail, act, alarm }: SlotStatus["leds"]): string {
   const burning = [
     ok === "off" ? "" : ok === "green" ? "OK" : "OK~",
     fail === "off" ? "" : "FAIL",

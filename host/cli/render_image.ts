@@ -4,7 +4,8 @@ import { BANKS } from "../chassis/flash/record.ts";
 import type { FlashResult } from "../operator/images.ts";
 import { table } from "./render.ts";
 
-interface ImageInfo {
+export interface ImageInfo {
+  kind: "image";
   name: string;
   boardClass: string;
   build: string;
@@ -18,7 +19,8 @@ interface ImageInfo {
   key: string | null;
 }
 
-interface SetInfo {
+export interface SetInfo {
+  kind: "set";
   version: string;
   sha256: string;
   key: string | null;

@@ -20,7 +20,7 @@ export class VirtualIps {
   /** By connection and address: how many IKE_SAs have it. */
   readonly #held = new Map<string, Map<string, number>>();
   readonly #device: Device;
-  readonly #configuration: Pick<Configuration, "routes" | "virtualRoutes" | "sources" | "remoteAddresses">;
+  #configuration: Pick<Configuration, "routes" | "virtualRoutes" | "sources" | "remoteAddresses">;
   readonly #tell: (problem: string) => void;
   #installed: string[] = [];
   #work: Promise<void> = Promise.resolve();
@@ -48,6 +48,14 @@ export class VirtualIps {
     this.#work = this.#work
       .then(() => this.#install())
       .catch((error: Error) => this.#tell(`virtual IP: ${error.message}`));
+  }
+
+  /** Makes routes those of another configuration; resolves when the device has them. */
+  async configure(configuration: Configuration): Promise<void> {
+    this.#configuration = configuration;
+    const done = this.#work.then(() => this.#install());
+    this.#work = done.catch((error: Error) => this.#tell(`routes: ${error.message}`));
+    await done;
   }
 
   /** Resolves when the device is as the events so far want it. */

@@ -43,6 +43,8 @@ export interface Change {
 }
 
 const nothing: Bound = { lost: 0, negotiated: 0 };
+/** The IKE board is gone without notice: what is on it goes along. */
+const ikeBoard: Bound = { lost: ON_BOARD, negotiated: 0 };
 /** A board that is gone without notice. */
 const crash = (held: number): Bound => ({ lost: held * LEASE + ON_BOARD, negotiated: 0 });
 
@@ -145,8 +147,32 @@ export const CHANGES: readonly Change[] = [
   },
   {
     name: "the IKE board restarts",
+    run: async ({ moon }) => {
+      await moon.chassis.reset(0);
+      return ikeBoard;
+    },
+  },
+  {
+    name: "the IKE board traps, and is restarted",
+    after: 2500,
+    run: async ({ moon }) => {
+      moon.chassis.injectFault({ kind: "trap", slot: 0 });
+      return Promise.resolve(ikeBoard);
+    },
+  },
+  {
+    name: "the IKE board and the board in slot 2 die together",
+    after: 2500,
+    run: async ({ moon }, held) => {
+      await Promise.all([moon.chassis.reset(0), moon.chassis.reset(2)]);
+      return { ...crash(held), lost: crash(held).lost + ikeBoard.lost };
+    },
+  },
+  {
+    name: "the IKE board restarts, and its checkpoint is lost",
     after: 15_000,
     run: async ({ moon }) => {
+      moon.chassis.forgetCheckpoint();
       await moon.chassis.reset(0);
       return { lost: Infinity, negotiated: NETS.length };
     },

@@ -9,7 +9,7 @@
  * Both are configured as any gateway is, by text in swanctl.conf's syntax. What the protected sides receive is kept.
  */
 import type { LinkKind } from "../chassis/backplane.ts";
-import type { Chassis, ChassisOptions } from "../chassis/chassis.ts";
+import type { Chassis, ChassisOptions, SlotPlan } from "../chassis/chassis.ts";
 import type { Drive } from "../chassis/drive/drive.ts";
 import { Lockstep } from "../chassis/drive/lockstep.ts";
 import { Threaded } from "../chassis/drive/threaded.ts";
@@ -21,12 +21,15 @@ import type { Resolve } from "../operator/name_lookup.ts";
 export type SiteName = "moon" | "sun";
 
 export interface PairOptions {
-  drive?: "lockstep" | "threaded";
+  /** Default lockstep. */
+  drive?: "lockstep" | "threaded" | Drive;
   links?: Record<SiteName, LinkKind>;
   /** IPsec boards in each chassis. Default 2. */
   boards?: number;
   /** What the slots section has besides the IKE board, as text, in place of that. */
   slots?: string | Record<SiteName, string>;
+  /** Slots of a site whose boards are in shelves. */
+  shelves?: Partial<Record<SiteName, ReadonlyMap<number, NonNullable<SlotPlan["shelf"]>>>>;
   /** The chassis's placement. */
   placement?: Partial<Record<SiteName, string>>;
   cable?: CableOptions;
@@ -56,6 +59,8 @@ export interface PairOptions {
   /** Children, by the third octet of their networks. Default 1 and 2. */
   nets?: readonly number[] | Record<SiteName, readonly number[]>;
   chassis?: Partial<ChassisOptions>;
+  /** The same of one site alone. */
+  site?: Partial<Record<SiteName, Partial<ChassisOptions>>>;
   /** Sites whose boards boot from flash. */
   firmware?: Partial<Record<SiteName, ChassisOptions["firmware"]>>;
   /** The peer's address or name, as a site's configuration has it. */
@@ -175,7 +180,8 @@ export class Pair {
   readonly sun: Site;
 
   constructor(options: PairOptions = {}) {
-    this.drive = options.drive === "threaded" ? new Threaded() : new Lockstep();
+    const { drive = "lockstep" } = options;
+    this.drive = drive === "threaded" ? new Threaded() : drive === "lockstep" ? new Lockstep() : drive;
     this.wan = new Cable(this.drive, { latencyMs: 5, ...options.cable });
     this.moon = this.#site("moon", options);
     this.sun = this.#site("sun", options);
@@ -224,7 +230,10 @@ export class Pair {
       name,
       drive: this.drive,
       link: chassis.link,
-      slots: chassis.slots,
+      slots: chassis.slots.map((plan) => {
+        const shelf = options.shelves?.[name]?.get(plan.slot);
+        return shelf ? { ...plan, shelf } : plan;
+      }),
       ikeSlot: chassis.ikeSlot,
       localAddresses,
       ...(chassis.keepAlive === undefined ? {} : { keepAlive: chassis.keepAlive }),
@@ -236,6 +245,7 @@ export class Pair {
       ...(options.resolve ? { resolve: options.resolve } : {}),
       ...(options.firmware?.[name] ? { firmware: options.firmware[name] } : {}),
       ...options.chassis,
+      ...options.site?.[name],
     });
     const site: Site = {
       name,

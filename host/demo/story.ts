@@ -5,8 +5,8 @@
 import { performance } from "node:perf_hooks";
 import { TRACE_MASK_BOARD, TRACE_MASK_ESTABLISH, TRACE_MASK_IKE, TRACE_MASK_PACKET } from "../../assembly/abi/trace.ts";
 import { inOrder, type SlotStatus } from "../chassis/chassis.ts";
-import { renderTrace, type TraceEntry } from "../chassis/console.ts";
 import type { ConnectionSas } from "../operator/sas.ts";
+import { negotiationText, packetText } from "../operator/step_text.ts";
 import { MARK, udpPacket } from "./packets.ts";
 import { Pair, type Site } from "./pair.ts";
 
@@ -251,72 +251,23 @@ function conserved({ counters, frames }: SlotStatus): boolean {
   return counters.in + counters.originated === gone;
 }
 
-/** IKEv2 exchange types (RFC 7296 section 3.1). */
-const EXCHANGES: Record<number, string> = {
-  34: "IKE_SA_INIT",
-  35: "IKE_AUTH",
-  36: "CREATE_CHILD_SA",
-  37: "INFORMATIONAL",
-};
-const RESPONSE = 0x20;
-
-const ikeMessage = ({ a, b, c, d }: TraceEntry): string =>
-  `${EXCHANGES[a] ?? `exchange ${a}`} ${c & RESPONSE ? "response" : "request"}, message id ${b}, ${d} octets`;
-
-/** Words for phase 1: the IKE messages, and the steps of figures 4 and 5. */
-const NEGOTIATION: Record<string, (entry: TraceEntry) => string> = {
-  ike_sent: (entry) => `sends ${ikeMessage(entry)}`,
-  ike_received: (entry) => `receives ${ikeMessage(entry)}`,
-  S401: ({ a, b }) => `S401  has negotiated a CHILD_SA: SPI ${hex(a)} in, ${hex(b)} out`,
-  S402: ({ a, b }) => `S402  selects slot ${b} for SPI ${hex(a)}`,
-  S403: ({ a, b, c }) => `S403  links SPI ${hex(a)} with slot ${b}, generation ${c}`,
-  S404: ({ a, b }) => `S404  transfers SPI ${hex(a)} to slot ${b}`,
-  S501: ({ a }) => `S501  receives the SA of SPI ${hex(a)}`,
-  S502: () => "S502  stores it in its local database",
-};
-
 /** What both chassis did until now, in the order of the clock. */
 function negotiationOf(sites: readonly Site[]): string[] {
   return sites
     .flatMap(({ name, chassis }) => chassis.readTrace().map((entry) => ({ name, entry })))
-    .filter(({ entry }) => NEGOTIATION[entry.name])
+    .filter(({ entry }) => negotiationText(entry) !== undefined)
     .sort((x, y) => inOrder(x.entry, y.entry))
     .map(({ name, entry }) => {
       const at = (Number(entry.now) / 1e6).toFixed(0).padStart(5);
-      return `${at} ms  ${name.padEnd(4)} slot ${entry.slot}  ${NEGOTIATION[entry.name]?.(entry)}`;
+      return `${at} ms  ${name.padEnd(4)} slot ${entry.slot}  ${negotiationText(entry)}`;
     });
 }
 
-const hex = (spi: number): string => (spi >>> 0).toString(16).padStart(8, "0");
-const SIDES = ["unprotected", "protected"];
-
-/** Words for the steps of figures 6 and 7; the arguments are those of abi/trace.ts. */
-const WORDS: Record<string, (entry: TraceEntry) => string> = {
-  S601: ({ c, d }) => `IKE board receives ${c} octets on the ${SIDES[d]} side`,
-  S602: ({ a }) => (a ? `looks SPI ${hex(a)} up in its local database` : "looks the packet's selectors up"),
-  S603: ({ a }) => `finds the entry, SPI ${hex(a)}`,
-  S604: ({ b }) => `which names the board in slot ${b}`,
-  S605: ({ b, c }) => `packs it into a capsule, ${c} octets, and hands it to slot ${b}`,
-  S606: () => "no entry: discards",
-  S701: ({ c }) => `IPsec board receives the capsule, ${c} octets`,
-  S702: ({ c }) => `takes the capsule off, ${c} octets are left`,
-  S703: ({ a }) => (a ? `looks SPI ${hex(a)} up in its own database` : "looks the selectors up in its own database"),
-  S704: ({ a }) => `finds the SA, SPI ${hex(a)}`,
-  S705: ({ b, c }) => `${c ? "seals" : "verifies and opens"} it, sequence number ${b}`,
-  S706: ({ c, d }) => `sends ${c} octets to the ${SIDES[d]} network itself`,
-  S707: () => "no entry: discards",
-};
-
 function stepsOf({ name, chassis }: Site): Step[] {
-  return chassis
-    .readTrace()
-    .filter((entry) => WORDS[entry.name])
-    .map((entry) => ({
-      chassis: name,
-      slot: entry.slot,
-      step: entry.name,
-      text: WORDS[entry.name]?.(entry) ?? renderTrace(entry),
-    }));
+  return chassis.readTrace().flatMap((entry) => {
+    const text = packetText(entry);
+    return text === undefined ? [] : [{ chassis: name, slot: entry.slot, step: entry.name, text }];
+  });
 }
 
 /** Sends both ways over both children; counts what arrived as it was sent. */

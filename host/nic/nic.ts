@@ -6,11 +6,15 @@
  * send it drops and counts itself.
  */
 
+import type { LineDevice } from "../chassis/drive/line.ts";
+
 /** The two sides of the gateway: unprotected is the insecure network (17), protected the one behind it. */
 export type Side = "unprotected" | "protected";
 
 export interface Nic {
   readonly side: Side;
+  /** For a NIC that can be wired to the boards' threads; what it receives then goes there while the line is open. */
+  readonly line?: LineDevice;
   /** Sends packets, in order. */
   send(packets: Uint8Array[]): void;
   /** Says who receives arriving packets; one receiver at a time. */

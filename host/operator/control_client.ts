@@ -1,14 +1,15 @@
 /** The other end of the control socket (control.ts): one request, or a stream of events. */
 import { connect, type Socket } from "node:net";
+import { CONTROL_PROTOCOL, type ErrorCode } from "./control_protocol.ts";
 
 /** There is no gateway behind the socket, or it went away. */
 export class UnreachableError extends Error {}
 
 /** The gateway refused or failed; `code` is control.ts's. */
 export class RefusedError extends Error {
-  readonly code: string;
+  readonly code: ErrorCode;
 
-  constructor(code: string, message: string) {
+  constructor(code: ErrorCode, message: string) {
     super(message);
     this.code = code;
   }
@@ -17,9 +18,13 @@ export class RefusedError extends Error {
 interface Answer {
   id?: unknown;
   result?: unknown;
-  error?: { code: string; message: string };
+  error?: { code: ErrorCode; message: string };
   event?: unknown;
   packet?: unknown;
+  record?: unknown;
+  status?: unknown;
+  step?: unknown;
+  line?: unknown;
 }
 
 const open = (path: string): Promise<Socket> =>
@@ -52,34 +57,41 @@ export async function request(path: string, command: string, args: object = {}):
       });
       socket.once("error", (error) => reject(new UnreachableError(`the gateway went away (${error.message})`)));
       socket.once("close", () => reject(new UnreachableError("the gateway went away")));
-      socket.write(`${JSON.stringify({ id: 1, command, args })}\n`);
+      socket.write(`${JSON.stringify({ id: 1, protocol: CONTROL_PROTOCOL, command, args })}\n`);
     });
   } finally {
     socket.destroy();
   }
 }
 
+export interface FollowOptions {
+  command?: string;
+  args?: object;
+  signal?: AbortSignal;
+}
+
 /**
- * Follows what `command` (subscribe or trace) begins: calls back for every event or packet until the gateway goes away or `signal` aborts.
+ * Follows what `command` (subscribe, watch, steps, console, trace or follow-log) begins: calls back for every event, glance, step, line, packet or record until the gateway goes away or `signal` aborts.
  * Throws UnreachableError when it goes away, RefusedError when it refuses.
  */
 export async function follow(
   path: string,
   callback: (told: unknown) => void,
-  { command = "subscribe", args = {}, signal }: { command?: string; args?: object; signal?: AbortSignal } = {},
+  { command = "subscribe", args = {}, signal }: FollowOptions = {},
 ): Promise<void> {
   const socket = await open(path);
   try {
     await new Promise<void>((resolve, reject) => {
-      onLines(socket, ({ event, packet, error }) => {
-        const told = event ?? packet;
+      onLines(socket, ({ event, packet, record, status, step, line, error }) => {
+        const told = event ?? packet ?? record ?? status ?? step ?? line;
         if (error) reject(new RefusedError(error.code, error.message));
         else if (told !== undefined) callback(told);
       });
+      if (signal?.aborted) return resolve();
       signal?.addEventListener("abort", () => resolve());
       socket.once("error", (error) => reject(new UnreachableError(`the gateway went away (${error.message})`)));
       socket.once("close", () => reject(new UnreachableError("the gateway went away")));
-      socket.write(`${JSON.stringify({ id: 1, command, args })}\n`);
+      socket.write(`${JSON.stringify({ id: 1, protocol: CONTROL_PROTOCOL, command, args })}\n`);
     });
   } finally {
     socket.destroy();

@@ -276,6 +276,20 @@ export const DROP_REASONS: Readonly<Record<FirmwareDrop | ChassisDrop, DropReaso
     means: "The link between a slot and the backplane is down; frames to and from its board are lost.",
     do: "The fault was injected: it ends by itself, or with `cardcage fault clear`.",
   },
+  remote_lost: {
+    means:
+      "The network between the chassis and a shelf lost a frame, or its connection broke before the shelf had told that it had it.",
+    do: "See that the network is not overloaded, takes packets of 1602 octets or fragments, and that net.core.rmem_max of both machines is some MiB.",
+  },
+  remote_forged: {
+    means:
+      "A datagram for a shelf's internal path was not sealed by the other end: damaged, made by a stranger, or of a connection that is over.",
+    do: "Nothing if it is rare. If it goes on, somebody on the network between chassis and shelf sends such: capture there.",
+  },
+  remote_replayed: {
+    means: "A datagram of a shelf's internal path came twice, or so late that it had been counted as lost.",
+    do: "Nothing if it is rare: networks do that. If it goes on, somebody repeats them: capture between chassis and shelf.",
+  },
   atm_hec: {
     means: "The header of a cell is damaged (HEC); the cell is gone, and the PDU that it was part of fails by itself.",
     do: "The backplane is damaged, or a fault is injected. These are cells, not packets.",
@@ -326,6 +340,11 @@ export const DROP_REASONS: Readonly<Record<FirmwareDrop | ChassisDrop, DropReaso
     means:
       "An ICMP or ICMPv6 error (packet too big) quotes no packet that one of the SAs has sent lately, or less of it than it takes to know.",
     do: "Nothing if it is rare: it came late. If it goes on while large packets vanish, a router on the way quotes too little: set the unprotected mtu.",
+  },
+  checkpoint: {
+    means:
+      "The IKE board was given a record of its checkpoint back that it cannot use: of other firmware, of a connection that is gone, or damaged.",
+    do: "Nothing after an update of the IKE board's firmware or a change of its configuration: the SAs are negotiated anew.",
   },
   injected_loss: {
     means: "The fault injector took it: loss was asked for.",

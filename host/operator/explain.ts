@@ -57,6 +57,8 @@ export interface PacketExplanation {
   slot?: number;
   /** What joins the two boards. */
   via?: string;
+  /** The chassis's classifier gives it to its board; it does not come to the IKE board. */
+  "cut-through"?: boolean;
   sa?: {
     spi: string;
     direction: "in" | "out";
@@ -91,12 +93,14 @@ export interface Asked {
   via: (slot: number) => string;
   ike: Explanation;
   child?: ChildSaStatus;
+  /** The slot that the chassis's classifier gives the packet to. */
+  classified?: number;
   /** Absent: the packet does not come to an IPsec board; `offline`: it would, but there is none. */
   ipsec?: Explanation | "offline";
 }
 
 /** Joins the answers of both boards. */
-export function explainPacket({ from, octets, ikeSlot, via, ike, child, ipsec }: Asked): PacketExplanation {
+export function explainPacket({ from, octets, ikeSlot, via, ike, child, classified, ipsec }: Asked): PacketExplanation {
   const walk: WalkStep[] = [];
   const result: PacketExplanation = { verdict: "dropped", from, octets: ike.octets ?? octets, walk };
   const [flow] = ike.flows;
@@ -179,12 +183,22 @@ export function explainPacket({ from, octets, ikeSlot, via, ike, child, ipsec }:
   }
   const slot = ike.slot ?? 0;
   result.slot = slot;
-  result.via = via(slot);
+  const cutThrough = classified === slot;
+  if (cutThrough) result["cut-through"] = true;
+  else result.via = via(slot);
   here("S604", `the SA is on the board in slot ${slot}`);
   if (ipsec === "offline" || !ipsec) return drop(slot, "ipsec", "S701", "board_offline");
-  here("S605", `packs it into a capsule and hands it over by ${result.via}`);
   const there = (step: string, text: string): void => void walk.push({ slot, board: "ipsec", step, text });
-  there("S702", "takes the capsule off");
+  if (cutThrough) {
+    here(
+      "S605",
+      "has told the classifier of the chassis, which hands the packet over itself: it does not come to the IKE board",
+    );
+    there("S702", "takes it from the NIC, without a capsule");
+  } else {
+    here("S605", `packs it into a capsule and hands it over by ${result.via}`);
+    there("S702", "takes the capsule off");
+  }
   there(
     "S703",
     ipsec.direction === "out" || ipsec.spi === undefined

@@ -13,6 +13,8 @@ const FAULTS: Readonly<Record<FaultKind, { takes: readonly string[]; wants: read
   element: { takes: ["seconds", "seed", "delayMs", "lose"], wants: [] },
 };
 
+export const FAULT_KINDS: readonly string[] = Object.keys(FAULTS);
+
 /** A fault as a client asks for it. Throws RangeError for what is none. */
 export function faultOrder({ kind, ...settings }: Readonly<Record<string, unknown>>): FaultOrder {
   if (typeof kind !== "string" || !Object.hasOwn(FAULTS, kind))

@@ -12,7 +12,10 @@ import {
   INITIATE_IKE,
   LOOKUP_ATTEMPT,
   MANAGEMENT_ADDRESSES,
+  MANAGEMENT_CONNECTION_UNLOAD,
   MANAGEMENT_INITIATE,
+  MANAGEMENT_KEYS_FOLLOW,
+  MANAGEMENT_KEYS_LEAVE,
   MANAGEMENT_LIST_BOARDS,
   MANAGEMENT_LIST_CONNECTIONS,
   MANAGEMENT_LIST_POLICIES,
@@ -24,6 +27,7 @@ import {
   RESULT_MALFORMED,
   RESULT_NOT_FOUND,
   RESULT_OK,
+  RESULT_RESTORING,
   RESULT_TABLE_FULL,
   RESULT_UNSUPPORTED,
 } from "../../assembly/abi/management.ts";
@@ -44,6 +48,7 @@ import {
   type ConnectionStatus,
   decodeMessage,
   encodeMessage,
+  type IkeKeys,
   type ManagementEvent,
   type ManagementMessage,
   type PlacedBoard,
@@ -55,6 +60,7 @@ import { lookUp, type Resolve, systemResolve } from "./name_lookup.ts";
 import { mergePolicies, type PolicyStatus } from "./policies.ts";
 import { mergePools, type PoolStatus } from "./pools.ts";
 import { redirectItems } from "./redirect.ts";
+import type { Difference } from "./reload.ts";
 import { type ConnectionSas, mergeSas } from "./sas.ts";
 
 /** The chassis, and of each IPsec board what the IKE board knows of it. */
@@ -91,6 +97,9 @@ export interface GatewayOptions extends Omit<ChassisOptions, "secureElement"> {
   imageKeys?: readonly PublicKey[];
 }
 
+/** Of a configuration, what a gateway that runs takes over from it. */
+export type Reloaded = Pick<GatewayOptions, "connections" | "pools" | "secrets" | "credentials">;
+
 /** vici's event names, and the boards' own. */
 export type GatewayEvent =
   | ManagementEvent
@@ -114,6 +123,7 @@ const RESULTS: Record<number, string> = {
   [RESULT_MALFORMED]: "the board could not read the command",
   [RESULT_TABLE_FULL]: "the board's table is full",
   [RESULT_UNSUPPORTED]: "the board does not know this command",
+  [RESULT_RESTORING]: "the IKE board is taking its SAs back: try again in a moment",
 };
 
 /** Patience with a board, ms on the drive's clock. */
@@ -147,13 +157,14 @@ const question = (packet: Uint8Array, from: Side): ConfigItem[] => [
 
 export class Gateway {
   readonly chassis: Chassis;
-  readonly #connections: readonly ConnectionPlan[];
-  readonly #pools: readonly PoolPlan[];
+  #connections: readonly ConnectionPlan[];
+  #pools: readonly PoolPlan[];
   readonly #resolve: Resolve;
   readonly #secureElement: SecureElement | ThreadedElement;
   readonly #events = new Set<(event: GatewayEvent) => void>();
   /** By slot and transaction. */
   readonly #pending = new Map<string, Pending>();
+  readonly #keyFollowers = new Set<(keys: IkeKeys) => void>();
   #nextTransaction = 1;
   #loaded = false;
   #closed = false;
@@ -182,14 +193,18 @@ export class Gateway {
     }
   }
 
-  /** Powers the boards on and loads the connections. Throws when the IKE board or all IPsec boards fail. */
+  /**
+   * Powers the boards on and loads the connections. Throws when the IKE board or all IPsec boards fail; but for those in shelves, which are
+   * looked for until they are there, and for a chassis that has none, of a board that does both.
+   */
   async start(): Promise<void> {
     await this.chassis.powerOn();
     const slots = this.chassis.show().slots;
     const ike = slots.find(({ slot }) => slot === this.chassis.ikeSlot);
     if (ike?.state !== "Online")
       throw new CommandError(`the IKE board does not come up: ${ike?.reason ?? "not fitted"}`);
-    if (!slots.some(({ slot, state }) => slot !== this.chassis.ikeSlot && state === "Online")) {
+    const ready = slots.some(({ slot, state }) => slot !== this.chassis.ikeSlot && state === "Online");
+    if (!ready && slots.length > 1 && !this.chassis.hasShelves) {
       throw new CommandError(
         `no IPsec board comes up: ${slots.map(({ slot, reason }) => `slot ${slot}: ${reason}`).join(", ")}`,
       );
@@ -208,6 +223,30 @@ export class Gateway {
     return () => this.#events.delete(callback);
   }
 
+  /** Tells everybody who follows events. */
+  announce(text: string): void {
+    this.#tell({ kind: "alert", text });
+  }
+
+  /**
+   * Calls back for the keys of every IKE_SA that stands, and of each whose keys are made from now on, until what it returns is called. They
+   * are wiped behind the callbacks. Nothing comes where the configuration does not let keys leave the chassis (key_export).
+   */
+  ikeKeys(take: (keys: IkeKeys) => void): () => void {
+    if (!this.chassis.keysAllowed) return () => undefined;
+    this.#keyFollowers.add(take);
+    this.#followKeys();
+    return () => {
+      if (!this.#keyFollowers.delete(take) || this.#keyFollowers.size > 0) return;
+      this.chassis.management(this.chassis.ikeSlot).send(encodeMessage(MANAGEMENT_KEYS_LEAVE, 0));
+    };
+  }
+
+  #followKeys(): void {
+    if (this.#keyFollowers.size === 0) return;
+    this.chassis.management(this.chassis.ikeSlot).send(encodeMessage(MANAGEMENT_KEYS_FOLLOW, 0));
+  }
+
   /** All IKE_SAs with their CHILD_SAs, where they are placed and what their boards count; configured ones that are down too. */
   async sas(): Promise<ConnectionSas[]> {
     const ike = await this.#list(this.chassis.ikeSlot, MANAGEMENT_LIST_SAS);
@@ -219,7 +258,7 @@ export class Gateway {
     const counted: { slot: number; sa: SaStatus }[] = [];
     for (const { slot, state } of this.chassis.show().slots) {
       if (slot === this.chassis.ikeSlot || state !== "Online") continue;
-      for (const message of await this.#list(slot, MANAGEMENT_LIST_SAS)) {
+      for (const message of await this.#listIfItAnswers(slot, MANAGEMENT_LIST_SAS)) {
         if (message.kind === "sa") counted.push({ slot, sa: message.sa });
       }
     }
@@ -300,6 +339,7 @@ export class Gateway {
     const ike = explanationIn(answers);
     const child = answers.find((message) => message.kind === "child-sa");
     const { slots, links } = this.chassis.show();
+    const classified = this.chassis.classified(from, packet);
     let ipsec: Explanation | "offline" | undefined;
     if (ike.verdict === "board") {
       const online = slots.some(({ slot, state }) => slot === ike.slot && state === "Online");
@@ -312,6 +352,7 @@ export class Gateway {
       via: (slot) => links.find((entry) => entry.slot === slot)?.name ?? "",
       ike,
       ...(child ? { child: child.childSa } : {}),
+      ...(classified === undefined ? {} : { classified }),
       ...(ipsec ? { ipsec } : {}),
     });
   }
@@ -335,6 +376,44 @@ export class Gateway {
     }
     if (pending.result !== RESULT_OK) throw this.#error(`slot ${slot}`, pending.result);
     return pending.messages;
+  }
+
+  /**
+   * Takes another configuration over, of which `difference` is what changes (reload.ts): connections that are not named there are not
+   * touched. Throws CommandError when the IKE board does not take a part of it; the parts
+   * before it are in force then.
+   */
+  async reload(
+    { connections, pools = [], secrets, credentials }: Reloaded,
+    { connections: change, poolsAdded, secretsChanged, credentialsChanged }: Difference,
+  ): Promise<void> {
+    if (secretsChanged) this.#secureElement.loadSecrets(secrets);
+    if (credentialsChanged && credentials) this.#secureElement.loadCredentials(credentials);
+    for (const name of change.removed) {
+      await this.#unload(name);
+      this.#connections = this.#connections.filter((connection) => connection.name !== name);
+    }
+    for (const pool of pools) {
+      if (!poolsAdded.includes(pool.name)) continue;
+      await this.#load(`pool '${pool.name}'`, pool.load);
+      this.#pools = [...this.#pools, pool];
+    }
+    const loads = new Set([...change.added, ...change.changed.map(({ name }) => name)]);
+    for (const connection of connections) {
+      if (!loads.has(connection.name)) continue;
+      await this.#load(`connection '${connection.name}'`, connection.load);
+      this.#connections = [...this.#connections.filter(({ name }) => name !== connection.name), connection];
+    }
+  }
+
+  /** Deletes the SAs of a connection at the peer, as far as that answers, and forgets the connection. */
+  async #unload(name: string): Promise<void> {
+    const items = [{ type: CONNECTION_NAME, value: textValue(name) }];
+    await this.#send(this.chassis.ikeSlot, encodeMessage(MANAGEMENT_TERMINATE, 0, items), SHUTDOWN_PATIENCE);
+    const unload = encodeMessage(MANAGEMENT_CONNECTION_UNLOAD, 0, items);
+    const { result } = await this.#send(this.chassis.ikeSlot, unload, COMMAND_PATIENCE);
+    // It is forgotten already when a reload before this one was not taken as a whole.
+    if (result !== RESULT_OK && result !== RESULT_NOT_FOUND) throw this.#error(`'${name}'`, result);
   }
 
   /** Starts negotiating a child, or all children of a connection. The outcome is told by events. */
@@ -398,14 +477,14 @@ export class Gateway {
   }
 
   async #loadConnections(): Promise<void> {
-    for (const { name, load } of this.#pools) {
-      const result = await this.#send(this.chassis.ikeSlot, load, COMMAND_PATIENCE);
-      if (result.result !== RESULT_OK) throw this.#error(`pool '${name}' is not accepted`, result.result);
-    }
-    for (const { name, load } of this.#connections) {
-      const result = await this.#send(this.chassis.ikeSlot, load, COMMAND_PATIENCE);
-      if (result.result !== RESULT_OK) throw this.#error(`connection '${name}' is not accepted`, result.result);
-    }
+    for (const { name, load } of this.#pools) await this.#load(`pool '${name}'`, load);
+    for (const { name, load } of this.#connections) await this.#load(`connection '${name}'`, load);
+  }
+
+  /** Tells the IKE board of a pool or connection. Throws CommandError when it is not taken. */
+  async #load(what: string, load: Uint8Array): Promise<void> {
+    const { result } = await this.#send(this.chassis.ikeSlot, load, COMMAND_PATIENCE);
+    if (result !== RESULT_OK) throw this.#error(`${what} is not accepted`, result);
   }
 
   /** A name is a child's or a connection's: the child comes first. */
@@ -428,6 +507,16 @@ export class Gateway {
 
   async #list(slot: number, type: number): Promise<ManagementMessage[]> {
     return (await this.#command(slot, type, [])).messages;
+  }
+
+  /** Nothing of a board that is silent, or gone by now: what the others say is to be seen all the same. */
+  async #listIfItAnswers(slot: number, type: number): Promise<ManagementMessage[]> {
+    try {
+      return await this.#list(slot, type);
+    } catch (error) {
+      if (error instanceof CommandError) return [];
+      throw error;
+    }
   }
 
   async #command(
@@ -486,6 +575,12 @@ export class Gateway {
       this.#tell(message.event);
       return;
     }
+    if (message.kind === "ike-keys") {
+      for (const take of this.#keyFollowers) take(message.keys);
+      const { ei, er, ai, ar } = message.keys;
+      for (const key of [octets, ei, er, ai, ar]) key.fill(0);
+      return;
+    }
     if (message.kind === "lookup") {
       void this.#lookUp(slot, message.connection, message.attempt);
       return;
@@ -536,9 +631,10 @@ export class Gateway {
     }
     const reason = event.kind === "down" ? { text: event.reason } : {};
     this.#tell({ kind: "board-updown", slot, generation, up: event.kind === "up", ...reason });
-    // A new generation of the IKE board knows no connections.
+    // A new generation of the IKE board knows nobody who follows keys, and no connections.
+    if (event.kind === "up" && slot === this.chassis.ikeSlot) this.#followKeys();
     if (event.kind === "up" && slot === this.chassis.ikeSlot && this.#loaded) {
-      for (const { load } of [...this.#pools, ...this.#connections]) this.chassis.management(slot).send(load);
+      for (const { load } of [...this.#pools, ...this.#connections]) this.chassis.tell(slot, load);
     }
   }
 

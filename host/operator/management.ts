@@ -169,6 +169,9 @@ export interface ManagementEvent {
   generation?: number;
   "virtual-ips"?: string[];
   dns?: string[];
+  /** Of restored: how many came back from the checkpoint. */
+  "ike-sas"?: number;
+  "child-sas"?: number;
 }
 
 /** A pool as the board counts it. */
@@ -208,6 +211,19 @@ export interface PolicyRow {
   "packets-in"?: number;
 }
 
+/** What Wireshark opens an IKE_SA's messages with. Whoever has them wipes them. */
+export interface IkeKeys {
+  /** 16 digits in hexadecimal each. */
+  initiatorSpi: string;
+  responderSpi: string;
+  transforms: TransformValue[];
+  /** SK_ei and SK_er with their salts, SK_ai and SK_ar; the latter are empty with a combined mode. */
+  ei: Uint8Array;
+  er: Uint8Array;
+  ai: Uint8Array;
+  ar: Uint8Array;
+}
+
 export type ManagementMessage = { transaction: number } & (
   | { kind: "reply"; result: number }
   | { kind: "ike-sa"; ikeSa: IkeSaStatus }
@@ -221,6 +237,7 @@ export type ManagementMessage = { transaction: number } & (
   | { kind: "event"; event: ManagementEvent }
   | { kind: "explanation"; explanation: Explanation }
   | { kind: "lookup"; connection: string; attempt: number }
+  | { kind: "ike-keys"; keys: IkeKeys }
 );
 
 const namesOf = (prefix: string): Map<number, string> =>
@@ -240,12 +257,15 @@ const EVENT_KINDS = new Map([
   [abi.EVENT_SA_PLACED, "sa-placed"],
   [abi.EVENT_SA_MOVED, "sa-moved"],
   [abi.EVENT_BOARD_DRAINED, "board-drained"],
+  [abi.EVENT_RESTORED, "restored"],
   [abi.EVENT_SA_REFUSED, "sa-refused"],
   [abi.EVENT_VIRTUAL_IP, "virtual-ip"],
   [abi.EVENT_IKE_UPDATE, "ike-update"],
 ]);
 
 /** Items of one message, by type, with typed access. */
+const NOTHING = new Uint8Array(0);
+
 class Items {
   readonly #items: { type: number; value: Uint8Array }[];
 
@@ -254,7 +274,7 @@ class Items {
   }
 
   has(type: number): boolean {
-    return this.#items.some((item) => item.type === type);
+    return this.#find(type) !== undefined;
   }
 
   all(type: number): Uint8Array[] {
@@ -262,7 +282,7 @@ class Items {
   }
 
   octets(type: number): Uint8Array {
-    return this.all(type)[0] ?? new Uint8Array(0);
+    return this.#find(type) ?? NOTHING;
   }
 
   text(type: number): string {
@@ -273,13 +293,18 @@ class Items {
     const value = this.octets(type);
     if (value.length === 0) return 0;
     if (value.length < 4) throw new RangeError(`item ${type} is no number`);
-    return new DataView(value.buffer, value.byteOffset).getUint32(0, true);
+    return (value[0]! | (value[1]! << 8) | (value[2]! << 16) | (value[3]! << 24)) >>> 0;
   }
 
   u64(type: number): bigint {
     const value = this.octets(type);
     if (value.length < 8) return BigInt(this.u32(type));
     return new DataView(value.buffer, value.byteOffset).getBigUint64(0, true);
+  }
+
+  #find(type: number): Uint8Array | undefined {
+    for (const item of this.#items) if (item.type === type) return item.value;
+    return undefined;
   }
 }
 
@@ -374,6 +399,20 @@ function ikeSaOf(items: Items): IkeSaStatus {
   };
 }
 
+const hexadecimal = (octets: Uint8Array): string => Buffer.from(octets).toString("hex");
+
+function ikeKeysOf(items: Items): IkeKeys {
+  return {
+    initiatorSpi: hexadecimal(items.octets(abi.IKE_SA_SPI_I)),
+    responderSpi: hexadecimal(items.octets(abi.IKE_SA_SPI_R)),
+    transforms: decodeTransforms(items.octets(abi.IKE_SA_PROPOSAL)),
+    ei: items.octets(abi.IKE_KEY_EI),
+    er: items.octets(abi.IKE_KEY_ER),
+    ai: items.octets(abi.IKE_KEY_AI),
+    ar: items.octets(abi.IKE_KEY_AR),
+  };
+}
+
 const EAP_METHODS: Record<number, string> = { 4: "MD5", 13: "TLS", 26: "MSCHAPV2" };
 
 /** By which method, and who was asked. */
@@ -437,6 +476,8 @@ function eventOf(items: Items): ManagementEvent {
   if (items.has(abi.CHILD_SA_SPI_IN)) event["spi-in"] = spiText(items.u32(abi.CHILD_SA_SPI_IN));
   if (items.has(abi.CHILD_SA_SPI_OUT)) event["spi-out"] = spiText(items.u32(abi.CHILD_SA_SPI_OUT));
   if (items.has(abi.EVENT_AUDIT)) event.text = auditText(items.u32(abi.EVENT_AUDIT), items.u32(abi.CHILD_SA_SLOT));
+  if (items.has(abi.RESTORED_IKE_SAS)) event["ike-sas"] = items.u32(abi.RESTORED_IKE_SAS);
+  if (items.has(abi.RESTORED_CHILD_SAS)) event["child-sas"] = items.u32(abi.RESTORED_CHILD_SAS);
   if (items.has(abi.CHILD_SA_LINK)) event.link = items.u32(abi.CHILD_SA_LINK);
   if (items.has(abi.CHILD_SA_SLOT)) event.slot = items.u32(abi.CHILD_SA_SLOT);
   Object.assign(event, addresses(items, "virtual-ips", abi.IKE_SA_LOCAL_VIP), addresses(items, "dns", abi.EVENT_DNS));
@@ -574,6 +615,8 @@ export function decodeMessage(message: Uint8Array): ManagementMessage {
       const connection = items.text(abi.CONNECTION_NAME);
       return { transaction, kind: "lookup", connection, attempt: items.u32(abi.LOOKUP_ATTEMPT) };
     }
+    case abi.MANAGEMENT_IKE_KEYS:
+      return { transaction, kind: "ike-keys", keys: ikeKeysOf(new Items(body)) };
     case abi.MANAGEMENT_EVENT:
       return { transaction, kind: "event", event: eventOf(new Items(body)) };
     default:

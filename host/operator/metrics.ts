@@ -110,6 +110,7 @@ export class Metrics {
     counter("cardcage_audit_repaired_total", "Disagreements that it found and repaired.", ["slot", "kind"]);
     gauge("cardcage_alarm", "1: the alarm stands.", ["slot", "alarm", "severity"]);
     counter("cardcage_board_restarts_total", "How often the board was started again.", SLOT);
+    counter("cardcage_board_cut_through_packets_total", "Packets that came to the board past the IKE board.", SLOT);
     counter("cardcage_packets_dropped_total", "Frames that ended on a board, by reason; see cardcage drops.", [
       "slot",
       "reason",
@@ -168,12 +169,13 @@ export class Metrics {
   }
 
   #chassis({ link, slots, links, alarms }: ChassisStatus): void {
-    for (const { slot, board, state, ram, restarts, drops, chassisDrops } of slots) {
+    for (const { slot, board, state, ram, restarts, cutThrough, drops, chassisDrops } of slots) {
       const labels = [String(slot), board];
       this.#set("cardcage_board_up", state === "Online" ? 1 : 0, labels);
       this.#set("cardcage_board_ram_bytes", ram.total, labels);
       this.#set("cardcage_board_ram_used_bytes", ram.used, labels);
       this.#add("cardcage_board_restarts_total", restarts, labels);
+      this.#add("cardcage_board_cut_through_packets_total", cutThrough, labels);
       for (const [reason, count] of [...Object.entries(drops), ...Object.entries(chassisDrops)])
         this.#add("cardcage_packets_dropped_total", count, [String(slot), reason]);
     }

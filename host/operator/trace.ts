@@ -5,18 +5,16 @@
  * rings, so that what they say is of the moment at which they meet it. The packet itself is neither held nor changed. What may differ is
  * what cannot be foreseen: a full ring on its way, and packets between its question and itself.
  *
- * At most OUTSTANDING questions are under way; packets beyond are not looked at, and counted as missed. Without a trace nothing is
+ * A few questions are under way at a time (arriving.ts); packets beyond are not looked at, and counted as missed. Without a trace nothing is
  * asked, and a packet costs nothing.
  */
 import type { Side } from "../nic/nic.ts";
-import { EXPLAIN_PACKET_MAX, type PacketExplanation } from "./explain.ts";
+import { ArrivingQuestions } from "./arriving.ts";
+import type { PacketExplanation } from "./explain.ts";
 import type { FlowText } from "./explanation.ts";
 import type { Gateway } from "./gateway.ts";
 import { addressText } from "./identity.ts";
 import type { TraceFilter } from "./trace_filter.ts";
-
-/** Questions under way: a few fit a board's management ring together. */
-const OUTSTANDING = 8;
 
 /** One traced packet; `missed`: how many were not looked at since the one before. */
 export interface TracedPacket {
@@ -28,17 +26,18 @@ export interface TracedPacket {
 
 export class PacketTrace {
   readonly #gateway: Gateway;
+  readonly #questions: ArrivingQuestions;
   readonly #filter: TraceFilter;
   readonly #tell: (packet: TracedPacket) => void;
   readonly #stops: (() => void)[];
   #turn: Promise<void> = Promise.resolve();
-  #outstanding = 0;
   #missed = 0;
   #stopped = false;
 
   /** Traces until `stop`. */
   constructor(gateway: Gateway, filter: TraceFilter, tell: (packet: TracedPacket) => void) {
     this.#gateway = gateway;
+    this.#questions = new ArrivingQuestions(gateway);
     this.#filter = filter;
     this.#tell = tell;
     const sides: Side[] = filter.from ? [filter.from] : ["protected", "unprotected"];
@@ -53,22 +52,19 @@ export class PacketTrace {
   #arrives(packet: Uint8Array, from: Side): void {
     const flow = plainFlow(packet);
     if (flow && !this.#filter.flow(flow)) return;
-    if (this.#outstanding === OUTSTANDING || packet.length > EXPLAIN_PACKET_MAX) {
+    const time = Number(this.#gateway.chassis.drive.clock.wall()) / 1e9;
+    const explained = this.#questions.ask(packet, from);
+    if (!explained) {
       this.#missed += 1;
       return;
     }
-    this.#outstanding += 1;
-    const time = Number(this.#gateway.chassis.drive.clock.wall()) / 1e9;
-    const explained = this.#gateway.explainArriving(packet, from);
-    explained.catch(() => undefined); // looked at in its turn
     // One board answers sooner than two: they are told in the order in which the packets came.
     this.#turn = this.#turn
       .then(() => explained)
       .then(
         (explanation) => this.#explained(time, explanation),
         () => void (this.#missed += 1),
-      )
-      .finally(() => (this.#outstanding -= 1));
+      );
   }
 
   #explained(time: number, explanation: PacketExplanation): void {

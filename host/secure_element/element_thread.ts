@@ -1,6 +1,11 @@
-/** The secure element's own thread: batches of requests and secrets come in as messages, batches of answers go out in their order. */
-import { parentPort } from "node:worker_threads";
+/**
+ * The secure element's own thread: batches of requests and secrets come in as messages, batches of answers go out in their order. Once it
+ * is wired to the IKE board's thread, requests come from there as well (element_line.ts), and it looks for messages when its bell rings.
+ */
+import { parentPort, receiveMessageOnPort } from "node:worker_threads";
+import type { DeviceLineParts } from "../chassis/drive/line.ts";
 import type { Credentials } from "./credential_store.ts";
+import { serveLine } from "./element_line.ts";
 import type { IkeSecret } from "./psk_store.ts";
 import { packBatch, unpackBatch } from "./message_batch.ts";
 import { SecureElement } from "./secure_element.ts";
@@ -8,6 +13,7 @@ import { SecureElement } from "./secure_element.ts";
 export type ElementOrder =
   | { requests: Uint8Array }
   | { close: true }
+  | { line: DeviceLineParts; words: SharedArrayBuffer }
   | { secrets: IkeSecret[] }
   | { credentials: Credentials }
   | { tokenSecret: Uint8Array };
@@ -15,6 +21,7 @@ export type ElementOrder =
 const element = new SecureElement();
 /** Batches whose answers are not all there; undefined when there is none. */
 let turn: Promise<void> | undefined;
+let closed = false;
 
 function post(answers: readonly Uint8Array[]): void {
   const batch = packBatch(answers);
@@ -33,7 +40,7 @@ function serve(requests: Uint8Array): void {
   });
 }
 
-parentPort?.on("message", (order: ElementOrder) => {
+function take(order: ElementOrder): void {
   if ("secrets" in order) {
     element.loadSecrets(order.secrets);
     for (const { secret } of order.secrets) secret.fill(0); // the element keeps its own copy
@@ -50,9 +57,33 @@ parentPort?.on("message", (order: ElementOrder) => {
     return;
   }
   if ("close" in order) {
+    closed = true;
     element.close();
     parentPort?.close(); // nothing is left to wait for: the thread ends
     return;
   }
+  if ("line" in order) {
+    void serveLine(order.line, order.words, {
+      answer: (request) => element.answer(request),
+      orders,
+      get waits() {
+        return turn !== undefined;
+      },
+    });
+    return;
+  }
   serve(order.requests);
-});
+}
+
+/** Takes the messages that are there; false when the element has been closed. */
+function orders(): boolean {
+  for (
+    let got = parentPort && receiveMessageOnPort(parentPort);
+    got && !closed;
+    got = receiveMessageOnPort(parentPort!)
+  )
+    take(got.message as ElementOrder);
+  return !closed;
+}
+
+parentPort?.on("message", take);

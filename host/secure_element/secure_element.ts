@@ -6,8 +6,10 @@
  * most KEYS_MAX shares exist at a time. Refuses what it does not know with PSA's status values; it never throws at a request.
  */
 import { createHmac, randomBytes } from "node:crypto";
+import { CHECKPOINT_SALT_OCTETS } from "../../assembly/abi/checkpoint.ts";
 import {
   PSA_ALGORITHM,
+  PSA_CHECKPOINT_KEY,
   PSA_DESTROY_KEY,
   PSA_EAP_AUTH,
   PSA_EAP_BEGIN,
@@ -23,6 +25,7 @@ import {
   PSA_GENERATE_KEY,
   PSA_GENERATE_RANDOM,
   PSA_KEY,
+  PSA_KEY_AGREEMENT_KEPT,
   PSA_OP,
   PSA_PPK_KEYS,
   PSA_PSK_AUTH,
@@ -74,6 +77,8 @@ export class SecureElement {
   #nextKey = 1;
   /** Of RFC 6290's tokens. */
   #tokenSecret = randomBytes(32);
+  /** Under which the IKE board's checkpoint is kept. */
+  readonly #chassisKey = randomBytes(32);
 
   /** `now`: a clock in ms, to judge the age of shares by; `date`: ms since 1970, to judge certificates by. */
   constructor(now: () => number = () => performance.now(), date: () => number = () => Date.now()) {
@@ -143,6 +148,7 @@ export class SecureElement {
     this.#eap.close();
     this.loadSecrets([]);
     this.#tokenSecret.fill(0);
+    this.#chassisKey.fill(0);
     this.#credentials.load({ credentials: [], trusts: [] });
   }
 
@@ -152,7 +158,11 @@ export class SecureElement {
         return fields.length === 0 ? this.#generateKey(algorithm) : { status: PSA_ERROR_INVALID_ARGUMENT };
       case PSA_RAW_KEY_AGREEMENT:
         return fields.length === 1
-          ? this.#agree(key, algorithm, fields[0] as Uint8Array)
+          ? this.#agree(key, algorithm, fields[0] as Uint8Array, false)
+          : { status: PSA_ERROR_INVALID_ARGUMENT };
+      case PSA_KEY_AGREEMENT_KEPT:
+        return fields.length === 1
+          ? this.#agree(key, algorithm, fields[0] as Uint8Array, true)
           : { status: PSA_ERROR_INVALID_ARGUMENT };
       case PSA_RESPOND_KEY:
         return fields.length === 1
@@ -174,6 +184,10 @@ export class SecureElement {
       case PSA_QCD_TOKEN:
         return fields.length === 1 && fields[0]!.length === SPIS_OCTETS
           ? { status: PSA_SUCCESS, field: this.#token(fields[0]!) }
+          : { status: PSA_ERROR_INVALID_ARGUMENT };
+      case PSA_CHECKPOINT_KEY:
+        return fields.length === 1 && fields[0]!.length === CHECKPOINT_SALT_OCTETS
+          ? { status: PSA_SUCCESS, field: this.#checkpointKey(fields[0]!) }
           : { status: PSA_ERROR_INVALID_ARGUMENT };
       case PSA_SIGN_AUTH:
         return fields.length === 1 && (fields[0] as Uint8Array).length > 0
@@ -207,12 +221,12 @@ export class SecureElement {
   }
 
   /** One agreement per share: it is destroyed whatever comes of it. */
-  #agree(key: number, method: number, peer: Uint8Array): Answer {
+  #agree(key: number, method: number, peer: Uint8Array, keep: boolean): Answer {
     const held = this.#keys.get(key);
     if (!held) return { status: PSA_ERROR_INVALID_HANDLE };
     if (held.method !== method) return { status: PSA_ERROR_INVALID_ARGUMENT };
     const secret = held.share.agree(peer);
-    this.#take(key);
+    if (!keep) this.#take(key);
     return secret ? { status: PSA_SUCCESS, field: secret } : { status: PSA_ERROR_INVALID_ARGUMENT };
   }
 
@@ -281,6 +295,11 @@ export class SecureElement {
   /** RFC 6290's, of SPIi and SPIr. */
   #token(spis: Uint8Array): Uint8Array {
     return createHmac("sha256", this.#tokenSecret).update(spis).digest();
+  }
+
+  /** The key of one epoch of the checkpoint. */
+  #checkpointKey(salt: Uint8Array): Uint8Array {
+    return createHmac("sha256", this.#chassisKey).update("checkpoint").update(salt).digest();
   }
 
   #eapAuth(key: number, id: number, fields: Uint8Array[]): Answer {

@@ -2,11 +2,15 @@
  * The secure element in a thread of its own: public-key work holds up neither the boards nor the thread that moves packets
  * between them. The same requests and answers as SecureElement, which it runs.
  *
+ * Wired to the IKE board's thread it answers that one directly; requests that come through the chassis's thread are answered as well.
+ *
  * When the thread is gone, requests stay unanswered: to the chassis an element that fails.
  */
 import { Worker } from "node:worker_threads";
+import { type DeviceLineParts, type Doorbell, type LineDevice, type LineEnds } from "../chassis/drive/line.ts";
 import { threadFile } from "../thread/thread_file.ts";
 import type { Credentials } from "./credential_store.ts";
+import { elementBell, elementDoorbell, elementWords, isElementBusy } from "./element_line.ts";
 import type { ElementOrder } from "./element_thread.ts";
 import { packBatch, unpackBatch } from "./message_batch.ts";
 import type { IkeSecret } from "./psk_store.ts";
@@ -21,6 +25,10 @@ export class ThreadedElement {
   /** Requests of this turn of the event loop, which leave together. */
   #leaving: Uint8Array[] = [];
   #failure: Error | undefined;
+  readonly #memory = elementWords();
+  readonly #words = new Int32Array(this.#memory);
+  readonly #doorbell: Doorbell = elementDoorbell(this.#memory);
+  #ends: LineEnds | undefined;
 
   constructor() {
     this.#worker = new Worker(threadFile(new URL("./element_thread.ts", import.meta.url)), { execArgv: [] });
@@ -30,6 +38,20 @@ export class ThreadedElement {
     });
     this.#worker.on("error", (error) => this.#fail(error));
     this.#worker.on("exit", () => this.#fail(new Error("the secure element's thread has ended")));
+  }
+
+  get line(): LineDevice {
+    const busy = (): boolean => !this.#failure && isElementBusy(this.#words);
+    return {
+      bell: elementBell(this.#memory),
+      get busy() {
+        return busy();
+      },
+      wire: (line: DeviceLineParts, ends: LineEnds) => {
+        this.#ends = ends;
+        this.#order({ line, words: this.#memory });
+      },
+    };
   }
 
   /** Replaces the pre-shared keys; they are copied to the element's thread. */
@@ -73,9 +95,11 @@ export class ThreadedElement {
 
   #order(order: ElementOrder): void {
     this.#worker.postMessage(order);
+    this.#doorbell.ring();
   }
 
   #fail(error: Error): void {
+    if (!this.#failure) void this.#ends?.cut().then(() => this.#ends?.reclaim());
     this.#failure ??= error;
     for (const { reject } of this.#waiting.splice(0)) reject(error);
   }

@@ -12,7 +12,7 @@
  * or refused is told, and makes the exit status 1.
  */
 import { createPublicKey } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { spawn } from "node:child_process";
@@ -27,6 +27,7 @@ import { OUTER, removeStale, Topology } from "../interop/topology.ts";
 import { type Issued, issue, writeDirectory } from "../pki/authority.ts";
 import { SUITES, type Suite } from "./handshake/initiator.ts";
 import type { Order, Outcome } from "./handshake/load.ts";
+import { processorTime } from "./wire/processor_time.ts";
 
 const LOAD = fileURLToPath(new URL("./handshake/load.ts", import.meta.url));
 const PSK = "the key of a bench that protects nothing";
@@ -37,8 +38,6 @@ const CONCURRENCY = 64;
 const CERTIFICATES = 64;
 /** Initiators' addresses: one source must not have all half-open IKE_SAs. */
 const SOURCES = Array.from({ length: CONCURRENCY }, (_, i) => `192.0.2.${100 + i}`);
-/** Clock ticks of /proc a second. */
-const TICKS = 100;
 
 const { values } = parseArgs({
   options: {
@@ -111,33 +110,6 @@ secrets {
   }
 }
 `;
-}
-
-/** Processor time of a process and all its descendants, ms. */
-function processorTime(root: number): number {
-  const parents = new Map<number, number>();
-  const ticks = new Map<number, number>();
-  for (const entry of readdirSync("/proc")) {
-    if (!/^\d+$/.test(entry)) continue;
-    let stat: string;
-    try {
-      stat = readFileSync(`/proc/${entry}/stat`, "latin1");
-    } catch {
-      continue; // it has ended meanwhile
-    }
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    parents.set(Number(entry), Number(fields[1]));
-    ticks.set(Number(entry), Number(fields[11]) + Number(fields[12]));
-  }
-  let sum = 0;
-  for (const [pid, own] of ticks) {
-    for (let at: number | undefined = pid; at !== undefined && at > 1; at = parents.get(at)) {
-      if (at !== root) continue;
-      sum += own;
-      break;
-    }
-  }
-  return (sum * 1000) / TICKS;
 }
 
 async function load(namespace: string, order: Order): Promise<Outcome> {

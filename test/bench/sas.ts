@@ -22,6 +22,7 @@ import { ETHERTYPE_CONTROL, ETHERTYPE_IPV4, LINK_ATM } from "../../assembly/abi/
 import * as M from "../../assembly/abi/message.ts";
 import { PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
 import { CONTROL_KEY, Bench, be, clear, saRecord, sealedPacket } from "../host/ipsec_bench.ts";
+import { median } from "./figures/median.ts";
 
 const { values } = parseArgs({
   options: {
@@ -172,7 +173,6 @@ function race(kind: Kind, one: Crowd, many: Crowd): [number, number] {
       kind.proof(crowd.bench, POLL_BATCH);
     }
   }
-  const median = (list: number[]): number => list.sort((a, b) => a - b)[list.length >> 1]!;
   return [median(times[0]), median(times[1])];
 }
 

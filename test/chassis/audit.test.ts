@@ -46,7 +46,7 @@ async function churn(seed: number, plant: boolean): Promise<void> {
       moon: "rekey_time = 50s\n rand_time = 30s\n start_action = start",
       sun: "rekey_time = 70s\n rand_time = 30s",
     },
-    chassis: { entropy: new SeededEntropy(seed), conservation: true },
+    chassis: { entropy: new SeededEntropy(seed), conservation: true, cutThrough: seed % 2 === 1 },
   });
   forger.end();
   const sites = [story.moon, story.sun];
@@ -93,6 +93,9 @@ async function churn(seed: number, plant: boolean): Promise<void> {
       `${found.unknown} of ${planted}`,
     );
     if (plant) {
+      // Churn may have terminated the last of them.
+      await story.moon.gateway.initiate("net-1").catch(() => undefined);
+      await story.pair.drive.run(10_000);
       const child = (await story.children(story.moon)).find(({ state }) => state === "INSTALLED")!;
       forger.send(0, child.slot!, M.MESSAGE_SA_REMOVE, named(child["spi-in"], M.DIRECTION_INBOUND, child.link));
       await story.pair.drive.run(25_000);

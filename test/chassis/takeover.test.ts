@@ -38,7 +38,7 @@ async function crashes(seed: number, count: number): Promise<void> {
     boards: BOARDS.length,
     nets: NETS,
     cable: { seed, latencyMs: 1 },
-    chassis: { entropy: new SeededEntropy(seed), conservation: true, lease: LEASE },
+    chassis: { entropy: new SeededEntropy(seed), conservation: true, lease: LEASE, cutThrough: seed % 2 === 1 },
     // A window that takes what a jump by a lease leaves behind.
     child: { moon: "replay_window = 128", sun: "replay_window = 128" },
   });

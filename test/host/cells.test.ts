@@ -57,6 +57,7 @@ function story(name: string, tell: (bench: Bench) => Promise<void>): void {
           transmitted: (slot, port, packets) => {
             if (port === PORT_PROTECTED) got.set(slot, [...(got.get(slot) ?? []), ...packets]);
           },
+          checkpoint: () => undefined,
           faulted: (slot, _generation, report) => assert.unreachable(`slot ${slot}: ${report.trapText}`),
         },
       });

@@ -7,7 +7,7 @@ import { MANAGEMENT_BOARD_UP } from "../../assembly/abi/management.ts";
 import { TRACE_MASK_BOARD, TRACE_MASK_PACKET } from "../../assembly/abi/trace.ts";
 import { buildEntry } from "../../host/build/build.ts";
 import { Chassis, type ChassisOptions, type ChassisStatus } from "../../host/chassis/chassis.ts";
-import { isAtm, type LinkKind } from "../../host/chassis/backplane.ts";
+import { createLink, isAtm, type LinkKind } from "../../host/chassis/backplane.ts";
 import type { Drive } from "../../host/chassis/drive/drive.ts";
 import { Lockstep } from "../../host/chassis/drive/lockstep.ts";
 import { Threaded } from "../../host/chassis/drive/threaded.ts";
@@ -123,6 +123,9 @@ story("packets cross the backplane to the slot that they name, whole and counted
   assert.is(links[1]!.name, isAtm(link) ? "atm 0/33" : "ethernet 02:43:43:00:00:01");
   assert.is(tracer.seen, 40);
   assert.ok(tracer.frames.every(({ from, to, wire }) => from === 0 && to > 0 && wire.length === onWire));
+  // Who looks sees a wire form that its far end would take.
+  const far = createLink(link, 0).receiver();
+  for (const { wire, vc } of tracer.frames) assert.ok(far.take(wire, 0, wire.length, vc) > 0);
   assert.equal(chassis.show().drops, {});
 });
 
@@ -352,7 +355,7 @@ story("steps of a packet appear on the console by name", async (drive, link) => 
       [2, "S601", 2],
     ],
   );
-  assert.is(chassis.traceLost, 0);
+  assert.is(chassis.traceLost(), 0);
   chassis.trace(0);
   await chassis.run(20);
   chassis.receive("unprotected", toSlot(link, 2, [1, 2, 3]));
@@ -448,6 +451,7 @@ test("the message that announces a board carries slot, generation, capacity, wei
     drive: new Lockstep(),
     cage: {
       power: async () => ({ online: true }),
+      isOnline: () => true,
       deliver: (_slot: number, _port: number, packet: Uint8Array) => sent.push(packet) > 0,
     } as never,
     slots,
@@ -469,11 +473,14 @@ test("the message that announces a board carries slot, generation, capacity, wei
   assert.is(ups.length, 2);
   ups.forEach((octets, i) => {
     const view = new DataView(octets.buffer);
-    assert.is(octets.length, 64);
-    assert.equal([view.getUint32(56, true), view.getUint32(60, true)], [3, 5]);
+    assert.is(octets.length, 68);
+    assert.equal(
+      [56, 60, 64].map((at) => view.getUint32(at, true)),
+      [3, 5, 0],
+    );
     assert.equal(
       [8, 12, 16, 20].map((at) => view.getUint32(at, true)),
-      [64, 1, i + 1, 77],
+      [68, 1, i + 1, 77],
     );
     assert.is(Buffer.from(octets.subarray(24, 56)).toString("hex"), keys[i + 1]);
   });

@@ -2,6 +2,7 @@
 import { Worker } from "node:worker_threads";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { copyOctets } from "../../host/chassis/copy.ts";
 import { MessageRing, ringMemory } from "../../host/chassis/drive/message_ring.ts";
 import { SeededRandom } from "../../host/chassis/entropy.ts";
 
@@ -55,6 +56,120 @@ test("a reservation that is not committed was never there", () => {
   assert.ok(ring.push(1, 2, 3, Uint8Array.of(9), 0, 1));
   assert.ok(ring.peek());
   assert.equal(contentOf(ring), [1, 2, 3, 9]);
+});
+
+test("a reader that looks ahead finds every message once, and gives room back when it says so", () => {
+  const memory = ringMemory(1024);
+  const writer = new MessageRing(memory);
+  let reader = new MessageRing(memory);
+  const random = new SeededRandom(5);
+  const queue: number[][] = [];
+  let [seen, refused] = [0, 0];
+  for (let round = 0; round < 20_000; round++) {
+    const turn = random.below(100);
+    if (turn < 50) {
+      const octets = Uint8Array.from({ length: random.below(90) }, () => random.below(256));
+      if (writer.push(1, round, 3, octets, 0, octets.length)) queue.push([1, round, 3, ...octets]);
+      else refused += 1;
+    } else if (turn < 90) {
+      assert.is(reader.unseen, seen < queue.length);
+      if (!reader.ahead()) continue;
+      assert.equal(contentOf(reader), queue[seen]);
+      seen += 1;
+    } else if (turn < 99) {
+      reader.releaseSeen();
+      queue.splice(0, seen);
+      seen = 0;
+    } else {
+      // A successor begins where room was given back.
+      reader = new MessageRing(memory);
+      seen = 0;
+    }
+  }
+  assert.ok(refused > 0, "the ring was full at times");
+});
+
+test("what is appended is seen once it is published, and what is passed makes room once that is settled", () => {
+  const memory = ringMemory(1024);
+  const [writer, reader] = [new MessageRing(memory), new MessageRing(memory)];
+  const random = new SeededRandom(8);
+  const source = new Uint8Array(256).map((_, i) => i);
+  const [queue, hidden]: [number[][], number[][]] = [[], []];
+  let [passed, refused, skewed] = [0, 0, 0];
+  for (let round = 0; round < 20_000; round++) {
+    const turn = random.below(100);
+    if (turn < 45) {
+      const [start, length] = [random.below(64), random.below(90)];
+      const at = writer.reserve(length, start);
+      if (at < 0) {
+        refused += 1;
+        continue;
+      }
+      assert.is(at & 7, start & 7, "octets stand as they stood where they came from");
+      if ((start & 7) !== 0) skewed += 1;
+      writer.octets.set(source.subarray(start, start + length), at);
+      writer.append(length, 13, round, 2);
+      hidden.push([13, round, 2, ...source.subarray(start, start + length)]);
+    } else if (turn < 55) {
+      writer.publish();
+      queue.push(...hidden.splice(0));
+    } else if (turn < 90) {
+      assert.is(reader.peek(), queue.length > 0);
+      if (queue.length === 0) continue;
+      assert.equal(contentOf(reader), queue.shift());
+      reader.pass();
+      passed += 1;
+    } else {
+      assert.is(reader.empty, queue.length === 0);
+      reader.settle();
+    }
+  }
+  assert.ok(passed > 1000 && skewed > 1000 && refused > 0);
+});
+
+test("room that is not settled is not written to, and what a reader passed its successor finds again", () => {
+  const memory = ringMemory(256);
+  const [writer, reader] = [new MessageRing(memory), new MessageRing(memory)];
+  const put = (octet: number): boolean => writer.push(1, 0, 0, new Uint8Array(100).fill(octet), 0, 100);
+  assert.ok(put(1) && put(2));
+  assert.ok(reader.peek());
+  reader.pass();
+  assert.not.ok(put(3), "the ring is full");
+  const successor = new MessageRing(memory);
+  assert.ok(successor.peek());
+  assert.is(successor.octets[successor.at], 1);
+  reader.settle();
+  assert.ok(put(3));
+});
+
+test("copies are right at every remainder and length, and touch nothing beside", () => {
+  const [a, b] = [new SharedArrayBuffer(2048), new ArrayBuffer(2048)];
+  const [from, to] = [new Uint8Array(a).map((_, i) => 1 + (i % 250)), new Uint8Array(b)];
+  new Uint8Array(a).set(from);
+  const shared = new Uint8Array(a);
+  for (let start = 64; start < 72; start++) {
+    for (let target = 128; target < 136; target++) {
+      for (const length of [0, 1, 7, 8, 9, 63, 64, 65, 255, 256, 257, 900]) {
+        to.fill(0);
+        copyOctets(shared, new BigInt64Array(a), start, to, new BigInt64Array(b), target, length);
+        assert.equal(to.slice(target, target + length), from.slice(start, start + length));
+        assert.ok(to.every((octet, i) => octet === 0 || (i >= target && i < target + length)));
+      }
+    }
+  }
+});
+
+test("what is wiped is gone from memory", () => {
+  const memory = ringMemory(256);
+  const ring = new MessageRing(memory);
+  ring.push(4, 0, 0, Uint8Array.of(7, 8, 9), 0, 3);
+  ring.push(4, 0, 0, Uint8Array.of(5), 0, 1);
+  assert.ok(ring.peek());
+  ring.wipe();
+  ring.release();
+  assert.not.ok([...new Uint8Array(memory, 128)].some((octet) => [7, 8, 9].includes(octet)));
+  assert.ok(ring.peek());
+  assert.equal(contentOf(ring), [4, 0, 0, 5]);
 });
 
 test("a message that can never fit is refused, and leaves the ring usable", () => {

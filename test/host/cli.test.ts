@@ -8,6 +8,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { offences } from "../cli/command_line.ts";
 import binaryen from "../../host/image/binaryen.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -60,7 +61,16 @@ test("the example is accepted, as text and as JSON", () => {
   assert.is(err, "");
   assert.is(out, `${EXAMPLE}: ok: 1 connections, slots 0 ike, 1 ipsec, 2 ipsec, atm links\n`);
   assert.is(code, 0);
-  assert.equal(JSON.parse(cardcage("check", EXAMPLE, "--json").out), { ok: true, problems: [] });
+  assert.equal(JSON.parse(cardcage("check", EXAMPLE, "--json").out), {
+    ok: true,
+    problems: [],
+    chassis: {
+      name: "moon",
+      links: "atm",
+      slots: { "0": "ike", "1": "ipsec", "2": "ipsec" },
+      protected: { tun: "cardcage0", mtu: 1400 },
+    },
+  });
 });
 
 test("configuration errors name file, line, word and the nearest valid word", () => {
@@ -98,6 +108,18 @@ test("up refuses a wrong configuration and the lockstep drive, and begins nothin
   assert.is(code, 2);
   assert.is(out, "");
   assert.match(err, "drive = lockstep runs on a virtual clock: 'up' wants drive = threaded");
+});
+
+test("up --json says so as JSON, one object on a line, as failure.schema.json has it", () => {
+  const wrong = changed("auth = psk", "auth = pks");
+  const { code, out, err } = cardcage("up", wrong.file, "--json");
+  assert.equal([code, err], [2, ""]);
+  assert.is(out.split("\n").length, 2);
+  assert.equal(offences("failure", JSON.parse(out)), []);
+  assert.match(JSON.parse(out).error.message, `changed.conf:${wrong.line}: auth`);
+  const { file } = changed("links = atm", "links = atm\n  drive = lockstep");
+  const lockstep = cardcage("up", file, "--json");
+  assert.equal([lockstep.code, offences("failure", JSON.parse(lockstep.out))], [2, []]);
 });
 
 test("no gateway at the socket is 3, for every command that asks one", () => {

@@ -70,6 +70,7 @@ test("the text has counts, meanings of what was counted alone, and the books; wh
         ram: { total: 1, used: 1 },
         frames: { pool: 9, free: 8, held: 1 },
         counters: { polls: 1, in: 10, originated: 2, sent: 5, consumed: 1, dropped: 3 },
+        cutThrough: 0,
         drops: { replay: 3 },
         chassisDrops: { aal5_crc: 1 },
       },

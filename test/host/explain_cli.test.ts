@@ -131,7 +131,7 @@ test("wrong words are 2, and say what is wanted", async () => {
   assert.equal(words, { code: 2, out: "", err: "error: a packet, a file, or --src and --dst are wanted\n" });
   const side = await explain("4500", "--from", "inside");
   assert.is(side.code, 2);
-  assert.match(side.err, "from: 'protected' or 'unprotected' is wanted");
+  assert.match(side.err, "Allowed choices are protected, unprotected");
 });
 
 test("packets made of words are sound, whatever the protocol", () => {

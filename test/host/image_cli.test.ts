@@ -166,7 +166,7 @@ test("wrong words and files are 2, and nothing is written", async () => {
     [/--image-version/, "image", "build", "x.ccm", "ipsec-1.cci"],
     [/flash N FILE/, "flash", "1"],
     [/--test or --confirm/, "flash", "1", "ipsec-1.cci", "--test", "--confirm"],
-    [/--slot is A or B/, "flash", "1", "ipsec-1.cci", "--slot", "C"],
+    [/Allowed choices are A, B/, "flash", "1", "ipsec-1.cci", "--slot", "C"],
     [/no such directory/, "image", "list", "--flash", "nowhere"],
     [/from 0 to 63/, "flash", "64", "ipsec-1.cci", "--flash", ".", "--key", "release.pub"],
   ];

@@ -5,24 +5,61 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import * as DROP from "../../assembly/abi/drop.ts";
+import {
+  MANAGEMENT_CONTROL_KEY,
+  MANAGEMENT_HEADER,
+  MANAGEMENT_LENGTH,
+  MANAGEMENT_ORPHANED,
+  MANAGEMENT_SETTLED,
+  MANAGEMENT_TYPE,
+} from "../../assembly/abi/management.ts";
 import * as M from "../../assembly/abi/message.ts";
-import { PORT_PROTECTED, PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
-import { arriving, Bench, clear, esp, IN_SPI, open, OUT_SPI, type Sa, saRecord, sealedPacket } from "./ipsec_bench.ts";
+import { PORT_MANAGEMENT, PORT_PROTECTED, PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
+import {
+  arriving,
+  Bench,
+  clear,
+  CONTROL_KEY,
+  esp,
+  IN_SPI,
+  open,
+  OUT_SPI,
+  type Sa,
+  saRecord,
+  sealedPacket,
+} from "./ipsec_bench.ts";
 
 const IN = M.DIRECTION_INBOUND;
 const OUT = M.DIRECTION_OUTBOUND;
 
 const spiOf = (direction: number): number => (direction === OUT ? OUT_SPI : IN_SPI);
 
-function lease(bench: Bench, direction: number, sequence: bigint): void {
+function lease(bench: Bench, direction: number, sequence: bigint, serial = 0): void {
   const body = Buffer.alloc(M.LEASE_OCTETS - M.MESSAGE_HEADER);
   body.writeUInt32LE(1, M.LEASE_LINK - M.MESSAGE_HEADER);
   body.writeUInt32LE(spiOf(direction), M.LEASE_SPI - M.MESSAGE_HEADER);
   body.writeUInt32LE(direction, M.LEASE_DIRECTION - M.MESSAGE_HEADER);
   body.writeBigUInt64LE(sequence, M.LEASE_SEQUENCE - M.MESSAGE_HEADER);
+  body.writeUInt32LE(serial, M.LEASE_SERIAL - M.MESSAGE_HEADER);
   bench.control(M.MESSAGE_LEASE, body);
   bench.run();
 }
+
+/** A command on the board's MANAGEMENT port. */
+function manage(bench: Bench, type: number, body: Buffer): void {
+  const head = Buffer.alloc(MANAGEMENT_HEADER);
+  head.writeUInt16LE(type, MANAGEMENT_TYPE);
+  head.writeUInt32LE(head.length + body.length, MANAGEMENT_LENGTH);
+  bench.deliver(PORT_MANAGEMENT, Buffer.concat([head, body]));
+  bench.run();
+}
+
+/** The numbers of SETTLED since the last call. */
+const settled = (bench: Bench): number[] =>
+  bench
+    .take(PORT_MANAGEMENT)
+    .filter((message) => message.readUInt16LE(MANAGEMENT_TYPE) === MANAGEMENT_SETTLED)
+    .map((message) => message.readUInt32LE(MANAGEMENT_HEADER));
 
 /** The wishes since the last call: direction and number. */
 const wishes = (bench: Bench): [number, bigint][] =>
@@ -60,6 +97,72 @@ const through = (bench: Bench): number[] =>
   bench.pass(clear(9), PORT_UNPROTECTED).map((packet) => open(packet.subarray(20)).sequence);
 const arrives = (bench: Bench, sequence: bigint): number =>
   bench.pass(sealedPacket(esp(arriving(9), sequence)), PORT_PROTECTED).length;
+
+test("inbound: what a burst has left of its lease is given back when the SA is slow", () => {
+  const bench = new Bench("base");
+  bench.pair({ lease: 64n });
+  const returned = (): [bigint, number][] =>
+    bench
+      .answers()
+      .filter((m) => m.readUInt16LE(0) === M.MESSAGE_LEASE_RETURNED)
+      .map((m) => [m.readBigUInt64LE(M.LEASE_SEQUENCE), m.readUInt32LE(M.LEASE_SERIAL)]);
+  const waits = (): void => {
+    bench.now += 250_000_000n;
+    bench.run();
+  };
+  assert.is(arrives(bench, 1n), 1);
+  lease(bench, IN, 5000n, 7);
+  for (let n = 2n; n <= 1801n; n += 3n) assert.is(arrives(bench, n), 1);
+  waits();
+  assert.equal(returned(), [[2098n, 7]], "it was fast: 1798 in a quarter of a second keep 299");
+  waits();
+  assert.equal(returned(), [[1799n + 64n, 7]]);
+  waits();
+  assert.equal(returned(), []);
+  assert.is(arrives(bench, 1863n), 1);
+  assert.is(arrives(bench, 1864n), 0, "it waits for another lease");
+  lease(bench, IN, 1900n, 8);
+  assert.is(bench.pass(sealedPacket(esp(arriving(9), 1865n)), PORT_PROTECTED).length >= 1, true);
+});
+
+test("without an IKE board leases are extended; it is told of them until it has granted them", () => {
+  const bench = new Bench("base");
+  bench.pair({ lease: 8n });
+  manage(bench, MANAGEMENT_ORPHANED, Buffer.from([7, 0, 0, 0]));
+  for (let n = 1; n <= 40; n++) assert.equal(through(bench), [n]);
+  for (let n = 1n; n <= 40n; n++) assert.is(arrives(bench, n), 1);
+  assert.is(arrives(bench, 40n), 0, "nothing is accepted twice");
+  bench.now += 1_000_000_000n;
+  bench.run();
+  assert.equal(wishes(bench), [], "there is nobody to ask");
+  bench.sequence = 0n;
+  bench.heard = 0n;
+  manage(bench, MANAGEMENT_CONTROL_KEY, CONTROL_KEY);
+  assert.equal(settled(bench), [], "not before they are granted");
+  const told = wishes(bench).sort(([a], [b]) => a - b);
+  assert.equal(
+    told.map(([direction]) => direction),
+    [IN, OUT],
+  );
+  assert.ok(told[0]![1] >= 40n && told[0]![1] < 50n, `inbound ${told[0]![1]}: close to what was accepted`);
+  assert.ok(told[1]![1] > 40n, `outbound ${told[1]![1]}`);
+  lease(bench, IN, told[0]![1] + 8n);
+  bench.now += 20_000_000n;
+  bench.run();
+  assert.equal(settled(bench), []);
+  assert.equal(
+    wishes(bench).map(([direction]) => direction),
+    [OUT],
+    "asked again",
+  );
+  lease(bench, OUT, told[1]![1] + 8n);
+  bench.now += 20_000_000n;
+  bench.run();
+  assert.equal(settled(bench), [7]);
+  bench.now += 1_000_000_000n;
+  bench.run();
+  assert.equal(settled(bench), [], "once");
+});
 
 test("outbound: asked for at half, again at half of the rest; none left: dropped, and asked for with patience", () => {
   const bench = new Bench("base");

@@ -214,6 +214,37 @@ test("two elements agree by messages; a share serves once", async () => {
   }
 });
 
+test("a share that is kept gives the same secret again, until it is destroyed", async () => {
+  const [a, b] = [new SecureElement(), new SecureElement()];
+  for (const method of [31, 19, 14, 36]) {
+    const own = await ask(a, { op: psa.PSA_GENERATE_KEY, algorithm: method });
+    const theirs = await ask(b, { op: psa.PSA_RESPOND_KEY, algorithm: method, fields: [own.field!] });
+    const peer = theirs.field!.subarray(2, 2 + (theirs.field![0]! | (theirs.field![1]! << 8)));
+    const again: Request = { op: psa.PSA_KEY_AGREEMENT_KEPT, key: own.key, algorithm: method, fields: [peer] };
+    const first = await ask(a, again);
+    const second = await ask(a, again);
+    assert.is(first.status, psa.PSA_SUCCESS);
+    assert.is(hex(second.field!), hex(first.field!));
+    assert.is(a.keysHeld, 1);
+    await ask(a, { op: psa.PSA_DESTROY_KEY, key: own.key });
+    assert.is(a.keysHeld, 0);
+    await refused(a, again, HANDLE, "the share is destroyed");
+  }
+});
+
+test("the key of an epoch of the checkpoint follows from its salt, and from this element's chassis key", async () => {
+  const [a, b] = [new SecureElement(), new SecureElement()];
+  const salt = new Uint8Array(32).fill(7);
+  const key = async (element: SecureElement, fields: Uint8Array[]): Promise<string> =>
+    hex((await ask(element, { op: psa.PSA_CHECKPOINT_KEY, fields })).field!);
+  assert.is((await key(a, [salt])).length, 64);
+  assert.is(await key(a, [salt]), await key(a, [salt]));
+  assert.is.not(await key(a, [salt]), await key(a, [new Uint8Array(32)]));
+  assert.is.not(await key(a, [salt]), await key(b, [salt]), "another element has another chassis key");
+  for (const fields of [[], [new Uint8Array(31)], [salt, salt]])
+    await refused(a, { op: psa.PSA_CHECKPOINT_KEY, fields }, psa.PSA_ERROR_INVALID_ARGUMENT, "not one salt");
+});
+
 test("peers' values that must be refused: the share is spent, the secret is not told", async () => {
   const element = new SecureElement();
   const low = "0100000000000000000000000000000000000000000000000000000000000000";

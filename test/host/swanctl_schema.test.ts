@@ -1,5 +1,7 @@
 /** What a configuration may say: names and words, their nearest, what swanctl knows and this gateway does not. */
-import { readdirSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -12,6 +14,7 @@ import {
   PLACEMENT_SLOT_SHIFT,
 } from "../../assembly/abi/config.ts";
 import * as abi from "../../assembly/abi/management.ts";
+import { LOG_DEFAULTS } from "../../host/operator/log.ts";
 import {
   MODE_TRANSPORT,
   SA_FLAGS_TUNNEL,
@@ -21,6 +24,7 @@ import {
   SA_FLAG_ECN_APART,
 } from "../../assembly/abi/message.ts";
 import { decodeItems } from "../../host/chassis/config.ts";
+import { writeShelfKey } from "../../host/chassis/remote/key_file.ts";
 import type { Configuration } from "../../host/operator/configuration/compile.ts";
 import {
   loadConfiguration,
@@ -270,7 +274,7 @@ test("values of the wrong kind", () => {
     ],
     [
       { rest: "chassis { links = etherent\n}" },
-      "links: 'etherent' is none of ethernet, atm (did you mean 'ethernet'?)",
+      "links: 'etherent' is none of ethernet, atm, remote (did you mean 'ethernet'?)",
     ],
     [
       { rest: "chassis { slots { 0 = ike\n 1 = ipsek\n} }" },
@@ -824,10 +828,14 @@ test("the chassis section, and what it stands for when it is not there", () => {
     tun: { name: "ipsec0", mtu: 1380 },
     portIke: 1500,
     portNatt: 4500,
+    cutThrough: false,
     crashDetection: true,
     crashLimit: { crashes: 10, seconds: 600 },
     faults: false,
+    keyExport: false,
+    log: LOG_DEFAULTS,
     rebalance: true,
+    checkpoint: true,
   });
 });
 
@@ -837,6 +845,54 @@ test("links: ATM crosses in frames or in cells, and Ethernet has no mode", () =>
   assert.is(link("links = atm\natm_mode = cell"), "atm-cell");
   assert.equal(messages({ rest: "chassis { links = ethernet\natm_mode = cell\n}" }), ["atm_mode wants links = atm"]);
   assert.match(messages({ rest: "chassis { links = atm\natm_mode = cells\n}" })[0]!, /cell/);
+});
+
+test("links = remote: boards in shelves, each with its place, and a key that nobody else can read", () => {
+  const directory = mkdtempSync(join(tmpdir(), "cardcage-shelf-"));
+  try {
+    const keyFile = join(directory, "shelf.key");
+    writeShelfKey(keyFile);
+    const chassis = (slot: string, more = `links = remote\nshelf_key = ${keyFile}`): Parts => ({
+      rest: `chassis {\n${more}\nslots {\n0 = ike\n1 = ipsec\n2 { board = ipsec\n${slot}\n}\n}\n}`,
+    });
+    for (const [place, host, port] of [
+      ["192.0.2.9", "192.0.2.9", 9815],
+      ["192.0.2.9:7000", "192.0.2.9", 7000],
+      ["[2001:db8::9]", "2001:db8::9", 9815],
+      ["[2001:db8::9]:7000", "2001:db8::9", 7000],
+      ["shelf.example:7000", "shelf.example", 7000],
+    ] as const) {
+      const { slots, link } = loaded(chassis(`remote = ${place}`)).chassis;
+      assert.is(link, "ethernet", "IP in IP");
+      assert.equal(slots[1], { slot: 1, board: "ipsec" });
+      assert.equal(slots[2], { slot: 2, board: "ipsec", shelf: { host, port, keyFile } });
+    }
+    for (const place of ["192.0.2.300", "2001:db8::9", "[192.0.2.9]", "192.0.2.9:0", "192.0.2.9:65536", "a b", "[::1"])
+      assert.match(messages(chassis(`remote = ${place}`)).join(), /is no place of a shelf: 192\.0\.2\.9, /, place);
+    const refused: [Parts, RegExp][] = [
+      [chassis("remote = 192.0.2.9", "links = ethernet"), /slot 2 is in a shelf, which wants links = remote/],
+      [chassis("remote = 192.0.2.9", "links = atm"), /slot 2 is in a shelf, which wants links = remote/],
+      [chassis("remote = 192.0.2.9", "links = remote"), /shelf_key has to name the file of the key/],
+      [
+        chassis("remote = 192.0.2.9", `links = remote\nshelf_key = ${directory}/none`),
+        /shelf_key: .*none: cannot be read/,
+      ],
+      [chassis("remote = 192.0.2.9", `links = remote\nshelf_key = ${keyFile}\ndrive = lockstep`), /virtual clock/],
+      [chassis(""), /no slot says where its shelf is/],
+      [chassis("", `links = ethernet\nshelf_key = ${keyFile}`), /shelf_key wants links = remote/],
+      [
+        {
+          rest: `chassis {\nlinks = remote\nshelf_key = ${keyFile}\nslots {\n0 { board = ike\nremote = 192.0.2.9\n}\n1 = ipsec\n}\n}`,
+        },
+        /remote: is of IPsec boards, and slot 0 has the IKE board/,
+      ],
+    ];
+    for (const [parts, message] of refused) assert.match(messages(parts).join("\n"), message);
+    chmodSync(keyFile, 0o644);
+    assert.match(messages(chassis("remote = 192.0.2.9")).join(), /others may read or change it/);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test("slots: plain, or a section each where boards are unlike; in the order of their numbers", () => {

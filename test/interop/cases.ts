@@ -15,6 +15,7 @@ import { captureWan, countMarks, countOuter } from "./capture.ts";
 import { CERTIFICATE_CASES } from "./certificate_cases.ts";
 import { NARROW_PATH_CASES } from "./narrow_path_cases.ts";
 import { SCAPY_CASES } from "./scapy_cases.ts";
+import { SHELF_CASES } from "./shelf_cases.ts";
 import { SUITE_CASES } from "./suites.ts";
 import { NETWORK, OUTER } from "./topology.ts";
 import type { Side } from "./topology.ts";
@@ -358,6 +359,7 @@ export const CASES: Case[] = [
   protocol50,
   ...OWN_HOST_CASES,
   ...FAILOVER_CASES,
+  ...SHELF_CASES,
   ...POLICY_CASES,
   noPeer,
   ...SCAPY_CASES,

@@ -71,6 +71,8 @@ export interface Cage {
   faults?: boolean;
   fragmentSize?: number;
   retransmission?: Retransmission;
+  /** The board of slot 1 is in this shelf. */
+  shelf?: { place: string; keyFile: string };
 }
 
 /** Seconds until the first retransmission, and how many there are. */
@@ -176,11 +178,14 @@ const bareKeys = ({ keys }: Connection, section: string, owner: Side): string =>
 
 /** The chassis section: the IKE board in slot 0, IPsec boards behind it. */
 export function renderCage(cage: Cage): string {
-  const boards = Array.from({ length: cage.slots }, (_, i) => `    ${i + 1} = ipsec`);
+  const { shelf } = cage;
+  const boards = Array.from({ length: cage.slots }, (_, i) =>
+    shelf && i === 0 ? `    1 {\n      board = ipsec\n      remote = ${shelf.place}\n    }` : `    ${i + 1} = ipsec`,
+  );
   const { seconds, tries } = cage.retransmission ?? {};
   const repeated = seconds === undefined ? "" : `  retransmit_timeout = ${seconds}s\n  retransmit_tries = ${tries}\n`;
   return `chassis {
-  links = ${cage.links}
+${shelf ? `  links = remote\n  shelf_key = ${shelf.keyFile}` : `  links = ${cage.links}`}
 ${cage.fragmentSize === undefined ? "" : `  fragment_size = ${cage.fragmentSize}\n`}${repeated}${cage.faults ? "  faults = yes\n" : ""}  slots {
     0 = ike
 ${boards.join("\n")}

@@ -74,8 +74,20 @@ export class Topology {
     }
   }
 
+  /** A machine of its own behind the gateway of one side, on a network for the two of them: back0, 198.18.0.1 and 198.18.0.2. */
+  async shelf(side: Side): Promise<string> {
+    const [gateway, shelf] = [this.gateway(side), `${this.prefix}shelf`];
+    await run("ip", ["netns", "del", shelf]);
+    await must("ip", "netns", "add", shelf);
+    await must("ip", "-n", shelf, "link", "set", "lo", "up");
+    await must("ip", "link", "add", "back0", "netns", gateway, "type", "veth", "peer", "name", "back0", "netns", shelf);
+    await this.address(gateway, "back0", "198.18.0.1/24");
+    await this.address(shelf, "back0", "198.18.0.2/24");
+    return shelf;
+  }
+
   async down(): Promise<void> {
-    for (const name of this.names()) await run("ip", ["netns", "del", name]);
+    for (const name of [...this.names(), `${this.prefix}shelf`]) await run("ip", ["netns", "del", name]);
   }
 }
 

@@ -26,6 +26,23 @@ async function flow(story: Story, net: number, packets: number): Promise<void> {
   await story.pair.drive.run(50);
 }
 
+test("a burst, then a slow flow: a board that dies takes no more than a slow SA has", () =>
+  tell({ links: LINKS[0], faults: true }, async (story) => {
+    await story.establish();
+    for (let i = 0; i < 40; i++) {
+      for (let n = 0; n < 50; n++) story.send(story.moon, 1, 60);
+      await story.pair.drive.run(0.5);
+    }
+    await flow(story, 1, 100);
+    story.account({ whole: true });
+    await story.pair.drive.run(1000);
+    story.sun.chassis.injectFault({ kind: "trap", slot: 1 });
+    await story.pair.drive.run(500);
+    await flow(story, 1, 80);
+    const lost = story.account();
+    assert.ok(lost <= 64, `${lost} of 80`);
+  }));
+
 for (const kind of ["trap", "hang"] as const) {
   for (const drive of ["lockstep", "threaded"] as const) {
     if (kind === "hang" && drive === "threaded") continue; // five seconds of a watchdog, told with echo boards

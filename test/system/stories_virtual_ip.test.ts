@@ -166,6 +166,28 @@ test("a lease is kept over rekeys of CHILD_SA and IKE_SA by either end, and free
     assert.is(last && "up" in last && last.up, false);
   }));
 
+test("IKE boards that restart: both ends have the addresses still, and nobody else gets them", () =>
+  told(asking({ faults: true }), async (story) => {
+    const { moon, sun, pair } = story;
+    await up(story, "two-net");
+    await up(story, "net-1");
+    const before = await leases(story);
+    for (const site of [sun, moon]) {
+      await site.chassis.reset(0);
+      await pair.drive.run(100);
+    }
+    assert.equal((await ikeSa(moon))?.["local-vips"], ["10.3.0.2", "fd00:c:0:0:0:0:0:1"]);
+    assert.equal((await ikeSa(sun))?.["remote-vips"], ["10.3.0.2", "fd00:c:0:0:0:0:0:1"]);
+    assert.equal(await leases(story), before);
+    await carries(story, [10, 3, 0, 2]);
+    await moon.gateway.terminate("two-net");
+    await moon.gateway.terminate("two");
+    await pair.drive.run(6000);
+    assert.equal(await leases(story), { ...before, "two.example": "10.3.0.1 offline" });
+    await up(story, "two-net");
+    assert.equal(await leases(story), before, "each has its own");
+  }));
+
 test("two peers have two addresses, and each gets its own again, in whatever order they come back", () =>
   told(asking(), async (story) => {
     const { moon, pair } = story;

@@ -87,14 +87,20 @@ export class Story {
 
   /** A host behind `site` sends a packet through the tunnel of that net. */
   send(site: Site, net: number, octets = 200, transport?: Transport): Uint8Array {
+    const { packet, taken } = this.offer(site, net, octets, transport);
+    assert.ok(taken, "the chassis takes a clear packet");
+    return packet;
+  }
+
+  /** The same to a chassis that may have nobody to take it. */
+  offer(site: Site, net: number, octets = 200, transport?: Transport): { packet: Uint8Array; taken: boolean } {
     const serial = ++this.#serial;
     const chosen = transport ?? (octets < 41 ? "bare" : TRANSPORTS[serial % TRANSPORTS.length]!);
     const from: Address = [10, NET[site.name], net, 1 + (serial % 200)];
     const to: Address = [10, NET[this.other(site).name], net, 7];
     const packet = clearPacket(chosen, from, to, Math.max(octets, smallest(chosen)), serial);
     this.#sent[site.name].push(packet);
-    assert.ok(site.send(packet), "the chassis takes a clear packet");
-    return packet;
+    return { packet, taken: site.send(packet) };
   }
 
   /** The same with IPv6 and UDP. */

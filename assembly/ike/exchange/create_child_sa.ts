@@ -74,7 +74,7 @@ import {
   ikeKeOwn,
   ikeKePeer,
 } from "../ike_sa";
-import { jobAgree, jobDestroy, jobGenerate } from "../job";
+import { jobAgree, jobAgreeKept, jobAgreed, jobDestroy, jobGenerate } from "../job";
 import { childKeys } from "../keymat";
 import { CAUSE_LOCAL, CAUSE_PEER, childDown, childFail, childInstall, ikeTemporary, proceed, retry } from "../life";
 import {
@@ -399,13 +399,14 @@ export function createChildResponse(sa: IkeSa, frame: Frame): void {
     return createChildFinish(sa, child, 0, 0, 0);
   }
   sa.outStep = OUT_CHILD_AGREE;
-  const posted = jobAgree(sa, true, OUT_CHILD_AGREE, key, method, ke + KE_HEADER, keLength - KE_HEADER);
+  const posted = jobAgreeKept(sa, OUT_CHILD_AGREE, key, method, ke + KE_HEADER, keLength - KE_HEADER);
   consume(frame);
   if (!posted) createChildSecret(sa, 0, 0);
 }
 
 /** Initiator: the shared secret is here; length 0: it is not. */
 export function createChildSecret(sa: IkeSa, secret: usize, length: u32): void {
+  jobAgreed(sa);
   if (sa.outChild < 0) {
     requestDone(sa);
     return proceed(sa);

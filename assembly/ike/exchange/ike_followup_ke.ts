@@ -51,7 +51,8 @@ import {
   ikeSuite,
 } from "../ike_sa";
 import {
-  jobAgree,
+  jobAgreeKept,
+  jobAgreed,
   jobDestroy,
   jobGenerate,
   jobRespond,
@@ -186,13 +187,14 @@ export function followupResponse(sa: IkeSa, frame: Frame): void {
     return fail(sa, NOTIFY_INVALID_SYNTAX, text("the peer's answer to an additional key exchange is malformed"));
   }
   sa.outStep = OUT_FOLLOWUP_AGREE;
-  const posted = jobAgree(sa, true, OUT_FOLLOWUP_AGREE, key, sa.method, ke + KE_HEADER, length - KE_HEADER);
+  const posted = jobAgreeKept(sa, OUT_FOLLOWUP_AGREE, key, sa.method, ke + KE_HEADER, length - KE_HEADER);
   consume(frame);
   if (!posted) followupSecret(sa, 0, 0);
 }
 
 /** A shared secret is here; length 0: it is not. */
 export function followupSecret(sa: IkeSa, secret: usize, length: u32): void {
+  jobAgreed(sa);
   const wanted = sa.outChild >= 0 || sa.outSa >= 0;
   if (!wanted || length == 0 || !secretsAdd(sa.secretsOut, secret, length))
     return fail(sa, 0, text("an additional key exchange failed"));

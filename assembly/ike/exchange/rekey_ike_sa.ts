@@ -61,7 +61,7 @@ import {
   ikeSuite,
   jitter,
 } from "../ike_sa";
-import { jobAgree, jobDestroy, jobGenerate } from "../job";
+import { jobAgree, jobAgreeKept, jobAgreed, jobDestroy, jobGenerate } from "../job";
 import { ikeKeysRekeyed } from "../keymat";
 import { CAUSE_DEAD, embryoFree, ikeDown, ikeTemporary, proceed } from "../life";
 import { notifyFind, sole, soleLength } from "../negotiation";
@@ -349,13 +349,14 @@ export function rekeyResponse(old: IkeSa, frame: Frame): void {
   sa.peerNonceLength = nonceLength;
   requestAnswered(old);
   old.outStep = OUT_REKEY_AGREE;
-  const posted = jobAgree(old, true, OUT_REKEY_AGREE, key, old.method, ke + KE_HEADER, keLength - KE_HEADER);
+  const posted = jobAgreeKept(old, OUT_REKEY_AGREE, key, old.method, ke + KE_HEADER, keLength - KE_HEADER);
   consume(frame);
   if (!posted) rekeySecret(old, 0, 0);
 }
 
 /** Initiator: the shared secret is here. */
 export function rekeySecret(old: IkeSa, secret: usize, length: u32): void {
+  jobAgreed(old);
   const good = length != 0 && length <= KE_VALUE_MAX && old.outSa >= 0;
   if (good && suiteAdds(ikeSuite(ikeSaAt(<u32>old.outSa)))) return followupStart(old, secret, length);
   rekeyFinish(old, secret, length, 0);

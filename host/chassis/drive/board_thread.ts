@@ -5,6 +5,8 @@ import type { LinkKind } from "../backplane.ts";
 import type { PowerOn } from "../board.ts";
 import type { TrapReport } from "../fault.ts";
 import type { Image } from "../image.ts";
+import type { ShelfPlace } from "./drive.ts";
+import type { BoardLineParts } from "./line.ts";
 
 /** A peer on the backplane: the two channel rings and the peer's page, for its doorbell. */
 export interface PeerParts {
@@ -25,8 +27,17 @@ export interface ThreadParts {
   /** The chassis's doorbell: word 0, and word 1 is not 0 while it sleeps. */
   bell: SharedArrayBuffer;
   peers: PeerParts[];
+  /** Devices that are wired to the board's thread, in the order in which the board is given what comes from them. */
+  lines: BoardLineParts[];
   /** Microseconds of spinning before the thread sleeps. */
   spin: number;
+  /** ns by which the board's NOW is ahead of this process's clock. */
+  clockAhead: bigint;
+}
+
+/** Of the thread that stands in for a board in a shelf (host/chassis/remote/remote_worker.ts). */
+export interface RemoteThreadParts extends ThreadParts {
+  shelf: ShelfPlace;
 }
 
 /** An order to power an image; stopping goes by the page. */
@@ -41,5 +52,12 @@ export type ThreadReport =
   | { kind: "fault"; generation: number; report: TrapReport }
   | { kind: "stopped"; generation: number };
 
+/**
+ * Port number in the rings between boards' threads of a frame without its check sequence. Nothing alters a frame on its way through memory but the
+ * fault injection, which sums what it gets; hardware would sum beside the processor, here it would cost as much as all else.
+ */
+export const PORT_CHANNEL_UNSUMMED = 13;
 /** Port number under which a tapped backplane frame goes up to the chassis. */
 export const PORT_TAP = 15;
+/** That under which records of the checkpoint go up, one record a message. */
+export const PORT_CHECKPOINT = 14;

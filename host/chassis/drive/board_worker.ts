@@ -3,13 +3,16 @@
  *
  * Backplane frames go straight to the peer's thread: encoded here, checked there. The order of one turn:
  *
- *   messages of the chassis and frames of the peers -> receive rings -> boardPoll -> transmit rings -> rings of peers and chassis
+ *   messages of the chassis, frames of the peers, packets of the devices -> receive rings -> boardPoll ->
+ *     transmit rings -> rings of peers, devices and chassis
  *
  * A receive ring that is still full after a poll costs a frame (backplane_congestion); nothing waits for it.
  */
+import { readlinkSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { STATE_ONLINE } from "../../../assembly/abi/board.ts";
-import { PORT_CHANNEL } from "../../../assembly/abi/ring.ts";
+import { CHECKPOINT_ALIGNMENT, CHECKPOINT_HEADER, CHECKPOINT_OCTETS } from "../../../assembly/abi/checkpoint.ts";
+import { PORT_CHANNEL, PORT_SECURE_ELEMENT } from "../../../assembly/abi/ring.ts";
 import { Board, type Outlet, RING_FULL, TOO_LONG } from "../board.ts";
 import { createLink, reasonOf, WIRE_MAX } from "../backplane.ts";
 import { RealClock } from "../clock.ts";
@@ -17,7 +20,16 @@ import { BoardFault } from "../fault.ts";
 import { type Carry, FaultInjector } from "../tap/fault_injector.ts";
 import { FaultyDescriptors, type SlotFaults } from "../tap/slot_faults.ts";
 import { CHASSIS_DROP } from "../vocabulary.ts";
-import { PORT_TAP, type PowerOrder, type ThreadParts, type ThreadReport } from "./board_thread.ts";
+import { copyOctets } from "../copy.ts";
+import {
+  PORT_CHANNEL_UNSUMMED,
+  PORT_CHECKPOINT,
+  PORT_TAP,
+  type PowerOrder,
+  type ThreadParts,
+  type ThreadReport,
+} from "./board_thread.ts";
+import { BoardLine } from "./line.ts";
 import { MessageRing } from "./message_ring.ts";
 import {
   AFFLICTION,
@@ -31,7 +43,9 @@ import {
   SLEEPING,
   STRIKE,
   STRIKES,
+  TAKES_UNSUMMED,
   TAPPED,
+  THREAD,
   TRACE_MASK,
   TURNS,
 } from "./page.ts";
@@ -42,6 +56,8 @@ const TURNS_PER_PUBLICATION = 32;
 const SLEEP_MAX = 1000;
 /** Messages taken from one ring in one turn. */
 const BATCH = 256;
+/** Messages after which a ring's reader is let at them though the turn goes on: it has a core of its own, perhaps. */
+const PUBLISHED_AT_ONCE = 32;
 /** Cells of a frame of usual size: what a turn takes in cell mode. */
 const CELLS_PER_FRAME = 32;
 
@@ -49,8 +65,9 @@ const parts = workerData as ThreadParts;
 const page = new Page(parts.page);
 const { words } = page;
 const bell = new Int32Array(parts.bell);
-const clock = new RealClock();
+const clock = new RealClock(parts.clockAhead);
 const link = createLink(parts.link, parts.ikeSlot);
+const isIpsec = parts.slot !== parts.ikeSlot;
 const inCells = parts.link === "atm-cell";
 const scratch = new Uint8Array(WIRE_MAX);
 
@@ -81,6 +98,8 @@ class Peer {
   readonly inlet: Inlet;
   readonly page: Page;
   touched = false;
+  /** Messages that its thread does not see yet. */
+  unpublished = 0;
   constructor(from: ThreadParts["peers"][number]) {
     this.slot = from.slot;
     this.out = new MessageRing(from.out);
@@ -93,6 +112,13 @@ const down = new MessageRing(parts.down);
 let downBlocked = false;
 const up = new MessageRing(parts.up);
 const peers = parts.peers.map((peer) => new Peer(peer));
+const lines = parts.lines.map((line) => new BoardLine(line));
+/** By port. */
+const lineOf: (BoardLine | undefined)[] = [];
+for (const line of lines) lineOf[line.port] = line;
+let generation = 0;
+/** Of the board that is there. */
+let eights: BigInt64Array = new BigInt64Array(0);
 const peerOf = new Map(peers.map((peer) => [peer.slot, peer]));
 let upTouched = false;
 
@@ -169,16 +195,40 @@ function send(ram: Uint8Array, start: number, length: number, vc: number): void 
     return;
   }
   // All cells of a PDU or none: half of one would only cost the ring's room.
-  const at = peer.out.reserve(link.wireOctets(length));
+  const { out } = peer;
+  const at = out.reserve(link.wireOctets(length), start);
   if (at < 0) return countDrop(CHASSIS_DROP.backplane_congestion);
-  const size = link.encode(ram, start, length, vc, peer.out.octets, at);
+  let size: number;
+  let port = PORT_CHANNEL as number;
+  if (link.finish !== undefined && peer.page.words[TAKES_UNSUMMED] !== 0) {
+    copyOctets(ram, eights, start, out.octets, out.eights, at, length);
+    size = link.finish(out.octets, at, length);
+    port = PORT_CHANNEL_UNSUMMED;
+  } else {
+    size = link.encode(ram, start, length, vc, out.octets, at);
+  }
   countLink(3, length, link.bits(size));
-  peer.out.commit(size, PORT_CHANNEL, vc, parts.slot);
+  out.append(size, port, vc, parts.slot);
   peer.touched = true;
+  if (++peer.unpublished < PUBLISHED_AT_ONCE) return;
+  peer.unpublished = 0;
+  out.publish();
+}
+
+/** A frame for a device that is wired to this thread. */
+function sendToDevice(line: BoardLine, ram: Uint8Array, start: number, length: number): void {
+  const { out } = line;
+  const at = out.reserve(length, start);
+  if (at < 0) return countDrop(CHASSIS_DROP.backplane_congestion);
+  copyOctets(ram, eights, start, out.octets, out.eights, at, length);
+  out.append(length, line.port, generation, parts.slot);
+  line.touched = true;
 }
 
 const outlet: Outlet = (port, ram, start, length, vc) => {
-  if (port === PORT_CHANNEL) send(ram, start, length, vc);
+  if (port === PORT_CHANNEL) return send(ram, start, length, vc);
+  const line = lineOf[port];
+  if (line !== undefined && line.open) sendToDevice(line, ram, start, length);
   else if (up.push(port, vc, parts.slot, ram, start, length)) upTouched = true;
   else countDrop(CHASSIS_DROP.backplane_congestion);
 };
@@ -187,23 +237,52 @@ function ringBells(): void {
   for (const peer of peers) {
     if (!peer.touched) continue;
     peer.touched = false;
+    peer.unpublished = 0;
+    peer.out.publish();
     peer.page.ring();
   }
+  for (const line of lines) line.ring();
   if (!upTouched) return;
   upTouched = false;
   Atomics.add(bell, 0, 1);
   if (Atomics.load(bell, 1) !== 0) Atomics.notify(bell, 0);
 }
 
-/** Delivers one message of the chassis; RING_FULL leaves it where it is. */
+/**
+ * Hands the records of a poll to the chassis before anything leaves that the poll sent. A full ring is waited for: the chassis's thread
+ * empties it, or ends this one.
+ */
+function keep(records: Uint8Array): void {
+  for (let at = 0; at < records.length; ) {
+    const octets = CHECKPOINT_HEADER + load32(records, at + CHECKPOINT_OCTETS);
+    const length = Math.min(octets, records.length - at);
+    while (!up.push(PORT_CHECKPOINT, 0, parts.slot, records, at, length)) {
+      upTouched = true;
+      ringBells();
+      Atomics.wait(waiting, 0, 0, 1);
+    }
+    upTouched = true;
+    at += Math.ceil(octets / CHECKPOINT_ALIGNMENT) * CHECKPOINT_ALIGNMENT;
+  }
+}
+
+/** Nobody ever notifies it: to sleep for a moment. */
+const waiting = new Int32Array(new SharedArrayBuffer(4));
+
+const load32 = (octets: Uint8Array, at: number): number =>
+  new DataView(octets.buffer, octets.byteOffset, octets.byteLength).getUint32(at, true);
+
+/** Delivers one message of the chassis or of a device; RING_FULL leaves it where it is. */
 function deliver(board: Board, ring: MessageRing, again: boolean): boolean {
-  const result = board.deliver(ring.port, ring.octets, ring.at, ring.length, 0);
+  const result = board.deliver(ring.port, ring.octets, ring.at, ring.length, 0, ring.eights);
   if (result === RING_FULL) {
     if (!again) return false;
     countDrop(CHASSIS_DROP.backplane_congestion);
   } else if (result === TOO_LONG) {
     countDrop(CHASSIS_DROP.frame_too_long);
   }
+  // An answer of the secure element has secrets: they are the board's from here on.
+  if (ring.port === PORT_SECURE_ELEMENT) ring.wipe();
   return true;
 }
 
@@ -214,14 +293,18 @@ function arrive(board: Board, inlet: Inlet): boolean {
   const again = inlet.whole > 0;
   if (!again) {
     const at = ring.at + inlet.taken;
-    if (Atomics.load(words, TAPPED) !== 0) {
+    const summed = ring.port !== PORT_CHANNEL_UNSUMMED;
+    if (words[TAPPED] !== 0) {
+      // Who looks at the wire sees the frame as it would be there.
+      if (!summed) link.sum?.(ring.octets, at, unit);
       if (up.push(PORT_TAP, ring.link, ring.from, ring.octets, at, unit)) upTouched = true;
     }
-    inlet.whole = receiver.take(ring.octets, at, unit, ring.link);
+    inlet.whole = receiver.take(ring.octets, at, unit, ring.link, summed);
   }
   if (inlet.whole > 0) {
     const vc = link.vcAtArrival(ring.link);
-    const result = board.deliver(PORT_CHANNEL, receiver.octets, receiver.start, inlet.whole, vc);
+    const whole = receiver.octets === ring.octets ? ring.eights : undefined;
+    const result = board.deliver(PORT_CHANNEL, receiver.octets, receiver.start, inlet.whole, vc, whole);
     if (result === RING_FULL && !again) return false;
     if (result === RING_FULL) countDrop(CHASSIS_DROP.backplane_congestion);
     else if (result === TOO_LONG) countDrop(CHASSIS_DROP.frame_too_long);
@@ -233,7 +316,7 @@ function arrive(board: Board, inlet: Inlet): boolean {
   inlet.taken += unit;
   if (inlet.taken < ring.length) return true;
   inlet.taken = 0;
-  ring.release();
+  ring.pass();
   return true;
 }
 
@@ -243,11 +326,33 @@ function fillDown(board: Board): void {
     if (!deliver(board, down, downBlocked)) {
       downBlocked = true;
       board.wantsPoll = true;
-      return;
+      break;
     }
     downBlocked = false;
-    down.release();
+    down.pass();
   }
+  down.settle();
+}
+
+/** Moves messages of one device into the board. */
+function fillLine(board: Board, line: BoardLine): void {
+  const ring = line.in;
+  if (ring === undefined) return;
+  for (let i = 0; i < BATCH && ring.peek(); i++) {
+    if (ring.port === PORT_SECURE_ELEMENT && ring.link !== generation) {
+      countDrop(CHASSIS_DROP.secure_element_stale);
+      ring.wipe();
+    } else if (!deliver(board, ring, line.blocked)) {
+      line.blocked = true;
+      board.wantsPoll = true;
+      break;
+    } else if (isIpsec) {
+      page.cutThrough[0]! += 1;
+    }
+    line.blocked = false;
+    ring.pass();
+  }
+  ring.settle();
 }
 
 /** Moves frames of one peer into the board. */
@@ -256,8 +361,9 @@ function fill(board: Board, inlet: Inlet): void {
   for (let i = 0; i < BATCH && ring.peek(); i++) {
     if (arrive(board, inlet)) continue;
     board.wantsPoll = true;
-    return;
+    break;
   }
+  ring.settle();
 }
 
 /** The same in cell mode: a cell of every peer in turn, as an output port that several inputs share serves them. */
@@ -273,13 +379,16 @@ function fillCells(board: Board): void {
       else busy = true;
     }
   }
+  for (const { inlet } of peers) inlet.ring.settle();
 }
 
 /** What came while no board was there to take it. */
 function discard(ring: MessageRing): void {
   while (ring.peek()) {
+    const secret = ring.port === PORT_SECURE_ELEMENT;
+    if (secret) ring.wipe();
     ring.release();
-    countDrop(CHASSIS_DROP.board_offline);
+    countDrop(secret ? CHASSIS_DROP.secure_element_stale : CHASSIS_DROP.board_offline);
   }
 }
 
@@ -289,7 +398,8 @@ function publish(board: Board): void {
   page.mirrorTrace(board.traceRing);
 }
 
-const inletsEmpty = (): boolean => down.empty && peers.every((peer) => peer.inlet.ring.empty);
+const inletsEmpty = (): boolean =>
+  down.empty && peers.every((peer) => peer.inlet.ring.empty) && lines.every((line) => line.in?.empty ?? true);
 
 /** Spins a moment, then sleeps until the doorbell rings or the deadline comes. */
 function rest(deadline: bigint, heard: number): void {
@@ -310,9 +420,11 @@ function run(board: Board): void {
   for (let turns = 1; Atomics.load(words, ORDER) === ORDER_RUN; turns++) {
     const heard = Atomics.load(words, DOORBELL);
     Atomics.add(words, TURNS, 1);
-    fillDown(board);
+    // Peers first: what one says because of what the chassis or a device has said comes behind that.
     if (inCells) fillCells(board);
     else for (const peer of peers) fill(board, peer.inlet);
+    for (const line of lines) fillLine(board, line);
+    fillDown(board);
     // After the messages: what the chassis ordered before it delivered one is in force for that one.
     refreshInjector();
     refreshFaults(board);
@@ -322,6 +434,7 @@ function run(board: Board): void {
     const now = clock.now();
     if (board.wantsPoll || board.deadline <= now) {
       board.poll(now, clock.wall());
+      keep(board.checkpoint);
       if (!faults.stalled) board.drain(faulty ?? outlet);
       ringBells();
       if (mask !== 0) page.mirrorTrace(board.traceRing);
@@ -339,16 +452,22 @@ function run(board: Board): void {
 }
 
 function power({ image, power: on }: PowerOrder): void {
-  const { generation } = on;
+  ({ generation } = on);
   let board: Board | undefined;
   try {
     page.traceRestart();
     board = new Board(image, on, clock.now(), clock.wall());
+    eights = board.u64;
     downBlocked = false;
     discard(down);
     for (const { inlet } of peers) {
       inlet.restart();
       discard(inlet.ring);
+    }
+    for (const line of lines) {
+      line.blocked = false;
+      // An answer is for who asked. A packet that arrived when the board died is its successor's, if that comes at once.
+      if (line.in && (line.port === PORT_SECURE_ELEMENT || !on.follows)) discard(line.in);
     }
     publish(board);
     if (board.state !== STATE_ONLINE) {
@@ -358,7 +477,7 @@ function power({ image, power: on }: PowerOrder): void {
     }
     // A new generation has a clock of its own: it runs off as the slot's does, but begins right.
     refreshFaults(board, false);
-    Atomics.store(words, ONLINE, 1);
+    Atomics.store(words, ONLINE, generation);
     report({ kind: "online", generation });
     run(board);
     Atomics.store(words, ONLINE, 0);
@@ -371,11 +490,25 @@ function power({ image, power: on }: PowerOrder): void {
       board.wipe();
     }
     if (!(error instanceof BoardFault)) throw error;
+    // What it sent before it died is sent.
+    ringBells();
     report({ kind: "fault", generation, report: error.report });
   } finally {
+    eights = new BigInt64Array(0);
     page.map.fill(0);
     page.firmwareDrops.fill(0);
   }
 }
 
+/** This thread's number; 0 where there is no such file. */
+function threadNumber(): number {
+  try {
+    return Number(readlinkSync("/proc/thread-self").split("/").at(-1));
+  } catch {
+    return 0;
+  }
+}
+
+Atomics.store(words, THREAD, threadNumber());
+Atomics.store(words, TAKES_UNSUMMED, 1);
 parentPort!.on("message", power);

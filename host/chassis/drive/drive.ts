@@ -14,18 +14,36 @@ import type { Image } from "../image.ts";
 import type { FaultSpec } from "../tap/fault_injector.ts";
 import type { SlotFaults, Strike } from "../tap/slot_faults.ts";
 import type { WireTap } from "../tap/tracer.ts";
+import type { ClassifierParts } from "../classifier.ts";
+import type { LineDevice } from "./line.ts";
+
+/** Where the board of a slot is, when it is not here: a shelf (host/chassis/remote/). */
+export interface ShelfPlace {
+  host: string;
+  port: number;
+  /** The file of the key that both ends have. */
+  keyFile: string;
+  /** By what name the shelf knows this chassis. */
+  chassis: string;
+}
 
 export interface CagePlan {
   link: LinkKind;
   ikeSlot: number;
   /** Slot numbers in use. */
   slots: readonly number[];
+  /** Slots whose boards are in shelves. Default: none. */
+  shelves?: ReadonlyMap<number, ShelfPlace>;
+  /** ns by which the boards' NOW is ahead of this process's clock. Default 0. */
+  clockAhead?: bigint;
   events: CageEvents;
 }
 
 export interface CageEvents {
   /** A board transmitted on a port other than CHANNEL. The packets belong to the receiver. */
   transmitted(slot: number, port: number, packets: Uint8Array[]): void;
+  /** What a poll of the IKE board left for the checkpoint, before anything leaves that it sent. The octets are valid during the call. */
+  checkpoint(slot: number, records: Uint8Array): void;
   /** A board died; it has been wiped. */
   faulted(slot: number, generation: number, report: TrapReport): void;
 }
@@ -38,6 +56,8 @@ export interface BoardSnapshot {
   map: DataView;
   /** Drop counters by reason. */
   drops: number[];
+  /** Packets that a device gave to an IPsec board directly. */
+  cutThrough: number;
 }
 
 export interface LinkSnapshot {
@@ -45,17 +65,32 @@ export interface LinkSnapshot {
   fromBoard: LinkCounters;
 }
 
+/** A device that is wired to the boards past the chassis's thread. */
+export interface LineSwitch {
+  /** While it is not open, packets pass the chassis's thread. */
+  open: boolean;
+}
+
 export interface Cage {
+  /**
+   * Wires a device with a thread of its own to a port of the boards; closed at first. Undefined when that cannot be: a board has had power
+   * already, the port has a device, or everything is one thread (a drive without `connect`). With a classifier the device gives IPsec boards
+   * what that says is theirs, whoever else is online.
+   */
+  connect?(port: number, device: LineDevice, classifier?: ClassifierParts): LineSwitch | undefined;
   /** Wipes what runs in the slot, if anything, and powers the image; resolves when it is online or has failed. */
   power(slot: number, image: Image, power: PowerOn): Promise<PowerResult>;
   /** Stops and wipes. */
   off(slot: number): Promise<void>;
+  /** True while a board serves in the slot: of one that has just died the news may be on its way. */
+  isOnline(slot: number): boolean;
   /** Puts a packet on a port's receive ring; false when it was dropped (and counted). The octets are copied. */
   deliver(slot: number, port: number, packet: Uint8Array): boolean;
   countDrop(slot: number, reason: number): void;
   trace(mask: number): void;
   readTrace(): TraceEntry[];
-  traceLost(): number;
+  /** Of one slot, or of all. */
+  traceLost(slot?: number): number;
   inject(spec: FaultSpec | undefined): void;
   /** What is wrong with a slot from now on, in place of what was; {} for nothing. A clock that is ahead stays so. */
   afflict(slot: number, faults: SlotFaults): void;

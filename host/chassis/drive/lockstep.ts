@@ -6,6 +6,9 @@
  * next moment at which somebody wants it. Answers of the secure element come from outside of virtual time: they are awaited
  * while everything rests, and delivered in the order of the requests.
  *
+ * Work takes no virtual time, unless the drive is told what it takes (Work): then every board has a core of its own that is busy for
+ * so long after a poll, what the poll made leaves at the end of that, and what comes meanwhile waits in the receive rings.
+ *
  * A board that never returns from a poll stops the only thread that there is, and no wall clock can help: only a metered
  * image, which counts down its own fuel (host/image/meter.ts; `metered` of a chassis), is stopped here. The threaded drive has
  * a watchdog.
@@ -31,6 +34,12 @@ const ROUNDS_AT_REST = 200_000;
 /** Rounds between two turns of Node's event loop. */
 const ROUNDS_PER_BREATH = 64;
 
+/**
+ * What a poll of a board takes on the core that the board has for itself, ns. Calls `poll` once, in between or before it counts; `cage` is
+ * the number of the chassis in the order in which they were made.
+ */
+export type Work = (poll: () => void, board: Board, slot: number, cage: number) => number;
+
 interface Alarm {
   at: bigint;
   order: number;
@@ -44,6 +53,8 @@ const noCounters = (): LinkCounters => ({ frames: 0, octets: 0, bits: 0 });
 class Bay {
   board: Board | undefined;
   generation = 0;
+  /** Until when its core is busy; what it has sent by then is still on its transmit rings. */
+  busy: bigint | undefined;
   readonly drops = new Array<number>(CHASSIS_DROP_NAMES.length).fill(0);
   readonly links: LinkSnapshot = { toBoard: noCounters(), fromBoard: noCounters() };
   /** The ends of what other slots send here, by slot. */
@@ -82,10 +93,12 @@ export class LockstepCage implements Cage {
   #injector: FaultInjector | undefined;
   #tap: WireTap | undefined;
   #mask = 0;
+  readonly #work: ((poll: () => void, board: Board, slot: number) => number) | undefined;
 
-  constructor(plan: CagePlan, clock: VirtualClock) {
+  constructor(plan: CagePlan, clock: VirtualClock, work?: (poll: () => void, board: Board, slot: number) => number) {
     this.#plan = plan;
     this.#clock = clock;
+    this.#work = work;
     this.#link = createLink(plan.link, plan.ikeSlot);
     if (plan.link === "atm-cell") this.#crossConnect = new CrossConnect(this.#arrive);
     this.#cross = this.#crossConnect?.carry ?? this.#arrive;
@@ -127,6 +140,10 @@ export class LockstepCage implements Cage {
     return this.#put(this.#bay(slot), port, packet, 0, packet.length, link);
   }
 
+  isOnline(slot: number): boolean {
+    return this.#bay(slot).board !== undefined;
+  }
+
   countDrop(slot: number, reason: number): void {
     this.#bay(slot).drops[reason]! += 1;
   }
@@ -140,8 +157,9 @@ export class LockstepCage implements Cage {
     return [...this.#bays.values()].flatMap((bay) => bay.trace.take());
   }
 
-  traceLost(): number {
-    return [...this.#bays.values()].reduce((sum, bay) => sum + bay.trace.lost, 0);
+  traceLost(slot?: number): number {
+    const bays = slot === undefined ? [...this.#bays.values()] : [this.#bay(slot)];
+    return bays.reduce((sum, bay) => sum + bay.trace.lost, 0);
   }
 
   inject(spec: FaultSpec | undefined): void {
@@ -178,6 +196,7 @@ export class LockstepCage implements Cage {
     const view = new DataView(drops.buffer, drops.byteOffset, drops.byteLength);
     return {
       map: new DataView(map.buffer),
+      cutThrough: 0,
       drops: Array.from({ length: drops.length / 8 }, (_, i) => Number(view.getBigUint64(i * 8, true))),
     };
   }
@@ -201,13 +220,24 @@ export class LockstepCage implements Cage {
     const now = this.#clock.now();
     for (const bay of this.#bays.values()) {
       const board = bay.board;
-      if (!board || !(board.wantsPoll || board.deadline <= now)) continue;
+      if (!board) continue;
+      if (bay.busy !== undefined) {
+        if (bay.busy > now) continue;
+        bay.busy = undefined;
+        moved = true;
+        this.#drain(bay, board);
+        this.#empty(bay);
+      }
+      if (!(board.wantsPoll || board.deadline <= now)) continue;
       moved = true;
       try {
         if (bay.strike) this.#struck(bay, board);
-        board.poll(now, this.#clock.wall());
-        if (!bay.faults.stalled) board.drain(bay.faulty ?? bay.outlet);
-        if (this.#mask !== 0) bay.trace.collect(board.traceRing);
+        const took = this.#work?.(() => board.poll(now, this.#clock.wall()), board, bay.slot) ?? 0;
+        if (!this.#work) board.poll(now, this.#clock.wall());
+        const { checkpoint } = board;
+        if (checkpoint.length > 0) this.#plan.events.checkpoint(bay.slot, checkpoint);
+        if (took > 0) bay.busy = now + BigInt(Math.ceil(took));
+        else this.#drain(bay, board);
       } catch (error) {
         this.#fault(bay, error);
       }
@@ -217,19 +247,32 @@ export class LockstepCage implements Cage {
     return moved;
   }
 
+  /** What a poll has sent leaves. */
+  #drain(bay: Bay, board: Board): void {
+    if (!bay.faults.stalled) board.drain(bay.faulty ?? bay.outlet);
+    if (this.#mask !== 0) bay.trace.collect(board.traceRing);
+  }
+
   /** Releases what a tap holds back; true when there was something. */
   flush(): boolean {
     const flushed = this.#injector?.flush() ?? false;
     return this.#crossConnect?.serve() || flushed;
   }
 
-  /** The earliest deadline of a board. */
+  /** The earliest moment at which a board wants a poll, or is done with one. */
   deadline(): bigint {
     let earliest = NEVER;
     for (const bay of this.#bays.values()) {
-      const deadline = bay.board?.deadline ?? NEVER;
+      const deadline = bay.busy ?? bay.board?.deadline ?? NEVER;
       if (deadline < earliest) earliest = deadline;
     }
+    return earliest;
+  }
+
+  /** The earliest moment at which a board is done with a poll. */
+  done(): bigint {
+    let earliest = NEVER;
+    for (const { busy } of this.#bays.values()) if (busy !== undefined && busy < earliest) earliest = busy;
     return earliest;
   }
 
@@ -250,6 +293,7 @@ export class LockstepCage implements Cage {
   #wipe(bay: Bay): void {
     bay.board?.wipe();
     bay.board = undefined;
+    bay.busy = undefined;
     bay.strike = undefined;
     for (const receiver of bay.receivers.values()) receiver.reset();
   }
@@ -335,16 +379,24 @@ export class Lockstep implements Drive {
   readonly kind = "lockstep";
   readonly clock: VirtualClock;
   readonly #cages: LockstepCage[] = [];
+  #made = 0;
   #alarms: Alarm[] = [];
   #order = 0;
   #pending: Promise<() => void>[] = [];
 
-  constructor(clock = new VirtualClock()) {
+  readonly #work: Work | undefined;
+
+  constructor(clock = new VirtualClock(), work?: Work) {
     this.clock = clock;
+    this.#work = work;
   }
 
   cage(plan: CagePlan): Cage {
-    const cage = new LockstepCage(plan, this.clock);
+    if (plan.shelves && plan.shelves.size > 0)
+      throw new RangeError("boards in shelves have a clock that is not virtual");
+    const number = this.#made++;
+    const work = this.#work;
+    const cage = new LockstepCage(plan, this.clock, work && ((poll, board, slot) => work(poll, board, slot, number)));
     this.#cages.push(cage);
     const close = cage.close.bind(cage);
     cage.close = async () => {
@@ -407,8 +459,12 @@ export class Lockstep implements Drive {
           this.clock.advanceTo(end);
           return false;
         }
-      } else if (next === NEVER) {
-        return false;
+      } else {
+        for (const cage of this.#cages) {
+          const done = cage.done();
+          if (done < next) next = done;
+        }
+        if (next === NEVER) return false;
       }
       this.clock.advanceTo(next);
     }

@@ -5,6 +5,7 @@
  *     64   fault injection: seed and four probabilities, f64
  *    128   link counters: frames, octets, bits to the board; the same from it, f64
  *    192   faults of the slot, f64: seed, two probabilities, rate of the clock, seconds ahead, stalled
+ *    240   packets that devices gave to an IPsec board directly, f64
  *    256   drops counted by the board's thread, by CHASSIS_DROP, f64
  *    512   copy of the board map
  *    768   copy of the drop counters
@@ -23,7 +24,7 @@ export const DOORBELL = 0;
 export const SLEEPING = 1;
 /** ORDER_*: the chassis's. */
 export const ORDER = 2;
-/** 1 while a board takes packets. */
+/** While a board takes packets, its GENERATION. */
 export const ONLINE = 3;
 export const TRACE_MASK = 4;
 export const TAPPED = 5;
@@ -39,6 +40,11 @@ export const AFFLICTION = 10;
 /** STRIKES index + 1 of what shall kill the board; the board's thread takes it back. */
 export const STRIKE = 11;
 
+/** Number of the board's thread as Linux counts threads, for whoever asks what processor time it takes; 0 elsewhere. */
+export const THREAD = 12;
+/** Not 0 where what takes the slot's frames of the backplane takes them without a check sequence, too. */
+export const TAKES_UNSUMMED = 13;
+
 export const STRIKES: readonly Strike[] = ["trap", "hang"];
 
 export const ORDER_STOP = 0;
@@ -47,6 +53,7 @@ export const ORDER_RUN = 1;
 const INJECTION_AT = 64;
 const LINKS_AT = 128;
 const FAULTS_AT = 192;
+const CUT_THROUGH_AT = 240;
 const DROPS_AT = 256;
 const MAP_AT = 512;
 const FIRMWARE_DROPS_AT = 768;
@@ -62,6 +69,8 @@ export function pageMemory(): SharedArrayBuffer {
 export class Page {
   readonly words: Int32Array;
   readonly links: Float64Array;
+  /** One number: packets that came past the IKE board. */
+  readonly cutThrough: Float64Array;
   readonly drops: Float64Array;
   readonly map: Uint8Array;
   readonly firmwareDrops: Uint8Array;
@@ -69,11 +78,13 @@ export class Page {
   readonly #injection: Float64Array;
   readonly #faults: Float64Array;
   #traceSeen = 0;
+  #traceTaken = 0;
 
   constructor(memory: SharedArrayBuffer) {
     this.words = new Int32Array(memory, 0, 16);
     this.#injection = new Float64Array(memory, INJECTION_AT, 5);
     this.links = new Float64Array(memory, LINKS_AT, 6);
+    this.cutThrough = new Float64Array(memory, CUT_THROUGH_AT, 1);
     this.#faults = new Float64Array(memory, FAULTS_AT, 6);
     this.drops = new Float64Array(memory, DROPS_AT, 32);
     this.map = new Uint8Array(memory, MAP_AT, MAP_SIZE);
@@ -135,8 +146,40 @@ export class Page {
       mirrored = (mirrored + 1) >>> 0;
     }
     this.#traceSeen = total;
+    this.#traceMirrored(mirrored);
+  }
+
+  /** Whoever carries the mirror elsewhere: up to `portion` entries that were not taken yet; those that fell off it are counted. */
+  takeTrace(portion: number): Uint8Array {
+    const total = readU32(this.trace, TRACE_TOTAL);
+    const fresh = (total - this.#traceTaken) >>> 0;
+    const readable = Math.min(fresh, TRACE_MIRROR);
+    if (fresh > readable) Atomics.add(this.words, TRACE_LOST, fresh - readable);
+    const first = (total - readable) >>> 0;
+    const count = Math.min(readable, portion);
+    const entries = new Uint8Array(count * TRACE_ENTRY_OCTETS);
+    for (let i = 0; i < count; i++) {
+      const from = TRACE_ENTRIES + ((first + i) & (TRACE_MIRROR - 1)) * TRACE_ENTRY_OCTETS;
+      entries.set(this.trace.subarray(from, from + TRACE_ENTRY_OCTETS), i * TRACE_ENTRY_OCTETS);
+    }
+    this.#traceTaken = (first + count) >>> 0;
+    return entries;
+  }
+
+  /** Adds entries that were taken from another page. */
+  putTrace(entries: Uint8Array): void {
+    let mirrored = readU32(this.trace, TRACE_TOTAL);
+    for (let from = 0; from < entries.length; from += TRACE_ENTRY_OCTETS) {
+      const to = TRACE_ENTRIES + (mirrored & (TRACE_MIRROR - 1)) * TRACE_ENTRY_OCTETS;
+      this.trace.set(entries.subarray(from, from + TRACE_ENTRY_OCTETS), to);
+      mirrored = (mirrored + 1) >>> 0;
+    }
+    if (entries.length > 0) this.#traceMirrored(mirrored);
+  }
+
+  #traceMirrored(total: number): void {
     const control = new Int32Array(this.trace.buffer, this.trace.byteOffset, TRACE_ENTRIES / 4);
-    Atomics.store(control, TRACE_TOTAL, mirrored | 0);
+    Atomics.store(control, TRACE_TOTAL, total | 0);
   }
 }
 

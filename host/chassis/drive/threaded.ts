@@ -6,13 +6,16 @@
  *        +----------up------------+                                    |
  *        +----------up-------------------------------------------------+
  *
- * The chassis's thread moves packets between NICs and boards and never waits for anybody: it goes on through the event loop
+ * Devices with threads of their own, the Linux NICs and the secure element, are wired to the boards' threads (line.ts): what they say to
+ * each other passes the chassis's thread only while somebody there wants to see it.
+ *
+ * The chassis's thread moves what is left between devices and boards and never waits for anybody: it goes on through the event loop
  * while there is work and sleeps on a doorbell (Atomics.waitAsync) otherwise. A board's thread that shows no sign of life for
  * a while is terminated and its board restarted, like one that trapped.
  */
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
-import { PORT_COUNT_MAX } from "../../../assembly/abi/ring.ts";
+import { PORT_COUNT_MAX, PORT_SECURE_ELEMENT } from "../../../assembly/abi/ring.ts";
 import { threadFile } from "../../thread/thread_file.ts";
 import type { PowerOn } from "../board.ts";
 import { RealClock } from "../clock.ts";
@@ -23,8 +26,18 @@ import type { FaultSpec } from "../tap/fault_injector.ts";
 import type { SlotFaults, Strike } from "../tap/slot_faults.ts";
 import type { WireTap } from "../tap/tracer.ts";
 import { CHASSIS_DROP, CHASSIS_DROP_NAMES } from "../vocabulary.ts";
-import { type PeerParts, PORT_TAP, type PowerOrder, type ThreadParts, type ThreadReport } from "./board_thread.ts";
-import type { BoardSnapshot, Cage, CagePlan, Drive, LinkSnapshot, PowerResult } from "./drive.ts";
+import {
+  type PeerParts,
+  PORT_CHECKPOINT,
+  PORT_TAP,
+  type PowerOrder,
+  type RemoteThreadParts,
+  type ThreadParts,
+  type ThreadReport,
+} from "./board_thread.ts";
+import type { BoardSnapshot, Cage, CagePlan, Drive, LinkSnapshot, LineSwitch, PowerResult } from "./drive.ts";
+import type { ClassifierParts } from "../classifier.ts";
+import { type BoardLineParts, type DeviceLineParts, LineControl, type LineDevice } from "./line.ts";
 import { MessageRing, ringMemory } from "./message_ring.ts";
 import {
   ONLINE,
@@ -55,7 +68,7 @@ export interface ThreadedOptions {
 /** Messages taken from one board in one go. */
 const BATCH = 512;
 /** Fruitless turns of the event loop before the chassis's thread sleeps. */
-const PATIENCE = 20;
+const PATIENCE = 4;
 /** Milliseconds that a board's thread has to stop and wipe. */
 const STOP_MS = 2000;
 /** Milliseconds that a board may take to come online. */
@@ -100,6 +113,8 @@ class Bay {
   readonly down: MessageRing;
   readonly up: MessageRing;
   readonly peers: PeerParts[] = [];
+  readonly lines: BoardLineParts[] = [];
+  /** What comes to the board from its peers and from devices. */
   readonly channels: MessageRing[] = [];
   readonly drops = new Array<number>(CHASSIS_DROP_NAMES.length).fill(0);
   readonly trace: TraceReader;
@@ -126,10 +141,49 @@ class Bay {
   }
 }
 
-class ThreadedCage implements Cage {
+/** A device that is wired to the boards' threads. */
+class Line implements LineSwitch {
+  readonly control = new LineControl();
+  /** Of each slot, what its board has for the device. */
+  readonly toDevice = new Map<Bay, MessageRing>();
+  #cut = false;
+
+  constructor(
+    readonly port: number,
+    readonly device: LineDevice,
+  ) {}
+
+  get open(): boolean {
+    return this.control.open;
+  }
+
+  set open(open: boolean) {
+    if (this.#cut || open === this.control.open) return;
+    this.control.open = open;
+  }
+
+  get resting(): boolean {
+    return this.#cut || (!this.device.busy && [...this.toDevice.values()].every((ring) => ring.empty));
+  }
+
+  /** Nobody uses the line from now on; resolves when no board's thread is still about to ring the device's bell. */
+  async cut(): Promise<void> {
+    this.#cut = true;
+    this.control.end();
+    const words = (bay: Bay, word: number): number => Atomics.load(bay.page.words, word);
+    const before = [...this.toDevice.keys()].map((bay) => ({ bay, worker: bay.worker, turns: words(bay, TURNS) }));
+    const passed = ({ bay, worker, turns }: (typeof before)[number]): boolean =>
+      !bay.running || bay.worker !== worker || words(bay, SLEEPING) !== 0 || words(bay, TURNS) !== turns;
+    for (let waited = 0; waited < STOP_MS && !before.every(passed); waited++) await sleep(1);
+  }
+}
+
+export class ThreadedCage implements Cage {
   readonly #plan: CagePlan;
   readonly #drive: Threaded;
   readonly #bays = new Map<number, Bay>();
+  readonly #lines: Line[] = [];
+  readonly #ringOctets: number;
   readonly #store = new PacketStore();
   #tap: WireTap | undefined;
   #bellsDue = false;
@@ -138,6 +192,7 @@ class ThreadedCage implements Cage {
   constructor(plan: CagePlan, drive: Threaded, ringOctets: number) {
     this.#plan = plan;
     this.#drive = drive;
+    this.#ringOctets = ringOctets;
     for (const slot of plan.slots) this.#bays.set(slot, new Bay(slot, ringOctets));
     const ike = this.#bay(plan.ikeSlot);
     for (const bay of this.#bays.values()) {
@@ -151,9 +206,54 @@ class ThreadedCage implements Cage {
     }
   }
 
+  connect(port: number, device: LineDevice, classifier?: ClassifierParts): LineSwitch | undefined {
+    // A thread is given its rings when it starts.
+    if ([...this.#bays.values()].some((bay) => bay.worker !== undefined)) return undefined;
+    if (this.#lines.some((line) => line.port === port)) return undefined;
+    const line = new Line(port, device);
+    const ike = this.#bay(this.#plan.ikeSlot);
+    const toBoard = ringMemory(this.#ringOctets);
+    const memories: SharedArrayBuffer[] = [];
+    const boards: DeviceLineParts["boards"] = [];
+    for (const bay of port === PORT_SECURE_ELEMENT ? [ike] : this.#bays.values()) {
+      const toDevice = ringMemory(this.#ringOctets);
+      memories.push(toDevice);
+      line.toDevice.set(bay, new MessageRing(toDevice));
+      const parts = { port, control: line.control.memory, bell: device.bell, toDevice };
+      if (bay === ike) {
+        bay.lines.push({ ...parts, toBoard });
+      } else if (classifier && !this.#plan.shelves?.has(bay.slot)) {
+        const direct = ringMemory(this.#ringOctets);
+        bay.lines.push({ ...parts, toBoard: direct });
+        bay.channels.push(new MessageRing(direct));
+        boards.push({ slot: bay.slot, toBoard: direct, page: bay.pageBuffer });
+      } else {
+        bay.lines.push(parts);
+      }
+    }
+    ike.channels.push(new MessageRing(toBoard));
+    this.#lines.push(line);
+    device.wire(
+      {
+        port,
+        control: line.control.memory,
+        toDevice: memories,
+        toBoard,
+        slot: ike.slot,
+        page: ike.pageBuffer,
+        ...(classifier ? { classifier } : {}),
+        boards,
+      },
+      { cut: () => line.cut(), reclaim: () => this.#reclaim(line) },
+    );
+    return line;
+  }
+
   async power(slot: number, image: Image, power: PowerOn): Promise<PowerResult> {
     const bay = this.#bay(slot);
     await this.#stop(bay);
+    // A restart that was under way when everything ended: nobody would end its thread.
+    if (this.#closed) return { online: false, refusal: 0 };
     const worker = (bay.worker ??= this.#thread(bay));
     bay.generation = power.generation;
     bay.running = true;
@@ -194,6 +294,10 @@ class ThreadedCage implements Cage {
     return true;
   }
 
+  isOnline(slot: number): boolean {
+    return Atomics.load(this.#bay(slot).page.words, ONLINE) !== 0;
+  }
+
   countDrop(slot: number, reason: number): void {
     this.#bay(slot).drops[reason]! += 1;
   }
@@ -210,11 +314,9 @@ class ThreadedCage implements Cage {
     return [...this.#bays.values()].flatMap((bay) => bay.trace.take());
   }
 
-  traceLost(): number {
-    return [...this.#bays.values()].reduce(
-      (sum, bay) => sum + bay.trace.lost + Atomics.load(bay.page.words, TRACE_LOST),
-      0,
-    );
+  traceLost(slot?: number): number {
+    const bays = slot === undefined ? [...this.#bays.values()] : [this.#bay(slot)];
+    return bays.reduce((sum, bay) => sum + bay.trace.lost + Atomics.load(bay.page.words, TRACE_LOST), 0);
   }
 
   inject(spec: FaultSpec | undefined): void {
@@ -248,13 +350,18 @@ class ThreadedCage implements Cage {
     const drops = new DataView(page.firmwareDrops.slice().buffer);
     return {
       map: new DataView(map.buffer),
+      cutThrough: page.cutThrough[0]!,
       drops: Array.from({ length: drops.byteLength / 8 }, (_, i) => Number(drops.getBigUint64(i * 8, true))),
     };
   }
 
   drops(slot: number): number[] {
     const bay = this.#bay(slot);
-    return bay.drops.map((count, reason) => count + bay.page.drops[reason]!);
+    const drops = bay.drops.map((count, reason) => count + bay.page.drops[reason]!);
+    if (slot === this.#plan.ikeSlot) {
+      for (const { control } of this.#lines) drops[CHASSIS_DROP.backplane_congestion]! += control.refused;
+    }
+    return drops;
   }
 
   linkCounters(slot: number): LinkSnapshot {
@@ -279,12 +386,19 @@ class ThreadedCage implements Cage {
   drain(): boolean {
     let moved = false;
     for (const bay of this.#bays.values()) {
-      const batches: (Uint8Array[] | undefined)[] = new Array(PORT_COUNT_MAX);
       const { up } = bay;
+      if (up.empty) continue;
+      const batches: (Uint8Array[] | undefined)[] = new Array(PORT_COUNT_MAX);
       let taken = 0;
       for (; taken < BATCH && up.peek(); taken++) {
+        if (up.port === PORT_CHECKPOINT) {
+          this.#plan.events.checkpoint(bay.slot, up.octets.subarray(up.at, up.at + up.length));
+          up.release();
+          continue;
+        }
         const packet = this.#store.copy(up.octets, up.at, up.length);
         const { port, link, from } = up;
+        if (port === PORT_SECURE_ELEMENT) up.wipe();
         up.release();
         if (port === PORT_TAP) {
           this.#tap?.({ now: this.#drive.clock.now(), from, to: bay.slot, vc: link, wire: packet });
@@ -312,7 +426,7 @@ class ThreadedCage implements Cage {
       if (!bay.down.empty || !bay.channels.every((ring) => ring.empty)) return false;
       if (Atomics.load(bay.page.words, SLEEPING) === 0) return false;
     }
-    return true;
+    return this.#lines.every((line) => line.resting);
   }
 
   /** Ends threads that show no sign of life. */
@@ -339,6 +453,15 @@ class ThreadedCage implements Cage {
     return bay;
   }
 
+  /** What boards have for a device that is gone takes the way through the chassis's thread. */
+  #reclaim(line: Line): void {
+    for (const [bay, ring] of line.toDevice) {
+      const packets: Uint8Array[] = [];
+      for (; ring.peek(); ring.release()) packets.push(this.#store.copy(ring.octets, ring.at, ring.length));
+      if (packets.length > 0) this.#plan.events.transmitted(bay.slot, line.port, packets);
+    }
+  }
+
   #ringBells(): void {
     this.#bellsDue = false;
     for (const bay of this.#bays.values()) {
@@ -352,9 +475,16 @@ class ThreadedCage implements Cage {
     for (const bay of this.#bays.values()) bay.trace.collect(bay.page.trace);
   }
 
+  /** What a slot shares with others, for whoever stands in for its board: its page, and its rings to the slots that it reaches. */
+  wiring(slot: number): { page: Page; peers: readonly PeerParts[] } {
+    const { page, peers } = this.#bay(slot);
+    return { page, peers };
+  }
+
   /** Starts a slot's thread; it waits for orders and serves one generation after the other. */
   #thread(bay: Bay): Worker {
-    const workerData: ThreadParts = {
+    const shelf = this.#plan.shelves?.get(bay.slot);
+    const parts: ThreadParts = {
       slot: bay.slot,
       ikeSlot: this.#plan.ikeSlot,
       link: this.#plan.link,
@@ -363,9 +493,13 @@ class ThreadedCage implements Cage {
       up: bay.upBuffer,
       bell: this.#drive.bell,
       peers: bay.peers,
+      lines: bay.lines,
       spin: this.#drive.spin,
+      clockAhead: this.#plan.clockAhead ?? 0n,
     };
-    const worker = new Worker(threadFile(new URL("./board_worker.ts", import.meta.url)), { workerData, execArgv: [] });
+    const workerData = shelf ? ({ ...parts, shelf } satisfies RemoteThreadParts) : parts;
+    const program = new URL(shelf ? "../remote/remote_worker.ts" : "./board_worker.ts", import.meta.url);
+    const worker = new Worker(threadFile(program), { workerData, execArgv: [] });
     const died = (text: string): void => {
       if (bay.worker !== worker) return;
       this.#lost(bay, { kind: "trap", trapText: text, stack: "", abort: undefined });
@@ -381,7 +515,7 @@ class ThreadedCage implements Cage {
     if (report.kind === "online") return this.#settle(bay, { online: true });
     bay.running = false;
     // What the board sent before it ended is sent.
-    this.drain();
+    while (this.drain());
     if (report.kind === "refused") this.#settle(bay, { online: false, refusal: report.refusal });
     else if (report.kind === "stopped") bay.stopped?.();
     else this.#ended(bay, report.report);
@@ -397,6 +531,8 @@ class ThreadedCage implements Cage {
     bay.page.map.fill(0);
     bay.page.firmwareDrops.fill(0);
     void worker?.terminate();
+    // What it said before is heard: of the checkpoint all counts.
+    while (this.drain());
     if (running) this.#ended(bay, report);
   }
 
@@ -456,7 +592,7 @@ export class Threaded implements Drive {
     this.#hangMs = options.hangMs ?? 5000;
   }
 
-  cage(plan: CagePlan): Cage {
+  cage(plan: CagePlan): ThreadedCage {
     const cage = new ThreadedCage(plan, this, this.#ringOctets);
     this.#cages.add(cage);
     const close = cage.close.bind(cage);

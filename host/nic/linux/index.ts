@@ -5,6 +5,7 @@
  */
 
 import { Worker } from "node:worker_threads";
+import { type DeviceLineParts, Doorbell, type LineDevice, type LineEnds } from "../../chassis/drive/line.ts";
 import { addressOctets } from "../../chassis/config.ts";
 import { threadFile } from "../../thread/thread_file.ts";
 import * as libc from "./libc.ts";
@@ -14,7 +15,7 @@ import { openAddressWatch } from "./address_watch.ts";
 import { BypassRoutes } from "./bypass_routes.ts";
 import { NicError, kernelDrops, openBypassSockets, openOuterSockets } from "./sockets.ts";
 import type { OuterSocket } from "./sockets.ts";
-import { RING_CAPACITY, STATE_OCTETS, STATE_SLEEPING, STATE_STOP, STATE_TOLD } from "./shared_state.ts";
+import { RING_CAPACITY, STATE_BELL, STATE_OCTETS, STATE_STOP, STATE_TOLD } from "./shared_state.ts";
 import type { NicWorkerCommand, NicWorkerData, NicWorkerMessage } from "./shared_state.ts";
 import { TunAddresses, TunRoutes, openTun } from "./tun.ts";
 import type { ProtectedRoute, TunOptions } from "./tun.ts";
@@ -80,6 +81,7 @@ class RingNic implements Nic {
     private readonly counters: NicCounters,
     private readonly wake: () => void,
     private readonly closeAll: () => Promise<void>,
+    readonly line: LineDevice,
   ) {
     this.ringFull = counterIndex(`${side}_tx_ring_full`);
   }
@@ -174,25 +176,58 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
 
     let stopped = false;
     const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
+    const bell = { memory: state.buffer as SharedArrayBuffer, at: STATE_BELL, descriptor: wakeFd };
+    const doorbell = new Doorbell(bell);
     const wake = (): void => {
-      if (!stopped && Atomics.exchange(state, STATE_SLEEPING, 0) === 1) libc.write(wakeFd, wakeOneAddress, 8);
+      if (!stopped) doorbell.ring();
+    };
+    const ends: LineEnds[] = [];
+    const answers: (() => void)[] = [];
+    const command = (message: NicWorkerCommand): void => {
+      worker.postMessage(message);
+      // Awake or not: commands are looked for when the descriptor says so.
+      if (!stopped) libc.write(wakeFd, wakeOneAddress, 8);
+    };
+    const line: LineDevice = {
+      bell,
+      busy: false,
+      wire: (parts: DeviceLineParts, lineEnds: LineEnds): void => {
+        ends.push(lineEnds);
+        command({ line: parts });
+      },
+      classify: (message, done): void => {
+        if (done) answers.push(done);
+        command({ classify: message, answer: done !== undefined });
+      },
+      classifierAddresses: (items): void => command({ classifierAddresses: items }),
     };
     let closing: Promise<void> | undefined;
     const close = (): Promise<void> => {
       closing ??= (async () => {
         clearTimeout(settling);
+        // The boards' threads write to the descriptor that is closed here.
+        await Promise.all(ends.map(({ cut }) => cut()));
         Atomics.store(state, STATE_STOP, 1);
         if (!stopped) libc.write(wakeFd, wakeOneAddress, 8);
         await ended;
         stopped = true;
+        for (const { reclaim } of ends) reclaim();
         await bypass?.remove();
         await routes?.removeRoutes();
         closeDescriptors();
       })();
       return closing;
     };
-    const unprotectedNic = new RingNic("unprotected", unprotectedReceive, unprotectedTransmit, counters, wake, close);
-    const protectedNic = new RingNic("protected", protectedReceive, protectedTransmit, counters, wake, close);
+    const unprotectedNic = new RingNic(
+      "unprotected",
+      unprotectedReceive,
+      unprotectedTransmit,
+      counters,
+      wake,
+      close,
+      line,
+    );
+    const protectedNic = new RingNic("protected", protectedReceive, protectedTransmit, counters, wake, close, line);
     let settling: NodeJS.Timeout | undefined;
     const swaps: (() => void)[] = [];
     worker.on("message", (message: NicWorkerMessage) => {
@@ -204,6 +239,7 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
         return;
       }
       if (message.kind === "sockets") swaps.shift()?.();
+      if (message.kind === "classified") answers.shift()?.();
       if (message.kind !== "received") return;
       // Lowered before looking: what arrives from here on brings a message of its own.
       Atomics.store(state, STATE_TOLD, 0);
@@ -212,6 +248,7 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
     });
     worker.on("error", (error) => {
       stopped = true;
+      for (const { cut, reclaim } of ends) void cut().then(reclaim);
       options.onFailure?.(error);
     });
 
@@ -234,8 +271,7 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
       sockets = [...kept, ...opened];
       descriptors.push(...opened.map(({ fd }) => fd));
       const swapped = new Promise<void>((resolve) => swaps.push(resolve));
-      worker.postMessage({ sockets: [...sockets, ...bypassing] } satisfies NicWorkerCommand);
-      if (!stopped) libc.write(wakeFd, wakeOneAddress, 8);
+      command({ sockets: [...sockets, ...bypassing] });
       await Promise.race([swapped, ended]);
       await routes?.refresh();
       await bypass?.replace();

@@ -28,6 +28,17 @@ export const bind = library.func("int bind(int, void *, uint)") as (
   address: Uint8Array,
   length: number,
 ) => number;
+export const connect = library.func("int connect(int, void *, uint)") as (
+  fd: number,
+  address: Uint8Array,
+  length: number,
+) => number;
+export const send = library.func("long send(int, void *, size_t, int)") as (
+  fd: number,
+  octets: Uint8Array,
+  length: number,
+  flags: number,
+) => number;
 export const setsockopt = library.func("int setsockopt(int, int, int, void *, uint)") as (
   fd: number,
   level: number,
@@ -60,8 +71,32 @@ export const write = library.func("long write(int, uintptr_t, size_t)") as (
   address: number,
   octets: number,
 ) => number;
+export const writev = library.func("long writev(int, uintptr_t, int)") as (
+  fd: number,
+  vectors: number,
+  count: number,
+) => number;
+/** ioctl(2) whose argument is a number. */
+export const ioctlNumber = library.func("int ioctl(int, ulong, ulong)") as (
+  fd: number,
+  request: number,
+  argument: number,
+) => number;
 export const poll = library.func("int poll(uintptr_t, ulong, int)") as (
   table: number,
+  count: number,
+  timeout: number,
+) => number;
+export const epollCreate1 = library.func("int epoll_create1(int)") as (flags: number) => number;
+export const epollCtl = library.func("int epoll_ctl(int, int, int, void *)") as (
+  epoll: number,
+  operation: number,
+  fd: number,
+  event: Uint8Array,
+) => number;
+export const epollWait = library.func("int epoll_wait(int, uintptr_t, int, int)") as (
+  epoll: number,
+  events: number,
   count: number,
   timeout: number,
 ) => number;
@@ -118,10 +153,12 @@ export const O_RDWR = 2;
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 
+export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const AF_NETLINK = 16;
 export const NETLINK_ROUTE = 0;
+export const MSG_NOSIGNAL = 0x4000;
 export const SOCK_DGRAM = 2;
 export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = O_NONBLOCK;
@@ -151,6 +188,9 @@ export const IPV6_MTU_DISCOVER = 23;
 export const IPV6_V6ONLY = 26;
 export const IPV6_RECVTCLASS = 66;
 export const IPV6_TCLASS = 67;
+export const EPOLL_CTL_ADD = 1;
+export const EPOLLET = 0x80000000;
+/** EPOLLIN, EPOLLERR and EPOLLHUP have the same values. */
 export const POLLIN = 1;
 export const POLLERR = 8;
 export const POLLHUP = 16;
@@ -158,3 +198,8 @@ export const POLLNVAL = 32;
 export const TUNSETIFF = 0x400454ca;
 export const IFF_TUN = 1;
 export const IFF_NO_PI = 0x1000;
+export const IFF_VNET_HDR = 0x4000;
+export const TUNSETOFFLOAD = 0x400454d0;
+export const TUN_F_CSUM = 1;
+export const TUN_F_TSO4 = 2;
+export const TUN_F_TSO6 = 4;

@@ -1,4 +1,4 @@
-/** Unprotected side, inward: from the UDP and raw sockets into the receive ring, as whole IP packets. */
+/** Unprotected side, inward: from the UDP and raw sockets into the ring that packet_path.ts chooses, as whole IP packets. */
 
 import { FRAME_CAPACITY } from "../../../assembly/abi/frame.ts";
 import { EAGAIN, EINTR, errno } from "./libc.ts";
@@ -7,7 +7,7 @@ import type { NicCounters } from "./counters.ts";
 import { MessageBatch } from "./message_batch.ts";
 import { PROTOCOL_AH, PROTOCOL_ESP, PROTOCOL_UDP, headerOctets, writeOuterHeader } from "./outer_header.ts";
 import type { Arrival } from "./outer_header.ts";
-import type { PacketRing } from "./packet_ring.ts";
+import type { PacketSink } from "./packet_path.ts";
 import { SOCKET_AH, SOCKET_ESP, SOCKET_ICMP, SOCKET_UDP, icmpOf } from "./sockets.ts";
 import type { OuterSocket } from "./sockets.ts";
 
@@ -47,11 +47,11 @@ export class OuterReceiver {
   };
 
   constructor(
-    private readonly ring: PacketRing,
+    private readonly sink: PacketSink,
     private readonly counters: NicCounters,
   ) {}
 
-  /** One batch from a socket: how many packets are in the ring now, or -1 when the socket has failed. */
+  /** One batch from a socket: how many packets were taken over, or -1 when the socket has failed. */
   receive(socket: OuterSocket): number {
     const count = this.batch.receive(socket.fd);
     if (count < 0) return errno() === EAGAIN || errno() === EINTR ? 0 : -1;
@@ -85,7 +85,7 @@ export class OuterReceiver {
       writeOuterHeader(socket.family, protocol, this.arrival, at, length);
       length += header;
     }
-    if (this.ring.push(batch.octets.subarray(at, at + length))) return 1;
+    if (this.sink.push(batch.octets.subarray(at, at + length))) return 1;
     counters.add(RING_FULL, 1);
     return 0;
   }

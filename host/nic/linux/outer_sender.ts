@@ -1,5 +1,5 @@
 /**
- * Unprotected side, outward: from the transmit ring to the socket that fits, octets in place. UDP leaves by the socket
+ * Unprotected side, outward: from the transmit rings (packet_path.ts) to the socket that fits, octets in place. UDP leaves by the socket
  * bound to its source address and port, but with DF; ESP by the raw socket, as fragments of anything do, which takes our own outer header, except that a packet
  * too long for the path goes to the protocol-50 socket and is fragmented by the kernel, unless it says don't fragment. AH over
  * IPv4 leaves by the protocol-51 socket, with our own header always (ah_fragments.ts). AH over IPv6 leaves as ESP does, too long a packet by
@@ -24,7 +24,7 @@ import {
   socketKey,
 } from "./outer_header.ts";
 import type { Family } from "./outer_header.ts";
-import type { PacketRing } from "./packet_ring.ts";
+import type { PacketSource } from "./packet_path.ts";
 import { SOCKET_AH, SOCKET_BYPASS, SOCKET_ESP, SOCKET_ICMP, SOCKET_RAW, SOCKET_UDP } from "./sockets.ts";
 import type { OuterSocket } from "./sockets.ts";
 
@@ -78,8 +78,9 @@ export class OuterSender {
     dontFragment: false,
   }));
   private readonly header = emptyOuterHeader();
-  private readonly octets: Uint8Array;
-  private readonly base: number;
+  /** Of the ring that is being emptied. */
+  private octets: Uint8Array = new Uint8Array(0);
+  private base = 0;
   private readonly udp = new Map<number | string, OuterSocket>();
   private readonly raw = new Map<number | string, OuterSocket>();
   private readonly ah = new Map<number | string, OuterSocket>();
@@ -94,12 +95,10 @@ export class OuterSender {
   private readonly pollAddress = libc.addressOf(this.pollEntry.buffer);
 
   constructor(
-    private readonly ring: PacketRing,
+    /** In turn. */
+    private readonly sources: readonly PacketSource[],
     private readonly counters: NicCounters,
-  ) {
-    this.octets = new Uint8Array(ring.memory);
-    this.base = libc.addressOf(ring.memory);
-  }
+  ) {}
 
   /** Sends by these sockets from now on. */
   use(sockets: readonly OuterSocket[]): void {
@@ -121,12 +120,19 @@ export class OuterSender {
   }
 
   pending(): boolean {
-    return this.ring.pending();
+    for (const source of this.sources) if (source.pending()) return true;
+    return false;
   }
 
-  /** Sends what the ring holds, in its order; neighbours that leave by one socket leave in one call. */
+  /** Sends what the rings hold, each in its order; neighbours that leave by one socket leave in one call. */
   send(): void {
-    const { ring, header, batch } = this;
+    for (const source of this.sources) this.sendFrom(source);
+  }
+
+  private sendFrom(ring: PacketSource): void {
+    const { header, batch } = this;
+    this.octets = ring.octets;
+    this.base = ring.base;
     let current: OuterSocket | undefined;
     for (let at = ring.peek(); at >= 0; at = ring.peek()) {
       const socket = this.socketOf(at, ring.length);

@@ -26,6 +26,8 @@ export interface TunOptions {
   name: string;
   /** Octets of the largest inner packet. */
   mtu: number;
+  /** False: no segmentation offload, one packet a call. Default: what the kernel has. */
+  offload?: boolean;
 }
 
 export interface ProtectedRoute {
@@ -39,6 +41,28 @@ export interface TunDevice {
   fd: number;
   name: string;
   mtu: number;
+  /** Packets have a header of the device in front, and may be superframes (tun_arrival.ts, tun_departure.ts). */
+  offload: boolean;
+}
+
+/**
+ * Attaches the descriptor to the device of `request`, with segmentation offload if it is wanted and the kernel has it: whether it has.
+ * Undefined when it fails.
+ */
+function attach(fd: number, request: Uint8Array, wanted: boolean): boolean | undefined {
+  const flags = new DataView(request.buffer);
+  const plain = libc.IFF_TUN | libc.IFF_NO_PI;
+  if (wanted) {
+    flags.setUint16(IFREQ_FLAGS, plain | libc.IFF_VNET_HDR, true);
+    if (libc.ioctl(fd, libc.TUNSETIFF, request) === 0) {
+      // Without it packets come as they would otherwise, behind the header all the same.
+      libc.ioctlNumber(fd, libc.TUNSETOFFLOAD, libc.TUN_F_CSUM | libc.TUN_F_TSO4 | libc.TUN_F_TSO6);
+      return true;
+    }
+    if (libc.errno() !== libc.EINVAL) return undefined;
+  }
+  flags.setUint16(IFREQ_FLAGS, plain, true);
+  return libc.ioctl(fd, libc.TUNSETIFF, request) === 0 ? false : undefined;
 }
 
 /** Creates the device, sets its MTU and brings it up. Throws NicError that says what is missing. */
@@ -58,8 +82,8 @@ export async function openTun(options: TunOptions): Promise<TunDevice> {
   }
   const request = new Uint8Array(IFREQ);
   request.set(wanted);
-  new DataView(request.buffer).setUint16(IFREQ_FLAGS, libc.IFF_TUN | libc.IFF_NO_PI, true);
-  if (libc.ioctl(fd, libc.TUNSETIFF, request) !== 0) {
+  const offload = attach(fd, request, options.offload ?? true);
+  if (offload === undefined) {
     const errno = libc.errno();
     libc.close(fd);
     if (errno === libc.EPERM) {
@@ -81,7 +105,7 @@ export async function openTun(options: TunOptions): Promise<TunDevice> {
     libc.close(fd);
     throw error;
   }
-  return { fd, name, mtu: options.mtu };
+  return { fd, name, mtu: options.mtu, offload };
 }
 
 /**

@@ -21,6 +21,7 @@ import { CRASH_LIMIT, type CrashLimit } from "../../chassis/supervisor.ts";
 import type { IkeSecret } from "../../secure_element/psk_store.ts";
 import type { Credentials } from "../../secure_element/credential_store.ts";
 import type { ConnectionPlan, PoolPlan } from "../gateway.ts";
+import type { LogSettings } from "../log.ts";
 import { encodeMessage, textValue } from "../management.ts";
 import { encodeTransforms } from "../transform_name.ts";
 import { Authentication } from "./authentication.ts";
@@ -28,6 +29,7 @@ import { KEY_SECRETS } from "./authentication_schema.ts";
 import { type FlashSettings, readFlash } from "./flash.ts";
 import { CredentialFiles, type Passphrase } from "./credential_files.ts";
 import { parseIdentity } from "./identity.ts";
+import { logSettings } from "./log.ts";
 import type { ConfigurationError, Place } from "./parser.ts";
 import { placementSlot } from "./placement.ts";
 import { Pools } from "./pool.ts";
@@ -36,6 +38,8 @@ import { type ProposalKind, parseProposals } from "./proposal.ts";
 import { Ppks } from "./ppk.ts";
 import { EAP_SECRETS, PPK_SECRETS, type Values } from "./schema.ts";
 import { networksOf, parseSelector } from "./selector.ts";
+import { type PanelSettings, readPanel } from "./panel.ts";
+import { readShelves } from "./shelf.ts";
 import { isName, UnsupportedError } from "./value.ts";
 
 export interface ChassisSettings {
@@ -61,14 +65,24 @@ export interface ChassisSettings {
   lease?: number;
   /** When a board comes, SAs are moved to it. */
   rebalance: boolean;
+  /** The IKE board takes its SAs back when it restarts; and seconds that IPsec boards go on without one. */
+  checkpoint: boolean;
+  orphanTime?: number;
+  /** Packets of established SAs go to their boards past the IKE board. */
+  cutThrough: boolean;
   /** Whether faults may be injected by command. */
   faults: boolean;
+  /** Whether keys may be written down by command. */
+  keyExport: boolean;
   /** Images are booted from a chassis directory. */
   flash?: FlashSettings;
   /** Seconds. */
   keepAlive?: number;
+  log: LogSettings;
   /** Where Prometheus may ask. */
   metrics?: Listening;
+  /** The front panel; absent: there is none. */
+  panel?: PanelSettings;
   ikeSaCapacity?: number;
   /** The TUN device of the protected side. */
   tun: { name: string; mtu: number };
@@ -552,10 +566,14 @@ class Compiler {
 
   /** `links`, and of an ATM backplane its mode. */
   link(section: Values | undefined): LinkKind {
-    const { links = "ethernet", atm_mode: mode } = (section?.values ?? {}) as { links?: LinkKind; atm_mode?: LinkKind };
+    const { links = "ethernet", atm_mode: mode } = (section?.values ?? {}) as {
+      links?: "ethernet" | "atm" | "remote";
+      atm_mode?: LinkKind;
+    };
     if (mode !== undefined && links !== "atm")
       this.error(this.place(section as Values, "atm_mode"), "atm_mode", "atm_mode wants links = atm");
-    return links === "atm" ? (mode ?? links) : links;
+    // What leaves for a shelf is IP in IP over Ethernet.
+    return links === "atm" ? (mode ?? links) : "ethernet";
   }
 
   /** What is fitted where: `1 = ipsec` and `1 { board = ipsec ... }`. */
@@ -567,7 +585,7 @@ class Compiler {
       const { board, number, weight, sa_capacity: saCapacity } = bay.values as Partial<Record<string, never>>;
       if (section?.settings.has(bay.name)) this.error(bay, bay.name, `slot ${bay.name} is fitted twice`);
       if (board === undefined) this.error(bay, bay.name, `slot ${bay.name}: which board? board = ipsec`);
-      for (const setting of ["number", "weight", "sa_capacity"]) {
+      for (const setting of ["number", "weight", "sa_capacity", "remote"]) {
         if (board !== "ike" || bay.values[setting] === undefined) continue;
         this.error(
           this.place(bay, setting),
@@ -601,7 +619,11 @@ class Compiler {
 
   chassis(section: Values | undefined, file: string): ChassisSettings {
     const v = (section?.values ?? {}) as Record<string, never>;
-    const fitted = this.slots(section?.sections.get("slots"));
+    const shelves = section && readShelves(section, this.#directory, (...what) => this.error(...what));
+    const fitted = this.slots(section?.sections.get("slots")).map((plan) => {
+      const shelf = shelves?.get(plan.slot);
+      return shelf && plan.board === "ipsec" ? { ...plan, shelf } : plan;
+    });
     const slots: SlotPlan[] =
       fitted.length > 0
         ? fitted
@@ -618,6 +640,7 @@ class Compiler {
     const open = section?.sections.get("unprotected")?.values as Record<string, never> | undefined;
     const tun = guarded?.["tun"] ?? DEFAULT_TUN.name;
     const flash = section && readFlash(section, this.#directory, (...what) => this.error(...what));
+    const panel = section && readPanel(section, this.#directory, (...what) => this.error(...what));
     if (!/^[A-Za-z0-9_.-]{1,15}$/.test(tun)) this.error(place, tun, `'${tun}' is no name of a network device`);
     return {
       name: v["name"] ?? "cardcage",
@@ -632,16 +655,22 @@ class Compiler {
       ...this.retransmission(section),
       ...(v["lease"] === undefined ? {} : { lease: v["lease"] }),
       rebalance: v["rebalance"] ?? true,
+      checkpoint: v["checkpoint"] ?? true,
+      ...(v["orphan_time"] === undefined ? {} : { orphanTime: v["orphan_time"] }),
+      cutThrough: v["cut_through"] ?? false,
       crashDetection: v["crash_detection"] ?? true,
       crashLimit: {
         crashes: v["crash_limit"] ?? CRASH_LIMIT.crashes,
         seconds: v["crash_window"] ?? CRASH_LIMIT.seconds,
       },
       faults: v["faults"] ?? false,
+      keyExport: v["key_export"] ?? false,
+      log: logSettings(section?.sections.get("log")),
       ...(v["state"] === undefined ? {} : { state: v["state"] }),
       ...(flash ? { flash } : {}),
       ...(v["keep_alive"] === undefined ? {} : { keepAlive: v["keep_alive"] }),
       ...(v["metrics"] === undefined ? {} : { metrics: v["metrics"] }),
+      ...(panel ? { panel } : {}),
       ...(v["ike_sa_capacity"] === undefined ? {} : { ikeSaCapacity: v["ike_sa_capacity"] }),
       tun: { name: tun, mtu: guarded?.["mtu"] ?? DEFAULT_TUN.mtu },
       ...(guarded?.["adjust_mss"] === undefined ? {} : { adjustMss: guarded["adjust_mss"] }),

@@ -2,10 +2,11 @@
 import { dirname } from "node:path";
 import { compile, type Configuration } from "./compile.ts";
 import { type ConfigurationError, parseFile, parseText, type Section } from "./parser.ts";
-import { markTemplates, readSection, ROOT } from "./schema.ts";
+import { sectionJson } from "./json_schema.ts";
+import { CHASSIS, markTemplates, readSection, ROOT } from "./schema.ts";
 
 export type Loaded =
-  | { configuration: Configuration; warnings: ConfigurationError[] }
+  | { configuration: Configuration; chassis: Record<string, unknown>; warnings: ConfigurationError[] }
   | { errors: ConfigurationError[] };
 
 /** Reads and checks a file. */
@@ -24,7 +25,15 @@ function finish({ root, errors }: { root: Section; errors: ConfigurationError[] 
   const values = readSection(root, ROOT, errors);
   const { configuration, errors: more } = compile(values, directory);
   const all = [...errors, ...more].sort((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1));
-  return all.some((error) => !error.warning) ? { errors: all } : { configuration, warnings: all };
+  return all.some((error) => !error.warning)
+    ? { errors: all }
+    : { configuration, chassis: chassisJson(root), warnings: all };
+}
+
+/** The chassis section as docs/schema/chassis-file.schema.json has it. */
+function chassisJson(root: Section): Record<string, unknown> {
+  const section = root.sections.get("chassis");
+  return section ? sectionJson(section, CHASSIS) : {};
 }
 
 /** `net.conf:12: unknown setting 'remote_adrs' in section 'connections.gw' (did you mean 'remote_addrs'?)` */

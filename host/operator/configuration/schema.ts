@@ -26,6 +26,7 @@ import {
 import { ADJUST_MSS_TO_MTU, BOARD_WEIGHT_MAX } from "../../../assembly/abi/config.ts";
 import { FABRIC_SLOT_MAX } from "../../../assembly/abi/fabric.ts";
 import { SA_FLAG_DSCP_APART, SA_FLAG_DSCP_INWARD } from "../../../assembly/abi/message.ts";
+import { LOG } from "./log.ts";
 import { nearest } from "./nearest.ts";
 import { chassisPlacement, childPlacement } from "./placement.ts";
 import { POOL } from "./pool.ts";
@@ -33,24 +34,28 @@ import type { ConfigurationError, Place, Section, Setting } from "./parser.ts";
 import {
   address,
   boolean,
+  browserHost,
   fixed,
   integer,
   list,
   listening,
   peer,
+  type Reader,
+  remoteShelf,
   size,
   text,
   time,
   virtualIp,
+  withJson,
   word,
   WordError,
 } from "./value.ts";
 
 export interface SectionSchema {
   /** Setting -> how its value is read. */
-  settings: Readonly<Record<string, (text: string) => unknown>>;
+  settings: Readonly<Record<string, Reader<unknown>>>;
   /** Settings by pattern, for names such as `id-1`. */
-  patterns?: readonly { pattern: RegExp; example: string; read: (text: string) => unknown }[];
+  patterns?: readonly { pattern: RegExp; example: string; read: Reader<unknown> }[];
   sections?: Readonly<Record<string, SectionSchema>>;
   sectionPatterns?: readonly { pattern: RegExp; example: string; schema: SectionSchema }[];
   /** Any name: the schema of every sub-section. */
@@ -188,6 +193,7 @@ const SLOTS: SectionSchema = {
           number: integer(0, FABRIC_SLOT_MAX - 1),
           weight: integer(1, BOARD_WEIGHT_MAX),
           sa_capacity: integer(1, 131072),
+          remote: remoteShelf,
         },
       },
     },
@@ -198,16 +204,22 @@ const mssWord = word({ no: 0, "clamp-mss-to-pmtu": ADJUST_MSS_TO_MTU });
 const mssNumber = integer(88, 8960);
 
 /** As routers have it: no, what the tunnel carries whole, or octets. */
-const adjustMss = (text: string): number => (/^\d+$/.test(text) ? mssNumber(text) : mssWord(text));
+const adjustMss = withJson((text): number => (/^\d+$/.test(text) ? mssNumber(text) : mssWord(text)), {
+  schema: { anyOf: [mssWord.json?.schema, mssNumber.json?.schema] },
+  plain: mssNumber.json?.plain ?? String,
+});
 
-const CHASSIS: SectionSchema = {
+export const CHASSIS: SectionSchema = {
   settings: {
     name: text,
-    links: word({ ethernet: "ethernet", atm: "atm" }),
+    links: word({ ethernet: "ethernet", atm: "atm", remote: "remote" }),
     atm_mode: word({ frame: "atm", cell: "atm-cell" }),
     placement: chassisPlacement,
     lease: integer(4, 1_048_576),
     rebalance: boolean,
+    checkpoint: boolean,
+    orphan_time: time,
+    cut_through: boolean,
     drive: word({ threaded: "threaded", lockstep: "lockstep" }),
     build: word({ simd: "simd", base: "base", relaxed: "relaxed" }),
     sa_capacity: integer(1, 131072),
@@ -219,15 +231,20 @@ const CHASSIS: SectionSchema = {
     crash_limit: integer(2, 1000),
     crash_window: time,
     faults: boolean,
+    key_export: boolean,
     state: text,
     flash: text,
     image_keys: list(text),
     slot_ram: size,
+    shelf_key: text,
     keep_alive: time,
     metrics: listening,
+    panel: listening,
   },
   sections: {
     slots: SLOTS,
+    log: LOG,
+    panel: { settings: { listen: listening, token: text, actions: boolean, hosts: list(browserHost) } },
     protected: { settings: { tun: text, mtu: integer(576, 9000), adjust_mss: adjustMss } },
     unprotected: {
       settings: { port_ike: integer(1, 65535), port_natt: integer(1, 65535), mtu: integer(576, 9000) },

@@ -39,12 +39,15 @@ import {
   consume,
   drop,
   originate,
+  pendingOctets,
   portPending,
+  portHeader,
   portsDrained,
   portsReclaim,
   portsRefill,
   portsReset,
   portsSettle,
+  recall,
   receive,
   transmit,
 } from "../../../assembly/bus/port";
@@ -53,6 +56,7 @@ import { map } from "../../../assembly/rt/map";
 
 const ROOM: usize = <usize>FRAME_COUNT * FRAME_STRIDE + 131072;
 const block: usize = memory.data(22000000, 64);
+const recalled: usize = memory.data(512 * 4, 4);
 
 function reset(): void {
   for (let register = REG_HELD; register <= REG_DROPPED; register += 8) store<u64>(map + register, 0);
@@ -139,6 +143,26 @@ describe("pool", () => {
 });
 
 describe("port", () => {
+  test("what stands behind a header of any length begins at a multiple of eight, in the first frames and in those that follow", () => {
+    let wrong = 0;
+    for (let octets: u32 = 0; octets < 48; octets++) {
+      reset();
+      portHeader(PORT_CHANNEL, octets);
+      const rx = ring(PORT_CHANNEL, PORT_RX);
+      for (let i: u32 = 0; i < 2 * load<u32>(rx + RING_SIZE); i++) {
+        if (!deliver(PORT_CHANNEL, octets + 100, 7)) wrong += 1;
+        const frame = receive(PORT_CHANNEL)!;
+        if (((frame.start + octets) & 7) != 0) wrong += 1;
+        if (frameHeadroom(frame) + octets < FRAME_HEADROOM) wrong += 1;
+        consume(frame);
+        portsRefill();
+      }
+      deliver(PORT_UNPROTECTED, 100, 7);
+      if (frameHeadroom(receive(PORT_UNPROTECTED)!) != FRAME_HEADROOM) wrong += 1;
+    }
+    expect(wrong).toBe(0);
+  });
+
   test("reset posts empty frames on every receive ring", () => {
     reset();
     expect(load<u32>(map + MAP_PORT_COUNT)).toBe(PORT_COUNT_IPSEC);
@@ -149,6 +173,25 @@ describe("port", () => {
     }
     expect(posted + poolFree()).toBe(FRAME_COUNT);
     expect(portsDrained()).toBe(true);
+  });
+
+  test("what waits is seen ahead where it is received later, and is received all the same", () => {
+    reset();
+    let wrong = 0;
+    // Around the ring, so that the look ahead wraps, too.
+    for (let round: u32 = 0; round < RING_SIZE_DATA; round++) {
+      for (let i: u8 = 0; i < 3; i++) if (!deliver(PORT_UNPROTECTED, 60, 0x40 + i)) wrong += 1;
+      for (let i: u32 = 0; i < 3; i++) if (<u32>load<u8>(pendingOctets(PORT_UNPROTECTED, i)) != 0x40 + i) wrong += 1;
+      if (portPending(PORT_UNPROTECTED) != 3) wrong += 1;
+      for (let i: u32 = 0; i < 3; i++) {
+        const seen = pendingOctets(PORT_UNPROTECTED, 0);
+        const frame = receive(PORT_UNPROTECTED)!;
+        if (frame.start != seen || <u32>load<u8>(frame.start) != 0x40 + i) wrong += 1;
+        consume(frame);
+      }
+      portsRefill();
+    }
+    expect(wrong).toBe(0);
   });
 
   test("a received frame carries its octets, its VC and its port", () => {
@@ -242,6 +285,33 @@ describe("port", () => {
     expect(ring(PORT_PROTECTED, PORT_RX) != 0 && load<u32>(ring(PORT_PROTECTED, PORT_RX) + RING_TAKEN) == 344).toBe(
       true,
     );
+  });
+
+  test("what the chassis has not seen can be taken back, in its order, and is held again", () => {
+    reset();
+    transmit(PORT_CHANNEL, originate()!, 1);
+    drain(PORT_CHANNEL);
+    const first = originate()!;
+    const second = originate()!;
+    transmit(PORT_CHANNEL, first, 7);
+    transmit(PORT_CHANNEL, second, 8);
+    expect(recall(PORT_CHANNEL, recalled)).toBe(2, "but not the one that was sent");
+    expect(load<u32>(recalled)).toBe(<u32>changetype<usize>(first));
+    expect(load<u32>(recalled + 4)).toBe(<u32>changetype<usize>(second));
+    expect(first.link).toBe(7);
+    expect(second.link).toBe(8);
+    expect(second.port).toBe(PORT_CHANNEL);
+    expect(register(REG_SENT)).toBe(1);
+    expect(recall(PORT_CHANNEL, recalled)).toBe(0);
+    portsSettle();
+    expect(load<u32>(map + REG_HELD)).toBe(2);
+    consume(first);
+    transmit(PORT_CHANNEL, second, 9);
+    portsReclaim();
+    portsSettle();
+    expect(load<u32>(map + REG_HELD)).toBe(0);
+    expect(register(REG_SENT)).toBe(2);
+    expect(portsDrained()).toBe(false);
   });
 
   test("thousands of frames of every fate are all accounted for", () => {

@@ -74,7 +74,7 @@ import { heldNext, heldReset, heldTimeout, heldWake } from "../../../assembly/di
 import { leasesReset } from "../../../assembly/distribution/lease";
 import { historyReset } from "../../../assembly/distribution/passage";
 import { controlKey } from "../../../assembly/channel/control";
-import { localAddressReset } from "../../../assembly/distribution/local_address";
+import { localAddressReset } from "../../../assembly/policy/local_address";
 import { LINK_LIVE, Link, linkAt, localDatabaseReset } from "../../../assembly/distribution/local_database";
 import {
   BYPASS_POLICY,

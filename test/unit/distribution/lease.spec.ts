@@ -7,7 +7,9 @@ import {
   DIRECTION_OUTBOUND,
   LEASE_DIRECTION,
   LEASE_LINK,
+  LEASE_OCTETS,
   LEASE_SEQUENCE,
+  LEASE_SERIAL,
   LEASE_SPI,
   LEASE_WANTED_MESSAGE_OCTETS,
   LEASE_WANTED_OCTETS,
@@ -25,7 +27,15 @@ import { originate, portsReset } from "../../../assembly/bus/port";
 import { channelReset } from "../../../assembly/channel/channel";
 import { controlKey } from "../../../assembly/channel/control";
 import { boardOffline, boardOnline, boardsReset } from "../../../assembly/distribution/board_table";
-import { leaseStart, leaseSucceed, leaseWanted, leasesReset } from "../../../assembly/distribution/lease";
+import {
+  LEASE_RECORD_OCTETS,
+  leaseRecord,
+  leaseReturned,
+  leaseStart,
+  leaseSucceed,
+  leaseWanted,
+  leasesReset,
+} from "../../../assembly/distribution/lease";
 import { LINK_LIVE, Link, linkAt, localDatabaseReset, recordOf } from "../../../assembly/distribution/local_database";
 import { arenaResetAt } from "../../../assembly/rt/arena";
 import { itemWriteU32 } from "../../../assembly/rt/items";
@@ -64,6 +74,24 @@ function wants(number: u32, direction: u32, sequence: u64, slot: u32 = 1): u64 {
   store<u64>(m, sequence * 100, LEASE_WANTED_OCTETS);
   leaseWanted(frame, slot);
   return lease(number, direction);
+}
+
+function serialOf(number: u32): u32 {
+  return load<u32>(leaseRecord(link(number), DIRECTION_INBOUND) + LEASE_RECORD_OCTETS - 4);
+}
+
+/** The board accepts nothing beyond `sequence`. */
+function returns(number: u32, sequence: u64, serial: u32, slot: u32 = 1): u64 {
+  const frame = changetype<Frame>(originate());
+  const m = frame.start;
+  frame.length = LEASE_OCTETS;
+  store<u32>(m, number, LEASE_LINK);
+  store<u32>(m, 0x5000 + number, LEASE_SPI);
+  store<u32>(m, DIRECTION_INBOUND, LEASE_DIRECTION);
+  store<u64>(m, sequence, LEASE_SEQUENCE);
+  store<u32>(m, serial, LEASE_SERIAL);
+  leaseReturned(frame, slot);
+  return lease(number, DIRECTION_INBOUND);
 }
 
 function reset(): void {
@@ -127,6 +155,24 @@ describe("leases", () => {
     expect(wants(0, DIRECTION_INBOUND, 68)).toBe(72);
     expect(wants(0, DIRECTION_INBOUND, 92)).toBe(100, "waited: 8");
     expect(wants(0, DIRECTION_INBOUND, 132)).toBe(148, "waited: 16");
+  });
+
+  test("inbound: what a burst has left is given back, once, of the last lease alone", () => {
+    pass(10 * MS);
+    const end = wants(0, DIRECTION_INBOUND, 500);
+    const serial = serialOf(0);
+    expect(end).toBe(500 + <u64>LIMIT);
+    expect(returns(0, 564, serial - 1)).toBe(end, "there is a later one");
+    expect(returns(0, 564, serial, 2)).toBe(end, "not its board");
+    expect(returns(0, end + 1, serial)).toBe(end, "a lease does not grow by it");
+    expect(returns(0, 564, serial)).toBe(564);
+    expect(returns(0, 600, serial)).toBe(564);
+    pass(1000 * MS);
+    expect(wants(0, DIRECTION_INBOUND, 532)).toBe(564, "slow by now: the least is less than what it has");
+    expect(returns(0, 540, serial)).toBe(564, "a lease has been sent since");
+    leaseSucceed(link(0), DIRECTION_INBOUND);
+    expect(returns(0, 565, serialOf(0) - 1)).toBe(lease(0, DIRECTION_INBOUND), "another board has it");
+    expect(returns(0, 563, serialOf(0))).toBe(lease(0, DIRECTION_INBOUND), "nobody accepts numbers again");
   });
 
   test("many SAs that ask together get more", () => {

@@ -26,7 +26,7 @@ import { controlKey } from "../../../assembly/channel/control";
 import { boardOnline, boardsReset } from "../../../assembly/distribution/board_table";
 import { eventsReset } from "../../../assembly/distribution/event";
 import { FORWARD_DONE, forwardUnprotected } from "../../../assembly/distribution/forward";
-import { localAddressReset } from "../../../assembly/distribution/local_address";
+import { localAddressReset } from "../../../assembly/policy/local_address";
 import { LINK_LIVE, Link, linkAt, localDatabaseReset } from "../../../assembly/distribution/local_database";
 import {
   outboundIndexInsert,

@@ -39,7 +39,7 @@ import { channelReset } from "../../../assembly/channel/channel";
 import { boardsReset } from "../../../assembly/distribution/board_table";
 import { eventsReset } from "../../../assembly/distribution/event";
 import { FORWARD_IKE, forwardUnprotected } from "../../../assembly/distribution/forward";
-import { localAddressReset } from "../../../assembly/distribution/local_address";
+import { localAddressReset } from "../../../assembly/policy/local_address";
 import { localDatabaseReset } from "../../../assembly/distribution/local_database";
 import { policyReset } from "../../../assembly/distribution/policy";
 import {

@@ -3,17 +3,20 @@ import {
   SECRETS_MAX,
   secretsAdd,
   secretsAt,
+  secretsCopy,
   secretsFirst,
   secretsFree,
   secretsFreeCount,
   secretsMore,
   secretsReset,
+  secretsRestore,
   secretsTake,
 } from "../../../assembly/ike/secrets";
 import { arenaResetAt } from "../../../assembly/rt/arena";
 
 const arena: usize = memory.data(1 << 20, 64);
 const secret: usize = memory.data(2400, 8);
+const copied: usize = memory.data(2400, 8);
 
 function fresh(): u32 {
   arenaResetAt(arena, 1 << 20);
@@ -43,6 +46,26 @@ describe("secrets", () => {
     expect(load<u64>(at) | load<u64>(at + 24)).toBe(0);
     secretsFree(0);
     expect(secretsFreeCount()).toBe(all);
+  });
+
+  it("come back from a copy, and from nothing else", () => {
+    const all = fresh();
+    const record = secretsTake(secret, 32);
+    store<u8>(secret, 1);
+    secretsAdd(record, secret, 64);
+    const octets = secretsCopy(record, copied);
+    expect(octets).toBe(8 + 96);
+    secretsFree(record);
+    const again = secretsRestore(copied, octets);
+    expect(secretsFirst(again)).toBe(32);
+    expect(secretsMore(again)).toBe(64);
+    expect(load<u8>(secretsAt(again) + 32)).toBe(1);
+    expect(secretsCopy(0, copied)).toBe(0);
+    expect(secretsRestore(copied, 0)).toBe(0);
+    expect(secretsRestore(copied, octets - 1)).toBe(0);
+    store<u32>(copied, 97, 4);
+    expect(secretsRestore(copied, octets)).toBe(0);
+    expect(secretsFreeCount()).toBe(all - 1);
   });
 
   it("are no longer than a record, and no more than there are", () => {

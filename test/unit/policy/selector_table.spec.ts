@@ -4,7 +4,9 @@ import { FLOW_OCTETS, Flow, PORT_NONE, flowKind } from "../../../assembly/policy
 import { ORDER_BYPASS, ORDER_DISCARD, ORDER_SA, ORDER_TRAP, priorityOf } from "../../../assembly/policy/priority";
 import { selectorValid, selectorsAdmit } from "../../../assembly/policy/selector";
 import {
+  SELECTOR_TABLE_ASIDE,
   SELECTOR_TABLE_NONE,
+  selectorTableExchange,
   selectorTableFree,
   selectorTableInsert,
   selectorTableLookup,
@@ -29,6 +31,7 @@ const flowAt: usize = memory.data(FLOW_OCTETS, 8);
 const packet: usize = memory.data(96, 8);
 const near: usize = memory.data(16, 8);
 const far: usize = memory.data(16, 8);
+const aside: usize = memory.data(64, 8);
 
 function write(at: usize, start: u32, end: u32, protocol: u32 = 0, startPort: u32 = 0, endPort: u32 = 65535): void {
   memory.fill(at, 0, SELECTOR_OCTETS);
@@ -403,6 +406,31 @@ describe("selector table", () => {
     ipv6Emit(packet, 24, 44, near, far, 64, 0, 0);
     storeBE64(packet + 40, 0x3a00000800000000);
     expect(selectorTableLookupPacket(packet, 64)).toBe(SELECTOR_TABLE_NONE);
+  });
+
+  it("keeps two tables apart that are exchanged for each other", () => {
+    reset(16);
+    memory.fill(aside, 0, SELECTOR_TABLE_ASIDE);
+    write(local, 0x0a010000, 0x0a01ffff);
+    write(remote, 0x0a020000, 0x0a02ffff);
+    expect(selectorTableInsert(local, 1, remote, 1, 3)).toBe(true);
+    expect(find(0x0a010005, 0x0a020005)).toBe(3);
+    selectorTableExchange(aside);
+    expect(selectorTableReset(8)).toBe(true);
+    expect(find(0x0a010005, 0x0a020005)).toBe(SELECTOR_TABLE_NONE, "the other one's, not even in a cache");
+    expect(selectorTableInsert(local, 1, remote, 1, 4)).toBe(true);
+    expect(selectorTableFree()).toBe(7);
+    for (let i: u32 = 0; i < 3; i++) {
+      selectorTableExchange(aside);
+      expect(find(0x0a010005, 0x0a020005)).toBe(3);
+      expect(selectorTableFree()).toBe(15);
+      selectorTableExchange(aside);
+      expect(find(0x0a010005, 0x0a020005)).toBe(4);
+    }
+    expect(selectorTableRemove(4)).toBe(1);
+    expect(find(0x0a010005, 0x0a020005)).toBe(SELECTOR_TABLE_NONE);
+    selectorTableExchange(aside);
+    expect(find(0x0a010005, 0x0a020005)).toBe(3);
   });
 
   it("reads the type and code of ICMP", () => {

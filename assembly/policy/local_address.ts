@@ -1,6 +1,6 @@
 /**
- * The gateway's own addresses and ports on the unprotected network, from CONFIG, until the chassis tells of other addresses: what is addressed to them is ours to
- * open, everything else there is not.
+ * The gateway's own addresses and ports on the unprotected network, of both families, from CONFIG, until the chassis tells of other addresses:
+ * what is addressed to them is ours to open, everything else there is not, and ICMP errors come from them.
  */
 import { CONFIG_LOCAL_ADDRESS, CONFIG_PORT_IKE, CONFIG_PORT_NATT } from "../abi/config";
 import { CONNECTION_LOCAL_ADDRESS } from "../abi/management";
@@ -31,9 +31,9 @@ export function localAddressReset(start: usize, end: usize): bool {
   return take(start, end, CONFIG_LOCAL_ADDRESS);
 }
 
-/** MANAGEMENT_LOCAL_ADDRESSES: its items take the place of CONFIG's; more than fit are left out, as ike refuses them. */
-export function localAddressTake(start: usize, end: usize): void {
-  if (itemsValid(start, end)) take(start, end, CONNECTION_LOCAL_ADDRESS);
+/** MANAGEMENT_LOCAL_ADDRESSES: its items take the place of CONFIG's; false when they are malformed, or some are left out: more than fit. */
+export function localAddressTake(start: usize, end: usize): bool {
+  return itemsValid(start, end) && take(start, end, CONNECTION_LOCAL_ADDRESS);
 }
 
 function take(start: usize, end: usize, type: u32): bool {
@@ -76,4 +76,14 @@ export function portIke(): u32 {
 
 export function portNatt(): u32 {
   return natt;
+}
+
+/** The first of our IPv4 addresses as a number, or 0. */
+export function firstLocalAddress(): u32 {
+  return count != 0 ? load<u32>(addresses) : 0;
+}
+
+/** Where the first of our IPv6 addresses stands, or 0. */
+export function firstLocalAddress6(): usize {
+  return count6 != 0 ? addresses6 : 0;
 }

@@ -1,0 +1,173 @@
+/**
+ * The journal of the checkpoint (abi/checkpoint.ts): records are sealed into the area as they are written, and opened as they come back.
+ *
+ *   journalOpen(kind, index)   where the contents of a record go, CHECKPOINT_CONTENTS octets of room, after journalRoom
+ *   journalClose(octets)       seals them
+ *   journalForget(kind, index) there is none any more
+ *   journalRead(record, ...)   opens a record of an earlier epoch in place
+ *
+ * A nonce never repeats under one key: EPOCH is a generation of the board, SERIAL counts up within it, and the salt of the key is drawn
+ * anew in each.
+ */
+import { MAP_CHECKPOINT, REG_CHECKPOINT } from "../abi/board";
+import {
+  CHECKPOINT_ALIGNMENT,
+  CHECKPOINT_AREA,
+  CHECKPOINT_EPOCH,
+  CHECKPOINT_HEADER,
+  CHECKPOINT_ICV,
+  CHECKPOINT_INDEX,
+  CHECKPOINT_KIND,
+  CHECKPOINT_OCTETS,
+  CHECKPOINT_RECORD_MAX,
+  CHECKPOINT_SALT,
+  CHECKPOINT_SALT_OCTETS,
+  CHECKPOINT_SERIAL,
+} from "../abi/checkpoint";
+import { CHECKPOINT_KEY_OCTETS } from "../abi/psa";
+import { drbgGenerate } from "../crypto/drbg";
+import { GCM_CONTEXT_OCTETS, gcmInit, gcmOpen, gcmSeal, gcmWipe } from "../crypto/gcm";
+import { arenaTake } from "../rt/arena";
+import { zeroize } from "../rt/bytes";
+import { map } from "../rt/map";
+import { generation } from "../rt/registers";
+
+/** Octets that the contents of one record have at most. */
+export const CHECKPOINT_CONTENTS: u32 = CHECKPOINT_RECORD_MAX - CHECKPOINT_HEADER - CHECKPOINT_ICV;
+/** In front of the salt: LAYOUT. */
+const LAYOUT_OCTETS: u32 = 4;
+
+const nonce: usize = memory.data(12, 4);
+const salt: usize = memory.data(CHECKPOINT_SALT_OCTETS, 8);
+
+let area: usize = 0;
+let own: usize = 0;
+let old: usize = 0;
+let oldEpoch: u32 = 0;
+let used: u32 = 0;
+let serial: u64 = 0;
+let keyed: bool = false;
+let oldKeyed: bool = false;
+/** The record that is being written. */
+let record: usize = 0;
+
+/** Without `on` nothing is ever written. False when RAM is too small. The DRBG is seeded before. */
+export function journalReset(on: bool): bool {
+  area = 0;
+  used = 0;
+  serial = 0;
+  keyed = false;
+  oldKeyed = false;
+  record = 0;
+  store<u32>(map + MAP_CHECKPOINT, 0);
+  store<u32>(map + REG_CHECKPOINT, 0);
+  if (!on) return true;
+  area = arenaTake(CHECKPOINT_AREA);
+  own = arenaTake(GCM_CONTEXT_OCTETS);
+  old = arenaTake(GCM_CONTEXT_OCTETS);
+  if (area == 0 || own == 0 || old == 0) return false;
+  store<u32>(map + MAP_CHECKPOINT, <u32>area);
+  drbgGenerate(salt, CHECKPOINT_SALT_OCTETS);
+  return true;
+}
+
+/** The salt of this epoch, for which the secure element has the key: CHECKPOINT_SALT_OCTETS. */
+export function journalSalt(): usize {
+  return salt;
+}
+
+/** The key of this epoch is here: its salt is written, in clear, with `layout`, and records may follow. */
+export function journalKey(key: usize, layout: u32): void {
+  gcmInit(own, key, CHECKPOINT_KEY_OCTETS);
+  const at = begin(CHECKPOINT_SALT, 0, LAYOUT_OCTETS + CHECKPOINT_SALT_OCTETS);
+  store<u32>(at, layout, CHECKPOINT_HEADER);
+  memory.copy(at + CHECKPOINT_HEADER + LAYOUT_OCTETS, salt, CHECKPOINT_SALT_OCTETS);
+  take(CHECKPOINT_HEADER + LAYOUT_OCTETS + CHECKPOINT_SALT_OCTETS);
+  keyed = true;
+}
+
+/** True when records can be written. */
+export function journalIsOn(): bool {
+  return keyed;
+}
+
+/** A poll begins: the chassis has taken what the one before left. */
+export function journalPoll(): void {
+  used = 0;
+  store<u32>(map + REG_CHECKPOINT, 0);
+}
+
+/** True when `records` more of any size have room in this poll. */
+export function journalRoom(records: u32): bool {
+  return CHECKPOINT_AREA - used >= records * CHECKPOINT_RECORD_MAX;
+}
+
+function begin(kind: u32, index: u32, octets: u32): usize {
+  const at = area + <usize>used;
+  store<u32>(at, kind, CHECKPOINT_KIND);
+  store<u32>(at, index, CHECKPOINT_INDEX);
+  store<u32>(at, octets, CHECKPOINT_OCTETS);
+  store<u32>(at, generation(), CHECKPOINT_EPOCH);
+  serial += 1;
+  store<u64>(at, serial, CHECKPOINT_SERIAL);
+  return at;
+}
+
+function take(octets: u32): void {
+  used += (octets + CHECKPOINT_ALIGNMENT - 1) & ~(CHECKPOINT_ALIGNMENT - 1);
+  store<u32>(map + REG_CHECKPOINT, used);
+}
+
+/** Where the contents of a record of this KIND and INDEX go; the caller has seen to it that there is room. */
+export function journalOpen(kind: u32, index: u32): usize {
+  record = begin(kind, index, 0);
+  return record + CHECKPOINT_HEADER;
+}
+
+/** Seals the record that was opened, with so many octets of contents. */
+export function journalClose(octets: u32): void {
+  assert(octets <= CHECKPOINT_CONTENTS, "a record of the checkpoint is too long");
+  store<u32>(record, octets + CHECKPOINT_ICV, CHECKPOINT_OCTETS);
+  nonceFor(record);
+  const contents = record + CHECKPOINT_HEADER;
+  gcmSeal(own, nonce, record, CHECKPOINT_HEADER, contents, octets, contents + octets);
+  take(CHECKPOINT_HEADER + octets + CHECKPOINT_ICV);
+}
+
+/** The record of this KIND and INDEX is no more. */
+export function journalForget(kind: u32, index: u32): void {
+  begin(kind, index, 0);
+  take(CHECKPOINT_HEADER);
+}
+
+/** The key of an earlier epoch is here. */
+export function journalOldKey(epoch: u32, key: usize): void {
+  oldEpoch = epoch;
+  gcmInit(old, key, CHECKPOINT_KEY_OCTETS);
+  oldKeyed = true;
+}
+
+/** No record of an earlier epoch is expected any more. */
+export function journalOldForget(): void {
+  if (oldKeyed) gcmWipe(old);
+  oldKeyed = false;
+}
+
+/** The octets of a record's contents, opened in place behind its header; -1: it does not open, and is wiped. */
+export function journalRead(at: usize, length: u32): i32 {
+  const octets = load<u32>(at, CHECKPOINT_OCTETS);
+  const fits = length >= CHECKPOINT_HEADER + CHECKPOINT_ICV && octets == length - CHECKPOINT_HEADER;
+  if (!fits || !oldKeyed || load<u32>(at, CHECKPOINT_EPOCH) != oldEpoch) return -1;
+  nonceFor(at);
+  const contents = at + CHECKPOINT_HEADER;
+  const inside = octets - CHECKPOINT_ICV;
+  if (gcmOpen(old, nonce, at, CHECKPOINT_HEADER, contents, inside, contents + inside, CHECKPOINT_ICV))
+    return <i32>inside;
+  zeroize(contents, octets);
+  return -1;
+}
+
+function nonceFor(at: usize): void {
+  store<u32>(nonce, load<u32>(at, CHECKPOINT_EPOCH));
+  store<u64>(nonce, load<u64>(at, CHECKPOINT_SERIAL), 4);
+}

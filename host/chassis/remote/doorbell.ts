@@ -1,0 +1,58 @@
+/**
+ * Waits for the doorbell of a slot's page from within an event loop: whoever stands in for a board has sockets to look after, too.
+ */
+import { DOORBELL, type Page, SLEEPING, TURNS } from "../drive/page.ts";
+
+interface WaitAsync {
+  waitAsync(
+    words: Int32Array,
+    index: number,
+    value: number,
+    timeout: number,
+  ): { async: boolean; value: Promise<string> };
+}
+
+/** Longest sleep, ms. */
+const SLEEP_MAX = 500;
+
+export class Doorbell {
+  readonly #page: Page;
+  readonly #turn: () => boolean;
+  #runs = false;
+
+  /** `turn` does what there is to do, in a bounded portion; true when there may be more. */
+  constructor(page: Page, turn: () => boolean) {
+    this.#page = page;
+    this.#turn = turn;
+  }
+
+  start(): void {
+    this.#runs = true;
+    this.#next();
+  }
+
+  stop(): void {
+    this.#runs = false;
+  }
+
+  readonly #next = (): void => {
+    if (!this.#runs) return;
+    const { words } = this.#page;
+    const heard = Atomics.load(words, DOORBELL);
+    Atomics.add(words, TURNS, 1);
+    if (this.#turn()) {
+      // Sockets have their turn in between.
+      setImmediate(this.#next);
+      return;
+    }
+    Atomics.store(words, SLEEPING, 1);
+    const wait = (Atomics as unknown as WaitAsync).waitAsync(words, DOORBELL, heard, SLEEP_MAX);
+    if (wait.async) void wait.value.then(this.#awake);
+    else setImmediate(this.#awake);
+  };
+
+  readonly #awake = (): void => {
+    Atomics.store(this.#page.words, SLEEPING, 0);
+    this.#next();
+  };
+}

@@ -1,0 +1,2 @@
+/** The port, TCP and UDP, of a shelf of which nothing else is said. */
+export const SHELF_PORT = 9815;

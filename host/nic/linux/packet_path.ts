@@ -1,0 +1,204 @@
+/**
+ * Where the NIC's worker takes packets from and puts them: a ring of the thread that opened the NICs (packet_ring.ts), or one of a board's
+ * thread (chassis/drive/line.ts). Both are read and written in place by system calls.
+ */
+import type { Classifier } from "../../chassis/classifier.ts";
+import type { BoardEntrance, DeviceLine } from "../../chassis/drive/line.ts";
+import type { MessageRing } from "../../chassis/drive/message_ring.ts";
+import * as libc from "./libc.ts";
+import type { PacketRing } from "./packet_ring.ts";
+
+/** What is to leave. Offsets are of `octets`, which begin at `base`. */
+export interface PacketSource {
+  readonly octets: Uint8Array;
+  readonly base: number;
+  /** Length of the packet that peek() has found last. */
+  readonly length: number;
+  /** Offset of the next packet that has not been peeked; -1 when there is none. */
+  peek(): number;
+  /** Gives the room of every peeked packet back. */
+  release(): void;
+  pending(): boolean;
+}
+
+/** Where what arrives goes. */
+export interface PacketSink {
+  /** Room for a packet of up to `octets`: its address, or 0 when there is none. */
+  reserve(octets: number): number;
+  /** IP version of the packet that stands in the reserved room. */
+  version(): number;
+  /** Publishes it with the length that it turned out to have; false when there is no room where it belongs. */
+  commit(octets: number): boolean;
+  /** Copies a packet in; false when there is no room. */
+  push(packet: Uint8Array): boolean;
+}
+
+/** The ring of the thread that opened the NICs. */
+export class ThreadSource implements PacketSource {
+  readonly octets: Uint8Array;
+  readonly base: number;
+
+  constructor(private readonly ring: PacketRing) {
+    this.octets = new Uint8Array(ring.memory);
+    this.base = libc.addressOf(ring.memory);
+  }
+
+  get length(): number {
+    return this.ring.length;
+  }
+
+  peek(): number {
+    return this.ring.peek();
+  }
+
+  release(): void {
+    this.ring.release();
+  }
+
+  pending(): boolean {
+    return this.ring.pending();
+  }
+}
+
+/** The ring of a board's thread. */
+export class BoardSource implements PacketSource {
+  readonly octets: Uint8Array;
+  readonly base: number;
+
+  constructor(private readonly ring: MessageRing) {
+    this.octets = ring.octets;
+    this.base = libc.addressOf(ring.octets.buffer) + ring.octets.byteOffset;
+  }
+
+  get length(): number {
+    return this.ring.length;
+  }
+
+  peek(): number {
+    return this.ring.ahead() ? this.ring.at : -1;
+  }
+
+  release(): void {
+    this.ring.releaseSeen();
+  }
+
+  pending(): boolean {
+    return this.ring.unseen;
+  }
+}
+
+/** A ring of a board's thread, and where it stands in memory. */
+class Way {
+  readonly octets: Uint8Array;
+  readonly base: number;
+
+  constructor(
+    readonly board: BoardEntrance,
+    private readonly port: number,
+  ) {
+    this.octets = board.ring.octets;
+    this.base = libc.addressOf(this.octets.buffer) + this.octets.byteOffset;
+  }
+
+  commit(octets: number): void {
+    this.board.ring.commit(octets, this.port, 0, this.board.slot);
+    this.board.touched = true;
+  }
+}
+
+/**
+ * Boards' threads while the line to them is open, else the thread that opened the NICs. With a classifier a packet goes to the IPsec board whose
+ * it is, without or when that does not know it to the IKE board. Room is reserved where the last packet went: most follow one another.
+ */
+export class ArrivalSink implements PacketSink {
+  private readonly base: number;
+  private readonly threadOctets: Uint8Array;
+  private line: DeviceLine | undefined;
+  private classifier: Classifier | undefined;
+  private ike: Way | undefined;
+  private ways: (Way | undefined)[] = [];
+  /** Where the last packet went. */
+  private last: Way | undefined;
+  /** Of the reserved room; undefined: the thread's ring. */
+  private way: Way | undefined;
+  private at = 0;
+  /** Packets that the thread has not been told of. */
+  untold = 0;
+
+  constructor(private readonly ring: PacketRing) {
+    this.threadOctets = new Uint8Array(ring.memory);
+    this.base = libc.addressOf(ring.memory);
+  }
+
+  wire(line: DeviceLine, classifier?: Classifier): void {
+    this.line = line;
+    this.ike = new Way(line.board, line.port);
+    this.ways = line.boards.map((board) => board && new Way(board, line.port));
+    this.classifier = line.boards.length > 0 ? classifier : undefined;
+  }
+
+  reserve(octets: number): number {
+    const { line } = this;
+    let way: Way | undefined;
+    if (line !== undefined && line.control.open) {
+      if (this.classifier !== undefined) way = this.last;
+      if (way === undefined && line.board.generation !== 0) way = this.ike;
+    }
+    return this.reserveAt(way, octets);
+  }
+
+  private reserveAt(way: Way | undefined, octets: number): number {
+    this.way = way;
+    this.at = way !== undefined ? way.board.ring.reserve(octets) : this.ring.reserve(octets);
+    if (this.at < 0) return 0;
+    return (way !== undefined ? way.base : this.base) + this.at;
+  }
+
+  version(): number {
+    return (this.way !== undefined ? this.way.octets : this.threadOctets)[this.at] >>> 4;
+  }
+
+  commit(octets: number): boolean {
+    const { line, classifier, at } = this;
+    if (classifier !== undefined && line!.control.open) {
+      const from = this.way !== undefined ? this.way.octets : this.threadOctets;
+      const way = this.whose(classifier, from, at, octets);
+      if (way !== this.way) {
+        if (this.reserveAt(way, octets) === 0) return false;
+        (way !== undefined ? way.octets : this.threadOctets).set(from.subarray(at, at + octets), this.at);
+      }
+      this.last = way;
+    }
+    if (this.way !== undefined) {
+      this.way.commit(octets);
+    } else {
+      this.ring.commit(octets);
+      this.untold++;
+    }
+    return true;
+  }
+
+  /** Where a packet is to go. */
+  private whose(classifier: Classifier, from: Uint8Array, at: number, octets: number): Way | undefined {
+    const slot = classifier.board(this.line!.port, from, at, octets);
+    if (slot >= 0) {
+      const way = this.ways[slot];
+      if (way !== undefined && way.board.generation === classifier.generation) return way;
+    }
+    return this.line!.board.generation !== 0 ? this.ike : undefined;
+  }
+
+  push(packet: Uint8Array): boolean {
+    if (this.reserve(packet.length) === 0) return false;
+    (this.way !== undefined ? this.way.octets : this.threadOctets).set(packet, this.at);
+    return this.commit(packet.length);
+  }
+
+  /** Wakes the boards' threads, where there is something for them; true when there is something for the other one. */
+  tell(): boolean {
+    this.line?.ring();
+    const told = this.untold > 0;
+    this.untold = 0;
+    return told;
+  }
+}

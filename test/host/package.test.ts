@@ -1,0 +1,109 @@
+/** What npm packs: whoever installs it has all that a gateway runs on, and nothing of the workshop. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { importLines } from "../../host/build/imports.ts";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const directory = mkdtempSync(join(tmpdir(), "cardcage-package-"));
+const installed = join(directory, "node_modules/cardcage");
+test.after(() => rmSync(directory, { recursive: true }));
+
+interface Package {
+  dependencies: Record<string, string>;
+  version: string;
+}
+const PACKAGE = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as Package;
+/** Parts of the host that make what the rest runs on. */
+const WORKSHOP = /^(build|demo)\//;
+
+test("every package that the host imports while it runs is a dependency, and no development one", () => {
+  const files = (readdirSync(join(ROOT, "host"), { recursive: true }) as string[]).filter(
+    (file) => /\.(ts|mjs)$/.test(file) && !WORKSHOP.test(file),
+  );
+  assert.ok(files.length > 100);
+  const used = new Set<string>();
+  for (const file of files) {
+    for (const { specifier } of importLines(readFileSync(join(ROOT, "host", file), "utf8"))) {
+      if (specifier.startsWith(".") || specifier.startsWith("node:")) continue;
+      const [scope, name] = specifier.split("/");
+      used.add(scope!.startsWith("@") ? `${scope}/${name}` : scope!);
+    }
+  }
+  assert.ok(used.has("commander") && used.has("binaryen"));
+  assert.equal(
+    [...used].filter((name) => !Object.hasOwn(PACKAGE.dependencies, name)),
+    [],
+  );
+});
+
+/** Links the packages that `names` and theirs depend on, and no others. */
+function linkDependencies(names: readonly string[], done = new Set<string>()): void {
+  for (const name of names) {
+    const source = join(ROOT, "node_modules", name);
+    if (done.has(name)) continue;
+    done.add(name);
+    let manifest: { dependencies?: Record<string, string>; optionalDependencies?: Record<string, string> };
+    try {
+      manifest = JSON.parse(readFileSync(join(source, "package.json"), "utf8"));
+    } catch {
+      continue; // an optional one of another machine
+    }
+    const target = join(directory, "node_modules", name);
+    mkdirSync(dirname(target), { recursive: true });
+    symlinkSync(source, target);
+    linkDependencies(Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies }), done);
+  }
+}
+
+test("the package runs where it is installed: it checks, lints its own images, and completes", () => {
+  const packed = spawnSync("npm", ["pack", "--ignore-scripts", "--json", "--pack-destination", directory], {
+    cwd: ROOT,
+    encoding: "utf8",
+  });
+  assert.is(packed.status, 0, packed.stderr);
+  const [{ filename, files }] = JSON.parse(packed.stdout) as [{ filename: string; files: { path: string }[] }];
+  const paths = files.map(({ path }) => path);
+  for (const wanted of [
+    "host/cli/cardcage.mjs",
+    "host/operator/panel/index.html",
+    "host/operator/panel/panel.css",
+    "host/operator/panel/panel.mjs",
+    "build/ike.base.wasm",
+    "build/ipsec.simd.wasm",
+    "docs/cli.md",
+    "docs/schema/sas.schema.json",
+    "deploy/systemd/cardcage.service",
+    "examples/net-net.conf",
+    "README.md",
+    "LICENSE",
+  ])
+    assert.ok(paths.includes(wanted), wanted);
+  assert.equal(
+    paths.filter((path) => /^(test|boards|node_modules)\/|\.test\.ts$|\.inputs$/.test(path)),
+    [],
+  );
+  mkdirSync(installed, { recursive: true });
+  const opened = spawnSync("tar", ["-xzf", join(directory, filename), "-C", installed, "--strip-components=1"]);
+  assert.is(opened.status, 0);
+  linkDependencies(Object.keys(PACKAGE.dependencies));
+  const cardcage = (...words: string[]): string => {
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      [join(installed, "host/cli/cardcage.mjs"), ...words],
+      { encoding: "utf8", cwd: directory },
+    );
+    assert.is(status, 0, stderr);
+    return stdout;
+  };
+  assert.is(cardcage("--version"), `${PACKAGE.version}\n`);
+  assert.match(cardcage("check", join(installed, "examples/net-net.conf")), /: ok: 1 connections/);
+  assert.match(cardcage("lint", join(installed, "build/ipsec.simd.wasm")), /: ok\n$/);
+  assert.match(cardcage("completion", "zsh"), /^#compdef cardcage/);
+});
+
+test.run();
