@@ -4,8 +4,8 @@
  * is used twice, none is accepted twice, whatever becomes of a board or of a message.
  *
  *   outbound   always the whole lease, OUTBOUND_LEAST at least: numbers that are skipped cost nobody anything
- *   inbound    as many as an SA takes in LEASE_NS, by what it took since it asked last, LEASE_MIN at least: what the peer sends below the
- *              lease is lost with the board, and a slow SA would miss for minutes what a fast one misses for milliseconds. A burst that
+ *   inbound    as many as the peer sends in LEASE_NS, by the numbers that came since the SA asked last, LEASE_MIN at least: what the peer sends
+ *              below the lease is lost with the board, and a slow SA would miss for minutes what a fast one misses for milliseconds. A burst that
  *              goes beyond it waits for the next one, twice as large; of one that a burst has left behind the board gives back what it
  *              does not need (LEASE_RETURNED)
  *
@@ -53,7 +53,7 @@ class Lease {
   octets: u64;
   /** NOW of it; 0 never. */
   askedAt: u64;
-  /** NOW from which its packets are measured, and what it had then. */
+  /** NOW from which its numbers are measured, and the one that it had come to then. */
   measuredAt: u64;
   measured: u64;
   /** Numbers of the next lease. */
@@ -89,10 +89,9 @@ export function leaseStart(link: Link, direction: u32): void {
   lease.packets = 0;
   lease.octets = 0;
   lease.askedAt = 0;
-  lease.measuredAt = now();
-  lease.measured = 0;
   lease.size = direction == DIRECTION_OUTBOUND ? max<u32>(limit, OUTBOUND_LEAST) : min<u32>(FIRST, limit);
   const record = recordOf(link, direction);
+  measureFrom(lease, load<u64>(record, SA_SEQUENCE));
   lease.serial += 1;
   const leased = direction == DIRECTION_OUTBOUND || load<u16>(record, SA_REPLAY_WINDOW) != 0;
   store<u64>(record, leased ? load<u64>(record, SA_SEQUENCE) + <u64>lease.size : 0, SA_LEASE);
@@ -110,10 +109,12 @@ export function leaseSucceed(link: Link, direction: u32): void {
 export function leaseFrom(link: Link, direction: u32, sequence: u64): void {
   const record = recordOf(link, direction);
   const end = load<u64>(record, SA_LEASE);
-  leaseOf(link, direction).serial += 1;
+  const lease = leaseOf(link, direction);
+  lease.serial += 1;
+  measureFrom(lease, sequence); // numbers that are skipped have not been sent
   linkChanged(link);
   store<u64>(record, sequence, SA_SEQUENCE);
-  if (end != 0) store<u64>(record, max<u64>(end, sequence + <u64>leaseOf(link, direction).size), SA_LEASE);
+  if (end != 0) store<u64>(record, max<u64>(end, sequence + <u64>lease.size), SA_LEASE);
 }
 
 /** The record of one direction of a link, for the checkpoint: LEASE_RECORD_OCTETS. */
@@ -159,8 +160,9 @@ export function leaseWanted(frame: Frame, slot: u32): void {
   lease.packets = load<u64>(m, LEASE_WANTED_PACKETS);
   lease.octets = load<u64>(m, LEASE_WANTED_OCTETS);
   lease.askedAt = now();
-  if (direction == DIRECTION_INBOUND) adapt(lease, load<u64>(m, LEASE_SEQUENCE) > load<u64>(record, SA_LEASE));
-  const granted = max<u64>(load<u64>(record, SA_LEASE), load<u64>(m, LEASE_SEQUENCE) + <u64>lease.size);
+  const wanted = load<u64>(m, LEASE_SEQUENCE);
+  if (direction == DIRECTION_INBOUND) adapt(lease, wanted, wanted > load<u64>(record, SA_LEASE));
+  const granted = max<u64>(load<u64>(record, SA_LEASE), wanted + <u64>lease.size);
   store<u64>(record, granted, SA_LEASE);
   linkChanged(link);
   store<u64>(m, granted, LEASE_SEQUENCE);
@@ -201,8 +203,14 @@ function takeBack(m: usize, slot: u32): void {
   linkChanged(link);
 }
 
-/** The size of the next inbound lease; `waited`: packets were there before it. */
-function adapt(lease: Lease, waited: bool): void {
+/** What the SA takes is measured from here on. */
+function measureFrom(lease: Lease, sequence: u64): void {
+  lease.measuredAt = now();
+  lease.measured = sequence;
+}
+
+/** The size of the next inbound lease, of which `wanted` has come; `waited`: packets were there before it. */
+function adapt(lease: Lease, wanted: u64, waited: bool): void {
   const time = now();
   if (time - windowStart >= WINDOW_NS) {
     windowStart = time;
@@ -213,11 +221,10 @@ function adapt(lease: Lease, waited: bool): void {
   const since = time - lease.measuredAt;
   let size = <u64>lease.size;
   if (since >= WINDOW_NS) {
-    // Packets in LEASE_NS; a counter that has begun again, on another board, measures nothing.
-    const packets = lease.packets - min<u64>(lease.measured, lease.packets);
-    size = (packets * LEASE_NS) / since;
-    lease.measuredAt = time;
-    lease.measured = lease.packets;
+    // Numbers, not packets: a full ring in front of the board drops packets, and the peer goes on all the same.
+    const numbers = wanted - min<u64>(lease.measured, wanted);
+    size = (numbers * LEASE_NS) / since;
+    measureFrom(lease, wanted);
     if (crowded) size = max<u64>(size, (<u64>lease.size) << 1);
   } else if (waited || crowded) {
     size <<= 1;

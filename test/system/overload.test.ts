@@ -24,6 +24,7 @@ test("what an overloaded gateway must not do is found", () => {
     [{ slices: [{ ...slice, offered: 9000 }] }, /offered/],
     [{ drops: { ...drops, replay: 1 } }, /replay/],
     [{ drops: {} }, /congestion/],
+    [{ drops: { backplane_congestion: 9000, lease_wait: 91 } }, /congestion/],
     [{ rekeyed: false }, /rekeyed/],
     [{ held: 1 }, /held/],
     [{ grown: 1 }, /more/],

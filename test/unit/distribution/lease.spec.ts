@@ -61,8 +61,8 @@ function lease(number: u32, direction: u32): u64 {
   return load<u64>(recordOf(link(number), direction), SA_LEASE);
 }
 
-/** The board has come to `sequence`; every number was a packet. */
-function wants(number: u32, direction: u32, sequence: u64, slot: u32 = 1): u64 {
+/** The board has come to `sequence`; every number was a packet, or one in `lossy`. */
+function wants(number: u32, direction: u32, sequence: u64, slot: u32 = 1, lossy: u64 = 1): u64 {
   const frame = changetype<Frame>(originate());
   const m = frame.start;
   frame.length = LEASE_WANTED_MESSAGE_OCTETS;
@@ -70,7 +70,7 @@ function wants(number: u32, direction: u32, sequence: u64, slot: u32 = 1): u64 {
   store<u32>(m, direction == DIRECTION_INBOUND ? 0x5000 + number : 0x6000 + number, LEASE_SPI);
   store<u32>(m, direction, LEASE_DIRECTION);
   store<u64>(m, sequence, LEASE_SEQUENCE);
-  store<u64>(m, sequence, LEASE_WANTED_PACKETS);
+  store<u64>(m, sequence / lossy, LEASE_WANTED_PACKETS);
   store<u64>(m, sequence * 100, LEASE_WANTED_OCTETS);
   leaseWanted(frame, slot);
   return lease(number, direction);
@@ -147,6 +147,20 @@ describe("leases", () => {
     expect(wants(0, DIRECTION_INBOUND, 4164) - 4164).toBe(<u64>LIMIT);
     pass(40000 * MS);
     expect(wants(0, DIRECTION_INBOUND, 5164) - 5164).toBe(<u64>LEASE_MIN, "slow again, small again");
+  });
+
+  test("inbound: what gets lost in front of the board counts, since the peer goes on", () => {
+    pass(100 * MS);
+    expect(wants(0, DIRECTION_INBOUND, 2000, 1, 4) - 2000).toBe(400, "2000 in 100 ms, 500 of them came in");
+  });
+
+  test("inbound: numbers that a successor skips are not taken for sent ones", () => {
+    pass(100 * MS);
+    const end = wants(0, DIRECTION_INBOUND, 2000);
+    leaseSucceed(link(0), DIRECTION_INBOUND);
+    expect(lease(0, DIRECTION_INBOUND) - end).toBe(400, "as fast as before");
+    pass(100 * MS);
+    expect(wants(0, DIRECTION_INBOUND, end + 1000) - end - 1000).toBe(200, "half as fast");
   });
 
   test("inbound: a burst beyond the lease doubles it, one within it does not", () => {
