@@ -3,6 +3,10 @@
  *
  * Every frame that receive or originate hands out must come back through exactly one of transmit, consume and drop.
  * REG_HELD follows from the counters: IN + ORIGINATED - SENT - CONSUMED - DROPPED.
+ *
+ * What MANAGEMENT and SECURE_ELEMENT carry may be keys in the clear (abi/management.ts, abi/psa.ts), and so may a frame that never came
+ * to a ring: these are wiped on their way back to the pool, whoever has them last. On CHANNEL keys are sealed in place
+ * (channel/control.ts), and who opens them wipes them; packets are nobody's keys, and cost nothing here.
  */
 import {
   MAP_PORT_COUNT,
@@ -40,6 +44,7 @@ import {
   RING_TAKEN,
 } from "../abi/ring";
 import { arenaTake } from "../rt/arena";
+import { zeroize } from "../rt/bytes";
 import { map } from "../rt/map";
 import { countDrop } from "./drop";
 import { Frame, frameClear } from "./frame";
@@ -49,6 +54,13 @@ const table: usize = memory.data(PORT_COUNT_MAX * PORT_ENTRY_OCTETS, 16);
 /** By port: octets that an empty frame is posted before its usual start. */
 const ahead: usize = memory.data(PORT_COUNT_MAX * 4, 4);
 let ports: u32 = 0;
+
+/** True of MANAGEMENT, of SECURE_ELEMENT, and of PORT_COUNT_MAX, where the board's own messages are from. */
+// @ts-ignore: decorator
+@inline
+function mayHoldKeys(port: u32): bool {
+  return port >= PORT_MANAGEMENT;
+}
 
 function sizeOfRing(port: u32): u32 {
   if (port == PORT_CHANNEL) return RING_SIZE_CHANNEL;
@@ -135,14 +147,17 @@ export function portsRefill(): void {
   }
 }
 
-/** Takes back the frames of every transmit ring that the chassis has drained. */
+/** Takes back the frames of every transmit ring that the chassis has drained, wiped where they may have held keys. */
 export function portsReclaim(): void {
   for (let port: u32 = 0; port < ports; port++) {
     const ring = txRing(port);
     const done = load<u32>(ring + RING_DONE);
+    const secret = mayHoldKeys(port);
     let taken = load<u32>(ring + RING_TAKEN);
     while (taken != done) {
-      poolGive(changetype<Frame>(<usize>load<u32>(descriptor(ring, taken) + DESCRIPTOR_COOKIE)));
+      const frame = changetype<Frame>(<usize>load<u32>(descriptor(ring, taken) + DESCRIPTOR_COOKIE));
+      if (secret) zeroize(frame.start, frame.length);
+      poolGive(frame);
       taken += 1;
     }
     store<u32>(ring + RING_TAKEN, taken);
@@ -244,14 +259,18 @@ export function portsDrained(): bool {
 /** The frame has served its purpose on this board. */
 export function consume(frame: Frame): void {
   count(REG_CONSUMED);
-  frameClear(frame);
-  poolGive(frame);
+  giveBack(frame);
 }
 
 /** The frame ends here for a declared reason (abi/drop.ts). */
 export function drop(frame: Frame, reason: u32): void {
   countDrop(reason);
   count(REG_DROPPED);
+  giveBack(frame);
+}
+
+function giveBack(frame: Frame): void {
+  if (mayHoldKeys(frame.port)) zeroize(frame.start, frame.length);
   frameClear(frame);
   poolGive(frame);
 }

@@ -12,17 +12,27 @@ import {
   REG_SENT,
 } from "../../../assembly/abi/board";
 import { DROP_BACKPLANE_CONGESTION, DROP_COUNT, DROP_REPLAY } from "../../../assembly/abi/drop";
-import { FRAME_CAPACITY, FRAME_COUNT, FRAME_HEADROOM, FRAME_STRIDE, FRAME_TAILROOM } from "../../../assembly/abi/frame";
+import {
+  FRAME_CAPACITY,
+  FRAME_COUNT,
+  FRAME_HEADROOM,
+  FRAME_RECORD,
+  FRAME_STRIDE,
+  FRAME_TAILROOM,
+} from "../../../assembly/abi/frame";
 import {
   DESCRIPTOR_ADDRESS,
   DESCRIPTOR_LENGTH,
   DESCRIPTOR_LINK,
   DESCRIPTOR_OCTETS,
   PORT_CHANNEL,
+  PORT_COUNT_IKE,
   PORT_COUNT_IPSEC,
   PORT_ENTRY_OCTETS,
+  PORT_MANAGEMENT,
   PORT_PROTECTED,
   PORT_RX,
+  PORT_SECURE_ELEMENT,
   PORT_TX,
   PORT_UNPROTECTED,
   RING_DESCRIPTORS,
@@ -30,6 +40,8 @@ import {
   RING_POSTED,
   RING_SIZE,
   RING_SIZE_DATA,
+  RING_SIZE_MANAGEMENT,
+  RING_SIZE_SECURE_ELEMENT,
   RING_TAKEN,
 } from "../../../assembly/abi/ring";
 import { dropsReset } from "../../../assembly/bus/drop";
@@ -58,12 +70,31 @@ const ROOM: usize = <usize>FRAME_COUNT * FRAME_STRIDE + 131072;
 const block: usize = memory.data(22000000, 64);
 const recalled: usize = memory.data(512 * 4, 4);
 
-function reset(): void {
+function reset(count: u32 = PORT_COUNT_IPSEC): void {
   for (let register = REG_HELD; register <= REG_DROPPED; register += 8) store<u64>(map + register, 0);
   arenaResetAt(block, block + ROOM);
   dropsReset();
   poolReset();
-  portsReset(PORT_COUNT_IPSEC);
+  portsReset(count);
+}
+
+const KEY: u8 = 0x5a;
+
+/** A message of the board's own with `octets` of a key in it, a header of 20 in front of it. */
+function secretMessage(octets: u32): Frame {
+  const frame = originate()!;
+  frame.length = octets;
+  memory.fill(framePush(frame, 20), KEY, octets + 20);
+  return frame;
+}
+
+/** Octets of the key that a frame still has, wherever they are in it. */
+function keyOctets(frame: Frame): u32 {
+  const from = changetype<usize>(frame) + FRAME_RECORD;
+  const end = changetype<usize>(frame) + FRAME_STRIDE;
+  let found: u32 = 0;
+  for (let at = from; at < end; at++) if (load<u8>(at) == KEY) found += 1;
+  return found;
 }
 
 function ring(port: u32, side: u32): usize {
@@ -312,6 +343,60 @@ describe("port", () => {
     expect(load<u32>(map + REG_HELD)).toBe(0);
     expect(register(REG_SENT)).toBe(2);
     expect(portsDrained()).toBe(false);
+  });
+
+  test("what may have been a key on its way out is wiped when the chassis has drained it", () => {
+    for (let port = PORT_MANAGEMENT; port <= PORT_SECURE_ELEMENT; port++) {
+      reset(PORT_COUNT_IKE);
+      const frame = secretMessage(300);
+      transmit(port, frame);
+      portsReclaim();
+      expect(keyOctets(frame)).toBe(320, "the chassis has yet to read it");
+      drain(port);
+      portsReclaim();
+      expect(keyOctets(frame)).toBe(0);
+    }
+  });
+
+  test("so is what a full ring does not take", () => {
+    for (let port = PORT_MANAGEMENT; port <= PORT_SECURE_ELEMENT; port++) {
+      reset(PORT_COUNT_IKE);
+      const size = port == PORT_MANAGEMENT ? RING_SIZE_MANAGEMENT : RING_SIZE_SECURE_ELEMENT;
+      for (let i: u32 = 0; i < size; i++) transmit(port, originate()!);
+      const frame = secretMessage(300);
+      expect(transmit(port, frame)).toBe(false);
+      expect(keyOctets(frame)).toBe(0);
+    }
+  });
+
+  test("so is what came that way, or never went, however it ends", () => {
+    reset(PORT_COUNT_IKE);
+    for (let port = PORT_MANAGEMENT; port <= PORT_SECURE_ELEMENT; port++) {
+      deliver(port, 300, KEY);
+      const consumed = receive(port)!;
+      deliver(port, 300, KEY);
+      const dropped = receive(port)!;
+      expect(keyOctets(consumed) + keyOctets(dropped)).toBe(600);
+      consume(consumed);
+      drop(dropped, DROP_REPLAY);
+      expect(keyOctets(consumed) + keyOctets(dropped)).toBe(0);
+    }
+    const unsent = secretMessage(300);
+    consume(unsent);
+    expect(keyOctets(unsent)).toBe(0);
+  });
+
+  test("packets are left as they are: wiping them would be paid for by each", () => {
+    reset();
+    deliver(PORT_UNPROTECTED, 300, KEY);
+    const sent = receive(PORT_UNPROTECTED)!;
+    deliver(PORT_PROTECTED, 300, KEY);
+    const dropped = receive(PORT_PROTECTED)!;
+    transmit(PORT_PROTECTED, sent);
+    drain(PORT_PROTECTED);
+    portsReclaim();
+    drop(dropped, DROP_REPLAY);
+    expect(keyOctets(sent) + keyOctets(dropped)).toBe(600);
   });
 
   test("thousands of frames of every fate are all accounted for", () => {
