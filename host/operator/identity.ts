@@ -51,8 +51,8 @@ export function identityText(octets: Uint8Array): string {
     return addressText(data);
   if (type === ID_FQDN || type === ID_RFC822_ADDR) return printable(data);
   if (type === ID_DER_ASN1_DN) {
-    const name = distinguishedNameText(data);
-    if (name) return printable(new TextEncoder().encode(name));
+    const name = distinguishedNameText(data, printable);
+    if (name) return name;
   }
   return `{${type}}:${Buffer.from(data).toString("hex")}`;
 }

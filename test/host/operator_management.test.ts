@@ -22,6 +22,7 @@ import {
   STATUS_SPI,
 } from "../../assembly/abi/message.ts";
 import type { ConfigItem } from "../../host/chassis/config.ts";
+import { parseIdentity } from "../../host/operator/configuration/identity.ts";
 import { addressText, identityText, printable, selectorText } from "../../host/operator/identity.ts";
 import { decodeMessage, encodeMessage, textValue, withTransaction } from "../../host/operator/management.ts";
 import { mergeSas, renderSas } from "../../host/operator/sas.ts";
@@ -268,6 +269,12 @@ test("addresses, identities, selectors as text", () => {
   assert.is(identityText(Uint8Array.of(1, 192, 0, 2, 1)), "192.0.2.1");
   assert.is(identityText(Uint8Array.of(1, 192, 0, 2)), "{1}:c00002");
   assert.is(identityText(Uint8Array.of(9, 0x30, 0)), "{9}:3000");
+  // A comma within a value begins no further attribute; the backslash before it is ours, one of the peer's is escaped.
+  for (const [configured, shown] of [
+    ["CN=moon\\, O=trusted", "CN=moon\\, O=trusted"],
+    ["CN=a\u001b[2J\\b, O=x", "CN=a\\x1b[2J\\x5cb, O=x"],
+  ] as const)
+    assert.is(identityText(parseIdentity(`asn1dn:${configured}`)!), shown);
   assert.is(printable(Uint8Array.of(0x41, 0x7f, 0x5c, 0x00, 0x9b)), "A\\x7f\\x5c\\x00\\x9b");
   const cases: [Uint8Array, string][] = [
     [selector([0, 0, 0, 0], [255, 255, 255, 255]), "0.0.0.0/0"],

@@ -21,6 +21,7 @@ import { type PanelDemo, startPanelDemo } from "../../host/demo/panel.ts";
 import { buildImageFile, signImageFile } from "../../host/image/image_file.ts";
 import { parseVersion } from "../../host/image/version.ts";
 import { imageFile, newKey } from "../host/signed_images.ts";
+import { ACTIVE, hostilePeer } from "../pki/hostile_peer.ts";
 
 const SCREENSHOTS = fileURLToPath(new URL("screenshots/", import.meta.url));
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -328,6 +329,40 @@ test("names that a peer chose are text, whatever is in them", async () => {
     await other.close();
   }
 });
+
+for (const named of ["subject", "name"] as const)
+  test(`a peer with a hostile certificate, known by its ${named}: the page shows what it says, and does none of it`, async () => {
+    const peer = hostilePeer(named);
+    const other = await startPanelDemo({ speed: 1, port: 0, wait: false, pair: peer.options });
+    try {
+      const watched = await open(other.url, PHONE);
+      const { page } = watched;
+      const moon = chassis(page, "moon");
+      await moon.getByRole("heading", { name: /^net-1: INSTALLED/ }).waitFor();
+      await moon.getByLabel("Filter").fill("from protected");
+      await moon.getByRole("button", { name: "Watch packets" }).click();
+      await moon.locator("ol.steps > li").nth(5).waitFor();
+      const said = (await page.locator("body").innerText()).replaceAll("\n", " ");
+      assert.ok(said.includes(peer.shown.replace(/\s+/g, " ")), "it is shown, escaped");
+      assert.not.match(said, ACTIVE);
+      const html = await page.content();
+      assert.not.match(html, /<script>document|<img/, "and is no markup");
+      assert.is(await page.locator("img").count(), 0);
+      assert.is(await page.title(), "moon, sun - Cardcage");
+      const [wide, screen] = (await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")) as [
+        number,
+        number,
+      ];
+      assert.ok(wide <= screen, `a long name makes nothing wider than the screen: ${wide} > ${screen}`);
+      assert.equal(watched.said, []);
+      assert.equal(watched.elsewhere, []);
+      await shot(page, `11-hostile-${named}`);
+      await watched.context.close();
+    } finally {
+      await other.close();
+      peer.close();
+    }
+  });
 
 test("an image is flashed from the page: written, tested and kept; one that fails is taken back; who does not say yes changes nothing", async () => {
   const { signer, key } = newKey();

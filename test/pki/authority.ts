@@ -48,8 +48,8 @@ export interface Subject {
   name: string;
   kind?: Kind;
   key?: KeyObject;
-  /** FQDN. */
-  san?: string;
+  /** FQDN, or several. */
+  san?: string | readonly string[];
   ca?: boolean;
   /** ms since 1970. */
   from?: number;
@@ -65,7 +65,8 @@ export interface Issued {
 
 const nameOf = (common: string): RelativeDistinguishedNames =>
   new RelativeDistinguishedNames({
-    schema: asn1js.fromBER(encodeDistinguishedName(`C=XX, O=cardcage test, CN=${common}`)).result,
+    schema: asn1js.fromBER(encodeDistinguishedName(`C=XX, O=cardcage test, CN=${common.replaceAll(",", "\\,")}`))
+      .result,
   });
 
 const schemeFor = (kind: Kind): Scheme =>
@@ -100,7 +101,8 @@ export function issue(subject: Subject, issuer?: Issued): Issued {
     certificate.extensions.push(new Extension({ extnID: "2.5.29.19", critical: true, extnValue: value }));
   }
   if (subject.san !== undefined) {
-    const names = new GeneralNames({ names: [new GeneralName({ type: 2, value: subject.san })] });
+    const fqdns = [subject.san].flat();
+    const names = new GeneralNames({ names: fqdns.map((value) => new GeneralName({ type: 2, value })) });
     certificate.extensions.push(new Extension({ extnID: "2.5.29.17", extnValue: names.toSchema().toBER() }));
   }
   if (certificate.extensions.length === 0) delete certificate.extensions;

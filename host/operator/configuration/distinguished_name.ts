@@ -62,8 +62,11 @@ export function encodeDistinguishedName(text: string): Uint8Array {
   return new Uint8Array(new asn1js.Sequence({ value: sets }).toBER());
 }
 
-/** Text of a name in DER; undefined when it is none. What stands in it is the peer's word: the caller makes it printable. */
-export function distinguishedNameText(der: Uint8Array): string | undefined {
+/**
+ * Text of a name in DER; undefined when it is none. What stands in a value is the peer's word: `printable` makes it harmless, and a comma in
+ * it has a backslash in front, so that no value passes for an attribute more.
+ */
+export function distinguishedNameText(der: Uint8Array, printable: (octets: Uint8Array) => string): string | undefined {
   const { result, offset } = asn1js.fromBER(der.slice());
   if (offset !== der.length || !(result instanceof asn1js.Sequence)) return undefined;
   const pairs: string[] = [];
@@ -76,9 +79,11 @@ export function distinguishedNameText(der: Uint8Array): string | undefined {
       const oid = type.valueBlock.toString();
       const name = ATTRIBUTES.find(([known]) => known === oid)?.[1] ?? oid;
       const text = (value.valueBlock as { value?: unknown }).value;
-      pairs.push(
-        `${name}=${typeof text === "string" ? text : Buffer.from(value.valueBeforeDecodeView).toString("hex")}`,
-      );
+      const shown =
+        typeof text === "string"
+          ? printable(new TextEncoder().encode(text)).replaceAll(",", "\\,")
+          : Buffer.from(value.valueBeforeDecodeView).toString("hex");
+      pairs.push(`${name}=${shown}`);
     }
   }
   return pairs.join(", ");
