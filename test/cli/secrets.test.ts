@@ -1,9 +1,11 @@
-/** No secret is in anything that a gateway shows: the shared key and the keys of ESP in use are looked for in all of it. */
+/** No secret is in anything that a gateway shows: the shared key and the keys of ESP and IKE in use are looked for in all of it. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { renderEvent } from "../../host/cli/render.ts";
 import { Commands } from "../../host/operator/commands.ts";
 import { ControlServer } from "../../host/operator/control.ts";
@@ -12,24 +14,12 @@ import { Log, LOG_DEFAULTS } from "../../host/operator/log.ts";
 import { Metrics } from "../../host/operator/metrics.ts";
 import { tell } from "../system/story.ts";
 import { cardcage } from "./command_line.ts";
+import { found, keysInUse, SHARED } from "./secret_search.ts";
 
-const SHARED = "a shared secret of moon and sun";
+const DYING = fileURLToPath(new URL("dying_gateway.ts", import.meta.url));
+
 const directory = mkdtempSync(join(tmpdir(), "cardcage-secrets-"));
 test.after(() => rmSync(directory, { recursive: true }));
-
-/** A secret as it might be shown: raw, in hexadecimal, in base64. */
-const spellings = (secret: Buffer): Buffer[] => [
-  secret,
-  Buffer.from(secret.toString("hex")),
-  Buffer.from(secret.toString("base64").replace(/=+$/, "").slice(0, -1)),
-];
-
-function found(secrets: readonly Buffer[], shown: Buffer): string[] {
-  const small = Buffer.from(shown.toString("latin1").toLowerCase(), "latin1");
-  return secrets.flatMap((secret, i) =>
-    spellings(secret).some((spelling) => shown.includes(spelling) || small.includes(spelling)) ? [`secret ${i}`] : [],
-  );
-}
 
 test("status, log, events, what a page follows, metrics and a capture show no key", () =>
   tell({ chassis: { keyExport: true, faults: true } }, async (story) => {
@@ -53,15 +43,12 @@ test("status, log, events, what a page follows, metrics and a capture show no ke
     while (followed.filter((line) => "status" in line || "step" in line).length < 10)
       await new Promise((resolve) => setTimeout(resolve, 20));
     for (const end of follows) end();
-    const lines = readFileSync(join(directory, "keys/esp_sa"), "utf8");
-    const keys = [...lines.matchAll(/"0x([0-9a-f]{40,})"/g)].map(([, key]) => Buffer.from(key!, "hex").subarray(0, 32));
-    assert.is(keys.length, 6, "three CHILD_SAs");
-    const table = readFileSync(join(directory, "keys/ikev2_decryption_table"), "utf8");
-    const ikeKeys = [...table.matchAll(/[0-9a-f]{40,}/g)].map(([key]) => Buffer.from(key, "hex").subarray(0, 16));
-    assert.is(ikeKeys.length, 2, "SK_ei and SK_er");
-    const secrets = [Buffer.from(SHARED), ...keys, ...ikeKeys];
+    const { esp, ike } = keysInUse(join(directory, "keys"));
+    assert.is(esp.length, 6, "three CHILD_SAs");
+    assert.is(ike.length, 2, "SK_ei and SK_er");
+    const secrets = [Buffer.from(SHARED), ...esp, ...ike];
     // The search finds what it is to find.
-    assert.is(found(secrets, Buffer.from(`x${keys[2]!.toString("hex").toUpperCase()}x${SHARED}`)).length, 2);
+    assert.is(found(secrets, Buffer.from(`x${esp[2]!.toString("hex").toUpperCase()}x${SHARED}`)).length, 2);
 
     const control = await ControlServer.listen(join(directory, "control.sock"), gateway, { log });
     const shown: string[] = [
@@ -85,5 +72,35 @@ test("status, log, events, what a page follows, metrics and a capture show no ke
     assert.equal(found(secrets, Buffer.from(shown.join("\n"))), []);
     assert.equal(found(secrets, readFileSync(join(directory, "run.pcapng"))), []);
   }));
+
+test("boards that die with keys in their RAM: neither what is told of it nor what it leaves behind has one", () => {
+  const [keys, place] = [join(directory, "dying"), join(directory, "place")];
+  mkdirSync(place);
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath,
+    ["--import", import.meta.resolve("tsx"), DYING, keys],
+    {
+      cwd: place,
+      env: { ...process.env, TMPDIR: place },
+      timeout: 240_000,
+      maxBuffer: 1 << 26,
+    },
+  );
+  assert.is(status, 0, stderr.toString());
+  const shown = stdout.toString();
+  for (const image of ["ipsec", "ike"])
+    assert.match(shown, new RegExp(`died: slot \\d generation 1 \\(${image}\\.\\w+\\): trap: .* at assembly/`));
+  assert.match(shown, /"kind":"board-trap"/, "the log tells of it");
+  assert.match(shown, /"kind":"sa-moved"/, "there was an SA on the board");
+  const { esp, ike } = keysInUse(keys);
+  assert.ok(esp.length >= 4 && ike.length >= 2);
+  const secrets = [Buffer.from(SHARED), ...esp, ...ike];
+  for (const seen of [stdout, stderr, readFileSync(`${keys}.pcapng`)]) assert.equal(found(secrets, seen), []);
+  // Neither a core nor a report of the engine.
+  assert.equal(
+    readdirSync(place).filter((name) => !name.startsWith("tsx-")),
+    [],
+  );
+});
 
 test.run();

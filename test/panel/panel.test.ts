@@ -18,8 +18,10 @@ import { ChassisDirectory } from "../../host/chassis/flash/directory.ts";
 import { Flash } from "../../host/chassis/flash/flash.ts";
 import { BUILD_DIRECTORY } from "../../host/chassis/image.ts";
 import { type PanelDemo, startPanelDemo } from "../../host/demo/panel.ts";
+import { Capture } from "../../host/operator/capture.ts";
 import { buildImageFile, signImageFile } from "../../host/image/image_file.ts";
 import { parseVersion } from "../../host/image/version.ts";
+import { found, keysInUse, SHARED } from "../cli/secret_search.ts";
 import { imageFile, newKey } from "../host/signed_images.ts";
 import { ACTIVE, hostilePeer } from "../pki/hostile_peer.ts";
 
@@ -297,6 +299,51 @@ test("another page gets nothing: not by a request, not in a frame", async () => 
     "not in a frame",
   );
   await context.close();
+});
+
+test("no key is on the page, whatever is opened on it and whatever has died", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "cardcage-panel-keys-"));
+  const keys = join(directory, "keys");
+  const other = await startPanelDemo({ speed: 1, port: 0, wait: false, pair: { chassis: { keyExport: true } } });
+  try {
+    const { gateway } = other.pair.moon;
+    const capture = new Capture(gateway, join(directory, "run.pcapng"), { keys });
+    const watched = await open(other.url);
+    const { page } = watched;
+    const moon = chassis(page, "moon");
+    await moon.getByRole("heading", { name: /^net-1: INSTALLED/ }).waitFor();
+    await moon.getByRole("button", { name: "Rekey net-2" }).click();
+    await page.getByText("Rekey net-2: done").waitFor();
+    await moon.getByLabel("Filter").fill("from protected");
+    await moon.getByRole("button", { name: "Watch packets" }).click();
+    await moon.locator("ol.steps > li").nth(5).waitFor();
+    // Everything that folds is opened.
+    await page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))");
+    const seen: string[] = [];
+    const look = async (): Promise<void> => {
+      seen.push(await page.content(), await page.locator("body").innerText());
+      seen.push(String(await page.evaluate("JSON.stringify({ ...localStorage, ...sessionStorage })")));
+    };
+    await look();
+    other.pair.moon.chassis.injectFault({ kind: "trap", slot: 1 });
+    await moon.getByRole("log").getByText("board-trap").first().waitFor();
+    await look();
+    capture.stop();
+    const { esp, ike } = keysInUse(keys);
+    assert.ok(esp.length >= 6 && ike.length >= 2, "keys in use");
+    const secrets = [Buffer.from(SHARED), ...esp, ...ike];
+    assert.ok(seen.join("").length > 20_000);
+    assert.equal(found(secrets, Buffer.from(seen.join("\n"))), []);
+    // It is the DOM that was looked through: what stands in it is found.
+    await page.evaluate(
+      `document.querySelector("footer, main, body").setAttribute("data-x", "${esp[0]!.toString("hex")}")`,
+    );
+    assert.is(found(secrets, Buffer.from(await page.content())).length, 1);
+    await watched.context.close();
+  } finally {
+    await other.close();
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test("names that a peer chose are text, whatever is in them", async () => {

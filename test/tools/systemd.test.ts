@@ -24,6 +24,7 @@ test("the unit is one that systemd understands, without root, and restarts nothi
   assert.equal([own, status], [[], 0], stderr);
   assert.match(unit, /^RestartPreventExitStatus=2$/m);
   assert.match(unit, /^User=cardcage$/m);
+  assert.match(unit, /^LimitCORE=0$/m, "whatever kills it leaves no core, in which keys would be");
   assert.not.match(unit, /CAP_SYS_ADMIN|CAP_DAC|^User=root/m);
 });
 
