@@ -9,6 +9,13 @@ import { harmless, jsonText } from "./terminal.ts";
 /** How long lines may wait for others, ms. */
 const TOGETHER = 20;
 let lines = "";
+/** How lines get to where they are seen: past a line that changes, where there is one. */
+let aside = (write: () => void): void => write();
+
+/** From now on lines are written above what changes on the same terminal. */
+export function logAbove(line: { aside: (write: () => void) => void }): void {
+  aside = (write) => line.aside(write);
+}
 
 function write(line: string): void {
   if (lines === "") setTimeout(flush, TOGETHER).unref();
@@ -20,7 +27,7 @@ export function flush(): void {
   if (lines === "") return;
   const text = lines;
   lines = "";
-  process.stdout.write(text);
+  aside(() => void process.stdout.write(text));
 }
 
 // However the process ends, what was logged before is written. Files and pipes take it at once.

@@ -43,6 +43,69 @@ interface ProgressOptions {
 export const showsProgress = ({ json = false }: { json?: boolean }, screen = STDERR): boolean =>
   !json && screen.watched;
 
+/** The line itself. It is drawn from `begin` to `end`, where somebody looks. */
+export class ProgressLine {
+  readonly #screen: ProgressScreen;
+  #what = "";
+  #detail = "";
+  #began = 0;
+  #atOnce = false;
+  #drawn = false;
+  #frame = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(screen: ProgressScreen = STDERR) {
+    this.#screen = screen;
+  }
+
+  /** Names the work, whose time begins. `atOnce`: the line is there before the work has taken a moment. */
+  begin(what: string, atOnce = false): void {
+    this.#what = what;
+    this.#detail = "";
+    this.#began = performance.now();
+    this.#atOnce = atOnce;
+    this.#timer ??= setInterval(() => this.#draw(), DRAW_MS);
+    if (atOnce || this.#drawn) this.#draw();
+  }
+
+  /** What is happening now; it may be a peer's words. */
+  say(detail: string): void {
+    this.#detail = detail;
+    if (this.#atOnce) this.#draw();
+  }
+
+  /** Has something written above the line. */
+  aside(write: () => void): void {
+    const drawn = this.#drawn;
+    this.#erase();
+    write();
+    if (drawn) this.#draw();
+  }
+
+  /** Erases it. */
+  end(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#erase();
+  }
+
+  #erase(): void {
+    if (this.#drawn) this.#screen.write(ERASE);
+    this.#drawn = false;
+  }
+
+  #draw(): void {
+    const took = performance.now() - this.#began;
+    if (this.#timer === undefined || (took < PATIENCE_MS && !this.#atOnce && !this.#drawn)) return;
+    this.#drawn = true;
+    const told = this.#detail === "" ? "" : `: ${this.#detail}`;
+    const sign = FRAMES[this.#frame++ % FRAMES.length];
+    const line = harmless(`${sign} ${this.#what}, ${Math.floor(took / 1000)} s${told}`);
+    // A line that wraps would not be erased.
+    this.#screen.write(`${ERASE}${line.slice(0, Math.max(1, this.#screen.columns() - 1))}`);
+  }
+}
+
 /**
  * Gives what `work` gives, with a line meanwhile that names it as `what`. `work` may call `say` with what is happening now, which may be a
  * peer's words. What it prints itself has to come after `hide`.
@@ -58,32 +121,11 @@ export async function meanwhile<T>(
       () => undefined,
       () => undefined,
     );
-  const began = performance.now();
-  let detail = "";
-  let drawn = false;
-  let frame = 0;
-  const draw = (): void => {
-    const took = performance.now() - began;
-    if (took < PATIENCE_MS && !options.atOnce) return;
-    drawn = true;
-    const told = detail === "" ? "" : `: ${detail}`;
-    const line = harmless(`${FRAMES[frame++ % FRAMES.length]} ${what}, ${Math.floor(took / 1000)} s${told}`);
-    // A line that wraps would not be erased.
-    screen.write(`${ERASE}${line.slice(0, Math.max(1, screen.columns() - 1))}`);
-  };
-  const timer = setInterval(draw, DRAW_MS);
-  const hide = (): void => {
-    clearInterval(timer);
-    if (drawn) screen.write(ERASE);
-    drawn = false;
-  };
-  const say = (said: string): void => {
-    detail = said;
-    if (options.atOnce) draw();
-  };
-  if (options.atOnce) draw();
+  const line = new ProgressLine(screen);
+  const hide = (): void => line.end();
+  line.begin(what, options.atOnce === true);
   try {
-    return await work(say, hide);
+    return await work((detail) => line.say(detail), hide);
   } finally {
     hide();
   }

@@ -28,7 +28,8 @@ import { Reloader } from "../operator/reloader.ts";
 import { capacities, openFlash, type OpenedFlash } from "./chassis_flash.ts";
 import { readConfiguration, tellProblems } from "./configuration_file.ts";
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from "./exit.ts";
-import { flush, writeLog } from "./log_output.ts";
+import { Foreground } from "./foreground.ts";
+import { flush, logAbove, writeLog } from "./log_output.ts";
 import { failure } from "./results.ts";
 import { tokenSecret } from "./token_secret.ts";
 import { renderEvent } from "./render.ts";
@@ -43,13 +44,19 @@ const START_PATIENCE = 3000;
 const ADDRESSES_MAX = 64;
 
 /** Resolves with what ends the run; a second signal ends the process. */
-function ending(log: Log): { ended: Promise<{ failure?: string }>; fail: (failure: string) => void } {
+function ending(
+  log: Log,
+  foreground: Foreground,
+): { ended: Promise<{ failure?: string }>; fail: (failure: string) => void } {
   let end: (how: { failure?: string }) => void = () => undefined;
   const ended = new Promise<{ failure?: string }>((resolve) => (end = resolve));
   let signals = 0;
   const onSignal = (signal: string): void => {
     signals += 1;
-    if (signals > 1) process.exit(EXIT_FAILED);
+    if (signals > 1) {
+      foreground.end();
+      process.exit(EXIT_FAILED);
+    }
     log.say("info", `${signal}: shutting down`);
     end({});
   };
@@ -203,7 +210,9 @@ export async function up(file: string, socket: string, { json = false } = {}): P
   }
   const log = new Log(configuration.chassis.log);
   writeLog(log, json ? { format: "json" } : configuration.chassis.log);
-  const { ended, fail } = ending(log);
+  const foreground = new Foreground({ json });
+  logAbove(foreground);
+  const { ended, fail } = ending(log, foreground);
   const manager = new ServiceManager();
   const drive = new Threaded();
   let nics: LinuxNics | undefined;
@@ -214,9 +223,11 @@ export async function up(file: string, socket: string, { json = false } = {}): P
   let panel: PanelServer | undefined;
   try {
     const addresses = localAddresses(configuration.localAddresses);
+    foreground.step("images");
     flash = await openFlash(configuration);
     gateway = buildGateway(configuration, addresses, drive, await bootFlash(flash, log));
     const addressing = followAddresses(gateway, configuration, log);
+    foreground.step("NICs");
     nics = await openLinuxNics({
       localAddresses: addresses,
       portIke: configuration.chassis.portIke,
@@ -242,6 +253,7 @@ export async function up(file: string, socket: string, { json = false } = {}): P
       log.event(event, renderEvent(event));
       virtualIps.take(event);
     });
+    foreground.follow(gateway);
     await gateway.start();
     addressing.start(nics);
     const reloader = new Reloader(gateway, file, configuration, async (next) => {
@@ -269,19 +281,23 @@ export async function up(file: string, socket: string, { json = false } = {}): P
       `ready: ${configuration.connections.map(({ name }) => name).join(", ")}   control socket ${socket}`,
     );
     manager.ready(serving);
+    foreground.ready();
     const { failure } = await ended;
     manager.stopping();
+    foreground.stopping();
     if (failure !== undefined) throw new CommandError(failure);
     await gateway.shutdown();
     log.say("info", "down");
     return EXIT_OK;
   } catch (error) {
     flush();
+    foreground.end();
     if (json) printJson(failure("failed", (error as Error).message), true);
     else complain(`cardcage up: ${(error as Error).message}`);
     return EXIT_FAILED;
   } finally {
     flush();
+    foreground.end();
     manager.close();
     await control?.close();
     await metrics?.close();

@@ -144,7 +144,7 @@ function shown(sas: readonly ConnectionSas[]): ConnectionSas[] {
 }
 
 /** What passed between two glances, a second; 0 where there is none before, and of a board that has begun anew. */
-function ratesOf(before: ChassisStatus | undefined, now: ChassisStatus): SlotRates[] {
+export function ratesOf(before: ChassisStatus | undefined, now: ChassisStatus): SlotRates[] {
   const seconds = before ? now.now - before.now : 0;
   const rate = (was: number | undefined, is: number): number =>
     was === undefined || is < was || !(seconds > 0) ? 0 : (is - was) / seconds;

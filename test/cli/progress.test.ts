@@ -7,7 +7,9 @@ import { Worker } from "node:worker_threads";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { meanwhile, type ProgressScreen } from "../../host/cli/progress.ts";
+import { Foreground } from "../../host/cli/foreground.ts";
+import { meanwhile, ProgressLine, type ProgressScreen } from "../../host/cli/progress.ts";
+import { Pair } from "../../host/demo/pair.ts";
 import { cardcage } from "./command_line.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -93,6 +95,104 @@ for (const [what, options, watched] of [
   test(`nothing ${what}`, async () => {
     const { screen, written } = recorded(watched);
     await meanwhile(options, "lint", async (say, hide) => (say("x"), hide()), screen);
+    assert.is(written(), "");
+  });
+
+test("what is written meanwhile stands above the line, which is drawn again at once", () => {
+  const { screen, written } = recorded();
+  const line = new ProgressLine(screen);
+  line.aside(() => screen.write("early\n"));
+  line.begin("starting", true);
+  line.aside(() => screen.write("a record\n"));
+  line.begin("moon");
+  line.end();
+  line.aside(() => screen.write("late\n"));
+  const draw = "\\r\u001b\\[K";
+  assert.match(
+    written(),
+    new RegExp(
+      `^early\n${draw}\\| starting, 0 s${draw}a record\n${draw}/ starting, 0 s${draw}- moon, 0 s${draw}late\n$`,
+    ),
+  );
+});
+
+/** A screen, and a wait for what is to be seen on it. */
+function seen(): { screen: ProgressScreen; written: () => string; until: (pattern: RegExp) => Promise<void> } {
+  const { screen, written } = recorded(true, 200);
+  const until = async (pattern: RegExp): Promise<void> => {
+    while (!pattern.test(written())) await new Promise((resolve) => setTimeout(resolve, 50));
+  };
+  return { screen, written, until };
+}
+
+test("a gateway in the foreground: what its start is at, then boards, SAs and what passes, then that it ends", async () => {
+  const { screen, written, until } = seen();
+  const foreground = new Foreground({}, screen);
+  foreground.step("NICs");
+  await until(/starting, \d s: NICs/);
+  const pair = new Pair({ nets: [1] });
+  const { moon } = pair;
+  try {
+    foreground.follow(moon.gateway);
+    await until(/starting, \d s: 0 of 3 boards up/);
+    await pair.start();
+    await until(/starting, \d+ s: 3 of 3 boards up/);
+    foreground.ready();
+    await until(/moon, \d s: 3 of 3 boards up, 0 CHILD_SAs, 0 packets\/s, 0 dropped\/s; Ctrl-C ends it/);
+    assert.ok(await pair.establish(30_000, 1));
+    await until(/moon, \d+ s: 3 of 3 boards up, 1 CHILD_SAs/);
+    await moon.gateway.rekey("net-1");
+    await pair.drive.run(2000);
+    await moon.gateway.terminate("net-1");
+    await pair.drive.run(2000);
+    await until(/1 CHILD_SAs[^]*3 of 3 boards up, 0 CHILD_SAs, [\d.k]+ packets/);
+    await moon.chassis.eject(2);
+    await until(/moon, \d+ s: 2 of 2 boards up/);
+    foreground.stopping();
+    await until(/shutting down, \d s: deleting SAs at the peers; Ctrl-C again ends it at once/);
+  } finally {
+    foreground.end();
+    await pair.close();
+  }
+  assert.ok(written().endsWith("\r\u001b[K"));
+});
+
+test("an IKE board that comes back has the SAs that it is given back", async () => {
+  const { screen, until } = seen();
+  const foreground = new Foreground({}, screen);
+  const pair = new Pair();
+  try {
+    foreground.follow(pair.moon.gateway);
+    await pair.start();
+    foreground.ready();
+    assert.ok(await pair.establish());
+    await until(/2 CHILD_SAs/);
+    pair.moon.chassis.injectFault({ kind: "trap", slot: 0 });
+    await pair.drive.run(5000);
+    assert.is(pair.moon.chassis.show().slots[0]!.generation, 2);
+    await until(/2 CHILD_SAs(?![^]*[01] CHILD_SAs)/);
+  } finally {
+    foreground.end();
+    await pair.close();
+  }
+});
+
+for (const [what, options, watched] of [
+  ["with --json", { json: true }, true],
+  ["where nobody looks", {}, false],
+] as const)
+  test(`a gateway in the foreground draws nothing ${what}`, async () => {
+    const { screen, written } = recorded(watched);
+    const foreground = new Foreground(options, screen);
+    const pair = new Pair();
+    foreground.step("NICs");
+    foreground.follow(pair.moon.gateway);
+    await pair.start();
+    foreground.ready();
+    foreground.aside(() => undefined);
+    foreground.stopping();
+    foreground.end();
+    await pair.close();
     assert.is(written(), "");
   });
 
