@@ -189,20 +189,24 @@ const entriesInWork = new Map<string, Promise<string>>();
 
 /**
  * Compiles a test's own entry, such as "test/entries/crypto_kernels.ts", and returns the path of the module. Not linted: it
- * may export what it likes. Cached under build/entries by the digest of its inputs.
+ * may export what it likes. Cached under build/entries by the digest of its inputs. `ram`: pages; absent: as asconfig.json says.
  */
-export function buildEntry(path: string, build: Build = "simd"): Promise<string> {
+export function buildEntry(
+  path: string,
+  build: Build = "simd",
+  ram?: { least: number; most: number },
+): Promise<string> {
   const entry = isAbsolute(path) ? path : join(ROOT, path);
   const key = `${entry} ${build}`;
   let work = entriesInWork.get(key);
   if (work === undefined) {
-    work = makeEntry(entry, build);
+    work = makeEntry(entry, build, ram);
     entriesInWork.set(key, work);
   }
   return work;
 }
 
-async function makeEntry(entry: string, build: Build): Promise<string> {
+async function makeEntry(entry: string, build: Build, ram?: { least: number; most: number }): Promise<string> {
   if (!existsSync(entry)) throw new Error(`${relative(ROOT, entry)}: no such entry`);
   const directory = join(BUILD_DIRECTORY, "entries");
   mkdirSync(directory, { recursive: true });
@@ -210,8 +214,8 @@ async function makeEntry(entry: string, build: Build): Promise<string> {
     .replace(/\.ts$/, "")
     .replace(/[^\w]+/g, "_");
   const output = join(directory, `${name}.${build}.wasm`);
-  const digest = inputDigest(entry, [], `entry ${build}`);
-  if (!upToDate(output, digest)) await produce(entry, output, build, undefined, digest, (bytes) => bytes);
+  const digest = inputDigest(entry, [], `entry ${build}${ram ? ` ${ram.least} ${ram.most}` : ""}`);
+  if (!upToDate(output, digest)) await produce(entry, output, build, ram, digest, (bytes) => bytes);
   return output;
 }
 

@@ -30,6 +30,11 @@ function figures<T>(name: string, ...words: string[]): T {
   }
 }
 
+interface Cost {
+  poll: number;
+  packet: number;
+}
+
 const positive = (value: number): boolean => Number.isFinite(value) && value > 0;
 
 test("gateway: what two gateways with two boards each seal and open", () => {
@@ -60,6 +65,79 @@ test("distribution: what the IKE board takes for a packet with one SA and with m
   for (const row of rows)
     for (const figure of ["inbound", "outbound", "inboundRatio", "outboundRatio"])
       assert.ok(positive(row[figure]!), `${figure} is ${row[figure]}`);
+});
+
+test("effects: a storm of handshakes beside data, and throughput by number of boards, with and without cut-through", () => {
+  const words = [
+    "--turns",
+    "1",
+    "--milliseconds",
+    "10",
+    "--storm",
+    "4",
+    "--boards",
+    "1,2",
+    "--links",
+    "atm",
+    "--octets",
+    "64",
+  ];
+  const { e1, costs, e2 } = figures<{
+    e1: Record<string, number | string>[];
+    costs: { link: string; octets: number; ike: Cost; ipsec: Cost }[];
+    e2: Record<string, number | string | boolean>[];
+  }>("effects", ...words);
+  assert.deepEqual(
+    e1.map(({ gateway }) => gateway),
+    ["conventional", "split, 1 IPsec board", "the same with cut-through", "split, the storm's SAs on a 2nd board"],
+  );
+  for (const row of e1)
+    for (const figure of ["calm", "storm", "kept", "handshakes", "p50", "p99", "stormP50", "stormP99"])
+      assert.ok(positive(row[figure] as number), `${row.gateway}: ${figure} is ${row[figure]}`);
+  assert.deepEqual(
+    costs.map(({ link, octets }) => `${link} ${octets}`),
+    ["atm 64"],
+  );
+  for (const { ike, ipsec } of costs) assert.ok(positive(ike.packet) && positive(ipsec.packet));
+  assert.deepEqual(
+    e2.map(({ link, octets, boards, cutThrough }) => `${link} ${octets} ${boards} ${cutThrough}`),
+    ["atm 64 1 false", "atm 64 2 false", "atm 64 1 true", "atm 64 2 true"],
+  );
+  // Time is virtual there: what one board carries two carry twice, past the IKE board.
+  const [one, two] = e2.slice(2).map(({ rate }) => rate as number) as [number, number];
+  assert.ok(positive(one) && Math.abs(two / one - 2) < 0.1, `${one} and ${two}`);
+});
+
+test("overload: in lockstep and in threads", () => {
+  const words = ["--seconds", "0.6", "--slices", "2", "--measuring", "50"];
+  const { lockstep, threads } = figures<{
+    lockstep: { slices: Record<string, number>[]; drops: Record<string, number> };
+    threads: { slices: Record<string, number>[]; offered: number; sealed: number; drops: Record<string, number> };
+  }>("overload", ...words);
+  assert.equal(lockstep.slices.length, 2);
+  for (const slice of lockstep.slices)
+    for (const figure of ["rate", "offered", "handshakes", "median", "longest"])
+      assert.ok(positive(slice[figure]!), `${figure} is ${slice[figure]}`);
+  assert.ok(positive(lockstep.drops["backplane_congestion"]!));
+  assert.equal(threads.slices.length, 2);
+  for (const { offered, rate } of threads.slices) assert.ok(positive(offered!) && positive(rate!));
+  const dropped = Object.values(threads.drops).reduce((sum, count) => sum + count, 0);
+  assert.ok(threads.sealed + dropped >= threads.offered, `${threads.sealed}, ${dropped}, ${threads.offered}`);
+});
+
+test("scale: many CHILD_SAs over several boards beside ten", () => {
+  const { rows, install, ram } = figures<{
+    rows: Record<string, number | string>[];
+    install: number;
+    ram: { given: number; used: number };
+  }>("scale", "--sas", "100", "--boards", "2", "--batches", "5");
+  assert.deepEqual(
+    rows.map(({ op, sas }) => `${op} ${sas}`),
+    ["seal 10", "seal 100", "open 10", "open 100"],
+  );
+  for (const row of rows)
+    for (const figure of ["ike", "ipsec", "rate"]) assert.ok(positive(row[figure] as number), `${figure}`);
+  assert.ok(positive(install) && positive(ram.used) && ram.used <= ram.given);
 });
 
 test.run();

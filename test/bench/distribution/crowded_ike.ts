@@ -3,11 +3,10 @@
  * the IPsec board n modulo their number, and leads to OUTSIDE + n; its inbound SPI is SPI_IN + n.
  */
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { BOARD_CLASS_IKE, MAP_CONFIG } from "../../../assembly/abi/board.ts";
 import * as CONFIG from "../../../assembly/abi/config.ts";
-import { compile, ROOT } from "../../../host/build/compile.ts";
+import { buildEntry } from "../../../host/build/build.ts";
 import { Board } from "../../../host/chassis/board.ts";
 import { encodeItems } from "../../../host/chassis/config.ts";
 import { type Image, PAGE_OCTETS, parseImage } from "../../../host/chassis/image.ts";
@@ -21,10 +20,8 @@ const PER_LINK = 5632;
 const BESIDE_PAGES = 700;
 
 export async function crowdedImage(): Promise<Image> {
-  mkdirSync(join(ROOT, "build/bench"), { recursive: true });
-  const output = join(ROOT, "build/bench/crowded_ike.simd.wasm");
-  await compile({ entry: "test/entries/crowded_ike.ts", build: "simd", output, ram: { least: 416, most: 32768 } });
-  return parseImage(new Uint8Array(readFileSync(output)), "ike, crowded");
+  const path = await buildEntry("test/entries/crowded_ike.ts", "simd", { least: 416, most: 32768 });
+  return parseImage(new Uint8Array(readFileSync(path)), "ike, crowded");
 }
 
 export class CrowdedIke {

@@ -15,6 +15,9 @@ const REMEMBERED = 65536;
 /** Between two looks at what is owed, ns. */
 const TICK = 5_000n;
 
+/** In which what is under way arrives, ms: many times what full rings hold. */
+const UNDER_WAY = 20;
+
 type Way = "seal" | "open";
 const WAYS: readonly Way[] = ["seal", "open"];
 
@@ -33,6 +36,9 @@ export interface Passage {
 export class Flow {
   /** Of something else that goes on. */
   counter: () => number = () => 0;
+  /** Packets from the beginning on. */
+  sent = 0;
+  arrived = 0;
   readonly #pair: Pair;
   readonly #drive: Cores;
   readonly #packets: Record<Way, Buffer[]>;
@@ -41,7 +47,6 @@ export class Flow {
   readonly #sentAt = new Map<number, bigint>();
   #number = 0;
   #latencies: number[] = [];
-  #arrived = 0;
   #offered = 0;
   /** Closed loop: packets that should be under way and are not. */
   readonly #owed: Record<Way, number> = { seal: 0, open: 0 };
@@ -89,24 +94,36 @@ export class Flow {
       await this.#drive.run(milliseconds / 5);
     }
     this.#latencies = [];
-    [this.#arrived, this.#offered] = [0, 0];
-    const [start, counted] = [this.#drive.clock.now(), this.counter()];
+    this.#offered = 0;
+    const [start, counted, arrived] = [this.#drive.clock.now(), this.counter(), this.arrived];
     await this.#drive.run(milliseconds);
     const seconds = Number(this.#drive.clock.now() - start) / 1e9;
     const latencies = this.#latencies.sort((a, b) => a - b);
     this.#latencies = [];
+    const packets = this.arrived - arrived;
     const passage = {
-      packets: this.#arrived,
+      packets,
       seconds,
-      missing: this.#offered - this.#arrived,
+      missing: this.#offered - packets,
       counted: this.counter() - counted,
       latencies,
     };
     if (!last) return passage;
     this.#running = false;
-    await this.#drive.run(500); // what is under way
+    await this.#drive.run(UNDER_WAY);
     this.#sentAt.clear();
     return passage;
+  }
+
+  /** All that was sent has arrived or been counted as a drop, and no board holds any of it. Throws when not: once nothing is under way. */
+  settled(): void {
+    const sites = [this.#pair.moon, this.#pair.sun].map(({ chassis }) => chassis.show());
+    const dropped = sites.reduce((sum, { drops }) => sum + Object.values(drops).reduce((all, n) => all + n, 0), 0);
+    const missing = this.sent - this.arrived;
+    // Of what was dropped some was there before, or was not of this flow.
+    assert.ok(missing <= dropped, `${missing} packets do not arrive, ${dropped} are counted as drops`);
+    for (const { slots } of sites)
+      for (const { slot, frames } of slots) assert.equal(frames.held, 0, `slot ${slot} holds frames`);
   }
 
   /** No more packets arrive. */
@@ -132,6 +149,7 @@ export class Flow {
     packet.writeUInt32BE(number, NUMBER_AT);
     this.#sentAt.set(number, this.#drive.clock.now());
     this.#offered += 1;
+    this.sent += 1;
     if ((way === "seal" ? this.#pair.moon : this.#pair.sun).send(packet)) return true;
     this.#sentAt.delete(number);
     if (this.#loop) this.#offered -= 1;
@@ -153,7 +171,7 @@ export class Flow {
           .equals(Buffer.from(packet.buffer, packet.byteOffset, packet.length).subarray(NUMBER_AT + 4)),
       "a packet is another one than was sent",
     );
-    this.#arrived += 1;
+    this.arrived += 1;
     this.#latencies.push(Number(this.#drive.clock.now() - sent) / 1e3);
     if (!this.#loop || !this.#running) return;
     if (!this.#send(way)) this.#owed[way] += 1;

@@ -6,6 +6,8 @@ export interface Plot {
   title: string;
   x: string;
   y: string;
+  /** The y axis is logarithmic, to base 10: proportion is a straight line. */
+  logarithmic?: boolean;
   /** Names on the x axis of bars, or of lines by number. */
   categories?: readonly string[];
   series: readonly {
@@ -19,7 +21,7 @@ const WIDTH = 760;
 const HEIGHT = 420;
 
 /** Writes bars where there are categories, and lines over the logarithm to base 2 where there are none. */
-export function plot(path: string, { title, x, y, categories, series }: Plot): void {
+export function plot(path: string, { title, x, y, logarithmic, categories, series }: Plot): void {
   const chart = init(null, null, { renderer: "svg", ssr: true, width: WIDTH, height: HEIGHT });
   chart.setOption({
     animation: false,
@@ -30,7 +32,7 @@ export function plot(path: string, { title, x, y, categories, series }: Plot): v
     xAxis: categories
       ? { type: "category", data: [...categories], name: x, nameLocation: "middle", nameGap: 28 }
       : { type: "log", logBase: 2, name: x, nameLocation: "middle", nameGap: 28 },
-    yAxis: { type: "value", name: y, nameLocation: "middle", nameGap: 50 },
+    yAxis: { type: logarithmic ? "log" : "value", name: y, nameLocation: "middle", nameGap: 50 },
     series: series.map(({ name, points, dashed }) => ({
       name,
       type: categories ? ("bar" as const) : ("line" as const),

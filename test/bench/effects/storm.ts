@@ -50,15 +50,29 @@ export const STORM_SECRET = `ike-storm {
     secret = "${PSK}"
   }`;
 
+interface Attempt {
+  handshake: Handshake;
+  source: number;
+  begun: number;
+  /** The request that is under way. */
+  request?: Buffer;
+}
+
 export class Storm {
+  begun = 0;
   done = 0;
+  retransmissions = 0;
+  /** What each took, by `now`. */
+  readonly times: number[] = [];
+  now: () => number = () => 0;
+  /** Calls back when an answer should be there: for gateways that lose packets. */
+  patience: ((callback: () => void) => void) | undefined;
   readonly failures: string[] = [];
   /** Sends a packet to the gateway; false when that has no room. */
   readonly #send: (packet: Uint8Array) => boolean;
   readonly #later: (callback: () => void) => void;
-  readonly #attempts = new Map<string, { handshake: Handshake; source: number }>();
+  readonly #attempts = new Map<string, Attempt>();
   readonly #shares: readonly KeyShare[] = Array.from({ length: SHARES }, () => keyShare(SUITE.group));
-  #begun = 0;
   #blowing = false;
 
   /** `later` calls back after a retransmission's time. */
@@ -91,7 +105,7 @@ export class Storm {
 
   #next(source: number): void {
     if (!this.#blowing) return;
-    const number = this.#begun++;
+    const number = this.begun++;
     const peer = {
       identity: `peer-${number}.example.org`,
       proof: { psk: PSK },
@@ -102,12 +116,13 @@ export class Storm {
       octets(0x0a090000),
       octets(0x0a0900ff),
     ]);
-    const attempt = { handshake, source };
+    const attempt = { handshake, source, begun: this.now() };
     this.#attempts.set(handshake.spi.toString("latin1"), attempt);
     this.#step(attempt, handshake.begin());
   }
 
-  #step({ handshake, source }: { handshake: Handshake; source: number }, step: Step): void {
+  #step(attempt: Attempt, step: Step): void {
+    const { handshake, source, begun } = attempt;
     if ("send" in step) {
       const port = step.natt ? NATT : IKE;
       const payload = step.natt ? Buffer.concat([Buffer.alloc(4), step.send]) : step.send;
@@ -115,13 +130,27 @@ export class Storm {
       const transmit = (): void => {
         if (!this.#send(packet)) this.#later(transmit);
       };
+      attempt.request = packet;
       transmit();
+      this.#await(attempt, packet, transmit);
       return;
     }
     if ("ignored" in step) return;
     this.#attempts.delete(handshake.spi.toString("latin1"));
-    if ("done" in step) this.done += 1;
-    else this.failures.push("failed" in step ? step.failed : "deleted");
+    if ("done" in step) {
+      this.done += 1;
+      this.times.push(this.now() - begun);
+    } else this.failures.push("failed" in step ? step.failed : "deleted");
     this.#next(source);
+  }
+
+  /** Sends a request again until it has been answered. */
+  #await(attempt: Attempt, packet: Buffer, transmit: () => void): void {
+    this.patience?.(() => {
+      if (attempt.request !== packet || !this.#attempts.has(attempt.handshake.spi.toString("latin1"))) return;
+      this.retransmissions += 1;
+      transmit();
+      this.#await(attempt, packet, transmit);
+    });
   }
 }

@@ -61,6 +61,32 @@ export class MemoryNic implements Nic {
     line.ring();
   }
 
+  /** A packet arrives; false when there is no room, which the line counts, as it does for a Linux NIC. Its board wakes with the next `wake`. */
+  offer(packet: Uint8Array): boolean {
+    const line = this.#line;
+    if (!line?.open) throw new Error("the line is closed");
+    const board = this.#boardOf(line, packet);
+    const taken = board.ring.push(this.port, 0, board.slot, packet, 0, packet.length);
+    if (taken) board.touched = true;
+    else line.control.refuse();
+    return taken;
+  }
+
+  /** Wakes the boards that something was offered to. */
+  wake(): void {
+    this.#line?.ring();
+  }
+
+  /** Looks at all that the boards have sent, in place, and gives the room back; what came through the chassis's thread is copied. */
+  look(at: (octets: Uint8Array, start: number, length: number) => void): void {
+    for (const packet of this.#slow.splice(0)) at(packet, 0, packet.length);
+    for (const packet of this.#found.splice(0)) at(packet, 0, packet.length);
+    for (const ring of this.#line?.in ?? []) {
+      while (ring.ahead()) at(ring.octets, ring.at, ring.length);
+      ring.releaseSeen();
+    }
+  }
+
   #boardOf(line: DeviceLine, packet: Uint8Array): BoardEntrance {
     const classifier = this.#classifier;
     const slot = classifier?.board(line.port, packet) ?? -1;

@@ -5,6 +5,7 @@
  */
 import assert from "node:assert/strict";
 import type { LinkKind } from "../../../host/chassis/backplane.ts";
+import type { ChassisOptions } from "../../../host/chassis/chassis.ts";
 import type { CagePlan } from "../../../host/chassis/drive/drive.ts";
 import { THREAD } from "../../../host/chassis/drive/page.ts";
 import { Threaded, type ThreadedCage } from "../../../host/chassis/drive/threaded.ts";
@@ -43,10 +44,14 @@ export interface GatewaysPlan {
   esp: string;
   /** Established traffic goes past the IKE board. */
   cutThrough: boolean;
+  /** More of moon's configuration, and of its chassis. */
+  connections?: string;
+  secrets?: string;
+  chassis?: Partial<ChassisOptions>;
 }
 
 /** As long as a gateway's are (threaded.ts): longer ones do not stay in the processor's caches, and are slower by far. */
-const RING_OCTETS = 1 << 20;
+export const RING_OCTETS = 1 << 20;
 /** Of a burst, and what is kept of it. */
 export const BURST_OCTETS = 12 << 20;
 const PATIENCE_MS = 30_000;
@@ -61,9 +66,9 @@ const PAUSE = new Int32Array(new SharedArrayBuffer(4));
 
 export class TwoGateways {
   readonly plan: GatewaysPlan;
+  readonly nics: Record<SiteName, Record<Side, MemoryNic>>;
+  readonly gateways: Record<SiteName, Gateway>;
   readonly #drive = new OpenThreaded({ ringOctets: RING_OCTETS });
-  readonly #nics: Record<SiteName, Record<Side, MemoryNic>>;
-  readonly #gateways: Record<SiteName, Gateway>;
   #up = 0;
 
   constructor(plan: GatewaysPlan) {
@@ -72,22 +77,24 @@ export class TwoGateways {
       unprotected: new MemoryNic("unprotected"),
       protected: new MemoryNic("protected"),
     });
-    this.#nics = { moon: nics(), sun: nics() };
-    this.#gateways = { moon: this.#gateway("moon"), sun: this.#gateway("sun") };
+    this.nics = { moon: nics(), sun: nics() };
+    this.gateways = { moon: this.#gateway("moon"), sun: this.#gateway("sun") };
   }
 
   #gateway(name: SiteName): Gateway {
     const { boards, links, esp, cutThrough } = this.plan;
     const nets = Array.from({ length: boards }, (_, i) => i + 1);
-    const settings = { boards, links: { moon: links, sun: links }, esp, nets };
+    const { connections: more = "", secrets: known = "", chassis: room = {} } = name === "moon" ? this.plan : {};
+    const own = { connections: { [name]: more }, secrets: { [name]: known } };
+    const settings = { boards, links: { moon: links, sun: links }, esp, nets, ...own };
     const loaded = loadConfigurationText(siteConfiguration(name, settings), `${name}.conf`);
     if ("errors" in loaded) throw new Error(loaded.errors.map(renderError).join("\n"));
     const { chassis, connections, pools, secrets, localAddresses } = loaded.configuration;
     const { link, slots, ikeSlot } = chassis;
-    const own = { name, drive: this.#drive, conservation: false, cutThrough };
-    const gateway = new Gateway({ ...own, link, slots, ikeSlot, connections, pools, secrets, localAddresses });
-    gateway.attach(this.#nics[name].unprotected);
-    gateway.attach(this.#nics[name].protected);
+    const plan = { name, drive: this.#drive, conservation: false, cutThrough, ...room };
+    const gateway = new Gateway({ ...plan, link, slots, ikeSlot, connections, pools, secrets, localAddresses });
+    gateway.attach(this.nics[name].unprotected);
+    gateway.attach(this.nics[name].protected);
     gateway.onEvent((event) => {
       if (event.kind === "child-updown" && "up" in event) this.#up += event.up ? 1 : -1;
     });
@@ -96,16 +103,16 @@ export class TwoGateways {
 
   /** Powers both, and negotiates. Throws when that takes too long. */
   async establish(): Promise<void> {
-    const { moon, sun } = this.#gateways;
+    const { moon, sun } = this.gateways;
     await moon.start();
     await sun.start();
     const cross = (): void => {
-      this.#nics.sun.unprotected.arrive(this.#nics.moon.unprotected.take());
-      this.#nics.moon.unprotected.arrive(this.#nics.sun.unprotected.take());
+      this.nics.sun.unprotected.arrive(this.nics.moon.unprotected.take());
+      this.nics.moon.unprotected.arrive(this.nics.sun.unprotected.take());
     };
     const wire = setInterval(cross, 1);
     try {
-      for (const { name, children } of await moon.connections()) if (children.length > 0) await moon.initiate(name);
+      for (const { name } of await moon.connections()) if (name.startsWith("moon-sun")) await moon.initiate(name);
       const all = await this.#drive.until(() => this.#up >= 2 * this.plan.boards, PATIENCE_MS);
       assert.ok(all, `${this.#up} of ${2 * this.plan.boards} ends of CHILD_SAs are up`);
       await this.#drive.run(50); // the last answers
@@ -147,8 +154,8 @@ export class TwoGateways {
     to: Side,
     packets: readonly Uint8Array[],
   ): Promise<{ time: BurstTime; out: Uint8Array[] }> {
-    const nics = this.#nics[site];
-    const threads = this.#threads(site);
+    const nics = this.nics[site];
+    const threads = this.threads(site);
     const before = threads.map(threadTime);
     const inFlight = IN_FLIGHT[site];
     const start = performance.now();
@@ -171,7 +178,7 @@ export class TwoGateways {
   }
 
   /** Of the IKE board, then of the IPsec boards. */
-  #threads(site: SiteName): number[] {
+  threads(site: SiteName): number[] {
     const cage = this.#drive.cages[site === "moon" ? 0 : 1]!;
     return Array.from({ length: this.plan.boards + 1 }, (_, slot) =>
       Atomics.load(cage.wiring(slot).page.words, THREAD),
@@ -179,12 +186,12 @@ export class TwoGateways {
   }
 
   #drops(site: SiteName): string {
-    return JSON.stringify(this.#gateways[site].chassis.show().drops);
+    return JSON.stringify(this.gateways[site].chassis.show().drops);
   }
 
   async close(): Promise<void> {
-    await this.#gateways.moon.close();
-    await this.#gateways.sun.close();
+    await this.gateways.moon.close();
+    await this.gateways.sun.close();
     await this.#drive.close();
   }
 }
