@@ -248,7 +248,7 @@ const namesOf = (prefix: string): Map<number, string> =>
   );
 const IKE_STATES = namesOf("IKE_STATE_");
 const CHILD_STATES = namesOf("CHILD_STATE_");
-const EVENT_KINDS = new Map([
+export const EVENT_KINDS: ReadonlyMap<number, string> = new Map([
   [abi.EVENT_IKE_UPDOWN, "ike-updown"],
   [abi.EVENT_IKE_REKEY, "ike-rekey"],
   [abi.EVENT_CHILD_UPDOWN, "child-updown"],

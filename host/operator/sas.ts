@@ -112,7 +112,10 @@ export function mergeSas(
   for (const { name, failure, children, shunts } of connections) {
     // With policies alone there is nothing that could be up.
     if (children.length === 0 && shunts) continue;
-    if (result.some((entry) => entry.name === name)) continue;
+    const attempts = result.filter((entry) => entry.name === name);
+    // One that is tried again is not up either: why it was not the last time is still to be seen.
+    if (failure) for (const entry of attempts) if (entry.state === "CONNECTING") entry.failure = failure;
+    if (attempts.length > 0) continue;
     result.push({ name, state: "DOWN", ...(failure ? { failure } : {}), "child-sas": [] });
   }
   return result;
@@ -124,23 +127,29 @@ export function renderSas(sas: readonly ConnectionSas[], link: string): string {
   const lines: string[] = [];
   for (const ike of sas) {
     if (ike.state === "DOWN") {
-      lines.push(`${ike.name}: DOWN${ike.failure ? `, last attempt: ${ike.failure}` : ""}`);
+      lines.push(`${ike.name}: DOWN${attempt(ike)}`);
       continue;
     }
     const spis = `${ike["initiator-spi"]}_i${ike.initiator ? "*" : ""} ${ike["responder-spi"]}_r${ike.initiator ? "" : "*"}`;
-    lines.push(`${ike.name}: #${ike.uniqueid}, ${ike.state}, IKEv${ike.version}, ${spis}`);
+    lines.push(`${ike.name}: #${ike.uniqueid}, ${ike.state}, IKEv${ike.version}, ${spis}${attempt(ike)}`);
     const vips = (addresses: readonly string[] | undefined): string => (addresses ? ` [${addresses.join(" ")}]` : "");
     lines.push(
-      `  local  '${ike["local-id"]}' @ ${ike["local-host"]}[${ike["local-port"]}]${vips(ike["local-vips"])}` +
-        `   remote '${ike["remote-id"]}' @ ${ike["remote-host"]}[${ike["remote-port"]}]${vips(ike["remote-vips"])}`,
+      `  local  ${whose(ike["local-id"])}${ike["local-host"]}[${ike["local-port"]}]${vips(ike["local-vips"])}` +
+        `   remote ${whose(ike["remote-id"])}${ike["remote-host"]}[${ike["remote-port"]}]${vips(ike["remote-vips"])}`,
     );
     if (ike.mobike === "yes") lines.push(`  MOBIKE${elsewhere(ike["remote-addresses"] ?? [])}`);
-    if (ike.suite) lines.push(`  ${suiteText(ike.suite)}${ike.ppk === "yes" ? "/PPK" : ""}`);
+    const suite = ike.suite ? suiteText(ike.suite) : "";
+    if (suite !== "") lines.push(`  ${suite}${ike.ppk === "yes" ? "/PPK" : ""}`);
     if (ike["eap-method"]) {
       const end = ike["remote-eap-id"] === undefined ? "local" : "remote";
       lines.push(`  EAP-${ike["eap-method"]}, ${end} '${ike[`${end}-eap-id`] ?? ""}'`);
     }
     for (const child of ike["child-sas"]) {
+      if (child["remote-ts"].length === 0) {
+        // Nothing is agreed on yet: no suite, no selectors, no board.
+        lines.push(`  ${child.name}: #${child.uniqueid}, ${child.state}, ${child.mode}`);
+        continue;
+      }
       const encap = child.encap ? " in UDP" : "";
       const place = child.slot === undefined ? "not placed" : `slot ${child.slot} via ${link}${vcOf(link, child.slot)}`;
       lines.push(
@@ -158,6 +167,12 @@ export function renderSas(sas: readonly ConnectionSas[], link: string): string {
   }
   return `${lines.join("\n")}\n`;
 }
+
+/** Why a connection is not up, as far as an attempt has shown it. */
+const attempt = ({ failure }: ConnectionSas): string => (failure ? `, last attempt: ${failure}` : "");
+
+/** An identity in front of an address; nothing before the peer, or we, have said one. */
+const whose = (id: string | undefined): string => (id ? `'${id}' @ ` : "");
 
 const elsewhere = (addresses: readonly string[]): string =>
   addresses.length === 0 ? "" : `, the peer also at ${addresses.join(", ")}`;
