@@ -6,12 +6,16 @@
 export const NIC_COUNTERS = [
   // received and handed over
   "udp_received",
+  // of these, in pieces of several
+  "udp_received_joined",
   "esp_received",
   "ah_received",
   "icmp_received",
   "tun_received",
   // sent
   "udp_sent",
+  // of these, in calls for several
+  "udp_sent_joined",
   "esp_sent",
   "esp_sent_in_fragments",
   "ah_sent",

@@ -137,6 +137,7 @@ export function addressOf(buffer: ArrayBufferLike): number {
 export const EPERM = 1;
 export const ENOENT = 2;
 export const EINTR = 4;
+export const EIO = 5;
 export const EAGAIN = 11;
 export const EACCES = 13;
 export const EBUSY = 16;
@@ -168,6 +169,9 @@ export const IPPROTO_IPV6 = 41;
 export const IPPROTO_RAW = 255;
 export const IPPROTO_ICMPV6 = 58;
 export const SOL_RAW = 255;
+export const SOL_UDP = 17;
+export const UDP_SEGMENT = 103;
+export const UDP_GRO = 104;
 export const ICMP_FILTER = 1;
 export const ICMP6_FILTER = 1;
 export const MSG_DONTWAIT = 0x40;

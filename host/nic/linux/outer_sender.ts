@@ -1,6 +1,6 @@
 /**
  * Unprotected side, outward: from the transmit rings (packet_path.ts) to the socket that fits, octets in place. UDP leaves by the socket
- * bound to its source address and port, but with DF; ESP by the raw socket, as fragments of anything do, which takes our own outer header, except that a packet
+ * bound to its source address and port, several of one peer in one message, but with DF; ESP by the raw socket, as fragments of anything do, which takes our own outer header, except that a packet
  * too long for the path goes to the protocol-50 socket and is fragmented by the kernel, unless it says don't fragment. AH over
  * IPv4 leaves by the protocol-51 socket, with our own header always (ah_fragments.ts). AH over IPv6 leaves as ESP does, too long a packet by
  * the protocol-51 socket: what the kernel writes there is what the receiver puts together again, and no more of it is covered than what
@@ -18,6 +18,7 @@ import {
   LEAVES_UDP,
   PROTOCOL_UDP,
   REFUSED_PROTOCOL,
+  addressLength,
   emptyOuterHeader,
   readClearHeader,
   readOuterHeader,
@@ -27,13 +28,17 @@ import type { Family } from "./outer_header.ts";
 import type { PacketSource } from "./packet_path.ts";
 import { SOCKET_AH, SOCKET_BYPASS, SOCKET_ESP, SOCKET_ICMP, SOCKET_RAW, SOCKET_UDP } from "./sockets.ts";
 import type { OuterSocket } from "./sockets.ts";
+import { UdpSegmentation } from "./udp_segmentation.ts";
 
 const BATCH = 64;
+/** Packets of a batch: datagrams for one peer leave together (udp_segmentation.ts). */
+const PACKETS = 256;
 /** A full send queue is waited for, this long and no longer. */
 const FULL_MILLISECONDS = 5;
 const POLLOUT = 4;
 
 const UDP_SENT = counterIndex("udp_sent");
+const UDP_JOINED = counterIndex("udp_sent_joined");
 const ESP_SENT = counterIndex("esp_sent");
 const ESP_FRAGMENTED = counterIndex("esp_sent_in_fragments");
 const AH_SENT = counterIndex("ah_sent");
@@ -53,30 +58,36 @@ const TOO_LONG = counterIndex("unprotected_tx_too_long");
 const UNREACHABLE = counterIndex("unprotected_tx_unreachable");
 const FAILED = counterIndex("unprotected_tx_failed");
 
-/** An oversized packet that may be fragmented is kept track of by its place in the batch. */
+/** What has been queued: a message that the kernel refuses is taken apart, or goes in fragments. */
 interface Queued {
   address: number;
   length: number;
   family: Family;
   /** Where its destination stands in the ring. */
   destinationAt: number;
+  port: number;
   tos: number;
   headerOctets: number;
   dontFragment: boolean;
 }
 
 export class OuterSender {
-  private readonly batch = new MessageBatch(BATCH, 0, 0);
+  private readonly batch = new MessageBatch(BATCH, 0, 0, PACKETS);
   private readonly single = new MessageBatch(1, 0, 0);
-  private readonly queued: Queued[] = Array.from({ length: BATCH }, () => ({
+  private readonly segmentation = new UdpSegmentation();
+  private readonly queued: Queued[] = Array.from({ length: PACKETS }, () => ({
     address: 0,
     length: 0,
     family: 4,
     destinationAt: 0,
+    port: 0,
     tos: 0,
     headerOctets: 0,
     dontFragment: false,
   }));
+  /** Packets that are queued; and of each message, and behind the last one, the first of its packets. */
+  private packets = 0;
+  private readonly firsts = new Uint32Array(BATCH + 1);
   private readonly header = emptyOuterHeader();
   /** Of the ring that is being emptied. */
   private octets: Uint8Array = new Uint8Array(0);
@@ -130,30 +141,60 @@ export class OuterSender {
   }
 
   private sendFrom(ring: PacketSource): void {
-    const { header, batch } = this;
+    const { header } = this;
     this.octets = ring.octets;
     this.base = ring.base;
     let current: OuterSocket | undefined;
     for (let at = ring.peek(); at >= 0; at = ring.peek()) {
       const socket = this.socketOf(at, ring.length);
       if (socket === undefined) continue;
-      if (current !== undefined && (socket !== current || batch.queued === BATCH)) this.flush(current);
+      if (current !== undefined && (socket !== current || this.full)) this.flush(current);
       current = socket;
-      const queued = this.queued[batch.queued];
+      const queued = this.queued[this.packets];
       const udp = socket.kind === SOCKET_UDP;
       queued.address = this.base + at + (udp ? header.payloadAt : 0);
       queued.length = udp ? header.payloadLength : ring.length;
       queued.family = header.family;
       queued.destinationAt = at + header.destinationAt;
+      queued.port = udp ? header.destinationPort : 0;
       queued.tos = header.tos;
       queued.headerOctets = header.payloadAt;
       queued.dontFragment = header.dontFragment || header.fragment;
-      const port = udp ? header.destinationPort : 0;
-      batch.queue(queued.address, queued.length, queued.family, this.octets, queued.destinationAt, port);
-      if (udp) batch.mark(queued.family, queued.tos);
+      this.queue(queued, udp);
     }
     if (current !== undefined) this.flush(current);
     ring.release();
+  }
+
+  private get full(): boolean {
+    return this.batch.queued === BATCH || this.packets === PACKETS;
+  }
+
+  /** Puts the next one of `queued` into the batch, with the one before it if they may leave together. */
+  private queue(queued: Queued, udp: boolean): void {
+    const { batch, segmentation } = this;
+    const { address, length } = queued;
+    const before = this.packets === 0 ? undefined : this.queued[this.packets - 1];
+    this.packets += 1;
+    if (udp && before !== undefined && this.isForSamePeer(queued, before) && segmentation.joins(length)) {
+      // The first one that joins makes it a message of several.
+      if (this.packets - this.firsts[batch.queued - 1] === 2) batch.cut(before.length);
+      batch.extend(address, length);
+      return;
+    }
+    this.firsts[batch.queued] = this.packets - 1;
+    batch.queue(address, length, queued.family, this.octets, queued.destinationAt, queued.port);
+    if (!udp) return;
+    batch.mark(queued.family, queued.tos);
+    segmentation.begin(length);
+  }
+
+  private isForSamePeer(a: Queued, b: Queued): boolean {
+    if (a.port !== b.port || a.tos !== b.tos || a.family !== b.family) return false;
+    const { octets } = this;
+    for (let i = 0; i < addressLength(a.family); i++)
+      if (octets[a.destinationAt + i] !== octets[b.destinationAt + i]) return false;
+    return true;
   }
 
   private socketOf(at: number, length: number): OuterSocket | undefined {
@@ -186,13 +227,14 @@ export class OuterSender {
   }
 
   private flush(socket: OuterSocket): void {
-    const { batch, counters } = this;
-    const sentCounter = SENT[socket.kind];
+    const { batch, counters, firsts } = this;
+    firsts[batch.queued] = this.packets;
+    this.segmentation.end();
     let waited = false;
     for (let from = 0; from < batch.queued; ) {
       const sent = batch.send(socket.fd, from);
       if (sent > 0) {
-        counters.add(sentCounter, sent);
+        this.count(socket, from, from + sent);
         from += sent;
         continue;
       }
@@ -203,14 +245,44 @@ export class OuterSender {
         this.waitWritable(socket.fd);
         continue;
       }
-      if (errno === libc.EMSGSIZE && this.sendFragmented(socket, from)) {
-        from++;
-        continue;
+      const first = firsts[from];
+      const packets = firsts[from + 1] - first;
+      if (packets > 1 && this.segmentation.refused(errno, this.queued[first].length)) {
+        for (let i = first; i < first + packets; i++) this.sendAlone(socket, this.queued[i]);
+      } else if (errno !== libc.EMSGSIZE || !this.sendFragmented(socket, first)) {
+        counters.add(this.failure(errno), packets);
       }
-      counters.add(this.failure(errno), 1);
       from++;
     }
     batch.queued = 0;
+    this.packets = 0;
+  }
+
+  /** Messages [from, end) have left. */
+  private count(socket: OuterSocket, from: number, end: number): void {
+    const { counters, firsts } = this;
+    counters.add(SENT[socket.kind], firsts[end] - firsts[from]);
+    if (firsts[end] - firsts[from] === end - from) return;
+    for (let i = from; i < end; i++) {
+      const packets = firsts[i + 1] - firsts[i];
+      if (packets > 1) counters.add(UDP_JOINED, packets);
+    }
+  }
+
+  /** A datagram of a message that was not taken as a whole. */
+  private sendAlone(socket: OuterSocket, queued: Queued): void {
+    const { single, counters } = this;
+    const { address, length, family, destinationAt, port, tos } = queued;
+    for (let waited = false; ; waited = true) {
+      single.queued = 0;
+      single.queue(address, length, family, this.octets, destinationAt, port);
+      single.mark(family, tos);
+      if (single.send(socket.fd, 0) === 1) return counters.add(SENT[socket.kind], 1);
+      const errno = libc.errno();
+      const full = errno === libc.EAGAIN || errno === libc.ENOBUFS;
+      if (waited || !(full || errno === libc.EINTR)) return counters.add(this.failure(errno), 1);
+      if (full) this.waitWritable(socket.fd);
+    }
   }
 
   private failure(errno: number): number {

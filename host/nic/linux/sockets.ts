@@ -122,8 +122,12 @@ const RAW_PROTOCOL: Record<number, number> = {
   [SOCKET_AH]: PROTOCOL_AH,
 };
 
-/** Datagrams may be fragmented; the TOS octet or traffic class of what arrives is told. */
+/**
+ * Datagrams may be fragmented; the TOS octet or traffic class of what arrives is told. Datagrams that arrive one behind the other may be given in
+ * one piece, where the kernel can do that.
+ */
 function setFamilyOptions(fd: number, kind: number, family: Family): void {
+  if (kind === SOCKET_UDP) setInteger(fd, libc.SOL_UDP, libc.UDP_GRO, 1);
   if (family === 4) {
     setInteger(fd, libc.IPPROTO_IP, libc.IP_MTU_DISCOVER, libc.IP_PMTUDISC_DONT);
     if (kind === SOCKET_UDP) setInteger(fd, libc.IPPROTO_IP, libc.IP_RECVTOS, 1);
