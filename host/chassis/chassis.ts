@@ -262,6 +262,8 @@ export interface ChassisStatus {
   links: LinkStatus[];
   /** All drops of all slots by name, firmware and chassis together. */
   drops: Record<string, number>;
+  /** What NICs have moved and dropped, packets by name, where they count. */
+  nics: { side: Side; counters: Record<string, number> }[];
   faults: (Omit<Fault, "now"> & { now: number })[];
   /** Those that stand, oldest first; `since` in seconds on the drive's clock. */
   alarms: (Omit<Alarm, "since"> & { since: number })[];
@@ -798,6 +800,9 @@ export class Chassis {
         return { slot, name, toBoard: this.#counted(toBoard), fromBoard: this.#counted(fromBoard) };
       }),
       drops,
+      nics: [...this.#nics.unprotected, ...this.#nics.protected].flatMap((nic) =>
+        nic.packetCounters ? [{ side: nic.side, counters: nic.packetCounters() }] : [],
+      ),
       faults: this.faults.map((fault) => ({ ...fault, now: Number(fault.now) / 1e9 })),
       alarms: this.#supervisor.alarms.standing.map((alarm) => ({ ...alarm, since: Number(alarm.since) / 1e9 })),
       alarm: this.#supervisor.alarms.lamp(),

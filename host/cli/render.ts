@@ -163,7 +163,7 @@ function booksText({ in: came, originated, sent, consumed, dropped, held, missin
   return missing === 0 ? books : `${books}, ${missing} MISSING`;
 }
 
-export function renderDrops({ drops: all, slots, reasons }: DropsStatus): string {
+export function renderDrops({ drops: all, slots, nics, reasons }: DropsStatus): string {
   const apart = new Set(NO_SA_ENTRY.map(([name]) => name));
   const rows = slots.flatMap(({ slot, board, drops, chassisDrops }) => [
     ...Object.entries(drops).map(([reason, count]) => [String(slot), board, reason, String(count)]),
@@ -177,7 +177,11 @@ export function renderDrops({ drops: all, slots, reasons }: DropsStatus): string
     (all[name] ?? 0) > 0 ? [`\n${reasonText(name, reason)}`] : [],
   );
   const books = slots.map(({ slot, board, frames }) => `slot ${slot}, ${board}: ${booksText(frames)}\n`);
-  return `${table([["SLOT", "BY", "REASON", "PACKETS"], ...rows, ...totals])}${meanings.join("")}\n${books.join("")}`;
+  const moved = nics.flatMap(({ side, counters }) =>
+    Object.entries(counters).flatMap(([name, count]) => (count > 0 ? [[side, name, String(count)]] : [])),
+  );
+  const nic = moved.length === 0 ? "" : `\n${table([["NIC", "COUNTER", "PACKETS"], ...moved])}`;
+  return `${table([["SLOT", "BY", "REASON", "PACKETS"], ...rows, ...totals])}${meanings.join("")}\n${books.join("")}${nic}`;
 }
 
 /** A drop reason with what it means and what to do, for people. */

@@ -19,5 +19,7 @@ export interface Nic {
   send(packets: Uint8Array[]): void;
   /** Says who receives arriving packets; one receiver at a time. */
   onReceive(callback: (packets: Uint8Array[]) => void): void;
+  /** What it has moved and dropped, packets by name; absent where nobody counts. */
+  packetCounters?(): Record<string, number>;
   close(): Promise<void>;
 }

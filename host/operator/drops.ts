@@ -1,6 +1,6 @@
 /**
- * `drops`: what was dropped, by slot and in all, with what each reason means and what to do; and where the frames of every board
- * have gone: IN + ORIGINATED = SENT + CONSUMED + DROPPED + HELD.
+ * `drops`: what was dropped, by slot and in all, with what each reason means and what to do; where the frames of every board
+ * have gone: IN + ORIGINATED = SENT + CONSUMED + DROPPED + HELD; and what the NICs count.
  */
 import type { ChassisStatus, SlotStatus } from "../chassis/chassis.ts";
 import { type DropReason, dropReason } from "./drop_reason.ts";
@@ -25,6 +25,8 @@ export interface DropsStatus {
     chassisDrops: Record<string, number>;
     frames: FrameBooks;
   }[];
+  /** What the NICs have moved and dropped, packets by name. */
+  nics: ChassisStatus["nics"];
   /** What the reasons in `drops` mean. */
   reasons: Record<string, DropReason>;
 }
@@ -49,7 +51,7 @@ export function frameBooks({ counters, frames }: SlotStatus): FrameBooks {
   };
 }
 
-export function dropsOf({ slots, drops }: ChassisStatus): DropsStatus {
+export function dropsOf({ slots, drops, nics }: ChassisStatus): DropsStatus {
   const all = { ...Object.fromEntries(NO_SA_ENTRY.map(([name]) => [name, 0])), ...drops };
   return {
     drops: all,
@@ -57,6 +59,7 @@ export function dropsOf({ slots, drops }: ChassisStatus): DropsStatus {
       const { slot, board, drops, chassisDrops } = status;
       return { slot, board, drops, chassisDrops, frames: frameBooks(status) };
     }),
+    nics,
     reasons: Object.fromEntries(
       Object.keys(all).flatMap((name) => {
         const reason = dropReason(name);

@@ -115,6 +115,10 @@ export class Metrics {
       "slot",
       "reason",
     ]);
+    counter("cardcage_nic_packets_total", "Packets that a NIC has moved or dropped, by what it calls that.", [
+      "side",
+      "counter",
+    ]);
     counter("cardcage_backplane_frames_total", "Frames on a board's link.", ["link", "direction"]);
     counter("cardcage_backplane_bytes_total", "Octets of frames on a board's link.", ["link", "direction"]);
     counter("cardcage_backplane_bits_total", "Bits of those frames on the line.", ["link", "direction"]);
@@ -168,7 +172,10 @@ export class Metrics {
       .inc(value);
   }
 
-  #chassis({ link, slots, links, alarms }: ChassisStatus): void {
+  #chassis({ link, slots, links, alarms, nics }: ChassisStatus): void {
+    for (const { side, counters } of nics)
+      for (const [name, count] of Object.entries(counters))
+        this.#add("cardcage_nic_packets_total", count, [side, name]);
     for (const { slot, board, state, ram, restarts, cutThrough, drops, chassisDrops } of slots) {
       const labels = [String(slot), board];
       this.#set("cardcage_board_up", state === "Online" ? 1 : 0, labels);

@@ -181,10 +181,12 @@ const GOALS = { tcp: { aes128gcm16: 5, chacha20poly1305: 8 } as Record<string, n
 function judge(row: Row): void {
   const { ratios, transform } = row;
   if (!ratios || (row.pair !== "ours" && row.pair !== "cut")) return;
-  const line = (what: string, ratio: number, goal: number, met: boolean): void =>
-    console.log(
-      `${transform}, ${row.pair}, ${what}: ${ratio.toFixed(2)} of strongSwan's (goal ${goal}): ${met ? "met" : "missed"}`,
-    );
+  const line = (what: string, ratio: number, goal: number, met: boolean): void => {
+    const said = Number.isFinite(ratio)
+      ? `${ratio.toFixed(2)} of strongSwan's (goal ${goal}): ${met ? "met" : "missed"}`
+      : "nothing to compare with: strongSwan carried nothing";
+    console.log(`${transform}, ${row.pair}, ${what}: ${said}`);
+  };
   const goal = GOALS.tcp[transform];
   if (goal !== undefined) line("TCP", ratios.tcp, goal, ratios.tcp >= goal);
   line("packets of 64 octets", ratios.small, GOALS.small, ratios.small >= GOALS.small);

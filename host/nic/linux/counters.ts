@@ -3,6 +3,8 @@
  * atomic addition is needed; a double is stored and read whole on the 64-bit machines that the NICs run on.
  */
 
+import type { Side } from "../nic.ts";
+
 export const NIC_COUNTERS = [
   // received and handed over
   "udp_received",
@@ -64,6 +66,11 @@ export class NicCounters {
       number
     >;
   }
+}
+
+/** The side that a counter is of. */
+export function counterSide(name: string): Side {
+  return name.startsWith("tun_") || name.startsWith("protected_") ? "protected" : "unprotected";
 }
 
 /** Index of a counter: looked up once, when a module is loaded. */

@@ -9,7 +9,7 @@ import { type DeviceLineParts, Doorbell, type LineDevice, type LineEnds } from "
 import { addressOctets } from "../../chassis/config.ts";
 import { threadFile } from "../../thread/thread_file.ts";
 import * as libc from "./libc.ts";
-import { NIC_COUNTERS_OCTETS, NicCounters, counterIndex } from "./counters.ts";
+import { NIC_COUNTERS_OCTETS, NicCounters, counterIndex, counterSide } from "./counters.ts";
 import { PacketRing, packetRingOctets } from "./packet_ring.ts";
 import { openAddressWatch } from "./address_watch.ts";
 import { BypassRoutes } from "./bypass_routes.ts";
@@ -82,6 +82,7 @@ class RingNic implements Nic {
     private readonly wake: () => void,
     private readonly closeAll: () => Promise<void>,
     readonly line: LineDevice,
+    private readonly count: () => Record<string, number>,
   ) {
     this.ringFull = counterIndex(`${side}_tx_ring_full`);
   }
@@ -103,6 +104,11 @@ class RingNic implements Nic {
     }
     this.receiveRing.release();
     if (packets.length > 0) this.receiver(packets);
+  }
+
+  /** Those of its side. */
+  packetCounters(): Record<string, number> {
+    return Object.fromEntries(Object.entries(this.count()).filter(([name]) => counterSide(name) === this.side));
   }
 
   close(): Promise<void> {
@@ -218,6 +224,10 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
       })();
       return closing;
     };
+    const count = (): Record<string, number> => ({
+      ...counters.read(),
+      kernel_rx_dropped: stopped ? 0 : kernelDrops(sockets),
+    });
     const unprotectedNic = new RingNic(
       "unprotected",
       unprotectedReceive,
@@ -226,8 +236,18 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
       wake,
       close,
       line,
+      count,
     );
-    const protectedNic = new RingNic("protected", protectedReceive, protectedTransmit, counters, wake, close, line);
+    const protectedNic = new RingNic(
+      "protected",
+      protectedReceive,
+      protectedTransmit,
+      counters,
+      wake,
+      close,
+      line,
+      count,
+    );
     let settling: NodeJS.Timeout | undefined;
     const swaps: (() => void)[] = [];
     worker.on("message", (message: NicWorkerMessage) => {
@@ -286,7 +306,7 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
       unprotected: unprotectedNic,
       protected: protectedNic,
       tunName: tun.name,
-      counters: () => ({ ...counters.read(), kernel_rx_dropped: stopped ? 0 : kernelDrops(sockets) }),
+      counters: count,
       setLocalAddresses,
       setRoutes: async (wanted, keep) => {
         await routes!.replace(wanted, keep ?? []);
