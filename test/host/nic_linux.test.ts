@@ -223,7 +223,8 @@ test("outgoing packets: ESP is raw, other protocols and bad lengths are refused"
   assert.is(readOuterHeader(octets, 0, 64, header), REFUSED_MALFORMED, "UDP length");
   octets[25] = 44;
   octets[6] = 0x40;
-  assert.is(readOuterHeader(octets, 0, 64, header), LEAVES_RAW, "a UDP socket would not say DF");
+  assert.is(readOuterHeader(octets, 0, 64, header), LEAVES_UDP);
+  assert.is(header.dontFragment, true);
   for (const [first, second] of [
     [0x20, 0],
     [0, 4],

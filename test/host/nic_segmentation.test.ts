@@ -25,6 +25,8 @@ const loopback = (family: Family): Uint8Array => addressOctets(family === 4 ? "1
 
 interface Datagram {
   to: number;
+  /** Don't fragment; over IPv4. Default: it may be. */
+  df?: boolean;
   tos: number;
   payload: Buffer;
 }
@@ -68,7 +70,7 @@ class Ends {
 
   /** Sends datagrams and gives what arrived, by receiver. */
   carry(datagrams: readonly Datagram[]): string[][] {
-    for (const { to, tos, payload } of datagrams) {
+    for (const { to, tos, payload, df } of datagrams) {
       const header = this.#family === 4 ? 28 : 48;
       const octets = Buffer.alloc(64 + header + payload.length);
       octets.set(loopback(this.#family), 0);
@@ -76,6 +78,7 @@ class Ends {
       const [sourcePort, destinationPort] = [this.from.port, this.to[to].port];
       const arrival = { octets, sourceAt: 0, sourcePort, destination: loopback(this.#family), destinationPort, tos };
       writeOuterHeader(this.#family, 17, arrival, 64, payload.length);
+      if (this.#family === 4) octets[64 + 6] = df ? 0x40 : 0;
       assert.ok(this.#out.push(octets.subarray(64)));
     }
     this.#sender.send();
@@ -152,14 +155,15 @@ for (const family of families) {
         for (let round = 0; round < 60; round++) {
           const lengths = [0, 1, 64, 64, 64, 1400, 1400, 1400, 1400, 1401, 9000];
           const pick = (): number => lengths[Math.floor(next() * lengths.length)];
-          let [to, tos, length] = [0, 0, pick()];
+          let [to, tos, length, df] = [0, 0, pick(), false];
           const datagrams: Datagram[] = [];
           // As much as a socket buffer of usual size takes.
           for (let i = 0, octets = 0; i < 120 && octets < 50_000; i++, octets += length) {
             if (next() < 0.1) to = 1 - to;
             if (next() < 0.05) tos = tos === 0 ? 0xb8 : 0;
             if (next() < 0.3) length = pick();
-            datagrams.push({ to, tos, payload: filled(length, i) });
+            if (next() < 0.05) df = !df;
+            datagrams.push({ to, tos, df, payload: filled(length, i) });
           }
           assert.equal(ends.carry(datagrams), [of(0, datagrams), of(1, datagrams)], `round ${round}`);
         }
@@ -170,6 +174,30 @@ for (const family of families) {
     });
   }
 }
+
+test("a datagram that says don't fragment leaves so, and the next one that does not, not", () => {
+  const ends = new Ends(4, 1, false);
+  const said = (): number => {
+    const value = new Uint8Array(4);
+    assert.is(
+      libc.getsockopt(ends.from.fd, libc.IPPROTO_IP, libc.IP_MTU_DISCOVER, value, Uint8Array.of(4, 0, 0, 0)),
+      0,
+    );
+    return value[0];
+  };
+  try {
+    for (const df of [false, true, true, false]) {
+      const one = [{ to: 0, tos: 0, df, payload: filled(100, 1) }];
+      assert.equal(ends.carry(one), [of(0, one)]);
+      assert.is(said(), df ? libc.IP_PMTUDISC_PROBE : libc.IP_PMTUDISC_DONT);
+    }
+    const both = [true, false].map((df, i) => ({ to: 0, tos: 0, df, payload: filled(100, i) }));
+    assert.equal(ends.carry(both), [of(0, both)]);
+    assert.is(ends.counters.read().udp_sent_joined, 0, "what differs in it does not leave together");
+  } finally {
+    ends.close();
+  }
+});
 
 test("a kernel that refuses to cut gets each datagram alone, and is not asked again for a while", () => {
   const ends = new Ends(4, 1, true);

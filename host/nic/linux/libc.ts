@@ -187,6 +187,8 @@ export const SO_MEMINFO = 55;
 export const IP_TOS = 1;
 export const IP_MTU_DISCOVER = 10;
 export const IP_PMTUDISC_DONT = 0;
+/** DF, whatever the kernel believes of the path. */
+export const IP_PMTUDISC_PROBE = 3;
 export const IP_RECVTOS = 13;
 export const IPV6_MTU_DISCOVER = 23;
 export const IPV6_V6ONLY = 26;

@@ -148,7 +148,7 @@ function writeIpv6(protocol: number, arrival: Arrival, at: number, behind: numbe
 
 /**
  * How a packet leaves: by the UDP socket of its source, by a raw socket (of ESP or AH), or not at all. A fragment leaves by the raw
- * socket of ESP whatever it is of, and so does a datagram over IPv4 with DF, which a UDP socket would not set.
+ * socket of ESP whatever it is of.
  */
 export const LEAVES_UDP = 1;
 export const LEAVES_RAW = 2;
@@ -203,7 +203,6 @@ export function readOuterHeader(octets: Uint8Array, at: number, length: number, 
   const udp = at + header.payloadAt;
   const udpLength = (octets[udp + 4] << 8) | octets[udp + 5];
   if (udpLength !== header.payloadLength) return REFUSED_MALFORMED;
-  if (header.dontFragment) return LEAVES_RAW;
   header.sourcePort = (octets[udp] << 8) | octets[udp + 1];
   header.destinationPort = (octets[udp + 2] << 8) | octets[udp + 3];
   header.payloadAt += UDP_HEADER;

@@ -1,6 +1,6 @@
 /**
  * Unprotected side, outward: from the transmit rings (packet_path.ts) to the socket that fits, octets in place. UDP leaves by the socket
- * bound to its source address and port, several of one peer in one message, but with DF; ESP by the raw socket, as fragments of anything do, which takes our own outer header, except that a packet
+ * bound to its source address and port, several of one peer in one message; ESP by the raw socket, as fragments of anything do, which takes our own outer header, except that a packet
  * too long for the path goes to the protocol-50 socket and is fragmented by the kernel, unless it says don't fragment. AH over
  * IPv4 leaves by the protocol-51 socket, with our own header always (ah_fragments.ts). AH over IPv6 leaves as ESP does, too long a packet by
  * the protocol-51 socket: what the kernel writes there is what the receiver puts together again, and no more of it is covered than what
@@ -16,7 +16,6 @@ import {
   LEAVES_AH,
   LEAVES_RAW,
   LEAVES_UDP,
-  PROTOCOL_UDP,
   REFUSED_PROTOCOL,
   addressLength,
   emptyOuterHeader,
@@ -26,7 +25,15 @@ import {
 } from "./outer_header.ts";
 import type { Family } from "./outer_header.ts";
 import type { PacketSource } from "./packet_path.ts";
-import { SOCKET_AH, SOCKET_BYPASS, SOCKET_ESP, SOCKET_ICMP, SOCKET_RAW, SOCKET_UDP } from "./sockets.ts";
+import {
+  SOCKET_AH,
+  SOCKET_BYPASS,
+  SOCKET_ESP,
+  SOCKET_ICMP,
+  SOCKET_RAW,
+  SOCKET_UDP,
+  setDontFragment,
+} from "./sockets.ts";
 import type { OuterSocket } from "./sockets.ts";
 import { UdpSegmentation } from "./udp_segmentation.ts";
 
@@ -92,6 +99,8 @@ export class OuterSender {
   /** Of the ring that is being emptied. */
   private octets: Uint8Array = new Uint8Array(0);
   private base = 0;
+  /** UDP sockets of IPv4 that say don't fragment now: a socket says it of all that it sends. */
+  private readonly saysDf = new Set<number>();
   private readonly udp = new Map<number | string, OuterSocket>();
   private readonly raw = new Map<number | string, OuterSocket>();
   private readonly ah = new Map<number | string, OuterSocket>();
@@ -115,12 +124,16 @@ export class OuterSender {
   use(sockets: readonly OuterSocket[]): void {
     for (const map of [this.udp, this.raw, this.ah, this.espByKernel, this.ahByKernel]) map.clear();
     this.bypass.clear();
+    this.saysDf.clear();
     for (const socket of sockets) {
       const { kind, family, address, port } = socket;
       if (kind === SOCKET_ICMP) continue;
       const key = socketKey(address, 0, family, port);
-      if (kind === SOCKET_UDP) this.udp.set(key, socket);
-      else if (kind === SOCKET_BYPASS) this.bypass.set(family, socket);
+      if (kind === SOCKET_UDP) {
+        this.udp.set(key, socket);
+        // A descriptor may be that of another socket than before.
+        if (family === 4) setDontFragment(socket.fd, false);
+      } else if (kind === SOCKET_BYPASS) this.bypass.set(family, socket);
       else if (kind === SOCKET_ESP) this.espByKernel.set(key, socket);
       else if (kind === SOCKET_AH) (family === 4 ? this.ah : this.ahByKernel).set(key, socket);
       else {
@@ -148,10 +161,10 @@ export class OuterSender {
     for (let at = ring.peek(); at >= 0; at = ring.peek()) {
       const socket = this.socketOf(at, ring.length);
       if (socket === undefined) continue;
-      if (current !== undefined && (socket !== current || this.full)) this.flush(current);
+      const udp = socket.kind === SOCKET_UDP;
+      if (current !== undefined && (socket !== current || this.full || (udp && this.differsInDf))) this.flush(current);
       current = socket;
       const queued = this.queued[this.packets];
-      const udp = socket.kind === SOCKET_UDP;
       queued.address = this.base + at + (udp ? header.payloadAt : 0);
       queued.length = udp ? header.payloadLength : ring.length;
       queued.family = header.family;
@@ -164,6 +177,11 @@ export class OuterSender {
     }
     if (current !== undefined) this.flush(current);
     ring.release();
+  }
+
+  /** True when the packet in hand and those before it say different things of fragments. */
+  private get differsInDf(): boolean {
+    return this.packets > 0 && this.header.dontFragment !== this.queued[0].dontFragment;
   }
 
   private get full(): boolean {
@@ -206,7 +224,7 @@ export class OuterSender {
     else if (verdict === LEAVES_RAW) socket = this.raw.get(socketKey(this.octets, at + sourceAt, family, 0));
     else if (verdict === LEAVES_AH) socket = this.ah.get(socketKey(this.octets, at + sourceAt, family, 0));
     // What is not of an end of ours, sealed or of IKE, policy lets by: of our own datagrams those from another port than these.
-    if (socket !== undefined && !this.isClear(at, verdict)) return socket;
+    if (socket !== undefined) return socket;
     if (this.bypass.size > 0 && readClearHeader(this.octets, at, length, header)) {
       const clear = this.bypass.get(header.family);
       if (clear !== undefined) return clear;
@@ -216,20 +234,11 @@ export class OuterSender {
     return undefined;
   }
 
-  /** A whole datagram of our own that is neither of IKE nor of ESP, where policy lets some by. */
-  private isClear(at: number, verdict: number): boolean {
-    const { header, octets } = this;
-    const { family, sourceAt, payloadAt } = header;
-    if (this.bypass.size === 0 || verdict !== LEAVES_RAW || header.fragment) return false;
-    if (octets[at + (family === 4 ? 9 : 6)] !== PROTOCOL_UDP) return false;
-    const port = (octets[at + payloadAt] << 8) | octets[at + payloadAt + 1];
-    return !this.udp.has(socketKey(octets, at + sourceAt, family, port));
-  }
-
   private flush(socket: OuterSocket): void {
     const { batch, counters, firsts } = this;
     firsts[batch.queued] = this.packets;
     this.segmentation.end();
+    if (socket.kind === SOCKET_UDP && socket.family === 4) this.sayDf(socket.fd, this.queued[0].dontFragment);
     let waited = false;
     for (let from = 0; from < batch.queued; ) {
       const sent = batch.send(socket.fd, from);
@@ -256,6 +265,13 @@ export class OuterSender {
     }
     batch.queued = 0;
     this.packets = 0;
+  }
+
+  private sayDf(fd: number, on: boolean): void {
+    if (this.saysDf.has(fd) === on) return;
+    setDontFragment(fd, on);
+    if (on) this.saysDf.add(fd);
+    else this.saysDf.delete(fd);
   }
 
   /** Messages [from, end) have left. */

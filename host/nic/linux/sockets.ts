@@ -17,8 +17,8 @@
  *
  * A raw socket of IPv6 takes the header off what it gives (RFC 3542 section 3); its traffic class comes beside.
  *
- * UDP_ENCAP is not set: on port 4500 the kernel must leave ESP to us. Outgoing datagrams may be fragmented
- * (IP_PMTUDISC_DONT): a lost fragment is retransmitted by IKE, a refused one is not. Refuses link-local addresses, which mean nothing without their link.
+ * UDP_ENCAP is not set: on port 4500 the kernel must leave ESP to us. Outgoing datagrams may be fragmented unless they say that they may not
+ * (outer_sender.ts): a lost fragment is retransmitted by IKE, a refused one is not. Refuses link-local addresses, which mean nothing without their link.
  */
 
 import * as libc from "./libc.ts";
@@ -67,6 +67,11 @@ function integer(value: number): Uint8Array {
 
 function setInteger(fd: number, level: number, option: number, value: number): boolean {
   return libc.setsockopt(fd, level, option, integer(value), 4) === 0;
+}
+
+/** Whether what a socket of IPv4 sends says don't fragment. */
+export function setDontFragment(fd: number, on: boolean): void {
+  setInteger(fd, libc.IPPROTO_IP, libc.IP_MTU_DISCOVER, on ? libc.IP_PMTUDISC_PROBE : libc.IP_PMTUDISC_DONT);
 }
 
 function socketAddress(address: Uint8Array, port: number): Uint8Array {
@@ -129,7 +134,7 @@ const RAW_PROTOCOL: Record<number, number> = {
 function setFamilyOptions(fd: number, kind: number, family: Family): void {
   if (kind === SOCKET_UDP) setInteger(fd, libc.SOL_UDP, libc.UDP_GRO, 1);
   if (family === 4) {
-    setInteger(fd, libc.IPPROTO_IP, libc.IP_MTU_DISCOVER, libc.IP_PMTUDISC_DONT);
+    setDontFragment(fd, false);
     if (kind === SOCKET_UDP) setInteger(fd, libc.IPPROTO_IP, libc.IP_RECVTOS, 1);
     if (kind === SOCKET_AH) setInteger(fd, libc.IPPROTO_IP, libc.IP_HDRINCL, 1);
     return;
