@@ -11,11 +11,12 @@ import { interfaceAddresses } from "../../host/nic/linux/interfaces.ts";
 import * as libc from "../../host/nic/linux/libc.ts";
 import { emptyOuterHeader, readOuterHeader, writeOuterHeader } from "../../host/nic/linux/outer_header.ts";
 import type { Family } from "../../host/nic/linux/outer_header.ts";
+import { MessageBatch } from "../../host/nic/linux/message_batch.ts";
 import { OuterReceiver } from "../../host/nic/linux/outer_receiver.ts";
 import { OuterSender } from "../../host/nic/linux/outer_sender.ts";
 import { PacketRing, packetRingOctets } from "../../host/nic/linux/packet_ring.ts";
 import { ArrivalSink, ThreadSource } from "../../host/nic/linux/packet_path.ts";
-import { SOCKET_UDP } from "../../host/nic/linux/sockets.ts";
+import { SOCKET_UDP, openDfSocket } from "../../host/nic/linux/sockets.ts";
 import type { OuterSocket } from "../../host/nic/linux/sockets.ts";
 import { UdpSegmentation } from "../../host/nic/linux/udp_segmentation.ts";
 
@@ -35,6 +36,8 @@ interface Datagram {
 class Ends {
   readonly counters = new NicCounters(new SharedArrayBuffer(NIC_COUNTERS_OCTETS));
   readonly from: OuterSocket;
+  /** Of what may not be fragmented; over IPv4. */
+  readonly fromDf: OuterSocket | undefined;
   readonly to: OuterSocket[];
   readonly #family: Family;
   readonly #out = new PacketRing(new SharedArrayBuffer(packetRingOctets(1 << 20)));
@@ -46,7 +49,12 @@ class Ends {
     this.#family = family;
     this.from = this.#open(false);
     this.to = Array.from({ length: count }, () => this.#open(joined));
-    this.#sender.use([this.from]);
+    this.fromDf = family === 4 ? openDfSocket(this.from, "127.0.0.1") : undefined;
+    this.#sender.use(this.sending);
+  }
+
+  get sending(): OuterSocket[] {
+    return this.fromDf === undefined ? [this.from] : [this.from, this.fromDf];
   }
 
   #open(joined: boolean): OuterSocket {
@@ -101,7 +109,7 @@ class Ends {
   }
 
   close(): void {
-    for (const { fd } of [this.from, ...this.to]) libc.close(fd);
+    for (const { fd } of [...this.sending, ...this.to]) libc.close(fd);
   }
 }
 
@@ -175,25 +183,51 @@ for (const family of families) {
   }
 }
 
-test("a datagram that says don't fragment leaves so, and the next one that does not, not", () => {
+test("two sockets have one address and port: one says don't fragment, and all that arrives comes to the other", () => {
   const ends = new Ends(4, 1, false);
-  const said = (): number => {
+  const says = ({ fd }: OuterSocket): number => {
     const value = new Uint8Array(4);
-    assert.is(
-      libc.getsockopt(ends.from.fd, libc.IPPROTO_IP, libc.IP_MTU_DISCOVER, value, Uint8Array.of(4, 0, 0, 0)),
-      0,
-    );
+    assert.is(libc.getsockopt(fd, libc.IPPROTO_IP, libc.IP_MTU_DISCOVER, value, Uint8Array.of(4, 0, 0, 0)), 0);
     return value[0];
   };
   try {
-    for (const df of [false, true, true, false]) {
-      const one = [{ to: 0, tos: 0, df, payload: filled(100, 1) }];
-      assert.equal(ends.carry(one), [of(0, one)]);
-      assert.is(said(), df ? libc.IP_PMTUDISC_PROBE : libc.IP_PMTUDISC_DONT);
-    }
-    const both = [true, false].map((df, i) => ({ to: 0, tos: 0, df, payload: filled(100, i) }));
+    assert.is(says(ends.fromDf!), libc.IP_PMTUDISC_PROBE);
+    const both = [true, false, true, true].map((df, i) => ({ to: 0, tos: 0, df, payload: filled(100, i) }));
     assert.equal(ends.carry(both), [of(0, both)]);
-    assert.is(ends.counters.read().udp_sent_joined, 0, "what differs in it does not leave together");
+    assert.is(ends.counters.read().udp_sent_joined, 2, "what differs in it does not leave together");
+    const sending = new MessageBatch(1, 0, 0);
+    const answer = libc.addressOf(new Uint8Array(32).fill(7).buffer);
+    for (let i = 0; i < 20; i++) {
+      sending.queued = 0;
+      sending.queue(answer, 32, 4, loopback(4), 0, ends.from.port);
+      assert.is(sending.send(ends.to[0].fd, 0), 1);
+    }
+    const receiving = new MessageBatch(32, 64, 0);
+    assert.is(receiving.receive(ends.fromDf!.fd), -1);
+    assert.is(receiving.receive(ends.from.fd), 20);
+    const address = Uint8Array.of(
+      libc.AF_INET,
+      0,
+      ends.from.port >>> 8,
+      ends.from.port & 255,
+      127,
+      0,
+      0,
+      1,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+      0,
+    );
+    const stranger = libc.socket(libc.AF_INET, libc.SOCK_DGRAM | libc.SOCK_CLOEXEC, 0);
+    libc.setsockopt(stranger, libc.SOL_SOCKET, libc.SO_REUSEADDR, Uint8Array.of(1, 0, 0, 0), 4);
+    assert.is(libc.bind(stranger, address, 16), -1, "nobody else gets the port");
+    assert.is(libc.errno(), libc.EADDRINUSE);
+    libc.close(stranger);
   } finally {
     ends.close();
   }

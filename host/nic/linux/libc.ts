@@ -179,6 +179,7 @@ export const MSG_TRUNC = 0x20;
 export const SOL_SOCKET = 1;
 export const SO_RCVBUF = 8;
 export const SO_SNDBUF = 7;
+export const SO_REUSEADDR = 2;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 export const SO_MARK = 36;

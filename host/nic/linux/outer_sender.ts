@@ -25,15 +25,7 @@ import {
 } from "./outer_header.ts";
 import type { Family } from "./outer_header.ts";
 import type { PacketSource } from "./packet_path.ts";
-import {
-  SOCKET_AH,
-  SOCKET_BYPASS,
-  SOCKET_ESP,
-  SOCKET_ICMP,
-  SOCKET_RAW,
-  SOCKET_UDP,
-  setDontFragment,
-} from "./sockets.ts";
+import { SOCKET_AH, SOCKET_BYPASS, SOCKET_ESP, SOCKET_ICMP, SOCKET_RAW, SOCKET_UDP, SOCKET_UDP_DF } from "./sockets.ts";
 import type { OuterSocket } from "./sockets.ts";
 import { UdpSegmentation } from "./udp_segmentation.ts";
 
@@ -53,6 +45,7 @@ const AH_FRAGMENTED = counterIndex("ah_sent_in_fragments");
 const BYPASSED = counterIndex("bypass_sent");
 const SENT: Record<number, number> = {
   [SOCKET_UDP]: UDP_SENT,
+  [SOCKET_UDP_DF]: UDP_SENT,
   [SOCKET_RAW]: ESP_SENT,
   [SOCKET_AH]: AH_SENT,
   [SOCKET_BYPASS]: BYPASSED,
@@ -78,6 +71,8 @@ interface Queued {
   dontFragment: boolean;
 }
 
+const isUdp = ({ kind }: OuterSocket): boolean => kind === SOCKET_UDP || kind === SOCKET_UDP_DF;
+
 export class OuterSender {
   private readonly batch = new MessageBatch(BATCH, 0, 0, PACKETS);
   private readonly single = new MessageBatch(1, 0, 0);
@@ -99,9 +94,8 @@ export class OuterSender {
   /** Of the ring that is being emptied. */
   private octets: Uint8Array = new Uint8Array(0);
   private base = 0;
-  /** UDP sockets of IPv4 that say don't fragment now: a socket says it of all that it sends. */
-  private readonly saysDf = new Set<number>();
   private readonly udp = new Map<number | string, OuterSocket>();
+  private readonly udpDf = new Map<number | string, OuterSocket>();
   private readonly raw = new Map<number | string, OuterSocket>();
   private readonly ah = new Map<number | string, OuterSocket>();
   /** Whose kernel writes the header: for what is to be fragmented. */
@@ -122,18 +116,15 @@ export class OuterSender {
 
   /** Sends by these sockets from now on. */
   use(sockets: readonly OuterSocket[]): void {
-    for (const map of [this.udp, this.raw, this.ah, this.espByKernel, this.ahByKernel]) map.clear();
+    for (const map of [this.udp, this.udpDf, this.raw, this.ah, this.espByKernel, this.ahByKernel]) map.clear();
     this.bypass.clear();
-    this.saysDf.clear();
     for (const socket of sockets) {
       const { kind, family, address, port } = socket;
       if (kind === SOCKET_ICMP) continue;
       const key = socketKey(address, 0, family, port);
-      if (kind === SOCKET_UDP) {
-        this.udp.set(key, socket);
-        // A descriptor may be that of another socket than before.
-        if (family === 4) setDontFragment(socket.fd, false);
-      } else if (kind === SOCKET_BYPASS) this.bypass.set(family, socket);
+      if (kind === SOCKET_UDP) this.udp.set(key, socket);
+      else if (kind === SOCKET_UDP_DF) this.udpDf.set(key, socket);
+      else if (kind === SOCKET_BYPASS) this.bypass.set(family, socket);
       else if (kind === SOCKET_ESP) this.espByKernel.set(key, socket);
       else if (kind === SOCKET_AH) (family === 4 ? this.ah : this.ahByKernel).set(key, socket);
       else {
@@ -161,8 +152,8 @@ export class OuterSender {
     for (let at = ring.peek(); at >= 0; at = ring.peek()) {
       const socket = this.socketOf(at, ring.length);
       if (socket === undefined) continue;
-      const udp = socket.kind === SOCKET_UDP;
-      if (current !== undefined && (socket !== current || this.full || (udp && this.differsInDf))) this.flush(current);
+      const udp = isUdp(socket);
+      if (current !== undefined && (socket !== current || this.full)) this.flush(current);
       current = socket;
       const queued = this.queued[this.packets];
       queued.address = this.base + at + (udp ? header.payloadAt : 0);
@@ -177,11 +168,6 @@ export class OuterSender {
     }
     if (current !== undefined) this.flush(current);
     ring.release();
-  }
-
-  /** True when the packet in hand and those before it say different things of fragments. */
-  private get differsInDf(): boolean {
-    return this.packets > 0 && this.header.dontFragment !== this.queued[0].dontFragment;
   }
 
   private get full(): boolean {
@@ -220,8 +206,10 @@ export class OuterSender {
     const verdict = readOuterHeader(this.octets, at, length, header);
     let socket: OuterSocket | undefined;
     const { family, sourceAt, sourcePort } = header;
-    if (verdict === LEAVES_UDP) socket = this.udp.get(socketKey(this.octets, at + sourceAt, family, sourcePort));
-    else if (verdict === LEAVES_RAW) socket = this.raw.get(socketKey(this.octets, at + sourceAt, family, 0));
+    if (verdict === LEAVES_UDP) {
+      const sockets = header.dontFragment ? this.udpDf : this.udp;
+      socket = sockets.get(socketKey(this.octets, at + sourceAt, family, sourcePort));
+    } else if (verdict === LEAVES_RAW) socket = this.raw.get(socketKey(this.octets, at + sourceAt, family, 0));
     else if (verdict === LEAVES_AH) socket = this.ah.get(socketKey(this.octets, at + sourceAt, family, 0));
     // What is not of an end of ours, sealed or of IKE, policy lets by: of our own datagrams those from another port than these.
     if (socket !== undefined) return socket;
@@ -238,7 +226,6 @@ export class OuterSender {
     const { batch, counters, firsts } = this;
     firsts[batch.queued] = this.packets;
     this.segmentation.end();
-    if (socket.kind === SOCKET_UDP && socket.family === 4) this.sayDf(socket.fd, this.queued[0].dontFragment);
     let waited = false;
     for (let from = 0; from < batch.queued; ) {
       const sent = batch.send(socket.fd, from);
@@ -265,13 +252,6 @@ export class OuterSender {
     }
     batch.queued = 0;
     this.packets = 0;
-  }
-
-  private sayDf(fd: number, on: boolean): void {
-    if (this.saysDf.has(fd) === on) return;
-    setDontFragment(fd, on);
-    if (on) this.saysDf.add(fd);
-    else this.saysDf.delete(fd);
   }
 
   /** Messages [from, end) have left. */
@@ -311,7 +291,7 @@ export class OuterSender {
   /** A packet that is too long for its path goes in fragments, if it may; false: it does not go. */
   private sendFragmented(socket: OuterSocket, index: number): boolean {
     const { kind, family } = socket;
-    if (kind === SOCKET_UDP || kind === SOCKET_BYPASS || this.queued[index].dontFragment) return false;
+    if (isUdp(socket) || kind === SOCKET_BYPASS || this.queued[index].dontFragment) return false;
     const ah = kind === SOCKET_AH;
     const sent = ah && family === 4 ? this.sendAhFragments(socket, index) : this.sendByKernel(socket, index);
     if (sent) this.counters.add(ah ? AH_FRAGMENTED : ESP_FRAGMENTED, 1);

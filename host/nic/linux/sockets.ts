@@ -2,6 +2,8 @@
  * The sockets of the unprotected side, one set per local address of either family:
  *
  *   udp ike, udp natt    bound to address and port, so that source and destination are known without asking
+ *   udp df               of IPv4, the same address and port: sends what says don't fragment, which is a matter of the socket; receives nothing,
+ *                        because it is connected to itself
  *   esp                  raw, protocol 50, bound to the address: receives ESP; sends what must be fragmented
  *   raw                  raw, IPPROTO_RAW: sends ESP with the outer header that the firmware wrote, receives nothing; of IPv6
  *                        AH as well
@@ -17,8 +19,8 @@
  *
  * A raw socket of IPv6 takes the header off what it gives (RFC 3542 section 3); its traffic class comes beside.
  *
- * UDP_ENCAP is not set: on port 4500 the kernel must leave ESP to us. Outgoing datagrams may be fragmented unless they say that they may not
- * (outer_sender.ts): a lost fragment is retransmitted by IKE, a refused one is not. Refuses link-local addresses, which mean nothing without their link.
+ * UDP_ENCAP is not set: on port 4500 the kernel must leave ESP to us. Outgoing datagrams may be fragmented
+ * (IP_PMTUDISC_DONT): a lost fragment is retransmitted by IKE, a refused one is not. Refuses link-local addresses, which mean nothing without their link.
  */
 
 import * as libc from "./libc.ts";
@@ -37,6 +39,11 @@ export const SOCKET_RAW = 2;
 export const SOCKET_AH = 3;
 export const SOCKET_BYPASS = 4;
 export const SOCKET_ICMP = 5;
+export const SOCKET_UDP_DF = 6;
+
+/** Whether anything arrives by sockets of a kind. */
+export const receives = (kind: number): boolean =>
+  kind !== SOCKET_RAW && kind !== SOCKET_BYPASS && kind !== SOCKET_UDP_DF;
 
 /** One socket, as the worker needs it. */
 export interface OuterSocket {
@@ -67,11 +74,6 @@ function integer(value: number): Uint8Array {
 
 function setInteger(fd: number, level: number, option: number, value: number): boolean {
   return libc.setsockopt(fd, level, option, integer(value), 4) === 0;
-}
-
-/** Whether what a socket of IPv4 sends says don't fragment. */
-export function setDontFragment(fd: number, on: boolean): void {
-  setInteger(fd, libc.IPPROTO_IP, libc.IP_MTU_DISCOVER, on ? libc.IP_PMTUDISC_PROBE : libc.IP_PMTUDISC_DONT);
 }
 
 function socketAddress(address: Uint8Array, port: number): Uint8Array {
@@ -134,7 +136,8 @@ const RAW_PROTOCOL: Record<number, number> = {
 function setFamilyOptions(fd: number, kind: number, family: Family): void {
   if (kind === SOCKET_UDP) setInteger(fd, libc.SOL_UDP, libc.UDP_GRO, 1);
   if (family === 4) {
-    setDontFragment(fd, false);
+    const df = kind === SOCKET_UDP_DF ? libc.IP_PMTUDISC_PROBE : libc.IP_PMTUDISC_DONT;
+    setInteger(fd, libc.IPPROTO_IP, libc.IP_MTU_DISCOVER, df);
     if (kind === SOCKET_UDP) setInteger(fd, libc.IPPROTO_IP, libc.IP_RECVTOS, 1);
     if (kind === SOCKET_AH) setInteger(fd, libc.IPPROTO_IP, libc.IP_HDRINCL, 1);
     return;
@@ -150,6 +153,32 @@ function filterIcmp(fd: number, family: Family): boolean {
   const blocked = new Uint32Array(8).fill(0xffffffff);
   blocked[0] = ~(1 << ICMPV6_TOO_BIG) >>> 0;
   return libc.setsockopt(fd, libc.IPPROTO_ICMPV6, libc.ICMP6_FILTER, new Uint8Array(blocked.buffer), 32) === 0;
+}
+
+/** Lets another socket of ours have the same address and port; nobody else's. */
+function share(fd: number, on: boolean): void {
+  setInteger(fd, libc.SOL_SOCKET, libc.SO_REUSEADDR, on ? 1 : 0);
+}
+
+/** The socket of `udp`'s address and port, of IPv4, that says don't fragment. Throws NicError; then it is not open. */
+export function openDfSocket(udp: OuterSocket, text: string): OuterSocket {
+  const { family, address, port } = udp;
+  const fd = libc.socket(libc.AF_INET, libc.SOCK_DGRAM | libc.SOCK_NONBLOCK | libc.SOCK_CLOEXEC, 0);
+  const failed = (): NicError => explain(`UDP ${text} port ${port}, a second time`, libc.errno());
+  if (fd < 0) throw failed();
+  enlarge(fd);
+  setInteger(fd, libc.SOL_SOCKET, libc.SO_MARK, OWN_MARK);
+  setFamilyOptions(fd, SOCKET_UDP_DF, family);
+  const own = socketAddress(address, port);
+  share(udp.fd, true);
+  share(fd, true);
+  const bound = libc.bind(fd, own, own.length) === 0 && libc.connect(fd, own, own.length) === 0;
+  const error = bound ? undefined : failed();
+  share(udp.fd, false);
+  share(fd, false);
+  if (error === undefined) return { fd, kind: SOCKET_UDP_DF, family, address, port };
+  libc.close(fd);
+  throw error;
 }
 
 function openSocket(kind: number, text: string, port: number): OuterSocket {
@@ -194,8 +223,11 @@ export function openOuterSockets(addresses: readonly string[], portIke: number, 
   const sockets: OuterSocket[] = [];
   try {
     for (const address of new Set(addresses)) {
-      sockets.push(openSocket(SOCKET_UDP, address, portIke));
-      sockets.push(openSocket(SOCKET_UDP, address, portNatt));
+      for (const port of [portIke, portNatt]) {
+        const udp = openSocket(SOCKET_UDP, address, port);
+        sockets.push(udp);
+        if (udp.family === 4) sockets.push(openDfSocket(udp, address));
+      }
       sockets.push(openSocket(SOCKET_ESP, address, 0));
       sockets.push(openSocket(SOCKET_RAW, address, 0));
       sockets.push(openSocket(SOCKET_AH, address, 0));
@@ -229,7 +261,7 @@ export function kernelDrops(sockets: readonly OuterSocket[]): number {
   let drops = 0;
   for (const { fd, kind } of sockets) {
     const values = new Uint8Array(36);
-    if (kind === SOCKET_RAW || kind === SOCKET_BYPASS) continue;
+    if (!receives(kind)) continue;
     if (libc.getsockopt(fd, libc.SOL_SOCKET, libc.SO_MEMINFO, values, integer(values.length)) === 0) {
       drops += new DataView(values.buffer).getUint32(32, true);
     }

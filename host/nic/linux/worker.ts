@@ -21,7 +21,7 @@ import { OuterReceiver } from "./outer_receiver.ts";
 import { OuterSender } from "./outer_sender.ts";
 import { ArrivalSink, BoardSource, type PacketSource, ThreadSource } from "./packet_path.ts";
 import { PacketRing } from "./packet_ring.ts";
-import { SOCKET_BYPASS, SOCKET_RAW } from "./sockets.ts";
+import { receives } from "./sockets.ts";
 import type { OuterSocket } from "./sockets.ts";
 import { STATE_SLEEPING, STATE_STOP, STATE_TOLD } from "./shared_state.ts";
 import type { NicWorkerCommand, NicWorkerData, NicWorkerMessage } from "./shared_state.ts";
@@ -59,9 +59,7 @@ const watchedAddress = libc.addressOf(watched);
 
 function useSockets(sockets: readonly OuterSocket[]): void {
   sender.use(sockets);
-  receiving = sockets
-    .filter(({ kind }) => kind !== SOCKET_RAW && kind !== SOCKET_BYPASS)
-    .slice(0, DESCRIPTORS_MAX - FIRST_SOCKET);
+  receiving = sockets.filter(({ kind }) => receives(kind)).slice(0, DESCRIPTORS_MAX - FIRST_SOCKET);
   descriptors.use([data.wake, data.tun.fd, data.watch, ...receiving.map((socket) => socket.fd)], BELL);
 }
 
