@@ -69,13 +69,18 @@ export function countMarks(path: string, source: string): Record<string, number>
   return seen;
 }
 
+/** ICMPv6 behind hop-by-hop options, as a report of multicast listeners is (RFC 3810 section 5). */
+function isListenerReport(words: DataView, packet: number): boolean {
+  return words.getUint8(packet + 6) === 0 && words.getUint8(packet + 40) === ICMPV6;
+}
+
 export function countOuter(path: string): OuterCount {
   const { octets, words, packets } = readCapture(path);
   const seen: OuterCount = { esp: {}, ah: {}, espInUdp: 0, ike: 0, clear: 0 };
   for (const { packet, ipv6 } of packets) {
     const protocol = words.getUint8(packet + (ipv6 ? 6 : 9));
     // Neighbour discovery and the like is the kernel's.
-    if (ipv6 && protocol === ICMPV6) continue;
+    if (ipv6 && (protocol === ICMPV6 || isListenerReport(words, packet))) continue;
     const payload = packet + (ipv6 ? 40 : (words.getUint8(packet) & 15) * 4);
     if (protocol === 50 || protocol === 51) {
       const [source, octetsOf] = ipv6 ? [packet + 8, 16] : [packet + 12, 4];

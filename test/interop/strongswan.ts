@@ -106,7 +106,10 @@ export class StrongSwan implements Endpoint {
       join(this.directory, "charon.out"),
       this.environment(),
     );
-    await until("charon opens its control socket", 60, () => existsSync(join(this.directory, "charon.vici")));
+    // The socket is there a moment before charon listens on it.
+    const vici = join(this.directory, "charon.vici");
+    const listens = async (): Promise<boolean> => existsSync(vici) && (await this.swanctl("--stats")).code === 0;
+    await until("charon answers on its control socket", 60, listens);
     await this.load(this.configuration);
   }
 
