@@ -27,14 +27,18 @@ interface Answer {
   line?: unknown;
 }
 
+/** A gateway that is there for somebody else is not one that is down. */
+const unreachable = (path: string, { code, message }: NodeJS.ErrnoException): string =>
+  code === "EACCES"
+    ? `${path} is not for this user to open (${code}): a gateway's socket is its owner's alone`
+    : `no gateway answers at ${path} (${code ?? message})`;
+
 const open = (path: string): Promise<Socket> =>
   new Promise((resolve, reject) => {
     const socket = connect(path);
     socket.setEncoding("utf8");
     socket.once("connect", () => resolve(socket));
-    socket.once("error", (error: NodeJS.ErrnoException) =>
-      reject(new UnreachableError(`no gateway answers at ${path} (${error.code ?? error.message})`)),
-    );
+    socket.once("error", (error: NodeJS.ErrnoException) => reject(new UnreachableError(unreachable(path, error))));
   });
 
 function onLines(socket: Socket, callback: (answer: Answer) => void): void {

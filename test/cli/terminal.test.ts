@@ -160,6 +160,12 @@ test("the control socket is its owner's alone, whatever the umask is and whateve
       timeout: 20_000,
     });
     assert.is(stranger.stdout, "EACCES\n");
+    process.seteuid!(65534);
+    const told = await cardcage(["sas", "--socket", path]).finally(() => process.seteuid!(0));
+    assert.equal(
+      [told.code, told.out, told.err],
+      [3, "", `cardcage: ${path} is not for this user to open (EACCES): a gateway's socket is its owner's alone\n`],
+    );
   } finally {
     await control.close();
   }
