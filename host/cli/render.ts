@@ -2,6 +2,7 @@
 import type { ChassisStatus, SlotStatus } from "../chassis/chassis.ts";
 import type { CaptureStatus } from "../operator/capture.ts";
 import type { BoardsStatus, GatewayEvent } from "../operator/gateway.ts";
+import { quoted } from "../operator/identity.ts";
 import { notifyName } from "../operator/notify_name.ts";
 import type { ConsoleLine } from "../operator/consoles.ts";
 import type { DropReason } from "../operator/drop_reason.ts";
@@ -209,7 +210,9 @@ export function renderEvent(event: GatewayEvent): string {
   const words = Object.entries(rest).map(([key, value]) => {
     if (key === "up") return value ? "up" : "down";
     if (key === "notify") return notifyName(Number(value));
-    return key === "text" ? `- ${String(value)}` : `${key} ${String(value)}`;
+    const text = String(value);
+    // A peer's identity may look like the words behind it.
+    return key === "text" ? `- ${text}` : `${key} ${/[\s']/.test(text) ? quoted(text) : text}`;
   });
   return [kind, ...words].join(" ");
 }

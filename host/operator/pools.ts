@@ -1,4 +1,5 @@
 /** `pools`: the pools of virtual IPs and their leases, in the layout of `swanctl --list-pools --leases`. */
+import { quoted } from "./identity.ts";
 import type { LeaseStatus, ManagementMessage, PoolCounts } from "./management.ts";
 
 export interface PoolStatus extends PoolCounts {
@@ -25,7 +26,9 @@ export function renderPools(pools: readonly PoolStatus[]): string {
       ({ name, first, last, size, online, offline, leases }) =>
         `${name}: ${first} - ${last}   ${online} online, ${offline} offline, ${size} in all\n` +
         leases
-          .map(({ address, identity, online: up }) => `  ${address}  ${up ? "online " : "offline"}  '${identity}'\n`)
+          .map(
+            ({ address, identity, online: up }) => `  ${address}  ${up ? "online " : "offline"}  ${quoted(identity)}\n`,
+          )
           .join(""),
     )
     .join("");

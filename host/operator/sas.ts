@@ -2,6 +2,7 @@
  * `sas`: what the IKE board knows of its IKE_SAs and CHILD_SAs, joined by SPI with what the IPsec boards count, in the layout of
  * `swanctl --list-sas`. Keys are vici's, plus slot and link.
  */
+import { quoted } from "./identity.ts";
 import type { ConnectionStatus, ManagementMessage, SaStatus } from "./management.ts";
 import { suiteText } from "./transform_name.ts";
 
@@ -142,7 +143,7 @@ export function renderSas(sas: readonly ConnectionSas[], link: string): string {
     if (suite !== "") lines.push(`  ${suite}${ike.ppk === "yes" ? "/PPK" : ""}`);
     if (ike["eap-method"]) {
       const end = ike["remote-eap-id"] === undefined ? "local" : "remote";
-      lines.push(`  EAP-${ike["eap-method"]}, ${end} '${ike[`${end}-eap-id`] ?? ""}'`);
+      lines.push(`  EAP-${ike["eap-method"]}, ${end} ${quoted(ike[`${end}-eap-id`] ?? "")}`);
     }
     for (const child of ike["child-sas"]) {
       if (child["remote-ts"].length === 0) {
@@ -172,7 +173,7 @@ export function renderSas(sas: readonly ConnectionSas[], link: string): string {
 const attempt = ({ failure }: ConnectionSas): string => (failure ? `, last attempt: ${failure}` : "");
 
 /** An identity in front of an address; nothing before the peer, or we, have said one. */
-const whose = (id: string | undefined): string => (id ? `'${id}' @ ` : "");
+const whose = (id: string | undefined): string => (id ? `${quoted(id)} @ ` : "");
 
 const elsewhere = (addresses: readonly string[]): string =>
   addresses.length === 0 ? "" : `, the peer also at ${addresses.join(", ")}`;

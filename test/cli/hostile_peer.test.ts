@@ -120,7 +120,8 @@ for (const named of ["subject", "name"] as Named[])
           const [ike] = await story.moon.gateway.sas();
           assert.is(ike!["remote-id"], peer.shown);
           for (const what of ["sas", "pools"]) {
-            assert.ok(shown.get(what)!.includes(peer.shown), `${what}: ${shown.get(what)}`);
+            const told = `'${peer.shown.replaceAll("'", "\\'")}'`;
+            assert.ok(shown.get(what)!.includes(told), `${what}: ${shown.get(what)}`);
             assert.ok(shown.get(`${what} --json`)!.includes(JSON.stringify(peer.shown)), `${what} --json`);
           }
         },

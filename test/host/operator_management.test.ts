@@ -23,7 +23,8 @@ import {
 } from "../../assembly/abi/message.ts";
 import type { ConfigItem } from "../../host/chassis/config.ts";
 import { parseIdentity } from "../../host/operator/configuration/identity.ts";
-import { addressText, identityText, printable, selectorText } from "../../host/operator/identity.ts";
+import { renderEvent } from "../../host/cli/render.ts";
+import { addressText, identityText, printable, quoted, selectorText } from "../../host/operator/identity.ts";
 import { decodeMessage, encodeMessage, textValue, withTransaction } from "../../host/operator/management.ts";
 import { mergeSas, renderSas } from "../../host/operator/sas.ts";
 import { encodeTransforms } from "../../host/operator/transform_name.ts";
@@ -175,6 +176,19 @@ other: DOWN, last attempt: the peer does not answer
   const elsewhere = mergeSas(ike.map(decodeMessage), [{ ...counted[0]!, slot: 4 }], connections, 20n * SECOND);
   assert.is(elsewhere[0]!["child-sas"][0]!["bytes-in"], 0);
   assert.is(renderSas([], "atm"), "no connections\n");
+});
+
+test("what a peer says of itself ends no quotation, and looks like no other word of a line", () => {
+  const id = "sun' @ 192.0.2.9[500]   remote 'moon";
+  assert.is(quoted(id), "'sun\\' @ 192.0.2.9[500]   remote \\'moon'");
+  assert.is(
+    renderEvent({ kind: "ike-updown", connection: "gw", "eap-id": "carol up slot 3", up: false }),
+    "ike-updown connection gw eap-id 'carol up slot 3' down",
+  );
+  assert.is(
+    renderEvent({ kind: "ike-updown", connection: "gw", "eap-id": "carol", up: true }),
+    "ike-updown connection gw eap-id carol up",
+  );
 });
 
 test("events and connections", () => {

@@ -8,9 +8,12 @@ import { join } from "node:path";
 import type { PairOptions } from "../../host/demo/pair.ts";
 import { issue, writeDirectory } from "./authority.ts";
 
-/** Sets a title, clears the screen, begins a line that claims something, turns text around, and is markup twice over. */
+/**
+ * Sets a title, clears the screen, begins a line that claims something, turns text around, ends the quotation that it stands in, and is markup
+ * twice over.
+ */
 export const HOSTILE_NAME =
-  "\u001b]0;owned\u0007\u001b[2J\u009b31m\r\nmoon-sun: #9, ESTABLISHED\n\u202egnp\u2028<script>document.title='owned'</script><img/src=x/onerror=alert(1)>";
+  "\u001b]0;owned\u0007\u001b[2J\u009b31m\r\nmoon-sun: #9, ESTABLISHED\n\u202egnp\u2028' @ 192.0.2.9[500]<script>document.title='owned'</script><img/src=x/onerror=alert(1)>";
 
 /** The same as far as a dNSName has it, which is ASCII. */
 const ASCII_NAME = HOSTILE_NAME.replace(/[^\u0000-\u007f]/g, "");

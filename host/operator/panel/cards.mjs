@@ -106,7 +106,7 @@ export class ConnectionCards {
         const end = (side) =>
           ike[`${side}-host`] === undefined
             ? undefined
-            : `'${ike[`${side}-id`]}' at ${ike[`${side}-host`]}[${ike[`${side}-port`]}]`;
+            : `${ike[`${side}-id`] ? `'${ike[`${side}-id`]}' at ` : ""}${ike[`${side}-host`]}[${ike[`${side}-port`]}]`;
         facts(list, [
           ["Last failure", ike.failure ?? failures.get(ike.name)],
           ["Local", end("local")],
