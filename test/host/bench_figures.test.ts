@@ -125,6 +125,27 @@ test("overload: in lockstep and in threads", () => {
   assert.ok(threads.sealed + dropped >= threads.offered, `${threads.sealed}, ${dropped}, ${threads.offered}`);
 });
 
+test("dma: boards on memory of their own and on shared memory, and the ways from NIC to NIC", () => {
+  const { boards, ways } = figures<{
+    boards: Record<string, number | string>[];
+    ways: Record<string, number | string>[];
+  }>("dma", ...["--sizes", "200", "--turns", "3"]);
+  assert.deepEqual(
+    boards.map(({ op, octets }) => `${op} ${octets}`),
+    ["seal 200", "open 200"],
+  );
+  for (const row of boards)
+    for (const figure of ["own", "shared", "ratio"]) assert.ok(positive(row[figure] as number), `${row.op}: ${figure}`);
+  // Octets of a packet that are copied: four times by rings, the header alone twice less, once between shared memories, twice past the IKE board.
+  assert.deepEqual(
+    ways.map(({ way, copied }) => `${way}: ${copied}`),
+    ["rings: 800", "rings, shared: 800", "rings, cursor: 800", "headers: 656", "shared: 200", "cut: 400"],
+  );
+  for (const row of ways)
+    for (const figure of ["nicIn", "ike", "ipsec", "nicOut", "toRings"])
+      assert.ok(positive(row[figure] as number), `${row.way}: ${figure}`);
+});
+
 test("scale: many CHILD_SAs over several boards beside ten", () => {
   const { rows, install, ram } = figures<{
     rows: Record<string, number | string>[];
