@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { loadConfigurationText } from "../../host/operator/configuration/configuration.ts";
 import { nearest } from "../../host/operator/configuration/nearest.ts";
 import { parseFile, parseText, type Section } from "../../host/operator/configuration/parser.ts";
 
@@ -130,6 +131,40 @@ test("what does not parse is told with its place, and the rest is read", () => {
   assert.equal(wrong('a = "b" hidden\n'), ['t.conf:1: ["] nothing may stand behind a closing quotation mark']);
   const { root } = parseText("a\nb = 2\n", "t.conf");
   assert.equal(tree(root), { b: "2" }, "the line behind a mistake is read");
+});
+
+test("what is wrong among secrets is told without what may be a part of one", () => {
+  const lines = [
+    "secret HushHush",
+    'secret "HushHush"',
+    "secret: HushHush",
+    "secret : x, HushHush",
+    "secret { HushHush }",
+    "secret { HushHush = 1\n }",
+    "secret { a { HushHush",
+    "secret = 0sAAAA\n HushHush==",
+    "secret = AAAA\n HushHush",
+    "secret = AAAA\n HushHush { }",
+    "secret = AAAA\n HushHush: x",
+    'secret = "AAAA\n HushHush',
+    'secret = "AAAA" HushHush',
+    "secret = 0xHushHush",
+    "secret = 0sHushHush@@",
+    "HushHush",
+  ];
+  for (const line of lines) {
+    const loaded = loadConfigurationText(
+      `connections { gw { remote_addrs = 192.0.2.2\n local { auth = psk\n id = a\n }\n remote { auth = psk\n id = b\n }
+      children { net { remote_ts = 10.2.0.0/16\n } } } }\nsecrets { ike-1 { ${line}\n } }\n`,
+      "t.conf",
+    );
+    assert.ok("errors" in loaded, line);
+    assert.not.match(JSON.stringify(loaded), /Hush/, line);
+    assert.match(JSON.stringify(loaded), /t\.conf/, line);
+  }
+  // A slip of the pen is told as ever.
+  const slip = loadConfigurationText("connections { }\nsecrets { ike-1 { secrte = x\n } }", "t.conf");
+  assert.match(JSON.stringify(slip), /unknown setting 'secrte' in section 'secrets\.ike-1'","nearest":"secret"/);
 });
 
 test("references that multiply are refused, not followed", () => {

@@ -43,6 +43,10 @@ export interface Section extends Place {
   sections: Map<string, Section>;
   /** Dotted paths of the sections that this one takes over. */
   references: { path: string; line: number; file: string }[];
+  /** Sections around it. */
+  depth: number;
+  /** A slip of the pen in it may be part of a secret: no error shows what nobody knows. */
+  secret: boolean;
 }
 
 /** As deep as includes may nest. */
@@ -52,13 +56,15 @@ const SECTION_DEPTH = 64;
 /** Octets of one file at most. */
 const FILE_MAX = 4 << 20;
 
-export const newSection = (name: string, place: Place): Section => ({
+export const newSection = (name: string, place: Place, within?: Section): Section => ({
   name,
   file: place.file,
   line: place.line,
   settings: new Map(),
   sections: new Map(),
   references: [],
+  depth: within ? within.depth + 1 : 0,
+  secret: within !== undefined && (within.secret || (within.depth === 1 && within.name === "secrets")),
 });
 
 /** Reads a file with all that it includes. */
@@ -150,7 +156,9 @@ class Parser {
       this.#skip(true);
       const c = this.text[this.#at];
       if (c === undefined) {
-        if (!outermost) this.#error(into.name, `section '${into.name}' of line ${into.line} is not closed`);
+        // secrets.ike-1 is a name, and what is in it may be anything.
+        const name = into.secret && into.depth > 2 ? "" : `'${into.name}' `;
+        if (!outermost) this.#error(name === "" ? "" : into.name, `section ${name}of line ${into.line} is not closed`);
         return;
       }
       if (c === "}") {
@@ -202,6 +210,7 @@ class Parser {
       this.#include(into, place);
       return;
     }
+    const shown = into.secret ? "" : name;
     const [at, line] = [this.#at, this.#line];
     this.#skip(true);
     const c = this.text[this.#at];
@@ -209,20 +218,21 @@ class Parser {
       this.#at += 1;
       into.settings.set(name, { name, value: this.#value(), ...place });
     } else if (c === "{" || c === ":") {
-      const child = into.sections.get(name) ?? newSection(name, place);
+      const child = into.sections.get(name) ?? newSection(name, place, into);
       into.sections.set(name, child);
       if (c === ":") this.#references(child);
       if (this.#nesting >= SECTION_DEPTH) {
-        this.#error(name, `sections nest deeper than ${SECTION_DEPTH}`);
+        this.#error(shown, `sections nest deeper than ${SECTION_DEPTH}`);
         this.#at = this.text.length;
       } else if (this.text[this.#at] === "{") {
         this.#at += 1;
         this.#nesting += 1;
         this.section(child, false);
         this.#nesting -= 1;
-      } else this.#error(name, `section '${name}' wants '{' here`);
+      } else this.#error(shown, into.secret ? "a section wants '{' here" : `section '${name}' wants '{' here`);
     } else {
-      this.errors.push({ ...place, word: name, message: `'${name}' is neither a setting ('=') nor a section ('{')` });
+      const what = into.secret ? "this" : `'${name}'`;
+      this.errors.push({ ...place, word: shown, message: `${what} is neither a setting ('=') nor a section ('{')` });
       [this.#at, this.#line] = [at, line];
       this.#word(/\n/);
     }
@@ -307,16 +317,13 @@ function resolve(root: Section, errors: ConfigurationError[]): void {
   const budget = { sections: TAKEN_OVER_MAX };
   const visit = (section: Section, trail: readonly Section[]): void => {
     if (done.has(section)) return;
-    for (const reference of section.references) {
-      const other = find(root, reference.path);
+    for (const { path, file, line } of section.references) {
+      const other = find(root, path);
       if (!other) {
-        errors.push({
-          ...reference,
-          word: reference.path,
-          message: `there is no section '${reference.path}' to refer to`,
-        });
+        const what = section.secret ? "such section" : `section '${path}'`;
+        errors.push({ file, line, word: section.secret ? "" : path, message: `there is no ${what} to refer to` });
       } else if (other === section || trail.includes(other)) {
-        errors.push({ ...reference, word: reference.path, message: `section '${reference.path}' refers to itself` });
+        errors.push({ file, line, word: path, message: `section '${path}' refers to itself` });
       } else {
         // All of it is resolved behind this: its own references, and those of its sections.
         visit(other, [...trail, section]);
@@ -346,7 +353,7 @@ function takeOver(section: Section, other: Section, budget: { sections: number }
     budget.sections -= 1;
     if (budget.sections < 0) return;
     let own = section.sections.get(name);
-    if (!own) section.sections.set(name, (own = newSection(name, child)));
+    if (!own) section.sections.set(name, (own = newSection(name, child, section)));
     takeOver(own, child, budget);
   }
 }

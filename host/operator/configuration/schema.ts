@@ -357,6 +357,8 @@ const isTemplate = (section: Section): boolean => templates.has(section);
 
 const inSection = (path: string): string => (path === "" ? "" : ` in section '${path}'`);
 
+const inSecret = (path: string): boolean => path.startsWith("secrets.");
+
 function unknownSetting(setting: Setting, schema: SectionSchema, path: string): ConfigurationError {
   const place = { file: setting.file, line: setting.line, word: setting.name };
   if (schema.unsupported?.includes(setting.name)) {
@@ -367,6 +369,8 @@ function unknownSetting(setting: Setting, schema: SectionSchema, path: string): 
   }
   const valid = [...Object.keys(schema.settings), ...(schema.patterns ?? []).map(({ example }) => example)];
   const near = nearest(setting.name, valid);
+  // The second line of a secret that was broken looks like a setting.
+  if (!near && inSecret(path)) return { ...place, word: "", message: `unknown setting${inSection(path)}` };
   return {
     ...place,
     message: `unknown setting '${setting.name}'${inSection(path)}`,
@@ -387,6 +391,7 @@ function unknownSection(section: Section, schema: SectionSchema, path: string): 
     ...(schema.sectionPatterns ?? []).map(({ example }) => example),
   ];
   const near = nearest(section.name, valid);
+  if (!near && inSecret(path)) return { ...place, word: "", message: `unknown section${inSection(path)}` };
   // swanctl leaves other names at top level for templates that nothing has to refer to.
   if (path === "" && !near) return { ...place, message: `section '${section.name}' is used by nothing`, warning: true };
   return {
