@@ -29,7 +29,7 @@ import {
   type ThreadParts,
   type ThreadReport,
 } from "./board_thread.ts";
-import { BoardLine } from "./line.ts";
+import { BoardLine, type LineSender, type LineSenderParts, type OpenLineSender } from "./line.ts";
 import { MessageRing } from "./message_ring.ts";
 import {
   AFFLICTION,
@@ -112,7 +112,9 @@ const down = new MessageRing(parts.down);
 let downBlocked = false;
 const up = new MessageRing(parts.up);
 const peers = parts.peers.map((peer) => new Peer(peer));
-const lines = parts.lines.map((line) => new BoardLine(line));
+const lines = await Promise.all(
+  parts.lines.map(async (line) => new BoardLine(line, line.sender && (await openSender(line.sender)))),
+);
 /** By port. */
 const lineOf: (BoardLine | undefined)[] = [];
 for (const line of lines) lineOf[line.port] = line;
@@ -121,6 +123,11 @@ let generation = 0;
 let eights: BigInt64Array = new BigInt64Array(0);
 const peerOf = new Map(peers.map((peer) => [peer.slot, peer]));
 let upTouched = false;
+
+async function openSender({ program, data }: LineSenderParts): Promise<LineSender> {
+  const { openLineSender } = (await import(program)) as { openLineSender: OpenLineSender };
+  return openLineSender(data);
+}
 
 function countDrop(reason: number): void {
   page.drops[reason]! += 1;
@@ -215,21 +222,12 @@ function send(ram: Uint8Array, start: number, length: number, vc: number): void 
   out.publish();
 }
 
-/** A frame for a device that is wired to this thread. */
-function sendToDevice(line: BoardLine, ram: Uint8Array, start: number, length: number): void {
-  const { out } = line;
-  const at = out.reserve(length, start);
-  if (at < 0) return countDrop(CHASSIS_DROP.backplane_congestion);
-  copyOctets(ram, eights, start, out.octets, out.eights, at, length);
-  out.append(length, line.port, generation, parts.slot);
-  line.touched = true;
-}
-
 const outlet: Outlet = (port, ram, start, length, vc) => {
   if (port === PORT_CHANNEL) return send(ram, start, length, vc);
   const line = lineOf[port];
-  if (line !== undefined && line.open) sendToDevice(line, ram, start, length);
-  else if (up.push(port, vc, parts.slot, ram, start, length)) upTouched = true;
+  if (line !== undefined && line.open) {
+    if (!line.send(ram, eights, start, length, generation, parts.slot)) countDrop(CHASSIS_DROP.backplane_congestion);
+  } else if (up.push(port, vc, parts.slot, ram, start, length)) upTouched = true;
   else countDrop(CHASSIS_DROP.backplane_congestion);
 };
 
@@ -485,15 +483,16 @@ function power({ image, power: on }: PowerOrder): void {
     report({ kind: "stopped", generation });
   } catch (error) {
     Atomics.store(words, ONLINE, 0);
+    // What it sent before it died is sent, some of it from its RAM.
+    ringBells();
     if (board) {
       publish(board);
       board.wipe();
     }
     if (!(error instanceof BoardFault)) throw error;
-    // What it sent before it died is sent.
-    ringBells();
     report({ kind: "fault", generation, report: error.report });
   } finally {
+    for (const line of lines) line.forget();
     eights = new BigInt64Array(0);
     page.map.fill(0);
     page.firmwareDrops.fill(0);

@@ -2,7 +2,8 @@
  * A line: what a device with a thread of its own (the worker of the Linux NICs, the secure element's thread) and the boards' threads give
  * each other past the chassis's thread, in rings of shared memory.
  *
- *   board n   --toDevice-->   device         a ring for each board, so that each has one producer
+ *   board n   --toDevice-->   device         a ring for each board, so that each has one producer; or none, where the device has a sender for
+ *                                            boards' threads: what a board sends then goes out from its own thread, past the device's
  *   board     <--toBoard---   device         of the IKE board, where all arrives (S601); of IPsec boards, too, for what a classifier knows to
  *                                            be theirs
  *
@@ -14,6 +15,7 @@
  */
 import { writeSync } from "node:fs";
 import type { ClassifierParts } from "../classifier.ts";
+import { copyOctets } from "../copy.ts";
 import { MessageRing } from "./message_ring.ts";
 import { ONLINE, Page } from "./page.ts";
 
@@ -34,12 +36,31 @@ export interface BellParts {
   descriptor?: number;
 }
 
-/** What a board's thread knows of a line. */
+/** What sends for a board to a device, in the board's thread. */
+export interface LineSender {
+  /**
+   * Sends packets in their order: for each i below `count`, `lengths[i]` octets of `ram` from `starts[i]` on. The octets are the caller's again
+   * afterwards. Never throws: what cannot be sent is dropped and counted.
+   */
+  send(ram: Uint8Array, starts: Uint32Array, lengths: Uint32Array, count: number): void;
+}
+
+/** How a board's thread gets it: `program` is the URL of a module that exports `openLineSender`, which is given `data`. */
+export interface LineSenderParts {
+  program: string;
+  data: unknown;
+}
+
+/** Throws when there can be none. */
+export type OpenLineSender = (data: unknown) => LineSender;
+
+/** What a board's thread knows of a line: a ring to the device, or what sends to it. */
 export interface BoardLineParts {
   port: number;
   control: SharedArrayBuffer;
   bell: BellParts;
-  toDevice: SharedArrayBuffer;
+  toDevice?: SharedArrayBuffer;
+  sender?: LineSenderParts;
   toBoard?: SharedArrayBuffer;
 }
 
@@ -64,6 +85,8 @@ export interface LineDevice {
   wire(line: DeviceLineParts, ends: LineEnds): void;
   /** Messages that it has taken and not answered yet: a chassis with such is not at rest. */
   readonly busy: boolean;
+  /** A device that can be sent to from any thread: the parts of a new thread of the board in `slot`, for `port`. */
+  sender?(slot: number, port: number): LineSenderParts;
   /** A device with a classifier: tells it what the IKE board says; `done` when no packet goes by what was said before. */
   classify?(message: Uint8Array, done?: () => void): void;
   /** The same for the body of MANAGEMENT_LOCAL_ADDRESSES. */
@@ -72,8 +95,10 @@ export interface LineDevice {
 
 /** What the device tells the cage. */
 export interface LineEnds {
-  /** The device is about to go: resolves when no board's thread will ring its bell any more. */
+  /** The device is about to go: resolves when no board's thread will ring its bell or send any more. */
   cut(): Promise<void>;
+  /** Resolves when no board's thread is in the middle of a turn that it was in at the call. */
+  passed(): Promise<void>;
   /** The device's thread has ended: what the boards had sent to it goes through the chassis's thread. */
   reclaim(): void;
 }
@@ -137,22 +162,33 @@ export class LineControl {
   }
 }
 
+/** Packets of a board that wait for its sender at most. */
+const UNSENT_MAX = 256;
+
 /** A line as a board's thread has it. */
 export class BoardLine {
   readonly port: number;
-  readonly out: MessageRing;
   readonly in: MessageRing | undefined;
-  /** True while something has been put in since the last bell. */
-  touched = false;
   /** The oldest message has found no room in the board once. */
   blocked = false;
+  readonly #out: MessageRing | undefined;
+  readonly #sender: LineSender | undefined;
   readonly #control: LineControl;
   readonly #bell: Doorbell;
+  /** True while something has been put in since the last bell. */
+  #touched = false;
+  /** What the sender has not been given yet, in the board's RAM: it stays as it is until the board is polled again. */
+  #ram: Uint8Array = new Uint8Array(0);
+  readonly #starts = new Uint32Array(UNSENT_MAX);
+  readonly #lengths = new Uint32Array(UNSENT_MAX);
+  #unsent = 0;
 
-  constructor(parts: BoardLineParts) {
+  /** `sender` where the parts name one. */
+  constructor(parts: BoardLineParts, sender?: LineSender) {
     this.port = parts.port;
-    this.out = new MessageRing(parts.toDevice);
+    this.#out = parts.toDevice && new MessageRing(parts.toDevice);
     this.in = parts.toBoard && new MessageRing(parts.toBoard);
+    this.#sender = sender;
     this.#control = new LineControl(parts.control);
     this.#bell = new Doorbell(parts.bell);
   }
@@ -161,15 +197,54 @@ export class BoardLine {
     return this.#control.open;
   }
 
+  /** A packet in the board's RAM is for the device; false when there is no room. It leaves with the next bell. */
+  send(
+    ram: Uint8Array,
+    eights: BigInt64Array,
+    start: number,
+    length: number,
+    generation: number,
+    slot: number,
+  ): boolean {
+    if (this.#sender !== undefined) {
+      if (this.#unsent === UNSENT_MAX || ram !== this.#ram) this.#flush();
+      this.#ram = ram;
+      this.#starts[this.#unsent] = start;
+      this.#lengths[this.#unsent] = length;
+      this.#unsent += 1;
+      return true;
+    }
+    const out = this.#out!;
+    const at = out.reserve(length, start);
+    if (at < 0) return false;
+    copyOctets(ram, eights, start, out.octets, out.eights, at, length);
+    out.append(length, this.port, generation, slot);
+    this.#touched = true;
+    return true;
+  }
+
   /**
-   * Hands over what is for the device, and wakes it if there is something. Not when the line has been cut: the descriptor may be another's by
-   * now.
+   * Hands over what is for the device: sends it, or wakes the device if there is something. The bell is not rung when the line has been cut: the
+   * descriptor may be another's by now.
    */
   ring(): void {
-    if (!this.touched) return;
-    this.touched = false;
-    this.out.publish();
+    if (this.#unsent > 0) this.#flush();
+    if (!this.#touched) return;
+    this.#touched = false;
+    this.#out!.publish();
     if (!this.#control.cut) this.#bell.ring();
+  }
+
+  /** The board's RAM is about to be another's, and what has not left by now does not. */
+  forget(): void {
+    this.#unsent = 0;
+    this.#ram = new Uint8Array(0);
+  }
+
+  #flush(): void {
+    const count = this.#unsent;
+    this.#unsent = 0;
+    if (count > 0) this.#sender!.send(this.#ram, this.#starts, this.#lengths, count);
   }
 }
 

@@ -113,7 +113,7 @@ class Bay {
   readonly down: MessageRing;
   readonly up: MessageRing;
   readonly peers: PeerParts[] = [];
-  readonly lines: BoardLineParts[] = [];
+  readonly lines: { parts: BoardLineParts; device: LineDevice }[] = [];
   /** What comes to the board from its peers and from devices. */
   readonly channels: MessageRing[] = [];
   readonly drops = new Array<number>(CHASSIS_DROP_NAMES.length).fill(0);
@@ -144,7 +144,8 @@ class Bay {
 /** A device that is wired to the boards' threads. */
 class Line implements LineSwitch {
   readonly control = new LineControl();
-  /** Of each slot, what its board has for the device. */
+  /** Slots whose boards send to the device, and where they do so by a ring, that. */
+  readonly bays: Bay[] = [];
   readonly toDevice = new Map<Bay, MessageRing>();
   #cut = false;
 
@@ -170,8 +171,13 @@ class Line implements LineSwitch {
   async cut(): Promise<void> {
     this.#cut = true;
     this.control.end();
+    await this.passed();
+  }
+
+  /** Resolves when each board's thread has ended the turn that it is in, or sleeps. */
+  async passed(): Promise<void> {
     const words = (bay: Bay, word: number): number => Atomics.load(bay.page.words, word);
-    const before = [...this.toDevice.keys()].map((bay) => ({ bay, worker: bay.worker, turns: words(bay, TURNS) }));
+    const before = this.bays.map((bay) => ({ bay, worker: bay.worker, turns: words(bay, TURNS) }));
     const passed = ({ bay, worker, turns }: (typeof before)[number]): boolean =>
       !bay.running || bay.worker !== worker || words(bay, SLEEPING) !== 0 || words(bay, TURNS) !== turns;
     for (let waited = 0; waited < STOP_MS && !before.every(passed); waited++) await sleep(1);
@@ -216,19 +222,23 @@ export class ThreadedCage implements Cage {
     const memories: SharedArrayBuffer[] = [];
     const boards: DeviceLineParts["boards"] = [];
     for (const bay of port === PORT_SECURE_ELEMENT ? [ike] : this.#bays.values()) {
-      const toDevice = ringMemory(this.#ringOctets);
-      memories.push(toDevice);
-      line.toDevice.set(bay, new MessageRing(toDevice));
-      const parts = { port, control: line.control.memory, bell: device.bell, toDevice };
+      // What stands in for a board in a shelf sends through the chassis's thread.
+      if (this.#plan.shelves?.has(bay.slot)) continue;
+      line.bays.push(bay);
+      const parts: BoardLineParts = { port, control: line.control.memory, bell: device.bell };
+      if (!device.sender) {
+        parts.toDevice = ringMemory(this.#ringOctets);
+        memories.push(parts.toDevice);
+        line.toDevice.set(bay, new MessageRing(parts.toDevice));
+      }
+      bay.lines.push({ parts, device });
       if (bay === ike) {
-        bay.lines.push({ ...parts, toBoard });
-      } else if (classifier && !this.#plan.shelves?.has(bay.slot)) {
+        parts.toBoard = toBoard;
+      } else if (classifier) {
         const direct = ringMemory(this.#ringOctets);
-        bay.lines.push({ ...parts, toBoard: direct });
+        parts.toBoard = direct;
         bay.channels.push(new MessageRing(direct));
         boards.push({ slot: bay.slot, toBoard: direct, page: bay.pageBuffer });
-      } else {
-        bay.lines.push(parts);
       }
     }
     ike.channels.push(new MessageRing(toBoard));
@@ -244,7 +254,7 @@ export class ThreadedCage implements Cage {
         ...(classifier ? { classifier } : {}),
         boards,
       },
-      { cut: () => line.cut(), reclaim: () => this.#reclaim(line) },
+      { cut: () => line.cut(), passed: () => line.passed(), reclaim: () => this.#reclaim(line) },
     );
     return line;
   }
@@ -493,7 +503,10 @@ export class ThreadedCage implements Cage {
       up: bay.upBuffer,
       bell: this.#drive.bell,
       peers: bay.peers,
-      lines: bay.lines,
+      lines: bay.lines.map(({ parts, device }) => {
+        const sender = device.sender?.(bay.slot, parts.port);
+        return sender ? { ...parts, sender } : parts;
+      }),
       spin: this.#drive.spin,
       clockAhead: this.#plan.clockAhead ?? 0n,
     };

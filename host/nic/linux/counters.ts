@@ -1,6 +1,6 @@
 /**
- * What the Linux NICs count. Each counter has one writer, the worker or the thread that opened the NICs, so that no
- * atomic addition is needed; a double is stored and read whole on the 64-bit machines that the NICs run on.
+ * What the Linux NICs count. Each counter has one writer, so that no atomic addition is needed: the worker or the thread that opened the NICs,
+ * and what boards' threads send is counted apart and added up when it is read; a double is stored and read whole on the 64-bit machines that the NICs run on.
  */
 
 import type { Side } from "../nic.ts";
@@ -57,6 +57,18 @@ export class NicCounters {
 
   add(index: number, count: number): void {
     this.values[index] += count;
+  }
+
+  /** Adds all of another one's. */
+  addAll(other: NicCounters): void {
+    for (let i = 0; i < this.values.length; i++) this.values[i] += other.values[i];
+  }
+
+  /** The sums of several, by name. */
+  static total(all: readonly NicCounters[]): Record<NicCounter, number> {
+    const sum = new NicCounters(new SharedArrayBuffer(NIC_COUNTERS_OCTETS));
+    for (const counters of all) sum.addAll(counters);
+    return sum.read();
   }
 
   /** All counters by name. */

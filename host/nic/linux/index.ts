@@ -5,7 +5,14 @@
  */
 
 import { Worker } from "node:worker_threads";
-import { type DeviceLineParts, Doorbell, type LineDevice, type LineEnds } from "../../chassis/drive/line.ts";
+import { PORT_PROTECTED } from "../../../assembly/abi/ring.ts";
+import {
+  type DeviceLineParts,
+  Doorbell,
+  type LineDevice,
+  type LineEnds,
+  type LineSenderParts,
+} from "../../chassis/drive/line.ts";
 import { addressOctets } from "../../chassis/config.ts";
 import { threadFile } from "../../thread/thread_file.ts";
 import * as libc from "./libc.ts";
@@ -13,6 +20,8 @@ import { NIC_COUNTERS_OCTETS, NicCounters, counterIndex, counterSide } from "./c
 import { PacketRing, packetRingOctets } from "./packet_ring.ts";
 import { openAddressWatch } from "./address_watch.ts";
 import { BypassRoutes } from "./bypass_routes.ts";
+import type { LineSenderData } from "./line_sender.ts";
+import { SharedSockets } from "./shared_sockets.ts";
 import { NicError, kernelDrops, openBypassSockets, openOuterSockets } from "./sockets.ts";
 import type { OuterSocket } from "./sockets.ts";
 import { RING_CAPACITY, STATE_BELL, STATE_OCTETS, STATE_STOP, STATE_TOLD } from "./shared_state.ts";
@@ -187,6 +196,24 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
     const wake = (): void => {
       if (!stopped) doorbell.ring();
     };
+    const shared = new SharedSockets();
+    shared.write([...sockets, ...bypassing]);
+    /** What senders in boards' threads count, by slot and port: of those that are there, and of those that were. */
+    const sending = new Map<string, NicCounters>();
+    const sent = new NicCounters(new SharedArrayBuffer(NIC_COUNTERS_OCTETS));
+    const newSender = (slot: number, port: number): LineSenderParts => {
+      const name = `${slot} ${port}`;
+      const before = sending.get(name);
+      if (before) sent.addAll(before);
+      const own = new NicCounters(new SharedArrayBuffer(NIC_COUNTERS_OCTETS));
+      sending.set(name, own);
+      const { fd, offload } = tun;
+      const data: LineSenderData = {
+        counters: own.memory,
+        ...(port === PORT_PROTECTED ? { tun: { fd, offload } } : { sockets: shared.memory }),
+      };
+      return { program: threadFile(new URL("./line_sender.ts", import.meta.url)).href, data };
+    };
     const ends: LineEnds[] = [];
     const answers: (() => void)[] = [];
     const command = (message: NicWorkerCommand): void => {
@@ -201,6 +228,7 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
         ends.push(lineEnds);
         command({ line: parts });
       },
+      sender: newSender,
       classify: (message, done): void => {
         if (done) answers.push(done);
         command({ classify: message, answer: done !== undefined });
@@ -225,7 +253,7 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
       return closing;
     };
     const count = (): Record<string, number> => ({
-      ...counters.read(),
+      ...NicCounters.total([counters, sent, ...sending.values()]),
       kernel_rx_dropped: stopped ? 0 : kernelDrops(sockets),
     });
     const unprotectedNic = new RingNic(
@@ -292,7 +320,9 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
       descriptors.push(...opened.map(({ fd }) => fd));
       const swapped = new Promise<void>((resolve) => swaps.push(resolve));
       command({ sockets: [...sockets, ...bypassing] });
+      shared.write([...sockets, ...bypassing]);
       await Promise.race([swapped, ended]);
+      await Promise.all(ends.map(({ passed }) => passed()));
       await routes?.refresh();
       await bypass?.replace();
       for (const { fd } of gone) {

@@ -131,6 +131,11 @@ const pinned: ArrayBufferLike[] = [];
 /** Where the first octet of a buffer lies, which from now on lives as long as the thread. For few and long-lived buffers. */
 export function addressOf(buffer: ArrayBufferLike): number {
   pinned.push(buffer);
+  return addressNow(buffer);
+}
+
+/** The same for as long as the caller holds the buffer, reads it again and again, and no longer. */
+export function addressNow(buffer: ArrayBufferLike): number {
   return Number(memset(new Uint8Array(buffer), 0, 0));
 }
 

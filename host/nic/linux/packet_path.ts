@@ -1,10 +1,9 @@
 /**
- * Where the NIC's worker takes packets from and puts them: a ring of the thread that opened the NICs (packet_ring.ts), or one of a board's
- * thread (chassis/drive/line.ts). Both are read and written in place by system calls.
+ * Where packets are taken from and put: a ring of the thread that opened the NICs (packet_ring.ts), one of a board's thread
+ * (chassis/drive/line.ts), or a board's RAM, in the board's thread. All are read and written in place by system calls.
  */
 import type { Classifier } from "../../chassis/classifier.ts";
 import type { BoardEntrance, DeviceLine } from "../../chassis/drive/line.ts";
-import type { MessageRing } from "../../chassis/drive/message_ring.ts";
 import * as libc from "./libc.ts";
 import type { PacketRing } from "./packet_ring.ts";
 
@@ -60,30 +59,40 @@ export class ThreadSource implements PacketSource {
   }
 }
 
-/** The ring of a board's thread. */
-export class BoardSource implements PacketSource {
-  readonly octets: Uint8Array;
-  readonly base: number;
+/** What a board has for the NIC, where it stands in the board's RAM. */
+export class RamSource implements PacketSource {
+  octets: Uint8Array = new Uint8Array(0);
+  base = 0;
+  length = 0;
+  private starts: Uint32Array = new Uint32Array(0);
+  private lengths: Uint32Array = new Uint32Array(0);
+  private count = 0;
+  private next = 0;
 
-  constructor(private readonly ring: MessageRing) {
-    this.octets = ring.octets;
-    this.base = libc.addressOf(ring.octets.buffer) + ring.octets.byteOffset;
-  }
-
-  get length(): number {
-    return this.ring.length;
+  /** Has `count` packets of `ram`, which stays what it is until they have left. */
+  hold(ram: Uint8Array, starts: Uint32Array, lengths: Uint32Array, count: number): void {
+    if (ram !== this.octets) {
+      this.octets = ram;
+      this.base = libc.addressNow(ram.buffer) + ram.byteOffset;
+    }
+    this.starts = starts;
+    this.lengths = lengths;
+    this.count = count;
+    this.next = 0;
   }
 
   peek(): number {
-    return this.ring.ahead() ? this.ring.at : -1;
+    if (this.next === this.count) return -1;
+    this.length = this.lengths[this.next];
+    return this.starts[this.next++];
   }
 
   release(): void {
-    this.ring.releaseSeen();
+    this.count = this.next = 0;
   }
 
   pending(): boolean {
-    return this.ring.unseen;
+    return this.next < this.count;
   }
 }
 

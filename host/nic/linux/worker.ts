@@ -2,7 +2,8 @@
  * The NIC worker: moves packets between the kernel and the rings, and sleeps in epoll_wait(2) with a time-out and a stop flag,
  * because a worker blocked in a native call cannot be terminated.
  *
- *   1. what the boards send: rings -> UDP socket, raw socket (outer_sender.ts), TUN device, read from the ring in place
+ *   1. what the thread that opened the NICs sends: rings -> UDP socket, raw socket (outer_sender.ts), TUN device (tun_sender.ts), read from the
+ *      ring in place; boards' threads send themselves (line_sender.ts)
  *   2. what arrives: sockets -> ring (outer_receiver.ts), TUN device -> ring, read into the ring in place
  *   3. wake the IKE board's thread for what went to it; tell the thread that opened the NICs of what went there instead, once for all
  *      packets since it last looked
@@ -19,13 +20,14 @@ import { EpollSet } from "./epoll_set.ts";
 import { NicCounters, counterIndex } from "./counters.ts";
 import { OuterReceiver } from "./outer_receiver.ts";
 import { OuterSender } from "./outer_sender.ts";
-import { ArrivalSink, BoardSource, type PacketSource, ThreadSource } from "./packet_path.ts";
+import { ArrivalSink, ThreadSource } from "./packet_path.ts";
 import { PacketRing } from "./packet_ring.ts";
 import { receives } from "./sockets.ts";
 import type { OuterSocket } from "./sockets.ts";
 import { STATE_SLEEPING, STATE_STOP, STATE_TOLD } from "./shared_state.ts";
 import type { NicWorkerCommand, NicWorkerData, NicWorkerMessage } from "./shared_state.ts";
-import { TunPort } from "./tun_port.ts";
+import { TunReceiver } from "./tun_receiver.ts";
+import { TunSender } from "./tun_sender.ts";
 
 /** Upper bound of the sleep: how late a lost wake-up is noticed. */
 const SLEEP_MILLISECONDS = 100;
@@ -39,15 +41,16 @@ const state = new Int32Array(data.state);
 const counters = new NicCounters(data.counters);
 const RECEIVE_FAILED = counterIndex("receive_failed");
 
-const outward: PacketSource[] = [new ThreadSource(new PacketRing(data.unprotectedTransmit))];
-const inward: PacketSource[] = [new ThreadSource(new PacketRing(data.protectedTransmit))];
+const outward = [new ThreadSource(new PacketRing(data.unprotectedTransmit))];
+const inward = [new ThreadSource(new PacketRing(data.protectedTransmit))];
 const unprotected = new ArrivalSink(new PacketRing(data.unprotectedReceive));
 const clear = new ArrivalSink(new PacketRing(data.protectedReceive));
 const sender = new OuterSender(outward, counters);
 const receiver = new OuterReceiver(unprotected, counters);
 /** Of both sides. */
 let classifier: Classifier | undefined;
-const tun = new TunPort(data.tun, clear, inward, counters);
+const tunSender = new TunSender(data.tun, inward, counters);
+const tunReceiver = new TunReceiver(data.tun, clear, counters);
 
 // What it sleeps on: the eventfd, the TUN device, the watch for addresses, then the sockets that receive.
 const BELL = 0;
@@ -63,11 +66,10 @@ function useSockets(sockets: readonly OuterSocket[]): void {
   descriptors.use([data.wake, data.tun.fd, data.watch, ...receiving.map((socket) => socket.fd)], BELL);
 }
 
-/** The boards' threads exchange packets of a side with this one from now on. */
+/** What arrives at a side goes to the boards' threads from now on; what they send they send themselves (line_sender.ts). */
 function wire(parts: DeviceLineParts): void {
   const line = new DeviceLine(parts);
   const outside = line.port === PORT_UNPROTECTED;
-  for (const ring of line.in) (outside ? outward : inward).push(new BoardSource(ring));
   if (parts.classifier) classifier ??= new Classifier(parts.classifier);
   (outside ? unprotected : clear).wire(line, classifier);
 }
@@ -79,7 +81,7 @@ function tell(message: NicWorkerMessage): void {
 /** Sleeps unless a ring has been filled in the meantime: whoever fills one after the flag is up writes to the eventfd. */
 function sleep(): void {
   Atomics.store(state, STATE_SLEEPING, 1);
-  const busy = sender.pending() || tun.pending() || Atomics.load(state, STATE_STOP) !== 0;
+  const busy = sender.pending() || tunSender.pending() || Atomics.load(state, STATE_STOP) !== 0;
   descriptors.wait(busy ? 0 : SLEEP_MILLISECONDS);
   Atomics.store(state, STATE_SLEEPING, 0);
 }
@@ -112,10 +114,10 @@ while (Atomics.load(state, STATE_STOP) === 0) {
   sleep();
   if (descriptors.readable(BELL)) woken();
   sender.send();
-  tun.send();
+  tunSender.send();
   if (descriptors.readable(1)) {
     if (descriptors.failed(1)) throw new Error("the TUN device is gone");
-    tun.receive();
+    tunReceiver.receive();
   }
   if (descriptors.readable(2)) {
     drainAddressWatch(data.watch, watchedAddress, WATCHED_OCTETS);
@@ -130,7 +132,7 @@ while (Atomics.load(state, STATE_STOP) === 0) {
 }
 // What was queued before the stop still leaves: the DELETE of an SA is among it.
 sender.send();
-tun.send();
+tunSender.send();
 descriptors.close();
 tell({ kind: "stopped" });
 port.close();

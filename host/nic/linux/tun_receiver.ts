@@ -1,16 +1,14 @@
 /**
- * Protected side: whole IP packets between the TUN device and the rings (packet_path.ts). Where the kernel has segmentation offload, superframes
- * come in and are cut (tun_arrival.ts), and packets are joined on their way out (tun_departure.ts); where it has not, each is read and written in
- * place.
+ * Protected side, inward: whole IP packets from the TUN device to where they belong (packet_path.ts). Where the kernel has segmentation offload,
+ * superframes come in and are cut (tun_arrival.ts); where it has not, each packet is read in place.
  */
 
 import { FRAME_CAPACITY } from "../../../assembly/abi/frame.ts";
 import * as libc from "./libc.ts";
 import { counterIndex } from "./counters.ts";
 import type { NicCounters } from "./counters.ts";
-import type { PacketSink, PacketSource } from "./packet_path.ts";
+import type { PacketSink } from "./packet_path.ts";
 import { TunArrival } from "./tun_arrival.ts";
-import { TunDeparture } from "./tun_departure.ts";
 
 /** Packets read before the other ports get their turn. */
 const BATCH = 64;
@@ -18,25 +16,19 @@ const BATCH = 64;
 const SUPERFRAMES = 4;
 
 const TUN_RECEIVED = counterIndex("tun_received");
-const TUN_SENT = counterIndex("tun_sent");
 const RING_FULL = counterIndex("protected_rx_ring_full");
 const NOT_IP = counterIndex("protected_rx_not_ip");
-const WOULD_BLOCK = counterIndex("protected_tx_would_block");
-const FAILED = counterIndex("protected_tx_failed");
 
-export class TunPort {
+export class TunReceiver {
   private readonly overflow = new ArrayBuffer(Number(FRAME_CAPACITY));
   private readonly overflowAddress = libc.addressOf(this.overflow);
   private readonly largest: number;
   private readonly arrival: TunArrival | undefined;
   private readonly arrivalAddress: number = 0;
-  private readonly departure: TunDeparture | undefined;
 
   constructor(
     private readonly tun: { fd: number; mtu: number; offload: boolean },
     private readonly sink: PacketSink,
-    /** In turn. */
-    private readonly sources: readonly PacketSource[],
     private readonly counters: NicCounters,
   ) {
     this.largest = Math.min(tun.mtu, Number(FRAME_CAPACITY));
@@ -44,15 +36,6 @@ export class TunPort {
     const arrival = new TunArrival();
     this.arrival = arrival;
     this.arrivalAddress = libc.addressOf(arrival.buffer) + TunArrival.OFFSET;
-    this.departure = new TunDeparture(tun.fd, (packets) => {
-      if (packets > 0) counters.add(TUN_SENT, packets);
-      else counters.add(libc.errno() === libc.EAGAIN ? WOULD_BLOCK : FAILED, -packets);
-    });
-  }
-
-  pending(): boolean {
-    for (const source of this.sources) if (source.pending()) return true;
-    return false;
   }
 
   /** Up to a batch from the device: how many packets were taken over. Throws when the device is gone. */
@@ -122,24 +105,5 @@ export class TunPort {
     }
     counters.add(TUN_RECEIVED, received);
     return received;
-  }
-
-  /** Writes what the rings hold to the device. */
-  send(): void {
-    for (const source of this.sources) {
-      if (this.departure === undefined) this.sendFrom(source);
-      else if (source.pending()) this.departure.send(source);
-    }
-  }
-
-  private sendFrom(source: PacketSource): void {
-    const { counters } = this;
-    let sent = 0;
-    for (let at = source.peek(); at >= 0; at = source.peek()) {
-      if (libc.write(this.tun.fd, source.base + at, source.length) === source.length) sent++;
-      else counters.add(libc.errno() === libc.EAGAIN ? WOULD_BLOCK : FAILED, 1);
-    }
-    source.release();
-    counters.add(TUN_SENT, sent);
   }
 }
