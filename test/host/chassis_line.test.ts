@@ -7,9 +7,12 @@ import * as assert from "uvu/assert";
 import { buildEntry } from "../../host/build/build.ts";
 import { Chassis, type ChassisOptions, type SecureElement } from "../../host/chassis/chassis.ts";
 import { DeviceLine, type LineDevice, type LineEnds } from "../../host/chassis/drive/line.ts";
+import { MessageRing, ringMemory } from "../../host/chassis/drive/message_ring.ts";
 import { TURNS } from "../../host/chassis/drive/page.ts";
 import { Threaded, type ThreadedOptions } from "../../host/chassis/drive/threaded.ts";
 import type { Nic, Side } from "../../host/nic/nic.ts";
+import { threadFile } from "../../host/thread/thread_file.ts";
+import type { RecordingData } from "../entries/recording_sender.ts";
 import { ThreadedElement } from "../../host/secure_element/threaded_element.ts";
 
 const [ike, ipsec] = await Promise.all(
@@ -367,6 +370,80 @@ scenario("what a device that died had not taken goes through the chassis's threa
     outside.sent.map((packet) => packet[0]!),
     Array.from({ length: 20 }, (_, i) => i),
   );
+});
+
+/** A device that boards' threads send to themselves, by test/entries/recording_sender.ts. */
+class SentTo extends WiredNic {
+  /** Of each thread that has been started, in that order. */
+  readonly records: MessageRing[] = [];
+
+  constructor(side: Side) {
+    super(side);
+    this.line.sender = (slot) => {
+      const ring = ringMemory(1 << 16);
+      this.records.push(new MessageRing(ring));
+      const data: RecordingData = { ring, slot };
+      return { program: threadFile(new URL("../entries/recording_sender.ts", import.meta.url)).href, data };
+    };
+  }
+
+  /** What has been sent: slot and octets. */
+  take(): number[][] {
+    const taken: number[][] = [];
+    for (const ring of this.records)
+      for (; ring.peek(); ring.release())
+        taken.push([ring.from, ...ring.octets.subarray(ring.at, ring.at + ring.length)]);
+    return taken;
+  }
+}
+
+test("where a device has a sender, boards' threads send themselves: in order, until the line is cut, and by another thread after one was lost", async () => {
+  const drive = new Threaded({ hangMs: 700 });
+  const slots = [
+    { slot: 0, board: "ike" as const, image: ike! },
+    { slot: 1, board: "ipsec" as const, image: ipsec! },
+  ];
+  const chassis = new Chassis({ drive, link: "ethernet", slots });
+  const [outside, inside] = [new SentTo("unprotected"), new WiredNic("protected")];
+  try {
+    chassis.attach(outside);
+    chassis.attach(inside);
+    await chassis.powerOn();
+    assert.is(outside.device.line.in.length, 0, "there are no rings to it");
+    const sent: number[][] = [];
+    const give = async (from: number, to: number): Promise<void> => {
+      for (let i = from; i < to; i++) assert.ok(inside.device.give(Uint8Array.of(i, 1, 2)));
+      inside.device.line.ring();
+      const all = (): boolean => (sent.push(...outside.take()), sent.length + outside.sent.length >= to);
+      assert.ok(await chassis.until(all, PATIENCE), `${sent.length} of ${to}`);
+    };
+    await give(0, 40);
+    const end = chassis.onTransmit("unprotected", () => undefined);
+    await give(40, 45);
+    assert.is(outside.sent.length, 5, "watched, they pass the chassis's thread");
+    end();
+    chassis.injectFault({ kind: "hang", slot: 0 });
+    const replaced = (): boolean => {
+      const { generation, state } = chassis.show().slots[0]!;
+      return generation === 2 && state === "Online";
+    };
+    assert.ok(await chassis.until(replaced, PATIENCE));
+    await give(45, 90);
+    assert.is(outside.records.length, 3, "of two boards' threads, and of the one that follows");
+    assert.equal(
+      sent,
+      Array.from({ length: 90 }, (_, i) => [0, i, 1, 2]).filter((_, i) => i < 40 || i >= 45),
+    );
+    await outside.device.ends.passed();
+    await outside.device.ends.cut();
+    await give(90, 100);
+    assert.is(outside.sent.length, 15, "cut, they pass the chassis's thread");
+    assert.equal(outside.take(), []);
+    assert.is(outside.device.rung, 0, "nobody was woken");
+    assert.equal(chassis.show().drops, {});
+  } finally {
+    await drive.close();
+  }
 });
 
 test("a second device of a port, or one that comes late, is served by the chassis's thread", async () => {

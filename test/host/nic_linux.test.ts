@@ -24,7 +24,9 @@ import { routeDestinations } from "../../host/nic/linux/tun.ts";
 import { interfaceAddresses, localAddresses } from "../../host/nic/linux/interfaces.ts";
 import { NIC_COUNTERS, NIC_COUNTERS_OCTETS, NicCounters, counterIndex } from "../../host/nic/linux/counters.ts";
 import { addressOctets } from "../../host/chassis/config.ts";
+import { SharedSockets } from "../../host/nic/linux/shared_sockets.ts";
 import { openOuterSockets } from "../../host/nic/linux/sockets.ts";
+import type { OuterSocket } from "../../host/nic/linux/sockets.ts";
 import { FRAGMENT_OCTETS, fragmentsOf } from "../../host/nic/linux/ah_fragments.ts";
 import * as libc from "../../host/nic/linux/libc.ts";
 import { MessageBatch } from "../../host/nic/linux/message_batch.ts";
@@ -329,6 +331,26 @@ test("a network stands for those of our addresses that it has, of its family", (
 test("no socket for a link-local address", () => {
   assert.throws(() => openOuterSockets(["fe80::1"], 500, 4500), /link-local/);
   assert.throws(() => openOuterSockets(["vpn.example"], 500, 4500), RangeError);
+});
+
+test("boards' threads see each new table of sockets once, and never half of one", () => {
+  const writer = new SharedSockets();
+  const reader = new SharedSockets(writer.memory);
+  assert.is(reader.changed(), undefined);
+  const socket = (fd: number, text: string): OuterSocket => {
+    const address = addressOctets(text);
+    return { fd, kind: 0, family: address.length === 4 ? 4 : 6, address, port: 4500 };
+  };
+  for (const sockets of [[socket(7, "192.0.2.1"), socket(8, "2001:db8::1")], [], [socket(9, "192.0.2.9")]]) {
+    writer.write(sockets);
+    assert.equal(reader.changed(), sockets);
+    assert.is(reader.changed(), undefined);
+  }
+  const many = Array.from({ length: 512 }, (_, i) => socket(1000 + i, "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"));
+  writer.write(many);
+  assert.is(reader.changed()!.length, 512);
+  assert.throws(() => writer.write([...many, ...many, ...many]), RangeError);
+  assert.is(reader.changed(), undefined, "what is refused changes nothing");
 });
 
 test("counters have distinct names and are shared", () => {

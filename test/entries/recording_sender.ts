@@ -1,0 +1,20 @@
+/** A sender in a board's thread (chassis/drive/line.ts) that puts what it is given into a ring, for a test to read. */
+import { MessageRing } from "../../host/chassis/drive/message_ring.ts";
+import type { OpenLineSender } from "../../host/chassis/drive/line.ts";
+
+export interface RecordingData {
+  ring: SharedArrayBuffer;
+  slot: number;
+}
+
+export const openLineSender: OpenLineSender = (data) => {
+  const { ring, slot } = data as RecordingData;
+  const record = new MessageRing(ring);
+  return {
+    send(ram, starts, lengths, count) {
+      for (let i = 0; i < count; i++) {
+        if (!record.push(0, count, slot, ram, starts[i]!, lengths[i]!)) throw new Error("the test reads too seldom");
+      }
+    },
+  };
+};
