@@ -13,7 +13,7 @@ import type { OuterSocket } from "./sockets.ts";
 
 const BATCH = 64;
 /** Datagrams may come in pieces of several, with up to so many octets (UDP_GRO). */
-const PIECES = 32;
+const PIECES = 8;
 const PIECE_OCTETS = 65536;
 /** In front of each receive buffer: room for the header that the kernel has taken off (48 octets at most). */
 const HEADROOM = 48;
