@@ -19,9 +19,13 @@ import {
   CHECKPOINT_SALT,
 } from "../../assembly/abi/checkpoint.ts";
 
+/** Arrays of records that are there no more, kept for others of the same kind: to make one costs more than to fill it. */
+const SPARE_MAX = 64;
+
 export class Checkpoint {
   /** By KIND, then by INDEX. */
   readonly #records = new Map<number, Map<number, Uint8Array>>();
+  readonly #spare = new Map<number, Uint8Array[]>();
   readonly #salts = new Map<number, Uint8Array>();
   readonly #capacity: { ikeSas: number; childSas: number };
   /** Records that were refused. */
@@ -65,9 +69,28 @@ export class Checkpoint {
     }
     let records = this.#records.get(kind);
     if (!records) this.#records.set(kind, (records = new Map()));
+    const before = records.get(index);
     // Without contents it says that there is none any more.
-    if (record.length === CHECKPOINT_HEADER) records.delete(index);
-    else records.set(index, record.slice());
+    if (record.length === CHECKPOINT_HEADER) {
+      records.delete(index);
+      if (before && this.#spareOf(kind).length < SPARE_MAX) this.#spareOf(kind).push(before);
+      return;
+    }
+    const kept = before?.length === record.length ? before : this.#reuse(kind, record.length);
+    kept.set(record);
+    if (kept !== before) records.set(index, kept);
+  }
+
+  #spareOf(kind: number): Uint8Array[] {
+    let spare = this.#spare.get(kind);
+    if (!spare) this.#spare.set(kind, (spare = []));
+    return spare;
+  }
+
+  /** An array of `octets`: one that is spare if it fits. */
+  #reuse(kind: number, octets: number): Uint8Array {
+    const spare = this.#spareOf(kind).pop();
+    return spare?.length === octets ? spare : new Uint8Array(octets);
   }
 
   /** Salts that no record is of any more, but for the newest. */
@@ -90,7 +113,7 @@ export class Checkpoint {
     return size;
   }
 
-  /** All of it, in the order in which a board takes it back: by KIND, and within that by epoch, the salt first. */
+  /** Copies of all of it, in the order in which a board takes it back: by KIND, and within that by epoch, the salt first. */
   records(): Uint8Array[] {
     const all: Uint8Array[] = [];
     for (const kind of [...this.#records.keys()].sort((a, b) => a - b)) {
@@ -103,7 +126,7 @@ export class Checkpoint {
       }
       for (const [epoch, records] of byEpoch) {
         const salt = this.#salts.get(epoch);
-        if (salt) all.push(salt, ...records);
+        if (salt) all.push(salt, ...records.map((record) => record.slice()));
       }
     }
     return all;
@@ -112,6 +135,7 @@ export class Checkpoint {
   /** Forgets everything: the next IKE board begins anew. */
   clear(): void {
     this.#records.clear();
+    this.#spare.clear();
     this.#salts.clear();
   }
 }

@@ -107,4 +107,30 @@ test("nothing beyond the board's tables, of no other kind, and nothing that is c
   assert.ok(checkpoint.empty);
 });
 
+test("whatever comes and goes, in whatever lengths, each record is the last that was taken; and what was told stays as it was told", () => {
+  const checkpoint = new Checkpoint(CAPACITY);
+  checkpoint.take(area(record(CHECKPOINT_SALT, 0, 1, "salt")));
+  const expected = new Map<string, string>();
+  let state = 1;
+  const next = (below: number): number => (state = (state * 48271) % 0x7fffffff) % below;
+  let before: { given: string[]; records: Uint8Array[] } | undefined;
+  for (let i = 0; i < 3000; i++) {
+    const kind = [CHECKPOINT_IKE_SA, CHECKPOINT_RESPONSE, CHECKPOINT_LINK][next(3)]!;
+    const index = next(4);
+    const contents = next(3) === 0 ? "" : `${i} ${"x".repeat(next(2) * 9)}`;
+    checkpoint.take(area(record(kind, index, 1, contents)));
+    if (contents === "") expected.delete(`${kind}/${index}`);
+    else expected.set(`${kind}/${index}`, contents);
+    const now = told(checkpoint).filter((line) => !line.startsWith(`${CHECKPOINT_SALT}/`));
+    assert.equal(now.sort(), [...expected].map(([name, text]) => `${name} of 1: ${text}`).sort());
+    if (before)
+      assert.equal(
+        before.records.map((one) => Buffer.from(one).toString("hex")),
+        before.given,
+      );
+    const records = checkpoint.records();
+    before = { records, given: records.map((one) => Buffer.from(one).toString("hex")) };
+  }
+});
+
 test.run();
