@@ -3,7 +3,8 @@
  * SA's record before the board hears of it, and a board that follows begins where the last lease ends (takeover.ts): no number
  * is used twice, none is accepted twice, whatever becomes of a board or of a message.
  *
- *   outbound   always the whole lease, OUTBOUND_LEAST at least: numbers that are skipped cost nobody anything
+ *   outbound   the whole lease, OUTBOUND_LEAST at least, and of a fast SA what it sends in OUTBOUND_NS, OUTBOUND_MOST at most: numbers that are
+ *              skipped cost nobody anything, and a board that is overloaded hears of a lease late
  *   inbound    as many as the peer sends in LEASE_NS, by the numbers that came since the SA asked last, LEASE_MIN at least: what the peer sends
  *              below the lease is lost with the board, and a slow SA would miss for minutes what a fast one misses for milliseconds. A burst that
  *              goes beyond it waits for the next one, twice as large; of one that a burst has left behind the board gives back what it
@@ -43,6 +44,8 @@ const WINDOW_NS: u64 = 10_000_000;
 const WISHES: u32 = 64;
 /** A batch must not run out of numbers while the board asks. */
 const OUTBOUND_LEAST: u32 = 4096;
+const OUTBOUND_NS: u64 = 200_000_000;
+const OUTBOUND_MOST: u32 = 1 << 18;
 /** Numbers of an inbound SA's first lease. */
 const FIRST: u32 = 64;
 
@@ -89,7 +92,7 @@ export function leaseStart(link: Link, direction: u32): void {
   lease.packets = 0;
   lease.octets = 0;
   lease.askedAt = 0;
-  lease.size = direction == DIRECTION_OUTBOUND ? max<u32>(limit, OUTBOUND_LEAST) : min<u32>(FIRST, limit);
+  lease.size = direction == DIRECTION_OUTBOUND ? outboundLeast() : min<u32>(FIRST, limit);
   const record = recordOf(link, direction);
   measureFrom(lease, load<u64>(record, SA_SEQUENCE));
   lease.serial += 1;
@@ -162,6 +165,7 @@ export function leaseWanted(frame: Frame, slot: u32): void {
   lease.askedAt = now();
   const wanted = load<u64>(m, LEASE_SEQUENCE);
   if (direction == DIRECTION_INBOUND) adapt(lease, wanted, wanted > load<u64>(record, SA_LEASE));
+  else adaptOutbound(lease, wanted);
   const granted = max<u64>(load<u64>(record, SA_LEASE), wanted + <u64>lease.size);
   store<u64>(record, granted, SA_LEASE);
   linkChanged(link);
@@ -209,6 +213,28 @@ function measureFrom(lease: Lease, sequence: u64): void {
   lease.measured = sequence;
 }
 
+/** Numbers in `time` ns as fast as since they are measured, which is `since` ns ago. */
+function numbersIn(lease: Lease, wanted: u64, time: u64, since: u64): u64 {
+  return ((wanted - min<u64>(lease.measured, wanted)) * time) / since;
+}
+
+/** The size of the next outbound lease, of which `wanted` has been used. */
+function adaptOutbound(lease: Lease, wanted: u64): void {
+  const since = now() - lease.measuredAt;
+  if (since < WINDOW_NS) return;
+  const least = outboundLeast();
+  lease.size = <u32>(
+    min<u64>(max<u64>(numbersIn(lease, wanted, OUTBOUND_NS, since), least), max<u32>(OUTBOUND_MOST, least))
+  );
+  measureFrom(lease, wanted);
+}
+
+// @ts-ignore: decorator
+@inline
+function outboundLeast(): u32 {
+  return max<u32>(limit, OUTBOUND_LEAST);
+}
+
 /** The size of the next inbound lease, of which `wanted` has come; `waited`: packets were there before it. */
 function adapt(lease: Lease, wanted: u64, waited: bool): void {
   const time = now();
@@ -222,8 +248,7 @@ function adapt(lease: Lease, wanted: u64, waited: bool): void {
   let size = <u64>lease.size;
   if (since >= WINDOW_NS) {
     // Numbers, not packets: a full ring in front of the board drops packets, and the peer goes on all the same.
-    const numbers = wanted - min<u64>(lease.measured, wanted);
-    size = (numbers * LEASE_NS) / since;
+    size = numbersIn(lease, wanted, LEASE_NS, since);
     measureFrom(lease, wanted);
     if (crowded) size = max<u64>(size, (<u64>lease.size) << 1);
   } else if (waited || crowded) {

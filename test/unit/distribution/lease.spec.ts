@@ -137,6 +137,27 @@ describe("leases", () => {
     expect(wants(0, DIRECTION_OUTBOUND, 100)).toBe(6146, "a lease does not shrink");
   });
 
+  test("outbound: of a fast SA what it sends in 200 ms, up to 2^18", () => {
+    pass(100 * MS);
+    expect(wants(0, DIRECTION_OUTBOUND, 50_000) - 50_000).toBe(100_000);
+    pass(5 * MS);
+    expect(wants(0, DIRECTION_OUTBOUND, 100_000) - 100_000).toBe(100_000, "too soon to measure");
+    pass(5 * MS);
+    expect(wants(0, DIRECTION_OUTBOUND, 150_000) - 150_000).toBe(1 << 18);
+    const end = lease(0, DIRECTION_OUTBOUND);
+    leaseSucceed(link(0), DIRECTION_OUTBOUND);
+    expect(lease(0, DIRECTION_OUTBOUND) - end).toBe(1 << 18, "as fast as before");
+    pass(1000 * MS);
+    const most = lease(0, DIRECTION_OUTBOUND);
+    expect(wants(0, DIRECTION_OUTBOUND, most - 1000)).toBe(most - 1000 + ((most - 1000 - end) * 200) / 1000, "slower");
+    pass(1000 * MS);
+    const last = lease(0, DIRECTION_OUTBOUND);
+    expect(wants(0, DIRECTION_OUTBOUND, last)).toBe(last + (last - most + 1000) / 5);
+    pass(60000 * MS);
+    const idle = lease(0, DIRECTION_OUTBOUND);
+    expect(wants(0, DIRECTION_OUTBOUND, idle) - idle).toBe(4096, "slow: the least");
+  });
+
   test("inbound: what comes in 20 ms, between the least and the setting", () => {
     expect(lease(0, DIRECTION_INBOUND)).toBe(64);
     pass(640 * MS); // 64 in 640 ms: 2 in 20 ms
