@@ -1,6 +1,6 @@
 /** Cards: what there is to know of each board, connection and drop reason, in text. */
 import { element, keep, mark, say } from "./element.mjs";
-import { amount, duration, lampText, suiteText } from "./words.mjs";
+import { amount, duration, lampText, quoted, suiteText } from "./words.mjs";
 
 /** A list of facts that are brought up to date; a fact that is undefined is not there. */
 function facts(node, entries) {
@@ -106,7 +106,7 @@ export class ConnectionCards {
         const end = (side) =>
           ike[`${side}-host`] === undefined
             ? undefined
-            : `${ike[`${side}-id`] ? `'${ike[`${side}-id`]}' at ` : ""}${ike[`${side}-host`]}[${ike[`${side}-port`]}]`;
+            : `${ike[`${side}-id`] ? `${quoted(ike[`${side}-id`])} at ` : ""}${ike[`${side}-host`]}[${ike[`${side}-port`]}]`;
         facts(list, [
           ["Last failure", ike.failure ?? failures.get(ike.name)],
           ["Local", end("local")],

@@ -51,11 +51,16 @@ export function flowText({ source, destination, protocol, ...ports }) {
   return `${names[protocol] ?? `protocol ${protocol}`} ${source}${port("source-port")} > ${destination}${port("destination-port")}`;
 }
 
+/** What somebody else said, in quotation marks that nothing within it ends. */
+export const quoted = (text) => `'${text.replaceAll("'", "\\'")}'`;
+
 /** An event in words: its kind, then what it is about. */
 export function eventText({ kind, ...rest }) {
   const words = Object.entries(rest).map(([key, value]) => {
     if (key === "up") return value ? "up" : "down";
-    return key === "text" ? `- ${value}` : `${key} ${Array.isArray(value) ? value.join(" ") : value}`;
+    if (key === "text") return `- ${value}`;
+    if (Array.isArray(value)) return `${key} ${value.join(" ")}`;
+    return `${key} ${/[\s']/.test(value) ? quoted(value) : value}`;
   });
   return [kind, ...words].join(" ");
 }
