@@ -42,7 +42,7 @@ import {
 } from "../../assembly/abi/management.ts";
 import { PORT_MANAGEMENT, PORT_PROTECTED, PORT_SECURE_ELEMENT, PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
 import { ImageRefused } from "../image/refusal.ts";
-import type { Nic, Side } from "../nic/nic.ts";
+import type { Nic, PacketCounters, Side } from "../nic/nic.ts";
 import { CELL_BITS } from "./aal5.ts";
 import type { Alarm } from "./alarms.ts";
 import { Arrivals } from "./arrivals.ts";
@@ -262,8 +262,8 @@ export interface ChassisStatus {
   links: LinkStatus[];
   /** All drops of all slots by name, firmware and chassis together. */
   drops: Record<string, number>;
-  /** What NICs have moved and dropped, packets by name, where they count. */
-  nics: { side: Side; counters: Record<string, number> }[];
+  /** Of NICs that count. */
+  nics: ({ side: Side } & PacketCounters)[];
   faults: (Omit<Fault, "now"> & { now: number })[];
   /** Those that stand, oldest first; `since` in seconds on the drive's clock. */
   alarms: (Omit<Alarm, "since"> & { since: number })[];
@@ -801,7 +801,7 @@ export class Chassis {
       }),
       drops,
       nics: [...this.#nics.unprotected, ...this.#nics.protected].flatMap((nic) =>
-        nic.packetCounters ? [{ side: nic.side, counters: nic.packetCounters() }] : [],
+        nic.packetCounters ? [{ side: nic.side, ...nic.packetCounters() }] : [],
       ),
       faults: this.faults.map((fault) => ({ ...fault, now: Number(fault.now) / 1e9 })),
       alarms: this.#supervisor.alarms.standing.map((alarm) => ({ ...alarm, since: Number(alarm.since) / 1e9 })),

@@ -178,10 +178,12 @@ export function renderDrops({ drops: all, slots, nics, reasons }: DropsStatus): 
     (all[name] ?? 0) > 0 ? [`\n${reasonText(name, reason)}`] : [],
   );
   const books = slots.map(({ slot, board, frames }) => `slot ${slot}, ${board}: ${booksText(frames)}\n`);
-  const moved = nics.flatMap(({ side, counters }) =>
-    Object.entries(counters).flatMap(([name, count]) => (count > 0 ? [[side, name, String(count)]] : [])),
+  const counted = nics.flatMap(({ side, moved, dropped }) =>
+    Object.entries({ ...moved, ...dropped }).flatMap(([name, count]) =>
+      count > 0 ? [[side, name in dropped ? "dropped" : "", name, String(count)]] : [],
+    ),
   );
-  const nic = moved.length === 0 ? "" : `\n${table([["NIC", "COUNTER", "PACKETS"], ...moved])}`;
+  const nic = counted.length === 0 ? "" : `\n${table([["NIC", "", "COUNTER", "PACKETS"], ...counted])}`;
   return `${table([["SLOT", "BY", "REASON", "PACKETS"], ...rows, ...totals])}${meanings.join("")}\n${books.join("")}${nic}`;
 }
 

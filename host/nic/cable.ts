@@ -7,7 +7,7 @@
 import type { Drive } from "../chassis/drive/drive.ts";
 import { SeededRandom } from "../chassis/entropy.ts";
 import { passNarrowHop } from "./narrow_hop.ts";
-import type { Nic, Side } from "./nic.ts";
+import type { Nic, PacketCounters, Side } from "./nic.ts";
 
 export interface CableOptions {
   /** Default `unprotected`. */
@@ -58,6 +58,11 @@ class CableEnd implements Nic {
 
   onReceive(callback: Receiver): void {
     this.receiver = callback;
+  }
+
+  packetCounters(): PacketCounters {
+    const { lost, ...moved } = this.counters;
+    return { moved, dropped: { lost } };
   }
 
   async close(): Promise<void> {

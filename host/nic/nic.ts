@@ -11,6 +11,12 @@ import type { LineDevice } from "../chassis/drive/line.ts";
 /** The two sides of the gateway: unprotected is the insecure network (17), protected the one behind it. */
 export type Side = "unprotected" | "protected";
 
+/** What a NIC has moved and what it has dropped, packets by name. */
+export interface PacketCounters {
+  moved: Record<string, number>;
+  dropped: Record<string, number>;
+}
+
 export interface Nic {
   readonly side: Side;
   /** For a NIC that can be wired to the boards' threads; what it receives then goes there while the line is open. */
@@ -19,7 +25,7 @@ export interface Nic {
   send(packets: Uint8Array[]): void;
   /** Says who receives arriving packets; one receiver at a time. */
   onReceive(callback: (packets: Uint8Array[]) => void): void;
-  /** What it has moved and dropped, packets by name; absent where nobody counts. */
-  packetCounters?(): Record<string, number>;
+  /** Absent where nobody counts. */
+  packetCounters?(): PacketCounters;
   close(): Promise<void>;
 }

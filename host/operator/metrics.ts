@@ -115,10 +115,8 @@ export class Metrics {
       "slot",
       "reason",
     ]);
-    counter("cardcage_nic_packets_total", "Packets that a NIC has moved or dropped, by what it calls that.", [
-      "side",
-      "counter",
-    ]);
+    counter("cardcage_nic_packets_total", "Packets that a NIC has moved, by way.", ["side", "way"]);
+    counter("cardcage_nic_packets_dropped_total", "Packets that a NIC has dropped, by reason.", ["side", "reason"]);
     counter("cardcage_backplane_frames_total", "Frames on a board's link.", ["link", "direction"]);
     counter("cardcage_backplane_bytes_total", "Octets of frames on a board's link.", ["link", "direction"]);
     counter("cardcage_backplane_bits_total", "Bits of those frames on the line.", ["link", "direction"]);
@@ -173,9 +171,11 @@ export class Metrics {
   }
 
   #chassis({ link, slots, links, alarms, nics }: ChassisStatus): void {
-    for (const { side, counters } of nics)
-      for (const [name, count] of Object.entries(counters))
-        this.#add("cardcage_nic_packets_total", count, [side, name]);
+    for (const { side, moved, dropped } of nics) {
+      for (const [way, count] of Object.entries(moved)) this.#add("cardcage_nic_packets_total", count, [side, way]);
+      for (const [reason, count] of Object.entries(dropped))
+        this.#add("cardcage_nic_packets_dropped_total", count, [side, reason]);
+    }
     for (const { slot, board, state, ram, restarts, cutThrough, drops, chassisDrops } of slots) {
       const labels = [String(slot), board];
       this.#set("cardcage_board_up", state === "Online" ? 1 : 0, labels);

@@ -55,7 +55,13 @@ test("the text has counts, meanings of what was counted alone, and the books; wh
     alarm: "off",
     injected: [],
     drops: { replay: 3, aal5_crc: 1 },
-    nics: [{ side: "unprotected", counters: { udp_sent: 12, unprotected_tx_would_block: 0 } }],
+    nics: [
+      {
+        side: "unprotected",
+        moved: { udp_sent: 12 },
+        dropped: { unprotected_tx_would_block: 0, unprotected_rx_ring_full: 2 },
+      },
+    ],
     slots: [
       {
         slot: 1,
@@ -85,6 +91,7 @@ test("the text has counts, meanings of what was counted alone, and the books; wh
   assert.not.ok(text.includes(DROP_REASONS.no_sa_entry_ike_board.means));
   assert.match(text, "slot 1, ipsec: 10 in + 2 made = 5 sent + 1 consumed + 3 dropped + 1 held, 2 MISSING\n");
   assert.match(text, /^unprotected +udp_sent +12$/m);
+  assert.match(text, /^unprotected +dropped +unprotected_rx_ring_full +2$/m);
   assert.not.ok(text.includes("unprotected_tx_would_block"), "what has not happened is not told");
 });
 

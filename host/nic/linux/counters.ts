@@ -85,6 +85,11 @@ export function counterSide(name: string): Side {
   return name.startsWith("tun_") || name.startsWith("protected_") ? "protected" : "unprotected";
 }
 
+/** Whether a counter is of packets that went nowhere. */
+export function isDropCounter(name: string): boolean {
+  return !/(received|sent|joined|fragments)$/.test(name);
+}
+
 /** Index of a counter: looked up once, when a module is loaded. */
 export function counterIndex(name: NicCounter): number {
   return NIC_COUNTERS.indexOf(name);

@@ -16,7 +16,7 @@ import {
 import { addressOctets } from "../../chassis/config.ts";
 import { threadFile } from "../../thread/thread_file.ts";
 import * as libc from "./libc.ts";
-import { NIC_COUNTERS_OCTETS, NicCounters, counterIndex, counterSide } from "./counters.ts";
+import { NIC_COUNTERS_OCTETS, NicCounters, counterIndex, counterSide, isDropCounter } from "./counters.ts";
 import { PacketRing, packetRingOctets } from "./packet_ring.ts";
 import { openAddressWatch } from "./address_watch.ts";
 import { BypassRoutes } from "./bypass_routes.ts";
@@ -28,7 +28,7 @@ import { RING_CAPACITY, STATE_BELL, STATE_OCTETS, STATE_STOP, STATE_TOLD } from 
 import type { NicWorkerCommand, NicWorkerData, NicWorkerMessage } from "./shared_state.ts";
 import { TunAddresses, TunRoutes, openTun } from "./tun.ts";
 import type { ProtectedRoute, TunOptions } from "./tun.ts";
-import type { Nic } from "../nic.ts";
+import type { Nic, PacketCounters } from "../nic.ts";
 
 export { NicError } from "./sockets.ts";
 export { interfaceAddresses, localAddresses, presentAddresses } from "./interfaces.ts";
@@ -116,8 +116,12 @@ class RingNic implements Nic {
   }
 
   /** Those of its side. */
-  packetCounters(): Record<string, number> {
-    return Object.fromEntries(Object.entries(this.count()).filter(([name]) => counterSide(name) === this.side));
+  packetCounters(): PacketCounters {
+    const own = Object.entries(this.count()).filter(([name]) => counterSide(name) === this.side);
+    return {
+      moved: Object.fromEntries(own.filter(([name]) => !isDropCounter(name))),
+      dropped: Object.fromEntries(own.filter(([name]) => isDropCounter(name))),
+    };
   }
 
   close(): Promise<void> {
