@@ -72,7 +72,7 @@ test("effects: a storm of handshakes beside data, and throughput by number of bo
     "--turns",
     "1",
     "--milliseconds",
-    "10",
+    "12",
     "--storm",
     "4",
     "--boards",
@@ -109,7 +109,7 @@ test("effects: a storm of handshakes beside data, and throughput by number of bo
 });
 
 test("overload: in lockstep and in threads", () => {
-  const words = ["--seconds", "0.6", "--slices", "2", "--measuring", "50"];
+  const words = ["--factor", "6", "--seconds", "0.6", "--slices", "2", "--measuring", "50"];
   const { lockstep, threads } = figures<{
     lockstep: { slices: Record<string, number>[]; drops: Record<string, number> };
     threads: { slices: Record<string, number>[]; offered: number; sealed: number; drops: Record<string, number> };

@@ -35,7 +35,7 @@ test("what an overloaded gateway must not do is found", () => {
 });
 
 test("in threads: each packet is sealed or counted, handshakes and rekeyings are done", async () => {
-  const result = await overloadThreads({ link: "ethernet", factor: 2, slices: 2, milliseconds: 500, measuring: 100 });
+  const result = await overloadThreads({ link: "ethernet", factor: 8, slices: 2, milliseconds: 500, measuring: 100 });
   assert.equal(offencesOfThreads(result), [], JSON.stringify(result));
 });
 

@@ -16,7 +16,7 @@ const REMEMBERED = 65536;
 const TICK = 5_000n;
 
 /** In which what is under way arrives, ms: many times what full rings hold. */
-const UNDER_WAY = 20;
+const UNDER_WAY = 10;
 
 type Way = "seal" | "open";
 const WAYS: readonly Way[] = ["seal", "open"];

@@ -30,6 +30,8 @@ const RETRANSMISSION_MS = 500;
 /** Between two rekeyings at least. */
 const REKEY_MS = 1000;
 const PATIENCE_MS = 30_000;
+/** Looks at which nothing has come out, when it may be that all has. */
+const QUIET = 100;
 const CAPACITY = { childSaCapacity: 4096, saCapacity: 4096, ikeSaCapacity: 4096 };
 const NUMBER_AT = 28 + MARK.length;
 const NUMBERS = 1 << 16;
@@ -193,11 +195,18 @@ interface Rate {
   perSecond: number;
 }
 
-/** `step` now and then; what has been offered and sealed meanwhile, a second. */
-async function during(gateways: TwoGateways, load: Load, milliseconds: number, step: () => void): Promise<Rate> {
+/** `step` now and then, until `least` packets have come out as well; what has been offered and sealed meanwhile, a second. */
+async function during(
+  gateways: TwoGateways,
+  load: Load,
+  milliseconds: number,
+  step: () => void,
+  least = 0,
+): Promise<Rate> {
   const spent = (): number => gateways.threads("moon").reduce((sum, thread) => sum + threadTime(thread), 0);
   const [offered, sealed, before, start] = [load.offered, load.sealed, spent(), performance.now()];
-  while (performance.now() - start < milliseconds) {
+  while (performance.now() - start < milliseconds || load.sealed - sealed < least) {
+    assert.ok(performance.now() - start < milliseconds + PATIENCE_MS, "nothing comes out");
     step();
     load.carry();
     await sleep(TICK_MS);
@@ -213,21 +222,25 @@ async function during(gateways: TwoGateways, load: Load, milliseconds: number, s
 /** What moon carries: IN_FLIGHT packets are in it all the time. */
 async function carried(gateways: TwoGateways, load: Load, milliseconds: number): Promise<Rate> {
   const [offered, sealed] = [load.offered, load.sealed];
-  const rate = await during(gateways, load, milliseconds, () => {
+  const refill = (): void => {
     load.offer(Math.max(IN_FLIGHT - (load.offered - offered) + (load.sealed - sealed), 0));
-  });
-  await empty(load);
+  };
+  const rate = await during(gateways, load, milliseconds, refill, IN_FLIGHT);
+  await empty(gateways, load);
   return rate;
 }
 
-/** Until nothing comes out any more. */
-async function empty(load: Load): Promise<void> {
+/** Until nothing comes out any more, and what was offered has come out or is counted as a drop: or for PATIENCE_MS. */
+async function empty(gateways: TwoGateways, load: Load): Promise<void> {
+  const { chassis } = gateways.gateways.moon;
+  const missing = (): number =>
+    load.offered - load.sealed - Object.values(chassis.show().drops).reduce((sum, count) => sum + count, 0);
   const start = performance.now();
-  for (let quiet = 0, sealed = -1; quiet < 100; await sleep(TICK_MS)) {
+  for (let quiet = 0, out = -1; quiet < QUIET || missing() > 0; await sleep(TICK_MS)) {
     load.carry();
-    quiet = load.sealed === sealed ? quiet + 1 : 0;
-    ({ sealed } = load);
-    assert.ok(performance.now() - start < PATIENCE_MS, "packets go on coming out");
+    quiet = load.sealed + load.opened === out ? quiet + 1 : 0;
+    out = load.sealed + load.opened;
+    if (performance.now() - start > PATIENCE_MS) return;
   }
 }
 
@@ -281,12 +294,12 @@ export async function overloadThreads(plan: ThreadsPlan): Promise<ThreadsOverloa
       if (i === 0) first = memory();
     }
     const end = memory();
-    await empty(load);
+    await empty(gateways, load);
     // What is under way of IKE is done, and what waits in boards comes out.
     const done = (): boolean => !load.rekeying && storm.times.length + storm.failures.length === storm.begun;
     for (const start = performance.now(); !done() && performance.now() - start < PATIENCE_MS; await sleep(TICK_MS))
       load.carry();
-    await empty(load);
+    await empty(gateways, load);
     const { slots } = moon.chassis.show();
     const lost = Object.entries(drops()).map(([reason, count]) => [reason, count - (had[reason] ?? 0)] as const);
     const sums = [load.offered - offered, load.sealed - sealed, load.opened - opened] as const;
