@@ -98,7 +98,10 @@ function cut(read: Buffer): Buffer[] {
   const arrival = new TunArrival();
   arrival.octets.set(read, TunArrival.OFFSET);
   const packets: Buffer[] = [];
-  const taken = arrival.cut(read.length, (packet) => packets.push(Buffer.from(packet)) > 0);
+  const taken = arrival.cut(
+    read.length,
+    (at, length) => packets.push(Buffer.from(arrival.octets.slice(at, at + length))) > 0,
+  );
   assert.equal(taken, packets.length);
   return packets;
 }

@@ -113,6 +113,15 @@ export const sendmmsg = library.func("int sendmmsg(int, uintptr_t, uint, int)") 
   count: number,
   flags: number,
 ) => number;
+/**
+ * Between memories of which the engine copies octet by octet (chassis/copy.ts), at a tenth of its time for a packet of usual size. The caller
+ * has seen that both ranges are there.
+ */
+export const memcpy = library.func("uintptr_t memcpy(uintptr_t, uintptr_t, size_t)") as (
+  to: number,
+  from: number,
+  octets: number,
+) => number;
 const memset = library.func("uintptr_t memset(void *, int, size_t)") as (
   p: Uint8Array,
   value: number,

@@ -103,6 +103,11 @@ export class MessageBatch {
     return this.data + i * this.stride + this.headroom;
   }
 
+  /** Where what stands at `at` of `octets` lies in memory. */
+  addressAt(at: number): number {
+    return this.address + at;
+  }
+
   receivedLength(i: number): number {
     return this.words.getUint32(i * HEADER + 56, true);
   }

@@ -78,11 +78,11 @@ export class OuterReceiver {
     if (batch.truncated(i)) return this.refuse(TOO_LONG);
     this.arrivesFrom(batch, socket, i);
     const at = batch.dataAt(i);
-    if (segment === 0 || length <= segment) return this.acceptWithHeader(socket, PROTOCOL_UDP, at, length);
+    if (segment === 0 || length <= segment) return this.acceptWithHeader(batch, socket, PROTOCOL_UDP, at, length);
     let received = 0;
     // Each header is written over what stands before its datagram: the one that has been taken.
     for (let done = 0; done < length; done += segment)
-      received += this.acceptWithHeader(socket, PROTOCOL_UDP, at + done, Math.min(segment, length - done));
+      received += this.acceptWithHeader(batch, socket, PROTOCOL_UDP, at + done, Math.min(segment, length - done));
     this.counters.add(JOINED, received);
     return received;
   }
@@ -95,9 +95,9 @@ export class OuterReceiver {
     if (icmp && socket.family === 4 && !isFragmentationNeeded(batch.octets, at, length)) return 0;
     if (batch.truncated(i)) return this.refuse(TOO_LONG);
     // A raw socket of IPv4 gives the header that was there.
-    if (socket.family === 4) return this.push(at, length);
+    if (socket.family === 4) return this.push(batch, at, length);
     this.arrivesFrom(batch, socket, i);
-    return this.acceptWithHeader(socket, icmp ? icmpOf(socket.family) : PROTOCOL[socket.kind], at, length);
+    return this.acceptWithHeader(batch, socket, icmp ? icmpOf(socket.family) : PROTOCOL[socket.kind], at, length);
   }
 
   private arrivesFrom(batch: MessageBatch, socket: OuterSocket, i: number): void {
@@ -110,16 +110,22 @@ export class OuterReceiver {
   }
 
   /** What the kernel has taken the header off. */
-  private acceptWithHeader(socket: OuterSocket, protocol: number, at: number, length: number): number {
+  private acceptWithHeader(
+    batch: MessageBatch,
+    socket: OuterSocket,
+    protocol: number,
+    at: number,
+    length: number,
+  ): number {
     const header = headerOctets(socket.family, protocol);
     if (header + length > FRAME_CAPACITY) return this.refuse(TOO_LONG);
     writeOuterHeader(socket.family, protocol, this.arrival, at - header, length);
-    return this.push(at - header, header + length);
+    return this.push(batch, at - header, header + length);
   }
 
-  private push(at: number, length: number): number {
+  private push(batch: MessageBatch, at: number, length: number): number {
     if (length > FRAME_CAPACITY) return this.refuse(TOO_LONG);
-    if (this.sink.push(this.arrival.octets.subarray(at, at + length))) return 1;
+    if (this.sink.push(batch.addressAt(at), length)) return 1;
     return this.refuse(RING_FULL);
   }
 

@@ -28,8 +28,8 @@ export interface PacketSink {
   version(): number;
   /** Publishes it with the length that it turned out to have; false when there is no room where it belongs. */
   commit(octets: number): boolean;
-  /** Copies a packet in; false when there is no room. */
-  push(packet: Uint8Array): boolean;
+  /** Copies a packet in that stands at an address; false when there is no room. */
+  push(address: number, octets: number): boolean;
 }
 
 /** The ring of the thread that opened the NICs. */
@@ -173,8 +173,10 @@ export class ArrivalSink implements PacketSink {
       const from = this.way !== undefined ? this.way.octets : this.threadOctets;
       const way = this.whose(classifier, from, at, octets);
       if (way !== this.way) {
-        if (this.reserveAt(way, octets) === 0) return false;
-        (way !== undefined ? way.octets : this.threadOctets).set(from.subarray(at, at + octets), this.at);
+        const address = (this.way !== undefined ? this.way.base : this.base) + at;
+        const room = this.reserveAt(way, octets);
+        if (room === 0) return false;
+        libc.memcpy(room, address, octets);
       }
       this.last = way;
     }
@@ -197,10 +199,11 @@ export class ArrivalSink implements PacketSink {
     return this.line!.board.generation !== 0 ? this.ike : undefined;
   }
 
-  push(packet: Uint8Array): boolean {
-    if (this.reserve(packet.length) === 0) return false;
-    (this.way !== undefined ? this.way.octets : this.threadOctets).set(packet, this.at);
-    return this.commit(packet.length);
+  push(address: number, octets: number): boolean {
+    const room = this.reserve(octets);
+    if (room === 0) return false;
+    libc.memcpy(room, address, octets);
+    return this.commit(octets);
   }
 
   /** Wakes the boards' threads, where there is something for them; true when there is something for the other one. */

@@ -51,17 +51,17 @@ export class TunArrival {
   }
 
   /**
-   * Gives each packet of what was read, `length` octets with the header, to `take`; how many it took. -1: nothing that this device was asked
-   * for.
+   * Gives each packet of what was read, `length` octets with the header, to `take`, its place in `octets` and its length; how many it took. -1:
+   * nothing that this device was asked for.
    */
-  cut(length: number, take: (packet: Uint8Array) => boolean): number {
+  cut(length: number, take: (at: number, length: number) => boolean): number {
     const { octets } = this;
     const header = TunArrival.OFFSET;
     const type = octets[header + 1]!;
     const size = length - VNET_HEADER;
     if (type === VNET_GSO_NONE) {
       if ((octets[header]! & VNET_NEEDS_CSUM) !== 0 && !this.complete(size)) return -1;
-      return take(octets.subarray(PACKET_AT, PACKET_AT + size)) ? 1 : 0;
+      return take(PACKET_AT, size) ? 1 : 0;
     }
     const segment = octets[header + 4]! | (octets[header + 5]! << 8);
     if (type !== VNET_GSO_TCPV4 && type !== VNET_GSO_TCPV6) return -1;
@@ -81,7 +81,7 @@ export class TunArrival {
     return true;
   }
 
-  private cutTcp(size: number, segment: number, take: (packet: Uint8Array) => boolean): number {
+  private cutTcp(size: number, segment: number, take: (at: number, length: number) => boolean): number {
     const { octets, words, packet } = this;
     const { family, ipOctets, headerOctets, sequence, flags } = packet;
     if (headerOctets > HEADERS_MAX) return -1;
@@ -108,7 +108,7 @@ export class TunArrival {
       const octetsOfTcp = headerOctets - ipOctets + part;
       const pseudo = pseudoSum(octets, words, at, family, octetsOfTcp);
       put16(octets, tcp + TCP_CHECKSUM, ~internetSum(octets, words, tcp, octetsOfTcp, pseudo) & 0xffff);
-      if (take(octets.subarray(at, at + headerOctets + part))) taken++;
+      if (take(at, headerOctets + part)) taken++;
     }
     return taken;
   }

@@ -24,7 +24,7 @@ export class TunReceiver {
   private readonly overflowAddress = libc.addressOf(this.overflow);
   private readonly largest: number;
   private readonly arrival: TunArrival | undefined;
-  private readonly arrivalAddress: number = 0;
+  private readonly arrivalBase: number = 0;
 
   constructor(
     private readonly tun: { fd: number; mtu: number; offload: boolean },
@@ -35,7 +35,7 @@ export class TunReceiver {
     if (!tun.offload) return;
     const arrival = new TunArrival();
     this.arrival = arrival;
-    this.arrivalAddress = libc.addressOf(arrival.buffer) + TunArrival.OFFSET;
+    this.arrivalBase = libc.addressOf(arrival.buffer);
   }
 
   /** Up to a batch from the device: how many packets were taken over. Throws when the device is gone. */
@@ -47,7 +47,7 @@ export class TunReceiver {
     const { counters } = this;
     let received = 0;
     for (let i = 0, superframes = 0; i < BATCH && superframes < SUPERFRAMES; i++) {
-      const length = libc.read(this.tun.fd, this.arrivalAddress, TunArrival.CAPACITY);
+      const length = libc.read(this.tun.fd, this.arrivalBase + TunArrival.OFFSET, TunArrival.CAPACITY);
       if (length <= 0) {
         this.checkDevice(length);
         break;
@@ -61,14 +61,15 @@ export class TunReceiver {
     return received;
   }
 
-  private readonly take = (packet: Uint8Array): boolean => {
+  private readonly take = (at: number, length: number): boolean => {
     const { counters, sink } = this;
-    const version = packet.length === 0 ? 0 : packet[0] >>> 4;
-    if (packet.length > this.largest || (version !== 4 && version !== 6)) {
+    const arrival = this.arrival!;
+    const version = length === 0 ? 0 : arrival.octets[at] >>> 4;
+    if (length > this.largest || (version !== 4 && version !== 6)) {
       counters.add(NOT_IP, 1);
       return false;
     }
-    if (sink.push(packet)) return true;
+    if (sink.push(this.arrivalBase + at, length)) return true;
     counters.add(RING_FULL, 1);
     return false;
   };
