@@ -243,10 +243,12 @@ function initiate(start: usize, end: usize): u32 {
 
 /** Ends an IKE_SA: at once if the peer cannot know of it yet, else by a Delete. */
 function terminateSa(sa: IkeSa): void {
-  if (sa.state == IKE_STATE_FREE || sa.state == IKE_STATE_DELETING) return;
+  if (sa.state == IKE_STATE_FREE) return;
   // What a rekey has begun ends with the one that it is to replace, which is on the list, too.
   if (sa.parent != 0) return;
+  // Of one that ends already, too: nothing comes in its place.
   sa.terminated = 1;
+  if (sa.state == IKE_STATE_DELETING) return;
   if (sa.state == IKE_STATE_CONNECTING) return ikeDown(sa, CAUSE_LOCAL, false);
   sa.want |= WANT_DELETE;
   proceed(sa);
@@ -292,7 +294,10 @@ function terminateChildren(sa: IkeSa, config: i32): void {
   while (i >= 0) {
     const child = childSaAt(<u32>i);
     i = child.next;
-    if (child.config == config && child.state != CHILD_STATE_DELETING) childDelete(child);
+    if (child.config != config) continue;
+    // Its life may be over as well: none comes in its place.
+    child.expired = 0;
+    if (child.state != CHILD_STATE_DELETING) childDelete(child);
   }
 }
 

@@ -148,6 +148,18 @@ test("life_time is over and no rekey was: the CHILD_SA goes and another one come
   }
 });
 
+test("the operator ends a CHILD_SA whose life is over: none comes in its place", () => {
+  const p = up(pair({ childLife: 20 }));
+  p.drive(18);
+  p.wire = () => null;
+  p.drive(4);
+  p.a.command(M.MANAGEMENT_TERMINATE, [CHILD]);
+  p.wire = (packet) => packet;
+  p.drive(60);
+  assert.is(p.a.installed().length, 0);
+  assert.is(p.b.installed().length, 0);
+});
+
 test("life_time of both ends is over at once: another one, not two", () => {
   const p = up(pair({ childLife: 20 }, { childLife: 20 }));
   p.drive(30);

@@ -169,6 +169,20 @@ test("the peer cannot be reached for it: attempts go on until over_time, then th
   mirrored(p);
 });
 
+test("the operator ends what is ending by itself: start_action does not have it back", () => {
+  const p = pair({ reauth: 60, over: 30, start: M.START_START });
+  // No new one, and then  HDR, SK {D} -->   <-- HDR, SK {}, which are lost.
+  p.wire = () => null;
+  const ending = (): boolean => ikeSas(p.a, p).some(({ state }) => state === M.IKE_STATE_DELETING);
+  for (let second = 0; second < 200 && !ending(); second++) p.drive(1);
+  assert.ok(ending());
+  p.a.command(M.MANAGEMENT_TERMINATE, [GW]);
+  p.wire = (packet) => packet;
+  p.drive(600);
+  assert.equal(ikeSas(p.a, p), []);
+  assert.is(p.a.installed().length, 0);
+});
+
 test("the peer's key has changed: the old IKE_SA stays until over_time, with the reason told", () => {
   const p = pair({ reauth: 60, over: 30 });
   const before = p.a.installed();
