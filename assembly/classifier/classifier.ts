@@ -34,7 +34,7 @@ import {
   selectorTableInsert,
   selectorTableLookupPacket,
   selectorTableRemove,
-  selectorTableReset,
+  selectorTableResetFor,
 } from "../policy/selector_table";
 import { arenaReset, arenaResetAt, arenaTake } from "../rt/arena";
 import { AH_HEADER, ahSpi } from "../wire/ah";
@@ -69,9 +69,6 @@ const ENTRY_OCTETS: u32 = 16;
 const ENTRY_SPI: u32 = 0;
 const ENTRY_SLOT: u32 = 4;
 const ENTRY_GENERATION: u32 = 8;
-/** Pairs of selectors of an SA on average, and of all policies without one, as on the IKE board (distribution/policy.ts). */
-const PAIRS_PER_LINK: u32 = 2;
-const PAIRS_OF_POLICIES: u32 = 2048;
 
 let entries: usize = 0;
 let links: u32 = 0;
@@ -88,7 +85,7 @@ export function classifierReset(count: u32): bool {
   links = count;
   incomplete = false;
   entries = arenaTake(<usize>count * ENTRY_OCTETS);
-  return entries != 0 && selectorTableReset(count * PAIRS_PER_LINK + PAIRS_OF_POLICIES);
+  return entries != 0 && selectorTableResetFor(count);
 }
 
 /** Takes what the IKE board says, `octets` octets at `m`, as it stands on its MANAGEMENT port; false when that makes no sense. */

@@ -15,7 +15,7 @@ import {
   SELECTOR_OCTETS,
 } from "../abi/message";
 import { ORDER_BYPASS, ORDER_DISCARD, ORDER_SA, ORDER_TRAP } from "../policy/priority";
-import { selectorTableInsert, selectorTableRemove, selectorTableReset } from "../policy/selector_table";
+import { selectorTableInsert, selectorTableRemove, selectorTableResetFor } from "../policy/selector_table";
 import { classifierPolicy, classifierPolicyGone } from "./classifier";
 
 /** Marks the value of a trap policy: PROTECT, and the first packet raises an acquire. */
@@ -23,13 +23,8 @@ export const TRAP_POLICY: u32 = 0x80000000;
 export const BYPASS_POLICY: u32 = 0x40000000;
 export const DISCARD_POLICY: u32 = 0x20000000;
 const KINDS: u32 = TRAP_POLICY | BYPASS_POLICY | DISCARD_POLICY;
-/** Pairs of selectors that traps and shunts have together at most. */
-const PAIRS_OF_CHILDREN: u32 = 2048;
 /** Configured children. */
 const CHILDREN_MAX: u32 = 256;
-
-/** Pairs of selectors that a CHILD_SA has on average at most; one with more takes from the others. */
-const PAIRS_PER_LINK: u32 = 2;
 
 /** Packets that met the policy of a child without an SA, u64: to the unprotected side, then from there. */
 const hits: usize = memory.data(CHILDREN_MAX * 16, 8);
@@ -37,7 +32,7 @@ const hits: usize = memory.data(CHILDREN_MAX * 16, 8);
 /** Room for the policies of `links` CHILD_SAs and of the configured children; false when RAM is too small. */
 export function policyReset(links: u32): bool {
   memory.fill(hits, 0, CHILDREN_MAX * 16);
-  return selectorTableReset(links * PAIRS_PER_LINK + PAIRS_OF_CHILDREN);
+  return selectorTableResetFor(links);
 }
 
 /** The SA of `link` takes over what its selectors cover. `record`: the outbound SA record. */

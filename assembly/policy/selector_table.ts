@@ -150,6 +150,16 @@ let cache: usize = 0;
 let epoch: u32 = 0;
 let serial: u32 = 0;
 
+/** Pairs of selectors that a CHILD_SA has on average at most; one with more takes from the others. */
+const PAIRS_PER_LINK: u32 = 2;
+/** Pairs that traps and shunts have together at most. */
+const PAIRS_OF_CHILDREN: u32 = 2048;
+
+/** The table with room for the policies of `links` CHILD_SAs and of the configured children; false when RAM is too small. */
+export function selectorTableResetFor(links: u32): bool {
+  return selectorTableReset(links * PAIRS_PER_LINK + PAIRS_OF_CHILDREN);
+}
+
 /**
  * Empties the table and takes it from the arena, with room for `pairs` pairs of one local and one remote selector, about
  * 120 octets each, and 256 KiB of flow cache. False when RAM is too small.

@@ -42,7 +42,7 @@ class Ends {
   readonly #family: Family;
   readonly #out = new PacketRing(new SharedArrayBuffer(packetRingOctets(1 << 20)));
   readonly #in = new PacketRing(new SharedArrayBuffer(packetRingOctets(1 << 20)));
-  readonly #sender = new OuterSender([new ThreadSource(new PacketRing(this.#out.memory))], this.counters);
+  readonly #sender = new OuterSender(new ThreadSource(new PacketRing(this.#out.memory)), this.counters);
   readonly #receiver = new OuterReceiver(new ArrivalSink(new PacketRing(this.#in.memory)), this.counters);
 
   constructor(family: Family, count: number, joined: boolean) {

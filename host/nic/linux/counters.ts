@@ -5,7 +5,7 @@
 
 import type { Side } from "../nic.ts";
 
-export const NIC_COUNTERS = [
+const MOVED = [
   // received and handed over
   "udp_received",
   // of these, in pieces of several
@@ -24,13 +24,16 @@ export const NIC_COUNTERS = [
   "ah_sent_in_fragments",
   "bypass_sent",
   "tun_sent",
-  // dropped on the way in
+] as const;
+
+const DROPPED = [
+  // on the way in
   "unprotected_rx_ring_full",
   "unprotected_rx_too_long",
   "protected_rx_ring_full",
   "protected_rx_not_ip",
   "receive_failed",
-  // dropped on the way out
+  // on the way out
   "unprotected_tx_ring_full",
   "unprotected_tx_malformed",
   "unprotected_tx_other_protocol",
@@ -43,6 +46,8 @@ export const NIC_COUNTERS = [
   "protected_tx_would_block",
   "protected_tx_failed",
 ] as const;
+
+export const NIC_COUNTERS = [...MOVED, ...DROPPED] as const;
 
 export type NicCounter = (typeof NIC_COUNTERS)[number];
 
@@ -85,9 +90,9 @@ export function counterSide(name: string): Side {
   return name.startsWith("tun_") || name.startsWith("protected_") ? "protected" : "unprotected";
 }
 
-/** Whether a counter is of packets that went nowhere. */
+/** Whether a counter, of these or of the kernel's, is of packets that went nowhere. */
 export function isDropCounter(name: string): boolean {
-  return !/(received|sent|joined|fragments)$/.test(name);
+  return !(MOVED as readonly string[]).includes(name);
 }
 
 /** Index of a counter: looked up once, when a module is loaded. */

@@ -25,7 +25,7 @@ class OuterLine implements LineSender {
 
   constructor(sockets: SharedArrayBuffer, counters: NicCounters) {
     this.sockets = new SharedSockets(sockets);
-    this.sender = new OuterSender([this.source], counters);
+    this.sender = new OuterSender(this.source, counters);
   }
 
   send(ram: Uint8Array, starts: Uint32Array, lengths: Uint32Array, count: number): void {
@@ -41,7 +41,7 @@ class TunLine implements LineSender {
   private readonly sender: TunSender;
 
   constructor(tun: { fd: number; offload: boolean }, counters: NicCounters) {
-    this.sender = new TunSender(tun, [this.source], counters);
+    this.sender = new TunSender(tun, this.source, counters);
   }
 
   send(ram: Uint8Array, starts: Uint32Array, lengths: Uint32Array, count: number): void {

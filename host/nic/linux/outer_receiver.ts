@@ -118,7 +118,6 @@ export class OuterReceiver {
     length: number,
   ): number {
     const header = headerOctets(socket.family, protocol);
-    if (header + length > FRAME_CAPACITY) return this.refuse(TOO_LONG);
     writeOuterHeader(socket.family, protocol, this.arrival, at - header, length);
     return this.push(batch, at - header, header + length);
   }

@@ -1,7 +1,7 @@
 /**
- * Unprotected side, outward: from the transmit rings (packet_path.ts) to the socket that fits, octets in place. UDP leaves by the socket
- * bound to its source address and port, several of one peer in one message; ESP by the raw socket, as fragments of anything do, which takes our own outer header, except that a packet
- * too long for the path goes to the protocol-50 socket and is fragmented by the kernel, unless it says don't fragment. AH over
+ * Unprotected side, outward: from a source (packet_path.ts) to the socket that fits, octets in place. UDP leaves by the socket
+ * bound to its source address and port, several of one peer in one message; ESP by the raw socket, as fragments of anything do, which takes our
+ * own outer header, except that a packet too long for the path goes to the protocol-50 socket and is fragmented by the kernel, unless it says don't fragment. AH over
  * IPv4 leaves by the protocol-51 socket, with our own header always (ah_fragments.ts). AH over IPv6 leaves as ESP does, too long a packet by
  * the protocol-51 socket: what the kernel writes there is what the receiver puts together again, and no more of it is covered than what
  * the two headers have in common (RFC 4302 3.3.3.1.2). What policy lets by in clear leaves by a raw socket of its own, not fragmented.
@@ -63,7 +63,7 @@ interface Queued {
   address: number;
   length: number;
   family: Family;
-  /** Where its destination stands in the ring. */
+  /** Where its destination stands in the source. */
   destinationAt: number;
   port: number;
   tos: number;
@@ -91,7 +91,7 @@ export class OuterSender {
   private packets = 0;
   private readonly firsts = new Uint32Array(BATCH + 1);
   private readonly header = emptyOuterHeader();
-  /** Of the ring that is being emptied. */
+  /** Of the source, which may be another board's RAM each time. */
   private octets: Uint8Array = new Uint8Array(0);
   private base = 0;
   private readonly udp = new Map<number | string, OuterSocket>();
@@ -109,8 +109,7 @@ export class OuterSender {
   private readonly pollAddress = libc.addressOf(this.pollEntry.buffer);
 
   constructor(
-    /** In turn. */
-    private readonly sources: readonly PacketSource[],
+    private readonly source: PacketSource,
     private readonly counters: NicCounters,
   ) {}
 
@@ -135,29 +134,24 @@ export class OuterSender {
   }
 
   pending(): boolean {
-    for (const source of this.sources) if (source.pending()) return true;
-    return false;
+    return this.source.pending();
   }
 
-  /** Sends what the rings hold, each in its order; neighbours that leave by one socket leave in one call. */
+  /** Sends what the source has, in its order; neighbours that leave by one socket leave in one call. */
   send(): void {
-    for (const source of this.sources) this.sendFrom(source);
-  }
-
-  private sendFrom(ring: PacketSource): void {
-    const { header } = this;
-    this.octets = ring.octets;
-    this.base = ring.base;
+    const { header, source } = this;
+    this.octets = source.octets;
+    this.base = source.base;
     let current: OuterSocket | undefined;
-    for (let at = ring.peek(); at >= 0; at = ring.peek()) {
-      const socket = this.socketOf(at, ring.length);
+    for (let at = source.peek(); at >= 0; at = source.peek()) {
+      const socket = this.socketOf(at, source.length);
       if (socket === undefined) continue;
       const udp = isUdp(socket);
       if (current !== undefined && (socket !== current || this.full)) this.flush(current);
       current = socket;
       const queued = this.queued[this.packets];
       queued.address = this.base + at + (udp ? header.payloadAt : 0);
-      queued.length = udp ? header.payloadLength : ring.length;
+      queued.length = udp ? header.payloadLength : source.length;
       queued.family = header.family;
       queued.destinationAt = at + header.destinationAt;
       queued.port = udp ? header.destinationPort : 0;
@@ -167,7 +161,7 @@ export class OuterSender {
       this.queue(queued, udp);
     }
     if (current !== undefined) this.flush(current);
-    ring.release();
+    source.release();
   }
 
   private get full(): boolean {

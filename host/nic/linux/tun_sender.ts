@@ -14,8 +14,7 @@ export class TunSender {
 
   constructor(
     private readonly tun: { fd: number; offload: boolean },
-    /** In turn. */
-    private readonly sources: readonly PacketSource[],
+    private readonly source: PacketSource,
     private readonly counters: NicCounters,
   ) {
     if (tun.offload) {
@@ -27,20 +26,17 @@ export class TunSender {
   }
 
   pending(): boolean {
-    for (const source of this.sources) if (source.pending()) return true;
-    return false;
+    return this.source.pending();
   }
 
-  /** Writes what the sources hold to the device. */
+  /** Writes what the source has to the device. */
   send(): void {
-    for (const source of this.sources) {
-      if (this.departure === undefined) this.sendFrom(source);
-      else if (source.pending()) this.departure.send(source);
-    }
+    if (this.departure === undefined) this.sendEach();
+    else if (this.source.pending()) this.departure.send(this.source);
   }
 
-  private sendFrom(source: PacketSource): void {
-    const { counters } = this;
+  private sendEach(): void {
+    const { counters, source } = this;
     let sent = 0;
     for (let at = source.peek(); at >= 0; at = source.peek()) {
       if (libc.write(this.tun.fd, source.base + at, source.length) === source.length) sent++;

@@ -41,15 +41,13 @@ const state = new Int32Array(data.state);
 const counters = new NicCounters(data.counters);
 const RECEIVE_FAILED = counterIndex("receive_failed");
 
-const outward = [new ThreadSource(new PacketRing(data.unprotectedTransmit))];
-const inward = [new ThreadSource(new PacketRing(data.protectedTransmit))];
 const unprotected = new ArrivalSink(new PacketRing(data.unprotectedReceive));
 const clear = new ArrivalSink(new PacketRing(data.protectedReceive));
-const sender = new OuterSender(outward, counters);
+const sender = new OuterSender(new ThreadSource(new PacketRing(data.unprotectedTransmit)), counters);
 const receiver = new OuterReceiver(unprotected, counters);
 /** Of both sides. */
 let classifier: Classifier | undefined;
-const tunSender = new TunSender(data.tun, inward, counters);
+const tunSender = new TunSender(data.tun, new ThreadSource(new PacketRing(data.protectedTransmit)), counters);
 const tunReceiver = new TunReceiver(data.tun, clear, counters);
 
 // What it sleeps on: the eventfd, the TUN device, the watch for addresses, then the sockets that receive.
