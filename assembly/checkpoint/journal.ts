@@ -4,7 +4,7 @@
  *   journalOpen(kind, index)   where the contents of a record go, CHECKPOINT_CONTENTS octets of room, after journalRoom
  *   journalClose(octets)       seals them
  *   journalForget(kind, index) there is none any more
- *   journalRead(record, ...)   opens a record of an earlier epoch in place
+ *   journalRead(record, ...)   opens a record of an earlier epoch, whose contents stand at journalContents then
  *
  * A nonce never repeats under one key: EPOCH is a generation of the board, SERIAL counts up within it, and the salt of the key is drawn
  * anew in each.
@@ -31,14 +31,19 @@ import { arenaTake } from "../rt/arena";
 import { zeroize } from "../rt/bytes";
 import { map } from "../rt/map";
 import { generation } from "../rt/registers";
+import { PACKING_MAX, pack, unpack } from "./packing";
 
 /** Octets that the contents of one record have at most. */
-export const CHECKPOINT_CONTENTS: u32 = CHECKPOINT_RECORD_MAX - CHECKPOINT_HEADER - CHECKPOINT_ICV;
+export const CHECKPOINT_CONTENTS: u32 = CHECKPOINT_RECORD_MAX - CHECKPOINT_HEADER - CHECKPOINT_ICV - PACKING_MAX;
+/** How contents are packed, as a number that changes when that does. */
+export const JOURNAL_LAYOUT: u32 = 1;
 /** In front of the salt: LAYOUT. */
 const LAYOUT_OCTETS: u32 = 4;
 
 const nonce: usize = memory.data(12, 4);
 const salt: usize = memory.data(CHECKPOINT_SALT_OCTETS, 8);
+/** Of the record that was read last. */
+const contents: usize = memory.data(CHECKPOINT_RECORD_MAX, 16);
 
 let area: usize = 0;
 let own: usize = 0;
@@ -124,14 +129,15 @@ export function journalOpen(kind: u32, index: u32): usize {
   return record + CHECKPOINT_HEADER;
 }
 
-/** Seals the record that was opened, with so many octets of contents. */
+/** Packs and seals the record that was opened, with so many octets of contents. */
 export function journalClose(octets: u32): void {
   assert(octets <= CHECKPOINT_CONTENTS, "a record of the checkpoint is too long");
-  store<u32>(record, octets + CHECKPOINT_ICV, CHECKPOINT_OCTETS);
+  const at = record + CHECKPOINT_HEADER;
+  const packed = pack(at, octets);
+  store<u32>(record, packed + CHECKPOINT_ICV, CHECKPOINT_OCTETS);
   nonceFor(record);
-  const contents = record + CHECKPOINT_HEADER;
-  gcmSeal(own, nonce, record, CHECKPOINT_HEADER, contents, octets, contents + octets);
-  take(CHECKPOINT_HEADER + octets + CHECKPOINT_ICV);
+  gcmSeal(own, nonce, record, CHECKPOINT_HEADER, at, packed, at + packed);
+  take(CHECKPOINT_HEADER + packed + CHECKPOINT_ICV);
 }
 
 /** The record of this KIND and INDEX is no more. */
@@ -153,18 +159,28 @@ export function journalOldForget(): void {
   oldKeyed = false;
 }
 
-/** The octets of a record's contents, opened in place behind its header; -1: it does not open, and is wiped. */
+/** The octets of a record's contents, which stand at journalContents until journalReadDone; -1: it does not open. What was sealed is wiped. */
 export function journalRead(at: usize, length: u32): i32 {
   const octets = load<u32>(at, CHECKPOINT_OCTETS);
   const fits = length >= CHECKPOINT_HEADER + CHECKPOINT_ICV && octets == length - CHECKPOINT_HEADER;
   if (!fits || !oldKeyed || load<u32>(at, CHECKPOINT_EPOCH) != oldEpoch) return -1;
   nonceFor(at);
-  const contents = at + CHECKPOINT_HEADER;
-  const inside = octets - CHECKPOINT_ICV;
-  if (gcmOpen(old, nonce, at, CHECKPOINT_HEADER, contents, inside, contents + inside, CHECKPOINT_ICV))
-    return <i32>inside;
-  zeroize(contents, octets);
-  return -1;
+  const sealed = at + CHECKPOINT_HEADER;
+  const packed = octets - CHECKPOINT_ICV;
+  const opens = gcmOpen(old, nonce, at, CHECKPOINT_HEADER, sealed, packed, sealed + packed, CHECKPOINT_ICV);
+  const inside = opens ? unpack(sealed, packed, contents, CHECKPOINT_RECORD_MAX) : -1;
+  zeroize(sealed, octets);
+  if (inside < 0) journalReadDone();
+  return inside;
+}
+
+export function journalContents(): usize {
+  return contents;
+}
+
+/** The contents have been taken. */
+export function journalReadDone(): void {
+  zeroize(contents, CHECKPOINT_RECORD_MAX);
 }
 
 function nonceFor(at: usize): void {

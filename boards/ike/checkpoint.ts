@@ -37,12 +37,15 @@ import { Frame } from "../../assembly/bus/frame";
 import { consume, drop, originate, transmit } from "../../assembly/bus/port";
 import { changesPending } from "../../assembly/checkpoint/changes";
 import {
+  JOURNAL_LAYOUT,
+  journalContents,
   journalIsOn,
   journalKey,
   journalOldForget,
   journalOldKey,
   journalPoll,
   journalRead,
+  journalReadDone,
   journalReset,
   journalSalt,
 } from "../../assembly/checkpoint/journal";
@@ -115,7 +118,7 @@ export function checkpointDeadline(): u64 {
 }
 
 function layout(): u32 {
-  return linkLayout() * 31 + ikeLayout();
+  return (linkLayout() * 31 + ikeLayout()) * 31 + JOURNAL_LAYOUT;
 }
 
 function ask(transaction: u32, salt: usize): bool {
@@ -196,9 +199,13 @@ function take(at: usize, octets: u32): bool {
   }
   const inside = journalRead(at, octets);
   if (inside < 0) return false;
-  const contents = at + CHECKPOINT_HEADER;
-  if (kind == CHECKPOINT_LINK) return linkRestore(index, contents, <u32>inside);
-  return ikeRestore(kind, index, contents, <u32>inside);
+  const contents = journalContents();
+  const restores =
+    kind == CHECKPOINT_LINK
+      ? linkRestore(index, contents, <u32>inside)
+      : ikeRestore(kind, index, contents, <u32>inside);
+  journalReadDone();
+  return restores;
 }
 
 /** RESTORED, or the time is over: both cores go on. */

@@ -21,6 +21,8 @@ import {
 
 /** Arrays of records that are there no more, kept for others of the same kind: to make one costs more than to fill it. */
 const SPARE_MAX = 64;
+/** Arrays are as long as a multiple of it, and a record says itself where it ends: one that replaces another has another length. */
+const ARRAY_OCTETS = 256;
 
 export class Checkpoint {
   /** By KIND, then by INDEX. */
@@ -76,7 +78,8 @@ export class Checkpoint {
       if (before && this.#spareOf(kind).length < SPARE_MAX) this.#spareOf(kind).push(before);
       return;
     }
-    const kept = before?.length === record.length ? before : this.#reuse(kind, record.length);
+    const room = Math.ceil(record.length / ARRAY_OCTETS) * ARRAY_OCTETS;
+    const kept = before?.length === room ? before : this.#reuse(kind, room);
     kept.set(record);
     if (kept !== before) records.set(index, kept);
   }
@@ -126,7 +129,7 @@ export class Checkpoint {
       }
       for (const [epoch, records] of byEpoch) {
         const salt = this.#salts.get(epoch);
-        if (salt) all.push(salt, ...records.map((record) => record.slice()));
+        if (salt) all.push(salt, ...records.map((record) => record.slice(0, octetsOf(record))));
       }
     }
     return all;
@@ -138,6 +141,11 @@ export class Checkpoint {
     this.#spare.clear();
     this.#salts.clear();
   }
+}
+
+/** A record with its header. */
+function octetsOf(record: Uint8Array): number {
+  return CHECKPOINT_HEADER + new DataView(record.buffer, record.byteOffset).getUint32(CHECKPOINT_OCTETS, true);
 }
 
 function epochOf(record: Uint8Array): number {

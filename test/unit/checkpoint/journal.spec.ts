@@ -16,6 +16,7 @@ import {
 import {
   CHECKPOINT_CONTENTS,
   journalClose,
+  journalContents,
   journalForget,
   journalIsOn,
   journalKey,
@@ -24,6 +25,7 @@ import {
   journalOpen,
   journalPoll,
   journalRead,
+  journalReadDone,
   journalReset,
   journalRoom,
 } from "../../../assembly/checkpoint/journal";
@@ -57,6 +59,12 @@ function written(index: u32, octets: u32, fill: u8): usize {
   return at - CHECKPOINT_HEADER;
 }
 
+/** What contents of so many octets without a zero take. */
+function packedOf(octets: u32): u32 {
+  const words = (octets + 7) / 8;
+  return words * 8 + (words + 7) / 8 + 4;
+}
+
 function octetsOf(record: usize): u32 {
   return CHECKPOINT_HEADER + load<u32>(record, CHECKPOINT_OCTETS);
 }
@@ -76,7 +84,7 @@ describe("the journal", () => {
     fresh(3);
     const record = written(7, 100, 0xa5);
     expect(load<u32>(record, CHECKPOINT_INDEX)).toBe(7);
-    expect(load<u32>(record, CHECKPOINT_OCTETS)).toBe(100 + CHECKPOINT_ICV);
+    expect(load<u32>(record, CHECKPOINT_OCTETS)).toBe(packedOf(100) + CHECKPOINT_ICV);
     let clear = true;
     for (let i: u32 = 0; i < 92; i++) if (load<u8>(record + CHECKPOINT_HEADER + i) != 0xa5) clear = false;
     expect(clear).toBe(false);
@@ -84,7 +92,28 @@ describe("the journal", () => {
     memory.copy(copy, record, octets);
     journalOldKey(3, key);
     expect(journalRead(copy, octets)).toBe(100);
-    for (let i: u32 = 0; i < 100; i++) assert(load<u8>(copy + CHECKPOINT_HEADER + i) == 0xa5, "as it was");
+    for (let i: u32 = 0; i < 100; i++) assert(load<u8>(journalContents() + i) == 0xa5, "as it was");
+    for (let i: u32 = CHECKPOINT_HEADER; i < octets; i++) assert(load<u8>(copy + i) == 0, "what was sealed is wiped");
+    journalReadDone();
+    for (let i: u32 = 0; i < 100; i++) assert(load<u8>(journalContents() + i) == 0, "wiped when it has been taken");
+  });
+
+  it("does not keep zeros, and leaves nothing of the contents behind the record", () => {
+    fresh(3);
+    const at = journalOpen(CHECKPOINT_LINK, 7);
+    memory.fill(at, 0, 4096);
+    store<u64>(at, 0x1122334455667788, 4088);
+    journalClose(4096);
+    const record = at - CHECKPOINT_HEADER;
+    const octets = octetsOf(record);
+    expect(octets).toBe(CHECKPOINT_HEADER + 8 + 64 + 4 + CHECKPOINT_ICV);
+    for (let i: u32 = octets; i < CHECKPOINT_HEADER + 4096; i++) assert(load<u8>(record + i) == 0, "nothing is left");
+    memory.copy(copy, record, octets);
+    journalOldKey(3, key);
+    expect(journalRead(copy, octets)).toBe(4096);
+    expect(load<u64>(journalContents(), 4088)).toBe(0x1122334455667788);
+    for (let i: u32 = 0; i < 4088; i++) assert(load<u8>(journalContents() + i) == 0, "as it was");
+    journalReadDone();
   });
 
   it("reads nothing that was changed, cut, or is of another epoch or place, and wipes it", () => {
