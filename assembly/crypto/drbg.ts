@@ -2,7 +2,9 @@
  * HMAC_DRBG with SHA-256 (NIST SP 800-90A Rev. 1, 10.1.2): a board's random numbers, from the entropy that the chassis
  * writes into its map at reset.
  *
- * Without prediction resistance; whoever reads board RAM knows the numbers to come. Refuses to run before drbgSeed.
+ * Without prediction resistance; whoever reads board RAM knows the numbers to come. A request costs twelve compressions of SHA-256 however
+ * little it asks for, so nonces, SPIs and the like are drawn from one request's octets, of which none stays that was given out. Refuses to
+ * run before drbgSeed.
  */
 import { zeroize } from "../rt/bytes";
 import { HASH_SHA256 } from "./hash";
@@ -17,6 +19,11 @@ const context: usize = memory.data(HMAC_CONTEXT_OCTETS, 16);
 const octet: usize = memory.data(1);
 const word: usize = memory.data(4, 4);
 let seeded: bool = false;
+
+/** Octets of a request to draw from, and how many of its end have not been given out. */
+const POOL_OCTETS: u32 = 256;
+const pool: usize = memory.data(POOL_OCTETS, 16);
+let pooled: u32 = 0;
 
 /** HMAC_DRBG_Update (10.1.2.2). */
 function update(data: usize, length: u32): void {
@@ -38,6 +45,7 @@ export function drbgSeed(entropy: usize, length: u32): void {
   memory.fill(key, 0, 32);
   memory.fill(value, 1, 32);
   update(entropy, length);
+  forgetPool();
   seeded = true;
 }
 
@@ -45,6 +53,12 @@ export function drbgSeed(entropy: usize, length: u32): void {
 export function drbgReseed(entropy: usize, length: u32): void {
   assert(seeded, "the DRBG has no seed");
   update(entropy, length);
+  forgetPool();
+}
+
+function forgetPool(): void {
+  zeroize(pool, POOL_OCTETS);
+  pooled = 0;
 }
 
 /** Generates (10.1.2.5) `length` octets, at most DRBG_REQUEST_MAX. */
@@ -59,9 +73,25 @@ export function drbgGenerate(out: usize, length: u32): void {
   update(0, 0);
 }
 
+/** `length` octets, few of them: those of a request that others have drawn from, and a new one's behind its last. */
+export function drbgDraw(out: usize, length: u32): void {
+  for (let done: u32 = 0; done < length; ) {
+    if (pooled == 0) {
+      drbgGenerate(pool, POOL_OCTETS);
+      pooled = POOL_OCTETS;
+    }
+    const octets = min<u32>(length - done, pooled);
+    const at = pool + POOL_OCTETS - pooled;
+    memory.copy(out + done, at, octets);
+    zeroize(at, octets);
+    pooled -= octets;
+    done += octets;
+  }
+}
+
 /** Four octets as a number. */
 export function drbgU32(): u32 {
-  drbgGenerate(word, 4);
+  drbgDraw(word, 4);
   const number = load<u32>(word);
   zeroize(word, 4);
   return number;

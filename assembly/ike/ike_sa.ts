@@ -8,7 +8,7 @@
 import { IKE_STATE_CONNECTING, IKE_STATE_ESTABLISHED, IKE_STATE_FREE } from "../abi/management";
 import { QCD_TOKEN_OCTETS } from "../abi/psa";
 import { TRACE_IKE_STATE, TRACE_MASK_IKE } from "../abi/trace";
-import { drbgGenerate, drbgU32 } from "../crypto/drbg";
+import { drbgDraw, drbgU32 } from "../crypto/drbg";
 import { arenaTake } from "../rt/arena";
 import { zeroize } from "../rt/bytes";
 import { trace } from "../rt/trace";
@@ -532,7 +532,7 @@ const drawn: usize = memory.data(8, 8);
 /** A fresh SPI of ours: 48 random bits, then the index in the last two octets. */
 function spiDraw(index: u32): u64 {
   do {
-    drbgGenerate(drawn, 8 - SPI_INDEX_OCTETS);
+    drbgDraw(drawn, 8 - SPI_INDEX_OCTETS);
   } while ((load<u64>(drawn) & 0xffffffffffff) == 0);
   store<u8>(drawn, <u8>(index >> 8), 6);
   store<u8>(drawn, <u8>index, 7);

@@ -3,7 +3,7 @@
  * sent it, compared with what arrived.
  */
 import { HASH_CONTEXT_OCTETS, HASH_SHA1, hashFinal, hashInit, hashUpdate } from "../crypto/hash";
-import { drbgGenerate } from "../crypto/drbg";
+import { drbgDraw } from "../crypto/drbg";
 import { storeBE16 } from "../rt/bytes";
 import { PAYLOAD_NOTIFY, Writer, payloadBody, payloadFind, payloadLength } from "../wire/ike_message";
 import {
@@ -46,7 +46,7 @@ export function natWrite(
   remotePort: u32,
   force: bool,
 ): void {
-  if (force) drbgGenerate(digest, NAT_HASH);
+  if (force) drbgDraw(digest, NAT_HASH);
   else natHash(spiI, spiR, local, localPort);
   notifyWrite(w, NOTIFY_NAT_DETECTION_SOURCE_IP, digest, NAT_HASH);
   natHash(spiI, spiR, remote, remotePort);

@@ -19,7 +19,7 @@ import {
 } from "../../abi/management";
 import { Frame } from "../../bus/frame";
 import { consume, drop } from "../../bus/port";
-import { drbgGenerate } from "../../crypto/drbg";
+import { drbgDraw } from "../../crypto/drbg";
 import { loadBE16, loadBE32, storeBE16, storeBE32 } from "../../rt/bytes";
 import {
   EXCHANGE_CREATE_CHILD_SA,
@@ -101,7 +101,7 @@ const scratch: usize = memory.data(8, 8);
 /** Asks for a CHILD_SA that is CREATED. */
 export function createChildStart(sa: IkeSa, child: ChildSa): void {
   const config = childConfig(child);
-  drbgGenerate(childNonce(child), NONCE_OCTETS);
+  drbgDraw(childNonce(child), NONCE_OCTETS);
   childDefaults(child, sa);
   sa.outChild = <i32>child.link;
   sa.method = proposalFirstKe(childTransforms(config), config.transformCount);
@@ -227,7 +227,7 @@ export function createChildReceive(sa: IkeSa, frame: Frame): void {
     consume(frame);
     return refuse(sa, offerRefusal);
   }
-  drbgGenerate(childNonce(child), NONCE_OCTETS);
+  drbgDraw(childNonce(child), NONCE_OCTETS);
   memory.copy(childPeerNonce(child), nonce, nonceLength);
   child.peerNonceLength = nonceLength;
   const method = childSuite(child).ke;

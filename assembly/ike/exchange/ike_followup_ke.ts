@@ -13,7 +13,7 @@
 import { DROP_IKE_STATE } from "../../abi/drop";
 import { Frame } from "../../bus/frame";
 import { consume, drop } from "../../bus/port";
-import { drbgGenerate } from "../../crypto/drbg";
+import { drbgDraw } from "../../crypto/drbg";
 import { EXCHANGE_IKE_FOLLOWUP_KE, PAYLOAD_KE, Writer } from "../../wire/ike_message";
 import { KE_HEADER, keCheck, keMethod, keWrite } from "../../wire/ike_payload/ke";
 import {
@@ -215,7 +215,7 @@ function finish(sa: IkeSa): void {
 
 /** Writes what names the next step. */
 function linkWrite(w: Writer, sa: IkeSa): void {
-  drbgGenerate(link, LINK_OCTETS);
+  drbgDraw(link, LINK_OCTETS);
   sa.followLink = load<u64>(link);
   notifyWrite(w, NOTIFY_ADDITIONAL_KEY_EXCHANGE, link, LINK_OCTETS);
 }

@@ -10,7 +10,7 @@
  */
 import { CHILDLESS_NEVER, FRAGMENTATION_NO, FRAGMENTATION_YES } from "../../abi/management";
 import { DROP_IKE_MALFORMED, DROP_IKE_NO_CONNECTION, DROP_IKE_STATE, DROP_IKE_TABLE_FULL } from "../../abi/drop";
-import { drbgGenerate } from "../../crypto/drbg";
+import { drbgDraw } from "../../crypto/drbg";
 import { Frame } from "../../bus/frame";
 import { consume, drop } from "../../bus/port";
 import { deadlineSet } from "../../rt/deadlines";
@@ -130,7 +130,7 @@ const suiteTried: usize = memory.data(64, 8);
 export function initStart(sa: IkeSa): void {
   const c = connectionAt(<u32>sa.connection);
   sa.method = proposalFirstKe(connectionTransforms(c), c.transformCount);
-  drbgGenerate(ikeNonce(sa), NONCE_OCTETS);
+  drbgDraw(ikeNonce(sa), NONCE_OCTETS);
   deadlineSet(timerSa(sa.index, TIMER_EXPIRE), now() + 8 * HALF_OPEN_TIME);
   share(sa);
 }
@@ -267,7 +267,7 @@ export function initRequest(frame: Frame): void {
   sa.kePeerLength = keLength - KE_HEADER;
   memory.copy(ikeInitReceived(sa), p, frame.length);
   sa.initReceivedLength = frame.length;
-  drbgGenerate(ikeNonce(sa), NONCE_OCTETS);
+  drbgDraw(ikeNonce(sa), NONCE_OCTETS);
   sa.peerHashes = signatureHashesRead();
   sa.natTraversal = notifyFind(NOTIFY_NAT_DETECTION_SOURCE_IP) != 0 ? 1 : 0;
   // The request's hashes were made with a responder's SPI of zero.

@@ -12,7 +12,7 @@
  *
  * Refuses addresses that the connection does not allow or no host can have, and those inside the tunnel. A wrong COOKIE2 ends the IKE_SA.
  */
-import { drbgGenerate } from "../../crypto/drbg";
+import { drbgDraw } from "../../crypto/drbg";
 import { equalConstantTime } from "../../rt/bytes";
 import { EXCHANGE_INFORMATIONAL, Writer } from "../../wire/ike_message";
 import {
@@ -85,7 +85,7 @@ function verifyStart(sa: IkeSa): void {
   sa.move &= ~MOVE_VERIFY;
   if (sa.move != 0) sa.want |= WANT_MOBIKE;
   addressCopy(sa.verify, sa.remote);
-  drbgGenerate(ikeCookie2(sa), COOKIE2_OCTETS);
+  drbgDraw(ikeCookie2(sa), COOKIE2_OCTETS);
   const w = requestBegin(sa, EXCHANGE_INFORMATIONAL);
   notifyWrite(w, NOTIFY_COOKIE2, ikeCookie2(sa), COOKIE2_OCTETS);
   requestSend(sa, w, OUT_ROUTABILITY);

@@ -12,7 +12,7 @@ import { DROP_IKE_STATE } from "../../abi/drop";
 import { IKE_STATE_ESTABLISHED, IKE_STATE_REKEYED, IKE_STATE_REKEYING } from "../../abi/management";
 import { Frame } from "../../bus/frame";
 import { consume, drop } from "../../bus/port";
-import { drbgGenerate } from "../../crypto/drbg";
+import { drbgDraw } from "../../crypto/drbg";
 import { loadBE16, storeBE16 } from "../../rt/bytes";
 import { deadlineSet } from "../../rt/deadlines";
 import { now } from "../../rt/registers";
@@ -111,7 +111,7 @@ function embryo(old: IkeSa, initiator: bool): IkeSa | null {
   sa.peerIdLength = old.peerIdLength;
   eapInherit(sa, old);
   ikeLink(sa, old.connection);
-  drbgGenerate(ikeNonce(sa), NONCE_OCTETS);
+  drbgDraw(ikeNonce(sa), NONCE_OCTETS);
   return sa;
 }
 

@@ -1,8 +1,10 @@
 /** HMAC_DRBG: the sequence for a seed that counts up from 0 (64 octets), worked out from SP 800-90A, 10.1.2 over OpenSSL's HMAC. */
-import { drbgGenerate, drbgReseed, drbgSeed, drbgU32 } from "../../../assembly/crypto/drbg";
+import { drbgDraw, drbgGenerate, drbgReseed, drbgSeed, drbgU32 } from "../../../assembly/crypto/drbg";
 
 const seed: usize = memory.data(64, 16);
 const out: usize = memory.data(128, 16);
+const requested: usize = memory.data(512, 16);
+const drawn: usize = memory.data(512, 16);
 
 /** The last 16 octets of a request of 80, and of a second one; then octets 1 to 32 of one of 33 after a reseed. */
 // prettier-ignore
@@ -39,5 +41,31 @@ describe("drbg", () => {
     start();
     expect(drbgU32()).toBe(first);
     expect(second == first).toBe(false);
+  });
+
+  test("what is drawn in pieces are requests' octets in their order, each once", () => {
+    start();
+    drbgGenerate(requested, 256);
+    drbgGenerate(requested + 256, 256);
+    start();
+    let at: u32 = 0;
+    for (let length: u32 = 1; at + length <= 512; length += 3) {
+      drbgDraw(drawn + at, length);
+      at += length;
+    }
+    drbgDraw(drawn + at, 512 - at);
+    expect(memory.compare(requested, drawn, 512)).toBe(0);
+  });
+
+  test("a reseed leaves nothing to draw of what was requested before", () => {
+    start();
+    drbgGenerate(requested, 256);
+    drbgReseed(seed, 32);
+    drbgGenerate(requested, 256);
+    start();
+    drbgDraw(drawn, 16);
+    drbgReseed(seed, 32);
+    drbgDraw(drawn, 64);
+    expect(memory.compare(requested, drawn, 64)).toBe(0);
   });
 });
