@@ -250,7 +250,7 @@ export async function up(file: string, socket: string, { json = false } = {}): P
     gateway.attach(nics.protected);
     const virtualIps = new VirtualIps(nics, configuration, (problem) => log.say("error", problem));
     gateway.onEvent((event) => {
-      log.event(event, renderEvent(event));
+      log.event(event, renderEvent);
       virtualIps.take(event);
     });
     foreground.follow(gateway);

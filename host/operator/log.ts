@@ -116,38 +116,35 @@ export class Log {
 
   /** What the gateway itself has to say. */
   say(level: Level, msg: string): void {
-    this.#write({ time: this.#now(), level, area: "gateway", msg });
+    this.#write(level, "gateway", undefined, (time) => ({ time, level, area: "gateway", msg }));
   }
 
-  /** An event; `text` is what it is for people. */
-  event(event: GatewayEvent, text: string): void {
-    const about: Record<string, unknown> = {};
-    for (const key of ABOUT) {
-      const value = (event as unknown as Record<string, unknown>)[key];
-      if (value !== undefined) about[key] = value;
-    }
-    const record = {
-      time: this.#now(),
-      level: levelOf(event),
-      area: areaOf(event),
-      kind: event.kind,
-      ...about,
-      msg: text,
-    };
-    this.#write(record);
+  /** An event; `render` says what it is for people, and is asked only when the record passes. */
+  event(event: GatewayEvent, render: (event: GatewayEvent) => string): void {
+    const [level, area] = [levelOf(event), areaOf(event)];
+    this.#write(level, area, "slot" in event ? event.slot : undefined, (time) => {
+      const about: Record<string, unknown> = {};
+      for (const key of ABOUT) {
+        const value = (event as unknown as Record<string, unknown>)[key];
+        if (value !== undefined) about[key] = value;
+      }
+      return { time, level, area, kind: event.kind, ...about, msg: render(event) };
+    });
   }
 
-  #write(record: LogRecord): void {
-    if (!this.passes(record.level, record.area, record.slot)) return;
-    const suppressed = this.#limit(record);
+  /** Most records of a busy gateway are left out: what they say is put together only for those that are not. */
+  #write(level: Level, area: Area, slot: number | undefined, record: (time: number) => LogRecord): void {
+    if (!this.passes(level, area, slot)) return;
+    const time = this.#now();
+    const suppressed = this.#limit(level, area, time);
     if (suppressed === undefined) return;
-    const whole = suppressed > 0 ? { ...record, suppressed } : record;
+    const whole = suppressed > 0 ? { ...record(time), suppressed } : record(time);
     if (this.#ring.push(whole) > RING) this.#ring.shift();
     for (const sink of this.#sinks) sink(whole);
   }
 
   /** Records left out before this one; undefined: this one is left out. */
-  #limit({ area, level, time }: LogRecord): number | undefined {
+  #limit(level: Level, area: Area, time: number): number | undefined {
     const { rate } = this.#settings;
     if (rate === 0) return 0;
     const most = rate * BURST_SECONDS;

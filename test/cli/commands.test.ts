@@ -50,7 +50,7 @@ test.before(async () => {
     `${siteConfiguration("moon", {})}connections { p { children { p { mode = pass } } } }`,
   );
   const log = new Log();
-  pair.moon.gateway.onEvent((event) => log.event(event, renderEvent(event)));
+  pair.moon.gateway.onEvent((event) => log.event(event, renderEvent));
   const loaded = loadConfiguration(at("moon.conf"));
   if ("errors" in loaded) throw new Error(JSON.stringify(loaded.errors));
   const reloader = new Reloader(pair.moon.gateway, at("moon.conf"), loaded.configuration);

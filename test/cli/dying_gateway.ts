@@ -20,7 +20,7 @@ const pair = new Pair({ drive: "threaded", chassis: { keyExport: true, faults: t
 const { gateway, chassis } = pair.moon;
 const log = new Log({ ...LOG_DEFAULTS, level: "debug", rate: 0 });
 writeLog(log, { format: "json" });
-gateway.onEvent((event) => log.event(event, renderEvent(event)));
+gateway.onEvent((event) => log.event(event, renderEvent));
 const told: string[] = [];
 try {
   await pair.start();

@@ -36,7 +36,7 @@ async function shownBy(story: Story, work: () => Promise<void>): Promise<Map<str
   const logged: Record<"text" | "json", string[]> = { text: [], json: [] };
   const written = process.stdout.write;
   const log = new Log({ ...LOG_DEFAULTS, level: "debug", rate: 0 });
-  const unsubscribe = gateway.onEvent((event) => log.event(event, renderEvent(event)));
+  const unsubscribe = gateway.onEvent((event) => log.event(event, renderEvent));
   const commands = new Commands(gateway, { log });
   const followed: unknown[] = [];
   let glance: WatchStatus | undefined;
@@ -75,7 +75,7 @@ async function shownBy(story: Story, work: () => Promise<void>): Promise<Map<str
     process.stdout.write = ((chunk: string) => logged[format].push(chunk) > 0) as typeof written;
     try {
       writeLog(again, { format });
-      for (const event of story.moon.events) again.event(event, renderEvent(event));
+      for (const event of story.moon.events) again.event(event, renderEvent);
       flush();
     } finally {
       process.stdout.write = written;

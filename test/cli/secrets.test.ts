@@ -31,7 +31,7 @@ test("status, log, events, what a page follows, metrics and a capture show no ke
   tell({ chassis: { keyExport: true, faults: true } }, async (story) => {
     const { gateway } = story.moon;
     const log = new Log({ ...LOG_DEFAULTS, level: "debug", rate: 0 });
-    gateway.onEvent((event) => log.event(event, renderEvent(event)));
+    gateway.onEvent((event) => log.event(event, renderEvent));
     const capture = new Capture(gateway, join(directory, "run.pcapng"), { keys: join(directory, "keys") });
     // What the front panel and `cardcage top` follow.
     const followed: object[] = [];
@@ -110,7 +110,7 @@ test("a password, a postquantum key and a private key: neither who authenticates
     const shown: string[] = [];
     const ends = [story.moon, story.sun].flatMap(({ gateway }) => {
       const log = new Log({ ...LOG_DEFAULTS, level: "debug", rate: 0 });
-      gateway.onEvent((event) => log.event(event, renderEvent(event)));
+      gateway.onEvent((event) => log.event(event, renderEvent));
       log.onRecord((record) => shown.push(JSON.stringify(record)));
       const commands = new Commands(gateway, { log });
       return [0, 1, 2].map((slot) =>

@@ -29,7 +29,7 @@ const UP: GatewayEvent = {
 test("a record says what it is about: connection, child, slot, SPIs, kind", () => {
   const { log, seen } = logOf();
   now = 1_000_000;
-  log.event(UP, "net is up");
+  log.event(UP, () => "net is up");
   assert.equal(seen, [
     {
       time: 1_000_000,
@@ -53,15 +53,15 @@ test("levels: of the event, and thresholds by area and by slot", () => {
     areas: { placement: "silent", board: "info" },
     slots: { 3: "debug", 4: "silent" },
   });
-  log.event({ ...UP, slot: 2 }, "below warn");
-  log.event(UP, "its slot shows all");
-  log.event(alert("no proposal chosen"), "alert");
-  log.event({ kind: "sa-refused", slot: 2 } as GatewayEvent, "silenced");
-  log.event({ kind: "board-updown", slot: 2, generation: 1, up: true }, "of its area");
-  log.event({ kind: "board-trap", slot: 4, generation: 1, text: "x" }, "not even an error of slot 4");
-  log.event({ kind: "board-trap", slot: 2, generation: 1, text: "x" }, "an error");
-  log.event({ kind: "alert", slot: 2, severity: "major", alarm: "board", raised: true, text: "x" }, "major");
-  log.event({ kind: "alert", slot: 2, severity: "major", alarm: "board", raised: false, text: "x" }, "over");
+  log.event({ ...UP, slot: 2 }, () => "below warn");
+  log.event(UP, () => "its slot shows all");
+  log.event(alert("no proposal chosen"), () => "alert");
+  log.event({ kind: "sa-refused", slot: 2 } as GatewayEvent, () => "silenced");
+  log.event({ kind: "board-updown", slot: 2, generation: 1, up: true }, () => "of its area");
+  log.event({ kind: "board-trap", slot: 4, generation: 1, text: "x" }, () => "not even an error of slot 4");
+  log.event({ kind: "board-trap", slot: 2, generation: 1, text: "x" }, () => "an error");
+  log.event({ kind: "alert", slot: 2, severity: "major", alarm: "board", raised: true, text: "x" }, () => "major");
+  log.event({ kind: "alert", slot: 2, severity: "major", alarm: "board", raised: false, text: "x" }, () => "over");
   log.say("info", "below warn, too");
   assert.equal(
     seen.map(({ msg, level, area }) => [msg, level, area]),
@@ -79,14 +79,16 @@ test("levels: of the event, and thresholds by area and by slot", () => {
 test("the rate limit: a burst, then so many a second, by area; what is left out is counted and told; errors pass", () => {
   const { log, seen } = logOf({ rate: 5 });
   now = 0;
-  for (let i = 0; i < 1000; i++) log.event(alert(`refused ${i}`), `refused ${i}`);
+  let rendered = 0;
+  for (let i = 0; i < 1000; i++) log.event(alert(`refused ${i}`), () => `refused ${++rendered}`);
   assert.is(seen.length, 50, "ten seconds of it at once");
-  log.event({ kind: "board-updown", slot: 1, generation: 1, up: false }, "another area");
+  assert.is(rendered, 50, "what is left out is not put into words");
+  log.event({ kind: "board-updown", slot: 1, generation: 1, up: false }, () => "another area");
   assert.is(seen.length, 51);
   now = 400;
-  log.event(alert("two a 400 ms"), "one");
-  log.event(alert("two a 400 ms"), "two");
-  log.event(alert("two a 400 ms"), "three");
+  log.event(alert("two a 400 ms"), () => "one");
+  log.event(alert("two a 400 ms"), () => "two");
+  log.event(alert("two a 400 ms"), () => "three");
   assert.equal(
     seen.slice(51).map(({ msg, suppressed }) => [msg, suppressed]),
     [
@@ -96,10 +98,10 @@ test("the rate limit: a burst, then so many a second, by area; what is left out 
   );
   assert.match(renderRecord(seen[51]!), / warn: one \(950 records before it were left out\)$/);
   const traps = logOf({ rate: 1 });
-  for (let i = 0; i < 100; i++) traps.log.event({ kind: "board-trap", slot: 1, generation: i, text: "" }, "trap");
+  for (let i = 0; i < 100; i++) traps.log.event({ kind: "board-trap", slot: 1, generation: i, text: "" }, () => "trap");
   assert.is(traps.seen.length, 100, "no error is left out");
   const unlimited = logOf({ rate: 0 });
-  for (let i = 0; i < 5000; i++) unlimited.log.event(alert(""), "x");
+  for (let i = 0; i < 5000; i++) unlimited.log.event(alert(""), () => "x");
   assert.is(unlimited.seen.length, 5000);
   assert.is(unlimited.log.recent.length, 1000, "the ring is bounded");
 });
@@ -107,12 +109,12 @@ test("the rate limit: a burst, then so many a second, by area; what is left out 
 test("a clock that is set back does not open the limit, nor close it for good", () => {
   const { log, seen } = logOf({ rate: 1 });
   now = 100_000;
-  for (let i = 0; i < 20; i++) log.event(alert(""), "x");
+  for (let i = 0; i < 20; i++) log.event(alert(""), () => "x");
   now = 0;
-  for (let i = 0; i < 20; i++) log.event(alert(""), "x");
+  for (let i = 0; i < 20; i++) log.event(alert(""), () => "x");
   assert.is(seen.length, 10);
   now = 1000;
-  log.event(alert(""), "later");
+  log.event(alert(""), () => "later");
   assert.is(seen.length, 11);
 });
 
@@ -141,8 +143,8 @@ function written(format: "text" | "json", say: (log: Log) => void): string {
 test("JSON lines: a level by name, the time, all fields; text: a line; neither acts on a terminal", () => {
   const text = `peer says \u001b]0;x\u0007 \u009b2J \u202e\nsecond line`;
   const json = written("json", (log) => {
-    log.event(UP, "net is up");
-    log.event(alert(text), text);
+    log.event(UP, () => "net is up");
+    log.event(alert(text), () => text);
   });
   const lines = json.trimEnd().split("\n");
   assert.equal(JSON.parse(lines[0]!), {
@@ -162,7 +164,7 @@ test("JSON lines: a level by name, the time, all fields; text: a line; neither a
   for (const line of lines) assert.equal(offences("up", JSON.parse(line)), []);
   assert.is(JSON.parse(lines[1]!).msg, text);
   assert.not.match(lines[1]!, /[\u0000-\u001f\u007f-\u009f\u202e]/);
-  const plain = written("text", (log) => log.event(alert(text), text));
+  const plain = written("text", (log) => log.event(alert(text), () => text));
   assert.is(plain.split("\n").length, 2);
   assert.not.match(plain.trimEnd(), /[\u0000-\u001f\u007f-\u009f\u202e]/);
 });
