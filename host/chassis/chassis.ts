@@ -95,6 +95,8 @@ export interface SlotPlan {
   number?: number;
   /** IPsec board: its share among unlike ones, 1 to 100. Default 1. */
   weight?: number;
+  /** Threaded drive: boards of the same number share a thread. Default: a thread of its own. */
+  thread?: number;
   /** IPsec board: the shelf that it is in. Default: it is here. */
   shelf?: Omit<ShelfPlace, "chassis">;
 }
@@ -337,12 +339,14 @@ export class Chassis {
     this.#localAddresses = options.localAddresses ?? [];
     this.#traceMask = options.traceMask ?? 0;
     this.#link = createLink(options.link, this.ikeSlot);
+    const threads = new Map<number, number>();
     for (const plan of this.#plans()) {
       if (this.#slots.has(plan.slot)) throw new RangeError(`slot ${plan.slot} is planned twice`);
       const slot = new Slot(plan.slot, plan.board, plan.config);
       slot.saCapacity = plan.saCapacity ?? options.saCapacity ?? SAS;
       slot.boardNumber = plan.number ?? plan.slot;
       slot.weight = plan.weight ?? CONFIG.BOARD_WEIGHT_DEFAULT;
+      if (plan.thread !== undefined && !plan.shelf) threads.set(plan.slot, plan.thread);
       if (plan.shelf) this.#shelves.set(plan.slot, { ...plan.shelf, chassis: this.name });
       if (!options.firmware) {
         slot.image = this.#imageOf(plan.image ?? plan.board);
@@ -361,6 +365,7 @@ export class Chassis {
       ikeSlot: this.ikeSlot,
       slots: [...this.#slots.keys()],
       shelves: this.#shelves,
+      threads,
       events: {
         transmitted: (slot, port, packets) => this.#transmitted(slot, port, packets),
         checkpoint: (slot, records) => {

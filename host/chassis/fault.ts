@@ -12,8 +12,8 @@ import type { Image } from "./image.ts";
 
 /** What the drive caught; plain data, so that it can cross threads. */
 export interface TrapReport {
-  /** abort: the firmware's own; trap: the engine's; contract, conservation: found by the chassis; hung: no poll ended; link: its shelf is out of reach. */
-  kind: "abort" | "trap" | "contract" | "conservation" | "hung" | "link";
+  /** abort: the firmware's own; trap: the engine's; contract, conservation: found by the chassis; hung: no poll ended; link: its shelf is out of reach; thread: another board's end was the thread's. */
+  kind: "abort" | "trap" | "contract" | "conservation" | "hung" | "link" | "thread";
   trapText: string;
   /** The engine's stack text. */
   stack: string;

@@ -1,6 +1,6 @@
 /**
  * What the chassis tells a board on its MANAGEMENT port: in order, and as often as it takes while the same generation serves. A full ring, or a
- * thread that has just ended, delays what follows; nothing is lost, so a drop for want of a board is not counted. A board that takes nothing for
+ * thread that has just ended, delays what follows; nothing is lost, so no drop is counted. A board that takes nothing for
  * PAUSES is told no more.
  */
 import { PORT_MANAGEMENT } from "../../assembly/abi/ring.ts";
@@ -43,7 +43,7 @@ export class Outbox {
     while (this.#next < this.#messages.length) {
       if (!this.#slot.serves || this.#slot.generation !== this.#generation) return;
       const { number } = this.#slot;
-      if (this.#cage.isOnline(number) && this.#cage.deliver(number, PORT_MANAGEMENT, this.#messages[this.#next]!)) {
+      if (this.#cage.deliver(number, PORT_MANAGEMENT, this.#messages[this.#next]!, true)) {
         this.#next += 1;
         this.#pauses = 0;
         continue;

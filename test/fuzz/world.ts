@@ -299,7 +299,7 @@ export class World {
 
   /** Gives a frame to a board of the left gateway, as the chassis does; false when its ring was full. */
   feed(slot: number, port: number, { octets, link }: Sample): boolean {
-    return this.drive.cages[0]!.deliver(slot, port, octets, link);
+    return this.drive.cages[0]!.deliver(slot, port, octets, false, link);
   }
 
   samples(slot: number, port: number): readonly Sample[] {

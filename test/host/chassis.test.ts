@@ -451,7 +451,6 @@ test("the message that announces a board carries slot, generation, capacity, wei
     drive: new Lockstep(),
     cage: {
       power: async () => ({ online: true }),
-      isOnline: () => true,
       deliver: (_slot: number, _port: number, packet: Uint8Array) => sent.push(packet) > 0,
     } as never,
     slots,

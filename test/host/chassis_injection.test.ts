@@ -16,7 +16,15 @@ const [ike, ipsec] = await Promise.all(
 );
 const PATIENCE = 20_000;
 
+type Kind = "lockstep" | "threaded" | "one thread";
+const DRIVES: Record<Kind, () => Drive> = {
+  lockstep: () => new Lockstep(),
+  threaded: () => new Threaded({ hangMs: 3000 }),
+  "one thread": () => new Threaded({ hangMs: 3000 }),
+};
+
 interface Bench {
+  kind: Kind;
   chassis: Chassis;
   drive: Drive;
   /** Packets that left on PROTECTED, by slot. */
@@ -25,19 +33,17 @@ interface Bench {
 }
 
 function story(name: string, tell: (bench: Bench) => Promise<void>, more: Partial<ChassisOptions> = {}): void {
-  for (const [kind, create] of Object.entries({
-    lockstep: (): Drive => new Lockstep(),
-    threaded: (): Drive => new Threaded({ hangMs: 3000 }),
-  })) {
+  for (const kind of Object.keys(DRIVES) as Kind[]) {
+    const thread = kind === "one thread" ? { thread: 7 } : {};
     test(`${name} (${kind})`, async () => {
-      const drive = create();
+      const drive = DRIVES[kind]();
       const chassis = new Chassis({
         drive,
         link: "ethernet",
         slots: [
-          { slot: 0, board: "ike", image: ike! },
-          { slot: 1, board: "ipsec", image: ipsec! },
-          { slot: 2, board: "ipsec", image: ipsec! },
+          { slot: 0, board: "ike", image: ike!, ...thread },
+          { slot: 1, board: "ipsec", image: ipsec!, ...thread },
+          { slot: 2, board: "ipsec", image: ipsec!, ...thread },
         ],
         ...more,
       });
@@ -50,7 +56,7 @@ function story(name: string, tell: (bench: Bench) => Promise<void>, more: Partia
       try {
         await chassis.powerOn();
         await chassis.run();
-        await tell({ chassis, drive, got, alarms });
+        await tell({ kind, chassis, drive, got, alarms });
       } finally {
         await drive.close();
       }
@@ -104,15 +110,19 @@ story("hang: the board is found and replaced", async (bench) => {
   const { chassis, got } = bench;
   chassis.injectFault({ kind: "hang", slot: 2 });
   assert.ok(await restarted(bench));
+  const others = [0, 1].map((slot) => [slot, "thread"]);
   assert.equal(
-    chassis.faults.map(({ slot, kind }) => [slot, kind]),
-    [[2, "hung"]],
+    chassis.faults.map(({ slot, kind }) => [slot, kind]).sort(),
+    [...(bench.kind === "one thread" ? others : []), [2, "hung"]],
+    "those that share its thread end with it, and are told apart",
   );
+  const online = (): boolean => chassis.show().slots.every(({ state }) => state === "Online");
+  assert.ok(await chassis.until(online, PATIENCE));
   await send(bench, 5);
   assert.equal(got, [0, 5, 5]);
   assert.equal(
     [0, 1].map((slot) => slotOf(chassis, slot).generation),
-    [1, 1],
+    bench.kind === "one thread" ? [2, 2] : [1, 1],
   );
 });
 

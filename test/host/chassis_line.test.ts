@@ -96,15 +96,20 @@ interface World {
   inside: WiredNic;
 }
 
-async function world(options: Partial<ChassisOptions> = {}, threaded: ThreadedOptions = {}): Promise<World> {
+async function world(
+  options: Partial<ChassisOptions> = {},
+  threaded: ThreadedOptions = {},
+  thread?: number,
+): Promise<World> {
+  const shared = thread === undefined ? {} : { thread };
   const drive = new Threaded(threaded);
   const chassis = new Chassis({
     drive,
     link: "ethernet",
     slots: [
-      { slot: 0, board: "ike", image: ike! },
-      { slot: 1, board: "ipsec", image: ipsec! },
-      { slot: 2, board: "ipsec", image: ipsec! },
+      { slot: 0, board: "ike", image: ike!, ...shared },
+      { slot: 1, board: "ipsec", image: ipsec!, ...shared },
+      { slot: 2, board: "ipsec", image: ipsec!, ...shared },
     ],
     ...options,
   });
@@ -128,14 +133,16 @@ const toSlot = (slot: number, octet: number): Uint8Array =>
 const last = ({ octets }: { octets: number[] }): number => octets.at(-1)!;
 
 function scenario(name: string, tell: (world: World) => Promise<void>, threaded?: ThreadedOptions): void {
-  test(name, async () => {
-    const made = await world({}, threaded);
-    try {
-      await tell(made);
-    } finally {
-      await made.drive.close();
-    }
-  });
+  for (const thread of [undefined, 3]) {
+    test(thread === undefined ? name : `${name} (boards in one thread)`, async () => {
+      const made = await world({}, threaded, thread);
+      try {
+        await tell(made);
+      } finally {
+        await made.drive.close();
+      }
+    });
+  }
 }
 
 scenario(
@@ -281,7 +288,7 @@ scenario(
   "a board that hangs fills its ring and no more; its successor goes on with it",
   async ({ chassis, outside, inside }) => {
     const { device } = inside;
-    const turns = (): number => Atomics.load(device.line.board.page.words, TURNS);
+    const turns = (): number => Atomics.load(device.line.board.page.doorbell, TURNS);
     const before = turns();
     chassis.injectFault({ kind: "hang", slot: 0 });
     assert.ok(await chassis.until(() => turns() > before, PATIENCE));

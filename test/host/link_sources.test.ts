@@ -125,7 +125,7 @@ for (const [link, strays] of [
     for (const { what, slot, frame, vc, reason } of strays) {
       const dropsOf = (): Record<string, number> => ({ ...chassis.show().slots[slot]!.drops });
       const before = dropsOf();
-      assert.ok(drive.opened!.deliver(slot, PORT_CHANNEL, Uint8Array.from(frame), vc));
+      assert.ok(drive.opened!.deliver(slot, PORT_CHANNEL, Uint8Array.from(frame), false, vc));
       await chassis.run();
       assert.equal(dropsOf(), { ...before, [reason]: (before[reason] ?? 0) + 1 }, what);
     }

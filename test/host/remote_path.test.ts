@@ -6,7 +6,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { randomBytes } from "node:crypto";
 import { SeededRandom } from "../../host/chassis/entropy.ts";
-import { Page, pageMemory } from "../../host/chassis/drive/page.ts";
+import { Page, pageParts } from "../../host/chassis/drive/page.ts";
 import {
   decodeCondition,
   decodeFault,
@@ -218,7 +218,7 @@ test("a message that is too long, or shorter than its header, ends the reading",
 test(`damaged messages are refused as such, or mean something (seed ${SEED})`, () => {
   const random = new SeededRandom(SEED + 1);
   const below = (n: number): number => Math.floor(random.next() * n);
-  const state = (body: Buffer): void => new PublishedState(new Page(pageMemory())).take(body);
+  const state = (body: Buffer): void => new PublishedState(new Page(pageParts())).take(body);
   const report = { kind: "trap", trapText: "t", stack: "s", abort: { file: "f", line: 1, column: 2, message: "m" } };
   const condition = { traceMask: 1, injection: { lose: 0.5 }, faults: { stalled: true } };
   const cases: [Buffer, (body: Buffer) => unknown][] = [
@@ -229,7 +229,7 @@ test(`damaged messages are refused as such, or mean something (seed ${SEED})`, (
     [encodeMessage(17, Buffer.alloc(4)), decodeU32],
     [encodeMessage(2, Buffer.alloc(8)), decodeSent],
     [encodeMessage(3, Buffer.alloc(100)), decodePacket],
-    [encodeMessage(22, encodeState(new Page(pageMemory()), noDrops(), { accepted: 0, lost: 0 }, 0)), state],
+    [encodeMessage(22, encodeState(new Page(pageParts()), noDrops(), { accepted: 0, lost: 0 }, 0)), state],
   ];
   let refused = 0;
   for (const [whole, decode] of cases) {
@@ -259,8 +259,8 @@ test("an order of another release is refused by its name", () => {
 const noDrops = (): number[] => CHASSIS_DROP_NAMES.map(() => 0);
 
 test("what a board publishes is added to the page's counters, from one connection to the next", () => {
-  const page = new Page(pageMemory());
-  const shelf = new Page(pageMemory());
+  const page = new Page(pageParts());
+  const shelf = new Page(pageParts());
   const drops = noDrops();
   for (const [connection, total] of [
     [new PublishedState(page), 5],

@@ -1,5 +1,5 @@
 /**
- * What the two ends of a board's thread say to each other: the parts it is started with, orders, and reports.
+ * What the two ends of a thread of boards say to each other: the parts it is started with, orders, and reports.
  */
 import type { LinkKind } from "../backplane.ts";
 import type { PowerOn } from "../board.ts";
@@ -7,50 +7,67 @@ import type { TrapReport } from "../fault.ts";
 import type { Image } from "../image.ts";
 import type { ShelfPlace } from "./drive.ts";
 import type { BoardLineParts } from "./line.ts";
+import type { PageParts } from "./page.ts";
 
 /** A peer on the backplane: the two channel rings and the peer's page, for its doorbell. */
 export interface PeerParts {
   slot: number;
   out: SharedArrayBuffer;
   in: SharedArrayBuffer;
-  page: SharedArrayBuffer;
+  page: PageParts;
 }
 
-export interface ThreadParts {
+/** What a thread needs to serve one slot. */
+export interface SlotParts {
   slot: number;
-  ikeSlot: number;
-  link: LinkKind;
-  page: SharedArrayBuffer;
+  page: PageParts;
   /** Chassis to board, board to chassis. */
   down: SharedArrayBuffer;
   up: SharedArrayBuffer;
+  peers: PeerParts[];
+  /** Devices that are wired to the thread, in the order in which the board is given what comes from them. */
+  lines: BoardLineParts[];
+}
+
+/** What is the same for all slots of a chassis. */
+export interface CageParts {
+  ikeSlot: number;
+  link: LinkKind;
   /** The chassis's doorbell: word 0, and word 1 is not 0 while it sleeps. */
   bell: SharedArrayBuffer;
-  peers: PeerParts[];
-  /** Devices that are wired to the board's thread, in the order in which the board is given what comes from them. */
-  lines: BoardLineParts[];
-  /** Microseconds of spinning before the thread sleeps. */
-  spin: number;
-  /** ns by which the board's NOW is ahead of this process's clock. */
+  /** ns by which the boards' NOW is ahead of this process's clock. */
   clockAhead: bigint;
 }
 
+/** Of a thread: the slots that it serves, in the order in which they have their turn. */
+export interface ThreadParts {
+  cage: CageParts;
+  doorbell: SharedArrayBuffer;
+  slots: SlotParts[];
+  /** Microseconds of spinning before the thread sleeps. */
+  spin: number;
+}
+
 /** Of the thread that stands in for a board in a shelf (host/chassis/remote/remote_worker.ts). */
-export interface RemoteThreadParts extends ThreadParts {
+export interface RemoteThreadParts {
+  cage: CageParts;
+  slot: SlotParts;
   shelf: ShelfPlace;
 }
 
 /** An order to power an image; stopping goes by the page. */
 export interface PowerOrder {
+  slot: number;
   image: Image;
   power: PowerOn;
 }
 
-export type ThreadReport =
-  | { kind: "online"; generation: number }
-  | { kind: "refused"; generation: number; refusal: number }
-  | { kind: "fault"; generation: number; report: TrapReport }
-  | { kind: "stopped"; generation: number };
+export type ThreadReport = { slot: number; generation: number } & (
+  | { kind: "online" }
+  | { kind: "refused"; refusal: number }
+  | { kind: "fault"; report: TrapReport }
+  | { kind: "stopped" }
+);
 
 /**
  * Port number in the rings between boards' threads of a frame without its check sequence. Nothing alters a frame on its way through memory but the

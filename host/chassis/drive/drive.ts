@@ -34,6 +34,8 @@ export interface CagePlan {
   slots: readonly number[];
   /** Slots whose boards are in shelves. Default: none. */
   shelves?: ReadonlyMap<number, ShelfPlace>;
+  /** Threaded drive: slots of the same number have one thread, and their turn in the order of `slots`. Default: a thread of its own. */
+  threads?: ReadonlyMap<number, number>;
   /** ns by which the boards' NOW is ahead of this process's clock. Default 0. */
   clockAhead?: bigint;
   events: CageEvents;
@@ -84,8 +86,8 @@ export interface Cage {
   off(slot: number): Promise<void>;
   /** True while a board serves in the slot: of one that has just died the news may be on its way. */
   isOnline(slot: number): boolean;
-  /** Puts a packet on a port's receive ring; false when it was dropped (and counted). The octets are copied. */
-  deliver(slot: number, port: number, packet: Uint8Array): boolean;
+  /** Puts a packet on a port's receive ring; false when it was dropped, and counted unless the caller `retries`. The octets are copied. */
+  deliver(slot: number, port: number, packet: Uint8Array, retries?: boolean): boolean;
   countDrop(slot: number, reason: number): void;
   trace(mask: number): void;
   readTrace(): TraceEntry[];

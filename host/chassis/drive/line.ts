@@ -17,7 +17,7 @@ import { writeSync } from "node:fs";
 import type { ClassifierParts } from "../classifier.ts";
 import { copyOctets } from "../copy.ts";
 import { MessageRing } from "./message_ring.ts";
-import { ONLINE, Page } from "./page.ts";
+import { ONLINE, Page, type PageParts } from "./page.ts";
 
 /** Words of a line's control. OPEN is the cage's. */
 const OPEN = 0;
@@ -72,10 +72,10 @@ export interface DeviceLineParts {
   toBoard: SharedArrayBuffer;
   /** Of the board that takes what comes from the device. */
   slot: number;
-  page: SharedArrayBuffer;
+  page: PageParts;
   /** With cut-through: what the device's classifier is made of, and the IPsec boards. */
   classifier?: ClassifierParts;
-  boards: { slot: number; toBoard: SharedArrayBuffer; page: SharedArrayBuffer }[];
+  boards: { slot: number; toBoard: SharedArrayBuffer; page: PageParts }[];
 }
 
 /** What a device offers that can be wired. */
@@ -255,7 +255,7 @@ export class BoardEntrance {
   readonly page: Page;
   touched = false;
 
-  constructor(slot: number, toBoard: SharedArrayBuffer, page: SharedArrayBuffer) {
+  constructor(slot: number, toBoard: SharedArrayBuffer, page: PageParts) {
     this.slot = slot;
     this.ring = new MessageRing(toBoard);
     this.page = new Page(page);

@@ -136,8 +136,8 @@ export class LockstepCage implements Cage {
   }
 
   /** `link` is the VC of a frame on an ATM channel: what stands in its descriptor. */
-  deliver(slot: number, port: number, packet: Uint8Array, link = 0): boolean {
-    return this.#put(this.#bay(slot), port, packet, 0, packet.length, link);
+  deliver(slot: number, port: number, packet: Uint8Array, retries = false, link = 0): boolean {
+    return this.#put(this.#bay(slot), port, packet, 0, packet.length, link, retries);
   }
 
   isOnline(slot: number): boolean {
@@ -353,14 +353,23 @@ export class LockstepCage implements Cage {
     }
   };
 
-  #put(bay: Bay, port: number, octets: Uint8Array, start: number, length: number, link: number): boolean {
+  #put(
+    bay: Bay,
+    port: number,
+    octets: Uint8Array,
+    start: number,
+    length: number,
+    link: number,
+    retries = false,
+  ): boolean {
     if (!bay.board) {
-      bay.drops[CHASSIS_DROP.board_offline]! += 1;
+      if (!retries) bay.drops[CHASSIS_DROP.board_offline]! += 1;
       return false;
     }
     try {
       const result = bay.board.deliver(port, octets, start, length, link);
       if (result === DELIVERED) return true;
+      if (retries && result === RING_FULL) return false;
       bay.drops[result === RING_FULL ? CHASSIS_DROP.backplane_congestion : CHASSIS_DROP.frame_too_long]! += 1;
     } catch (error) {
       this.#fault(bay, error);

@@ -1,7 +1,7 @@
 /**
  * The shared page of a slot: what a board's thread and the chassis's thread tell each other beside packets.
  *
- *      0   words: doorbell, orders of the chassis, signs of life of the board's thread
+ *      0   words: orders of the chassis, state of the board
  *     64   fault injection: seed and four probabilities, f64
  *    128   link counters: frames, octets, bits to the board; the same from it, f64
  *    192   faults of the slot, f64: seed, two probabilities, rate of the clock, seconds ahead, stalled
@@ -12,6 +12,8 @@
  *   2048   mirror of the trace ring, longer than the original, because its reader comes by less often
  *
  * Every field has one writer. A 64-bit float is written at once on the machines that run Node, and counts exactly to 2^53.
+ *
+ * The doorbell is the thread's, in memory of its own: boards that share a thread have a page each and one doorbell.
  */
 import { MAP_SIZE } from "../../../assembly/abi/board.ts";
 import { DROP_COUNT } from "../../../assembly/abi/drop.ts";
@@ -19,9 +21,18 @@ import { TRACE_ENTRIES, TRACE_ENTRY_OCTETS, TRACE_CAPACITY, TRACE_TOTAL } from "
 import type { FaultSpec } from "../tap/fault_injector.ts";
 import type { SlotFaults, Strike } from "../tap/slot_faults.ts";
 
-/** Word indices. */
-export const DOORBELL = 0;
+/** Word indices of a thread's doorbell. RINGS counts calls; a thread sleeps on it. */
+export const RINGS = 0;
 export const SLEEPING = 1;
+/** Counts turns of the thread: it lives. */
+export const TURNS = 2;
+/** Counts messages that the chassis has put into the thread's port. */
+export const ORDERS = 3;
+/** Slot that the thread serves just now: which one hangs, if it hangs. */
+export const SERVED = 4;
+const DOORBELL_OCTETS = 64;
+
+/** Word indices of a page. */
 /** ORDER_*: the chassis's. */
 export const ORDER = 2;
 /** While a board takes packets, its GENERATION. */
@@ -30,8 +41,6 @@ export const TRACE_MASK = 4;
 export const TAPPED = 5;
 /** Counts changes of the injection; its low bit tells whether there is one. */
 export const INJECTION = 6;
-/** Counts turns of the board's thread: it lives. */
-export const TURNS = 7;
 export const TRACE_LOST = 8;
 /** Not 0 while the slot's link is down. */
 export const LINK_DOWN = 9;
@@ -62,12 +71,24 @@ export const TRACE_MIRROR = 16384;
 
 if (FIRMWARE_DROPS_AT + DROP_COUNT * 8 > TRACE_AT) throw new Error("the page has no room for all drop counters");
 
-export function pageMemory(): SharedArrayBuffer {
-  return new SharedArrayBuffer(TRACE_AT + TRACE_ENTRIES + TRACE_MIRROR * TRACE_ENTRY_OCTETS);
+/** A page, and the doorbell of the thread that serves its slot. */
+export interface PageParts {
+  memory: SharedArrayBuffer;
+  doorbell: SharedArrayBuffer;
+}
+
+export function doorbellMemory(): SharedArrayBuffer {
+  return new SharedArrayBuffer(DOORBELL_OCTETS);
+}
+
+export function pageParts(doorbell = doorbellMemory()): PageParts {
+  return { memory: new SharedArrayBuffer(TRACE_AT + TRACE_ENTRIES + TRACE_MIRROR * TRACE_ENTRY_OCTETS), doorbell };
 }
 
 export class Page {
   readonly words: Int32Array;
+  /** Of the slot's thread. */
+  readonly doorbell: Int32Array;
   readonly links: Float64Array;
   /** One number: packets that came past the IKE board. */
   readonly cutThrough: Float64Array;
@@ -80,8 +101,9 @@ export class Page {
   #traceSeen = 0;
   #traceTaken = 0;
 
-  constructor(memory: SharedArrayBuffer) {
+  constructor({ memory, doorbell }: PageParts) {
     this.words = new Int32Array(memory, 0, 16);
+    this.doorbell = new Int32Array(doorbell);
     this.#injection = new Float64Array(memory, INJECTION_AT, 5);
     this.links = new Float64Array(memory, LINKS_AT, 6);
     this.cutThrough = new Float64Array(memory, CUT_THROUGH_AT, 1);
@@ -94,8 +116,8 @@ export class Page {
 
   /** Wakes the slot's thread. */
   ring(): void {
-    Atomics.add(this.words, DOORBELL, 1);
-    if (Atomics.load(this.words, SLEEPING) !== 0) Atomics.notify(this.words, DOORBELL);
+    Atomics.add(this.doorbell, RINGS, 1);
+    if (Atomics.load(this.doorbell, SLEEPING) !== 0) Atomics.notify(this.doorbell, RINGS);
   }
 
   setInjection(spec: FaultSpec | undefined): void {

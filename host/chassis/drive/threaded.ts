@@ -1,5 +1,6 @@
 /**
- * The threaded drive: each board in a worker with RAM of its own, real time, packets through rings in shared memory.
+ * The threaded drive: boards in workers, each with RAM of its own, real time, packets through rings in shared memory. A board has a thread to
+ * itself, unless the plan lets it share one: that saves waking where processors are few, and a board that hangs then takes the others along.
  *
  *   chassis thread  --down--> board thread 0 (IKE) --channel--> board thread n
  *        ^                        |    ^----------channel----------|   |
@@ -31,7 +32,9 @@ import {
   PORT_CHECKPOINT,
   PORT_TAP,
   type PowerOrder,
+  type CageParts,
   type RemoteThreadParts,
+  type SlotParts,
   type ThreadParts,
   type ThreadReport,
 } from "./board_thread.ts";
@@ -40,12 +43,16 @@ import type { ClassifierParts } from "../classifier.ts";
 import { type BoardLineParts, type DeviceLineParts, LineControl, type LineDevice } from "./line.ts";
 import { MessageRing, ringMemory } from "./message_ring.ts";
 import {
+  doorbellMemory,
   ONLINE,
   ORDER,
   ORDER_RUN,
   ORDER_STOP,
+  ORDERS,
   Page,
-  pageMemory,
+  type PageParts,
+  pageParts,
+  SERVED,
   SLEEPING,
   STRIKE,
   STRIKES,
@@ -104,10 +111,34 @@ class PacketStore {
   }
 }
 
+/** A thread, and the slots that it serves. */
+class BoardThread {
+  readonly doorbell = doorbellMemory();
+  readonly words = new Int32Array(this.doorbell);
+  readonly bays: Bay[] = [];
+  worker: Worker | undefined;
+  turnsSeen = -1;
+  turnsSince = 0;
+
+  get turns(): number {
+    return Atomics.load(this.words, TURNS);
+  }
+
+  get sleeps(): boolean {
+    return Atomics.load(this.words, SLEEPING) !== 0;
+  }
+
+  /** It counts as alive from now on, whatever it does. */
+  restartWatch(): void {
+    this.turnsSeen = -1;
+    this.turnsSince = performance.now();
+  }
+}
+
 /** What the threaded drive keeps for one slot. */
 class Bay {
-  readonly pageBuffer = pageMemory();
-  readonly page = new Page(this.pageBuffer);
+  readonly pageParts: PageParts;
+  readonly page: Page;
   readonly downBuffer: SharedArrayBuffer;
   readonly upBuffer: SharedArrayBuffer;
   readonly down: MessageRing;
@@ -118,7 +149,6 @@ class Bay {
   readonly channels: MessageRing[] = [];
   readonly drops = new Array<number>(CHASSIS_DROP_NAMES.length).fill(0);
   readonly trace: TraceReader;
-  worker: Worker | undefined;
   generation = 0;
   /** True from the order to power until the thread says that it has ended. */
   running = false;
@@ -126,13 +156,15 @@ class Bay {
   touched = false;
   settle: ((result: PowerResult) => void) | undefined;
   stopped: (() => void) | undefined;
-  turnsSeen = -1;
-  turnsSince = 0;
 
   constructor(
     readonly slot: number,
+    readonly thread: BoardThread,
     ringOctets: number,
   ) {
+    this.pageParts = pageParts(thread.doorbell);
+    this.page = new Page(this.pageParts);
+    thread.bays.push(this);
     this.downBuffer = ringMemory(ringOctets);
     this.upBuffer = ringMemory(ringOctets);
     this.down = new MessageRing(this.downBuffer);
@@ -176,10 +208,9 @@ class Line implements LineSwitch {
 
   /** Resolves when each board's thread has ended the turn that it is in, or sleeps. */
   async passed(): Promise<void> {
-    const words = (bay: Bay, word: number): number => Atomics.load(bay.page.words, word);
-    const before = this.bays.map((bay) => ({ bay, worker: bay.worker, turns: words(bay, TURNS) }));
+    const before = this.bays.map((bay) => ({ bay, worker: bay.thread.worker, turns: bay.thread.turns }));
     const passed = ({ bay, worker, turns }: (typeof before)[number]): boolean =>
-      !bay.running || bay.worker !== worker || words(bay, SLEEPING) !== 0 || words(bay, TURNS) !== turns;
+      !bay.running || bay.thread.worker !== worker || bay.thread.sleeps || bay.thread.turns !== turns;
     for (let waited = 0; waited < STOP_MS && !before.every(passed); waited++) await sleep(1);
   }
 }
@@ -187,6 +218,7 @@ class Line implements LineSwitch {
 export class ThreadedCage implements Cage {
   readonly #plan: CagePlan;
   readonly #drive: Threaded;
+  readonly #threads = new Set<BoardThread>();
   readonly #bays = new Map<number, Bay>();
   readonly #lines: Line[] = [];
   readonly #ringOctets: number;
@@ -199,14 +231,21 @@ export class ThreadedCage implements Cage {
     this.#plan = plan;
     this.#drive = drive;
     this.#ringOctets = ringOctets;
-    for (const slot of plan.slots) this.#bays.set(slot, new Bay(slot, ringOctets));
+    const shared = new Map<number, BoardThread>();
+    for (const slot of plan.slots) {
+      const number = plan.threads?.get(slot);
+      const thread = (number !== undefined && shared.get(number)) || new BoardThread();
+      if (number !== undefined) shared.set(number, thread);
+      this.#threads.add(thread);
+      this.#bays.set(slot, new Bay(slot, thread, ringOctets));
+    }
     const ike = this.#bay(plan.ikeSlot);
     for (const bay of this.#bays.values()) {
       if (bay === ike) continue;
       const toBoard = ringMemory(ringOctets);
       const toIke = ringMemory(ringOctets);
-      ike.peers.push({ slot: bay.slot, out: toBoard, in: toIke, page: bay.pageBuffer });
-      bay.peers.push({ slot: ike.slot, out: toIke, in: toBoard, page: ike.pageBuffer });
+      ike.peers.push({ slot: bay.slot, out: toBoard, in: toIke, page: bay.pageParts });
+      bay.peers.push({ slot: ike.slot, out: toIke, in: toBoard, page: ike.pageParts });
       ike.channels.push(new MessageRing(toIke));
       bay.channels.push(new MessageRing(toBoard));
     }
@@ -214,7 +253,7 @@ export class ThreadedCage implements Cage {
 
   connect(port: number, device: LineDevice, classifier?: ClassifierParts): LineSwitch | undefined {
     // A thread is given its rings when it starts.
-    if ([...this.#bays.values()].some((bay) => bay.worker !== undefined)) return undefined;
+    if ([...this.#threads].some((thread) => thread.worker !== undefined)) return undefined;
     if (this.#lines.some((line) => line.port === port)) return undefined;
     const line = new Line(port, device);
     const ike = this.#bay(this.#plan.ikeSlot);
@@ -238,7 +277,7 @@ export class ThreadedCage implements Cage {
         const direct = ringMemory(this.#ringOctets);
         parts.toBoard = direct;
         bay.channels.push(new MessageRing(direct));
-        boards.push({ slot: bay.slot, toBoard: direct, page: bay.pageBuffer });
+        boards.push({ slot: bay.slot, toBoard: direct, page: bay.pageParts });
       }
     }
     ike.channels.push(new MessageRing(toBoard));
@@ -250,7 +289,7 @@ export class ThreadedCage implements Cage {
         toDevice: memories,
         toBoard,
         slot: ike.slot,
-        page: ike.pageBuffer,
+        page: ike.pageParts,
         ...(classifier ? { classifier } : {}),
         boards,
       },
@@ -264,18 +303,20 @@ export class ThreadedCage implements Cage {
     await this.#stop(bay);
     // A restart that was under way when everything ended: nobody would end its thread.
     if (this.#closed) return { online: false, refusal: 0 };
-    const worker = (bay.worker ??= this.#thread(bay));
+    const { thread } = bay;
+    const worker = (thread.worker ??= this.#start(thread));
     bay.generation = power.generation;
     bay.running = true;
-    bay.turnsSeen = -1;
-    bay.turnsSince = performance.now();
+    thread.restartWatch();
     Atomics.store(bay.page.words, TRACE_MASK, power.traceMask);
     Atomics.store(bay.page.words, STRIKE, 0);
     Atomics.store(bay.page.words, ORDER, ORDER_RUN);
-    const order: PowerOrder = { image, power };
+    const order: PowerOrder = { slot, image, power };
     return new Promise((resolve) => {
       bay.settle = resolve;
       worker.postMessage(order);
+      Atomics.add(thread.words, ORDERS, 1);
+      bay.page.ring();
     });
   }
 
@@ -283,14 +324,14 @@ export class ThreadedCage implements Cage {
     await this.#stop(this.#bay(slot));
   }
 
-  deliver(slot: number, port: number, packet: Uint8Array): boolean {
+  deliver(slot: number, port: number, packet: Uint8Array, retries = false): boolean {
     const bay = this.#bay(slot);
     if (Atomics.load(bay.page.words, ONLINE) === 0) {
-      bay.drops[CHASSIS_DROP.board_offline]! += 1;
+      if (!retries) bay.drops[CHASSIS_DROP.board_offline]! += 1;
       return false;
     }
     if (!bay.down.push(port, 0, slot, packet, 0, packet.length)) {
-      bay.drops[CHASSIS_DROP.backplane_congestion]! += 1;
+      if (!retries) bay.drops[CHASSIS_DROP.backplane_congestion]! += 1;
       // A full ring is no reason to let its reader sleep.
       bay.page.ring();
       return false;
@@ -384,10 +425,11 @@ export class ThreadedCage implements Cage {
     if (this.#closed) return;
     this.#closed = true;
     await Promise.all(
-      [...this.#bays.values()].map(async (bay) => {
-        await this.#stop(bay);
-        await bay.worker?.terminate();
-        bay.worker = undefined;
+      [...this.#threads].map(async (thread) => {
+        await Promise.all(thread.bays.map((bay) => this.#stop(bay)));
+        const { worker } = thread;
+        thread.worker = undefined;
+        await worker?.terminate();
       }),
     );
   }
@@ -434,7 +476,7 @@ export class ThreadedCage implements Cage {
       if (bay.settle || !bay.up.empty) return false;
       if (!bay.running) continue;
       if (!bay.down.empty || !bay.channels.every((ring) => ring.empty)) return false;
-      if (Atomics.load(bay.page.words, SLEEPING) === 0) return false;
+      if (!bay.thread.sleeps) return false;
     }
     return this.#lines.every((line) => line.resting);
   }
@@ -442,17 +484,17 @@ export class ThreadedCage implements Cage {
   /** Ends threads that show no sign of life. */
   watch(hangMs: number): void {
     const now = performance.now();
-    for (const bay of this.#bays.values()) {
-      const turns = Atomics.load(bay.page.words, TURNS);
-      const alive = !bay.running || turns !== bay.turnsSeen || Atomics.load(bay.page.words, SLEEPING) !== 0;
-      if (alive) {
-        bay.turnsSeen = turns;
-        bay.turnsSince = now;
+    for (const thread of this.#threads) {
+      const { turns } = thread;
+      const running = thread.bays.filter((bay) => bay.running);
+      if (running.length === 0 || turns !== thread.turnsSeen || thread.sleeps) {
+        thread.turnsSeen = turns;
+        thread.turnsSince = now;
       } else {
         // A thread that is being started loads the engine and the loader first, on a machine that may have more to do.
-        const limit = bay.settle ? Math.max(hangMs, BOOT_MS) : hangMs;
-        if (now - bay.turnsSince <= limit) continue;
-        this.#lost(bay, { kind: "hung", trapText: `no poll ended for ${limit} ms`, stack: "", abort: undefined });
+        const limit = running.some((bay) => bay.settle) ? Math.max(hangMs, BOOT_MS) : hangMs;
+        if (now - thread.turnsSince <= limit) continue;
+        this.#lost(thread, { kind: "hung", trapText: `no poll ended for ${limit} ms`, stack: "", abort: undefined });
       }
     }
   }
@@ -491,40 +533,48 @@ export class ThreadedCage implements Cage {
     return { page, peers };
   }
 
-  /** Starts a slot's thread; it waits for orders and serves one generation after the other. */
-  #thread(bay: Bay): Worker {
-    const shelf = this.#plan.shelves?.get(bay.slot);
-    const parts: ThreadParts = {
-      slot: bay.slot,
+  /** Starts a thread; it waits for orders and serves one generation after the other in its slots. */
+  #start(thread: BoardThread): Worker {
+    const cage: CageParts = {
       ikeSlot: this.#plan.ikeSlot,
       link: this.#plan.link,
-      page: bay.pageBuffer,
-      down: bay.downBuffer,
-      up: bay.upBuffer,
       bell: this.#drive.bell,
-      peers: bay.peers,
-      lines: bay.lines.map(({ parts, device }) => {
-        const sender = device.sender?.(bay.slot, parts.port);
-        return sender ? { ...parts, sender } : parts;
-      }),
-      spin: this.#drive.spin,
       clockAhead: this.#plan.clockAhead ?? 0n,
     };
-    const workerData = shelf ? ({ ...parts, shelf } satisfies RemoteThreadParts) : parts;
+    const slots = thread.bays.map((bay) => this.#slotParts(bay));
+    const shelf = this.#plan.shelves?.get(thread.bays[0]!.slot);
+    const workerData = shelf
+      ? ({ cage, slot: slots[0]!, shelf } satisfies RemoteThreadParts)
+      : ({ cage, doorbell: thread.doorbell, slots, spin: this.#drive.spin } satisfies ThreadParts);
     const program = new URL(shelf ? "../remote/remote_worker.ts" : "./board_worker.ts", import.meta.url);
+    Atomics.store(thread.words, ORDERS, 0);
     const worker = new Worker(threadFile(program), { workerData, execArgv: [] });
     const died = (text: string): void => {
-      if (bay.worker !== worker) return;
-      this.#lost(bay, { kind: "trap", trapText: text, stack: "", abort: undefined });
+      if (thread.worker !== worker) return;
+      this.#lost(thread, { kind: "trap", trapText: text, stack: "", abort: undefined });
     };
-    worker.on("message", (report: ThreadReport) => this.#reported(bay, worker, report));
+    worker.on("message", (report: ThreadReport) => this.#reported(this.#bay(report.slot), worker, report));
     worker.on("error", (error) => died(`the board's thread failed: ${error.message}`));
     worker.on("exit", (code) => died(`the board's thread ended with code ${code}`));
     return worker;
   }
 
+  #slotParts(bay: Bay): SlotParts {
+    return {
+      slot: bay.slot,
+      page: bay.pageParts,
+      down: bay.downBuffer,
+      up: bay.upBuffer,
+      peers: bay.peers,
+      lines: bay.lines.map(({ parts, device }) => {
+        const sender = device.sender?.(bay.slot, parts.port);
+        return sender ? { ...parts, sender } : parts;
+      }),
+    };
+  }
+
   #reported(bay: Bay, worker: Worker, report: ThreadReport): void {
-    if (bay.worker !== worker || report.generation !== bay.generation) return;
+    if (bay.thread.worker !== worker || report.generation !== bay.generation) return;
     if (report.kind === "online") return this.#settle(bay, { online: true });
     bay.running = false;
     // What the board sent before it ended is sent.
@@ -534,19 +584,24 @@ export class ThreadedCage implements Cage {
     else this.#ended(bay, report.report);
   }
 
-  /** The thread itself is gone, or must go: what it held goes with it. */
-  #lost(bay: Bay, report: TrapReport): void {
-    const { worker, running } = bay;
-    bay.worker = undefined;
-    bay.running = false;
-    Atomics.store(bay.page.words, ONLINE, 0);
-    Atomics.store(bay.page.words, SLEEPING, 0);
-    bay.page.map.fill(0);
-    bay.page.firmwareDrops.fill(0);
+  /** The thread itself is gone, or must go, because of the board that it was serving; what its boards held goes with it. */
+  #lost(thread: BoardThread, report: TrapReport): void {
+    const { worker } = thread;
+    thread.worker = undefined;
+    Atomics.store(thread.words, SLEEPING, 0);
+    const running = thread.bays.filter((bay) => bay.running);
+    const served = Atomics.load(thread.words, SERVED);
+    const cause = running.find((bay) => bay.slot === served) ?? running[0];
+    for (const bay of thread.bays) {
+      bay.running = false;
+      Atomics.store(bay.page.words, ONLINE, 0);
+      bay.page.map.fill(0);
+      bay.page.firmwareDrops.fill(0);
+    }
     void worker?.terminate();
-    // What it said before is heard: of the checkpoint all counts.
+    // What they said before is heard: of the checkpoint all counts.
     while (this.drain());
-    if (running) this.#ended(bay, report);
+    for (const bay of running) this.#ended(bay, bay === cause ? report : endedWith(cause!.slot));
   }
 
   #ended(bay: Bay, report: TrapReport): void {
@@ -570,7 +625,7 @@ export class ThreadedCage implements Cage {
     await new Promise<void>((resolve) => {
       bay.stopped = resolve;
       timer = setTimeout(() => {
-        this.#lost(bay, { kind: "hung", trapText: "did not stop", stack: "", abort: undefined });
+        this.#lost(bay.thread, { kind: "hung", trapText: "did not stop", stack: "", abort: undefined });
         resolve();
       }, STOP_MS);
     });
@@ -579,6 +634,14 @@ export class ThreadedCage implements Cage {
     if (bay.settle) this.#settle(bay, { online: false, refusal: 0 });
   }
 }
+
+/** Of a board that was not the cause. */
+const endedWith = (slot: number): TrapReport => ({
+  kind: "thread",
+  trapText: `the board of slot ${slot}, in the same thread, died with the thread`,
+  stack: "",
+  abort: undefined,
+});
 
 export class Threaded implements Drive {
   readonly kind = "threaded";

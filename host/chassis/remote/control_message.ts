@@ -228,7 +228,15 @@ export function decodeStrike(body: Buffer): Strike {
   return how;
 }
 
-const FAULT_KINDS: readonly TrapReport["kind"][] = ["abort", "trap", "contract", "conservation", "hung", "link"];
+const FAULT_KINDS: readonly TrapReport["kind"][] = [
+  "abort",
+  "trap",
+  "contract",
+  "conservation",
+  "hung",
+  "link",
+  "thread",
+];
 
 export function decodeFault(body: Buffer): TrapReport {
   const report = objectIn(body);

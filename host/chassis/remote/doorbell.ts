@@ -1,7 +1,7 @@
 /**
  * Waits for the doorbell of a slot's page from within an event loop: whoever stands in for a board has sockets to look after, too.
  */
-import { DOORBELL, type Page, SLEEPING, TURNS } from "../drive/page.ts";
+import { type Page, RINGS, SLEEPING, TURNS } from "../drive/page.ts";
 
 interface WaitAsync {
   waitAsync(
@@ -37,22 +37,22 @@ export class Doorbell {
 
   readonly #next = (): void => {
     if (!this.#runs) return;
-    const { words } = this.#page;
-    const heard = Atomics.load(words, DOORBELL);
-    Atomics.add(words, TURNS, 1);
+    const { doorbell } = this.#page;
+    const heard = Atomics.load(doorbell, RINGS);
+    Atomics.add(doorbell, TURNS, 1);
     if (this.#turn()) {
       // Sockets have their turn in between.
       setImmediate(this.#next);
       return;
     }
-    Atomics.store(words, SLEEPING, 1);
-    const wait = (Atomics as unknown as WaitAsync).waitAsync(words, DOORBELL, heard, SLEEP_MAX);
+    Atomics.store(doorbell, SLEEPING, 1);
+    const wait = (Atomics as unknown as WaitAsync).waitAsync(doorbell, RINGS, heard, SLEEP_MAX);
     if (wait.async) void wait.value.then(this.#awake);
     else setImmediate(this.#awake);
   };
 
   readonly #awake = (): void => {
-    Atomics.store(this.#page.words, SLEEPING, 0);
+    Atomics.store(this.#page.doorbell, SLEEPING, 0);
     this.#next();
   };
 }

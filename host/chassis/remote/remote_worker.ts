@@ -77,15 +77,17 @@ import {
 } from "./timing.ts";
 
 const parts = workerData as RemoteThreadParts;
-const { slot, ikeSlot, shelf } = parts;
+const { cage, shelf } = parts;
+const { ikeSlot } = cage;
+const { slot } = parts.slot;
 const clock = new RealClock();
-const link = createLink(parts.link, ikeSlot);
-const page = new Page(parts.page);
+const link = createLink(cage.link, ikeSlot);
+const page = new Page(parts.slot.page);
 const { words } = page;
-const bell = new Int32Array(parts.bell);
-const down = new MessageRing(parts.down);
-const up = new MessageRing(parts.up);
-const ikePlace = parts.peers.find((peer) => peer.slot === ikeSlot)!;
+const bell = new Int32Array(cage.bell);
+const down = new MessageRing(parts.slot.down);
+const up = new MessageRing(parts.slot.up);
+const ikePlace = parts.slot.peers.find((peer) => peer.slot === ikeSlot)!;
 const ike = {
   page: new Page(ikePlace.page),
   out: new MessageRing(ikePlace.out),
@@ -292,11 +294,11 @@ class RemoteBoard {
         if (this.#phase === "connecting") this.#probe();
         return;
       case MESSAGE_REFUSED:
-        return this.#end({ kind: "refused", generation: this.#generation, refusal: decodeU32(body) });
+        return this.#end({ kind: "refused", slot, generation: this.#generation, refusal: decodeU32(body) });
       case MESSAGE_DENIED:
         return this.#fail(faultText(body.subarray(0, DENIAL_MAX)));
       case MESSAGE_FAULT:
-        return this.#end({ kind: "fault", generation: this.#generation, report: decodeFault(body) });
+        return this.#end({ kind: "fault", slot, generation: this.#generation, report: decodeFault(body) });
       case MESSAGE_STOPPED:
         this.#path?.settle(decodeSent(body));
         return this.#stopped();
@@ -332,7 +334,7 @@ class RemoteBoard {
     this.#beats = setInterval(() => this.#beat(), BEAT_MS);
     this.#phase = "online";
     Atomics.store(words, ONLINE, 1);
-    report({ kind: "online", generation: this.#generation });
+    report({ kind: "online", slot, generation: this.#generation });
     page.ring();
   }
 
@@ -365,13 +367,13 @@ class RemoteBoard {
   }
 
   #stopped(): void {
-    this.#end({ kind: "stopped", generation: this.#generation });
+    this.#end({ kind: "stopped", slot, generation: this.#generation });
   }
 
   #fail(why: string): void {
     if (this.#phase === "stopping") return this.#stopped();
     const trap: TrapReport = { kind: "link", trapText: `shelf ${place}: ${why}`, stack: "", abort: undefined };
-    this.#end({ kind: "fault", generation: this.#generation, report: trap });
+    this.#end({ kind: "fault", slot, generation: this.#generation, report: trap });
   }
 
   #end(last: ThreadReport): void {

@@ -582,7 +582,7 @@ class Compiler {
       ([slot, board]) => ({ slot: Number(slot), board }) as SlotPlan,
     );
     for (const bay of section?.sections.values() ?? []) {
-      const { board, number, weight, sa_capacity: saCapacity } = bay.values as Partial<Record<string, never>>;
+      const { board, number, weight, sa_capacity: saCapacity, thread } = bay.values as Partial<Record<string, never>>;
       if (section?.settings.has(bay.name)) this.error(bay, bay.name, `slot ${bay.name} is fitted twice`);
       if (board === undefined) this.error(bay, bay.name, `slot ${bay.name}: which board? board = ipsec`);
       for (const setting of ["number", "weight", "sa_capacity", "remote"]) {
@@ -593,12 +593,15 @@ class Compiler {
           `${setting}: is of IPsec boards, and slot ${bay.name} has the IKE board`,
         );
       }
+      if (thread !== undefined && bay.values["remote"] !== undefined)
+        this.error(this.place(bay, "thread"), "thread", `thread: the board of slot ${bay.name} is in a shelf`);
       plans.push({
         slot: Number(bay.name),
         board: board ?? "ipsec",
         ...(number === undefined ? {} : { number }),
         ...(weight === undefined ? {} : { weight }),
         ...(saCapacity === undefined ? {} : { saCapacity }),
+        ...(thread === undefined ? {} : { thread }),
       });
     }
     return plans.sort((a, b) => a.slot - b.slot);

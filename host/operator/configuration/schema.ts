@@ -193,6 +193,7 @@ const SLOTS: SectionSchema = {
           number: integer(0, FABRIC_SLOT_MAX - 1),
           weight: integer(1, BOARD_WEIGHT_MAX),
           sa_capacity: integer(1, 131072),
+          thread: integer(0, FABRIC_SLOT_MAX - 1),
           remote: remoteShelf,
         },
       },
