@@ -4,8 +4,8 @@
  * and each against the other, turn about. ESP in UDP everywhere, as kernel-libipsec has no other.
  *
  *   --transform NAME,...  aes128gcm16,chacha20poly1305: ESP proposals
- *   --pairs NAME,...      ours,cut,strongSwan,ours-strongSwan,strongSwan-ours: who is at the ends, the sending one first; cut is ours with
- *                         established traffic past the IKE board (cut_through)
+ *   --pairs NAME,...      ours,shared,cut,cutShared,strongSwan,ours-strongSwan,strongSwan-ours: who is at the ends, the sending one first;
+ *                         cut is ours with established traffic past the IKE board (cut_through), shared is with all boards in one thread
  *   --turns N             3: medians count
  *   --seconds N           4: of each iperf3
  *   --boards N            1: IPsec boards of ours
@@ -33,7 +33,7 @@ import { NETWORK, OUTER, other, removeStale, type Side, Topology } from "../inte
 import { type Carried, Traffic } from "./wire/traffic.ts";
 import { median } from "./figures/median.ts";
 
-const PAIRS = ["ours", "cut", "strongSwan", "ours-strongSwan", "strongSwan-ours"] as const;
+const PAIRS = ["ours", "shared", "cut", "cutShared", "strongSwan", "ours-strongSwan", "strongSwan-ours"] as const;
 type PairName = (typeof PAIRS)[number];
 const LARGE = 1300;
 /** Payload of an IPv4 packet of 64 octets. */
@@ -68,6 +68,10 @@ interface Turn {
 }
 
 type Program = Cardcage | StrongSwan;
+
+const shares = (who: string): boolean => who === "shared" || who === "cutShared";
+/** Pairs of ours alone. */
+const isOurs = (pair: string): boolean => pair === "ours" || pair === "cut" || shares(pair);
 
 const NOTHING: Carried = { megabits: 0, packets: 0, lost: 0, cores: 0 };
 const measures = values.measure.split(",");
@@ -108,9 +112,9 @@ async function turn(topology: Topology, name: PairName, esp: string, directory: 
         ? new Cardcage(
             namespace,
             own,
-            renderCage({ links: "ethernet", slots: boards }).replace(
+            renderCage({ links: "ethernet", slots: boards, ...(shares(who) ? { thread: 0 } : {}) }).replace(
               "chassis {",
-              `chassis {\n  cut_through = ${who === "cut" ? "yes" : "no"}`,
+              `chassis {\n  cut_through = ${who.startsWith("cut") ? "yes" : "no"}`,
             ) + text.replace("mobike = no", "mobike = no\n    encap = yes"),
           )
         : new StrongSwan(namespace, own, text);
@@ -180,7 +184,7 @@ const GOALS = { tcp: { aes128gcm16: 5, chacha20poly1305: 8 } as Record<string, n
 
 function judge(row: Row): void {
   const { ratios, transform } = row;
-  if (!ratios || (row.pair !== "ours" && row.pair !== "cut")) return;
+  if (!ratios || !isOurs(row.pair)) return;
   const line = (what: string, ratio: number, goal: number, met: boolean): void => {
     const said = Number.isFinite(ratio)
       ? `${ratio.toFixed(2)} of strongSwan's (goal ${goal}): ${met ? "met" : "missed"}`
@@ -194,7 +198,7 @@ function judge(row: Row): void {
 }
 
 async function main(): Promise<number> {
-  const lacks = pairs.every((name) => name === "ours" || name === "cut") ? [] : missingStrongSwan();
+  const lacks = pairs.every(isOurs) ? [] : missingStrongSwan();
   if (process.getuid?.() !== 0) lacks.unshift("root: network namespaces need it");
   if ((await run("iperf3", ["--version"])).code !== 0) lacks.push("iperf3 (Debian package iperf3)");
   if (lacks.length > 0) {

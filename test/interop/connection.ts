@@ -71,6 +71,8 @@ export interface Cage {
   faults?: boolean;
   fragmentSize?: number;
   retransmission?: Retransmission;
+  /** All boards share this thread. */
+  thread?: number;
   /** The board of slot 1 is in this shelf. */
   shelf?: { place: string; keyFile: string };
 }
@@ -178,16 +180,19 @@ const bareKeys = ({ keys }: Connection, section: string, owner: Side): string =>
 
 /** The chassis section: the IKE board in slot 0, IPsec boards behind it. */
 export function renderCage(cage: Cage): string {
-  const { shelf } = cage;
-  const boards = Array.from({ length: cage.slots }, (_, i) =>
-    shelf && i === 0 ? `    1 {\n      board = ipsec\n      remote = ${shelf.place}\n    }` : `    ${i + 1} = ipsec`,
-  );
+  const { shelf, thread } = cage;
+  const fitted = (slot: number, board: string): string => {
+    if (shelf && slot === 1) return `    1 {\n      board = ipsec\n      remote = ${shelf.place}\n    }`;
+    return thread === undefined
+      ? `    ${slot} = ${board}`
+      : `    ${slot} {\n      board = ${board}\n      thread = ${thread}\n    }`;
+  };
+  const boards = Array.from({ length: cage.slots + 1 }, (_, slot) => fitted(slot, slot === 0 ? "ike" : "ipsec"));
   const { seconds, tries } = cage.retransmission ?? {};
   const repeated = seconds === undefined ? "" : `  retransmit_timeout = ${seconds}s\n  retransmit_tries = ${tries}\n`;
   return `chassis {
 ${shelf ? `  links = remote\n  shelf_key = ${shelf.keyFile}` : `  links = ${cage.links}`}
 ${cage.fragmentSize === undefined ? "" : `  fragment_size = ${cage.fragmentSize}\n`}${repeated}${cage.faults ? "  faults = yes\n" : ""}  slots {
-    0 = ike
 ${boards.join("\n")}
   }
 }
