@@ -5,6 +5,7 @@
  *
  *   --suite NAME,...    suites of handshake/initiator.ts (default: all)
  *   --count N           1000: handshakes that are measured in a turn; WARM_UP before them, whose SAs are deleted
+ *   --gateways NAME,... cardcage,shared,strongSwan: shared is this gateway with all boards in one thread
  *   --turns N           3: the median counts
  *   --json FILE         {rows: [{suite, gateway, handshakes, cpuMilliseconds, perSecond, ratio}]}
  *
@@ -27,6 +28,7 @@ import { OUTER, removeStale, Topology } from "../interop/topology.ts";
 import { type Issued, issue, writeDirectory } from "../pki/authority.ts";
 import { SUITES, type Suite } from "./handshake/initiator.ts";
 import type { Order, Outcome } from "./handshake/load.ts";
+import { median } from "./figures/median.ts";
 import { processorTime } from "./wire/processor_time.ts";
 
 const LOAD = fileURLToPath(new URL("./handshake/load.ts", import.meta.url));
@@ -42,13 +44,15 @@ const SOURCES = Array.from({ length: CONCURRENCY }, (_, i) => `192.0.2.${100 + i
 const { values } = parseArgs({
   options: {
     suite: { type: "string", default: SUITES.map(({ name }) => name).join() },
+    gateways: { type: "string", default: "cardcage,shared,strongSwan" },
     count: { type: "string", default: "1000" },
     turns: { type: "string", default: "3" },
     json: { type: "string" },
   },
 });
 
-type Name = "cardcage" | "strongSwan";
+const GATEWAYS = ["cardcage", "shared", "strongSwan"] as const;
+type Name = (typeof GATEWAYS)[number];
 interface Responder {
   start(): Promise<void>;
   stop(): Promise<number>;
@@ -146,15 +150,16 @@ async function turn(topology: Topology, name: Name, suite: Suite, pki: Pki, dire
     const { ca, responder } = pki;
     writeDirectory(directory, { x509: { b: responder }, x509ca: { ca }, private: { b: responder.key } });
   }
-  const cage = renderCage({ links: "ethernet", slots: 2 }).replace(
+  const thread = name === "shared" ? { thread: 0 } : {};
+  const cage = renderCage({ links: "ethernet", slots: 2, ...thread }).replace(
     "chassis {\n",
     `chassis {\n  sa_capacity = 8192\n  ike_sa_capacity = 16384\n`,
   );
   const namespace = topology.gateway("b");
   const responder: Responder =
-    name === "cardcage"
-      ? new Cardcage(namespace, directory, `${cage}${configuration(suite)}`)
-      : new StrongSwan(namespace, directory, configuration(suite), { unhindered: true });
+    name === "strongSwan"
+      ? new StrongSwan(namespace, directory, configuration(suite), { unhindered: true })
+      : new Cardcage(namespace, directory, `${cage}${configuration(suite)}`);
   try {
     await responder.start();
     const { pid } = responder;
@@ -172,21 +177,16 @@ async function turn(topology: Topology, name: Name, suite: Suite, pki: Pki, dire
   }
 }
 
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1
-    ? (sorted[middle] as number)
-    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
-}
-
 async function main(): Promise<number> {
   const suites = values.suite.split(",").map((name) => {
     const found = SUITES.find((suite) => suite.name === name);
     if (!found) throw new RangeError(`${name}: no such suite (${SUITES.map((suite) => suite.name).join(", ")})`);
     return found;
   });
-  const lacks = missingStrongSwan();
+  const gateways = values.gateways.split(",") as Name[];
+  if (!gateways.every((name) => GATEWAYS.includes(name)))
+    throw new RangeError(`--gateways wants some of ${GATEWAYS.join(", ")}`);
+  const lacks = gateways.includes("strongSwan") ? missingStrongSwan() : [];
   if (process.getuid?.() !== 0) lacks.unshift("root: network namespaces need it");
   if (lacks.length > 0) {
     console.error(`the bench cannot run, missing:\n${lacks.map((line) => `  ${line}`).join("\n")}`);
@@ -204,16 +204,16 @@ async function main(): Promise<number> {
       await must("ip", "-n", topology.gateway("a"), "address", "add", `${address}/32`, "dev", "wan0");
     const pki = makePki();
     for (const suite of suites) {
-      const turns: Record<Name, Turn[]> = { cardcage: [], strongSwan: [] };
+      const turns: Record<Name, Turn[]> = { cardcage: [], shared: [], strongSwan: [] };
       for (let i = 0; i < Number(values.turns); i++) {
-        for (const name of ["cardcage", "strongSwan"] as const)
+        for (const name of gateways)
           turns[name].push(await turn(topology, name, suite, pki, join(directory, `${name}-${suite.name}-${i}`)));
       }
       const cpu = (name: Name): number => median(turns[name].map((one) => one.cpu)) / count;
-      for (const name of ["cardcage", "strongSwan"] as const) {
+      for (const name of gateways) {
         const rate = (count * 1000) / median(turns[name].map(({ milliseconds }) => milliseconds));
         lost += turns[name].reduce((sum, one) => sum + one.lost, 0);
-        const ratio = cpu("strongSwan") / cpu(name);
+        const ratio = turns.strongSwan.length > 0 ? cpu("strongSwan") / cpu(name) : NaN;
         rows.push({
           suite: suite.name,
           gateway: name,
