@@ -146,6 +146,14 @@ test("the sum of RFC 1071, wherever octets lie and however many they are", () =>
       assert.equal(internetSum(octets, words, at, length) % 0xffff, slowSum(octets.subarray(at, at + length)) % 0xffff);
 });
 
+test("the sum of the largest packet with every bit set carries right", () => {
+  const memory = new ArrayBuffer(65536);
+  const octets = new Uint8Array(memory).fill(0xff);
+  const words = new Uint32Array(memory);
+  for (const length of [65535, 65534, 65532, 16])
+    assert.is(internetSum(octets, words, 0, length) % 0xffff, slowSum(octets.subarray(0, length)) % 0xffff, `${length}`);
+});
+
 for (const family of [4, 6] as const) {
   test(`IPv${family}: a superframe becomes the packets that TCP would have sent`, () => {
     for (const segment of [1348, 1337, 536]) {
