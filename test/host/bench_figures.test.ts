@@ -92,7 +92,18 @@ test("effects: a storm of handshakes beside data, and throughput by number of bo
     ["conventional", "split, 1 IPsec board", "the same with cut-through", "split, the storm's SAs on a 2nd board"],
   );
   for (const row of e1)
-    for (const figure of ["calm", "storm", "kept", "handshakes", "p50", "p99", "stormP50", "stormP99"])
+    for (const figure of [
+      "calm",
+      "storm",
+      "kept",
+      "handshakes",
+      "even",
+      "evenKept",
+      "p50",
+      "p99",
+      "stormP50",
+      "stormP99",
+    ])
       assert.ok(positive(row[figure] as number), `${row.gateway}: ${figure} is ${row[figure]}`);
   assert.deepEqual(
     costs.map(({ link, octets }) => `${link} ${octets}`),

@@ -1,6 +1,6 @@
 /**
- * A storm of handshakes: initiators (handshake/initiator.ts) that take no time, so many at once; each begins anew as soon as it is done.
- * They sit on the cable beside a gateway's peer.
+ * A storm of handshakes: initiators (handshake/initiator.ts) that take no time. So many at once, each of which begins anew as soon as it is
+ * done; or so many a second. They sit on the cable beside a gateway's peer.
  */
 import { ip, udp } from "../../host/ipsec_bench.ts";
 import { Handshake, type KeyShare, keyShare, SUITES, type Step } from "../handshake/initiator.ts";
@@ -12,6 +12,8 @@ const LOCAL = 0xc0000264; // 192.0.2.100 and on
 const IKE = 500;
 const NATT = 4500;
 const SHARES = 16;
+/** Initiators at most, each with an address of its own. */
+const SOURCES = 128;
 
 const octets = (address: number): Buffer => {
   const four = Buffer.alloc(4);
@@ -74,6 +76,7 @@ export class Storm {
   readonly #attempts = new Map<string, Attempt>();
   readonly #shares: readonly KeyShare[] = Array.from({ length: SHARES }, () => keyShare(SUITE.group));
   #blowing = false;
+  #paced = false;
 
   /** `later` calls back after a retransmission's time. */
   constructor(send: (packet: Uint8Array) => boolean, later: (callback: () => void) => void) {
@@ -84,7 +87,23 @@ export class Storm {
   /** Begins with `concurrency` initiators. */
   begin(concurrency: number): void {
     this.#blowing = true;
+    this.#paced = false;
     for (let i = 0; i < concurrency; i++) this.#next(LOCAL + i);
+  }
+
+  /**
+   * Begins `rate` handshakes a second, whatever becomes of those before while there are no more than initiators; `after` calls back after so
+   * many ns.
+   */
+  pace(rate: number, after: (delay: bigint, callback: () => void) => void): void {
+    this.#blowing = this.#paced = true;
+    const pause = BigInt(Math.round(1e9 / rate));
+    const one = (): void => {
+      if (!this.#blowing) return;
+      if (this.#attempts.size < SOURCES) this.#next(LOCAL + (this.begun % SOURCES));
+      after(pause, one);
+    };
+    after(pause, one);
   }
 
   /** Nobody begins anew. */
@@ -141,7 +160,7 @@ export class Storm {
       this.done += 1;
       this.times.push(this.now() - begun);
     } else this.failures.push("failed" in step ? step.failed : "deleted");
-    this.#next(source);
+    if (!this.#paced) this.#next(source);
   }
 
   /** Sends a request again until it has been answered. */
