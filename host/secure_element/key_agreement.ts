@@ -1,6 +1,6 @@
 /**
  * Key agreement of the secure element, by node:crypto: X25519 and X448 (RFC 7748, 8031), ECDH on P-256, P-384 and P-521
- * (RFC 5903), Diffie-Hellman in the MODP groups of 2048 to 8192 bits (RFC 3526).
+ * (RFC 5903), Diffie-Hellman in the MODP groups of 2048 to 8192 bits (RFC 3526); what most responders do goes past it (x25519.ts).
  *
  * Public values are octets as a KE payload carries them: little-endian u for X25519 and X448; x | y for ECDH; as many octets
  * as the modulus for MODP. Secrets are x alone, and as long as the modulus (RFC 7296 section 2.14).
@@ -36,6 +36,7 @@ import {
   KE_X448,
 } from "../../assembly/abi/psa.ts";
 import { encapsulate, isKem, kemShare } from "./ml_kem.ts";
+import { respondX25519 } from "./x25519.ts";
 
 /** A private key that stays here. */
 export interface PrivateShare {
@@ -216,6 +217,7 @@ export const generateShare = (method: number): PrivateShare | undefined =>
 /** Answers a peer's public value; undefined when that is unacceptable. */
 export function respond(method: number, peer: Uint8Array): { publicValue: Uint8Array; secret: Uint8Array } | undefined {
   if (isKem(method)) return encapsulate(method, peer);
+  if (method === KE_X25519 && respondX25519) return respondX25519(peer);
   const share = METHODS.get(method)?.generate();
   const secret = share?.agree(peer);
   share?.destroy();

@@ -8,6 +8,8 @@
  * exchange, asked for from either end, come from the same secret. The two differ only for secrets that fit one side each.
  */
 
+import { prf } from "./prf.ts";
+
 /** An identity as the payload has it: ID type u8, then the data (RFC 7296 section 3.5). Type 0 stands for any. */
 export type Identity = Uint8Array;
 
@@ -57,26 +59,58 @@ function match(identity: Identity, pattern: Identity): number {
   return agree(identity, identity.length - tail, pattern, 2, true) ? MATCH_WILDCARD : MATCH_NONE;
 }
 
+/** RFC 7296 section 2.15. */
+const KEY_PAD = Buffer.from("Key Pad for IKEv2", "ascii");
+
+/** The key of AUTH with a shared key, which is the caller's to wipe: prf(shared, "Key Pad for IKEv2"). */
+export const authKey = (id: number, shared: Uint8Array): Uint8Array => prf(id, shared, KEY_PAD);
+
+/** A secret with the keys of AUTH that were made of it, by PRF. */
+interface Held {
+  identities: readonly Identity[];
+  secret: Uint8Array;
+  authKeys: Map<number, Uint8Array>;
+}
+
 export class PskStore {
-  #secrets: IkeSecret[] = [];
+  #secrets: Held[] = [];
 
   /** Replaces all secrets; the old ones are wiped. */
   load(secrets: readonly IkeSecret[]): void {
-    for (const { secret } of this.#secrets) secret.fill(0);
-    this.#secrets = secrets.map(({ identities, secret }) => ({ identities: [...identities], secret: secret.slice() }));
+    for (const { secret, authKeys } of this.#secrets) {
+      secret.fill(0);
+      for (const key of authKeys.values()) key.fill(0);
+    }
+    this.#secrets = secrets.map(({ identities, secret }) => ({
+      identities: [...identities],
+      secret: secret.slice(),
+      authKeys: new Map(),
+    }));
   }
 
-  /** The secret that `one` and `other` share, or undefined. An empty identity is one that is not known yet. */
-  find(one: Identity, other: Identity): Uint8Array | undefined {
-    let best: Uint8Array | undefined;
+  /**
+   * The key of AUTH by the secret that `one` and `other` share and a PRF that isPrf knows; undefined when they share none. It stays the
+   * store's. An empty identity is one that is not known yet.
+   */
+  authKey(id: number, one: Identity, other: Identity): Uint8Array | undefined {
+    const held = this.#find(one, other);
+    if (!held) return undefined;
+    let key = held.authKeys.get(id);
+    if (!key) held.authKeys.set(id, (key = authKey(id, held.secret)));
+    return key;
+  }
+
+  #find(one: Identity, other: Identity): Held | undefined {
+    let best: Held | undefined;
     let bestScore = 0;
-    for (const { identities, secret } of this.#secrets) {
+    for (const held of this.#secrets) {
+      const { identities } = held;
       const of = (identity: Identity): number =>
         identities.length === 0 ? MATCH_ANY : Math.max(...identities.map((pattern) => match(identity, pattern)));
       const [a, b] = [of(one), of(other)];
       const score = Math.min(a, b) * (MATCH_PERFECT + 1) + Math.max(a, b);
       if (score > bestScore) {
-        best = secret;
+        best = held;
         bestScore = score;
       }
     }

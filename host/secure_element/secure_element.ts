@@ -44,7 +44,7 @@ import { EapSessions } from "./eap_sessions.ts";
 import { generateShare, isSupported, respond, type PrivateShare } from "./key_agreement.ts";
 import { PpkStore } from "./ppk_store.ts";
 import { isPrf, prf } from "./prf.ts";
-import { type IkeSecret, PskStore } from "./psk_store.ts";
+import { authKey, type IkeSecret, PskStore } from "./psk_store.ts";
 
 /** Shares that may wait for their peer's public value. */
 const KEYS_MAX = 4096;
@@ -53,9 +53,6 @@ const KEY_LIFETIME = 120_000;
 const RANDOM_MAX = 1024;
 /** SPIi and SPIr. */
 const SPIS_OCTETS = 16;
-
-/** RFC 7296 section 2.15. */
-const KEY_PAD = Buffer.from("Key Pad for IKEv2", "ascii");
 
 interface Answer {
   status: number;
@@ -272,9 +269,8 @@ export class SecureElement {
     if (fields.length !== 3 || !owner?.length || !other || !octets?.length) {
       return { status: PSA_ERROR_INVALID_ARGUMENT };
     }
-    const psk = this.#secrets.find(owner, other);
-    if (!psk) return { status: PSA_ERROR_DOES_NOT_EXIST };
-    return { status: PSA_SUCCESS, field: sharedKeyAuth(id, psk, octets) };
+    const key = this.#secrets.authKey(id, owner, other);
+    return key ? { status: PSA_SUCCESS, field: prf(id, key, octets) } : { status: PSA_ERROR_DOES_NOT_EXIST };
   }
 
   #pskAuthBoth(id: number, fields: Uint8Array[]): Answer {
@@ -284,11 +280,9 @@ export class SecureElement {
       return { status: PSA_ERROR_INVALID_ARGUMENT };
     }
     if (spis!.length !== 0 && spis!.length !== SPIS_OCTETS) return { status: PSA_ERROR_INVALID_ARGUMENT };
-    const psk = this.#secrets.find(local, remote);
-    if (!psk) return { status: PSA_ERROR_DOES_NOT_EXIST };
-    const inner = prf(id, psk, KEY_PAD);
-    const [field, theirs] = [prf(id, inner, localOctets), prf(id, inner, remoteOctets)];
-    inner.fill(0);
+    const key = this.#secrets.authKey(id, local, remote);
+    if (!key) return { status: PSA_ERROR_DOES_NOT_EXIST };
+    const [field, theirs] = [prf(id, key, localOctets), prf(id, key, remoteOctets)];
     return { status: PSA_SUCCESS, field, more: [theirs, spis!.length > 0 ? this.#token(spis!) : new Uint8Array(0)] };
   }
 
@@ -313,11 +307,11 @@ export class SecureElement {
   }
 }
 
-/** AUTH data with a shared key. */
-function sharedKeyAuth(id: number, key: Uint8Array, octets: Uint8Array): Uint8Array {
-  const inner = prf(id, key, KEY_PAD);
-  const data = prf(id, inner, octets);
-  inner.fill(0);
+/** AUTH data with a shared key that no other AUTH is made with. */
+function sharedKeyAuth(id: number, shared: Uint8Array, octets: Uint8Array): Uint8Array {
+  const key = authKey(id, shared);
+  const data = prf(id, key, octets);
+  key.fill(0);
   return data;
 }
 

@@ -1,5 +1,12 @@
 /** The secure element by its messages: the RFCs' numbers, what it refuses, and that keys stay and end. */
-import { createDiffieHellmanGroup, createHmac } from "node:crypto";
+import {
+  createDiffieHellmanGroup,
+  createHmac,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  type JsonWebKey,
+} from "node:crypto";
 import { execFileSync } from "node:child_process";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -8,6 +15,7 @@ import { importShare } from "../../host/secure_element/key_agreement.ts";
 import { prf } from "../../host/secure_element/prf.ts";
 import { PskStore } from "../../host/secure_element/psk_store.ts";
 import { SecureElement } from "../../host/secure_element/secure_element.ts";
+import { respondX25519 } from "../../host/secure_element/x25519.ts";
 import { ThreadedElement } from "../../host/secure_element/threaded_element.ts";
 
 const hex = (octets: Uint8Array): string => Buffer.from(octets).toString("hex");
@@ -336,6 +344,39 @@ test("every method: a peer's value is answered at once, and what has to be refus
   await refused(element, { op: psa.PSA_RESPOND_KEY, algorithm: 31 }, ARGUMENT, "no value");
 });
 
+test("X25519 by libcrypto: what node:crypto agrees to, each time with another share", () => {
+  assert.ok(respondX25519, "this node shows its libcrypto");
+  const shares = new Set<string>();
+  for (let i = 0; i < 100; i++) {
+    const { privateKey, publicKey } = generateKeyPairSync("x25519");
+    const value = new Uint8Array(Buffer.from(publicKey.export({ format: "jwk" }).x!, "base64url"));
+    // RFC 7748 section 5: the uppermost bit is masked.
+    if (i % 2 === 1) value[31]! |= 0x80;
+    const made = respondX25519(value)!;
+    const theirs: JsonWebKey = { kty: "OKP", crv: "X25519", x: Buffer.from(made.publicValue).toString("base64url") };
+    const secret = diffieHellman({ privateKey, publicKey: createPublicKey({ key: theirs, format: "jwk" }) });
+    assert.is(hex(made.secret), hex(secret));
+    shares.add(hex(made.publicValue));
+    assert.is(respondX25519(new Uint8Array(32)), undefined, "a low-order point between");
+  }
+  assert.is(shares.size, 100);
+});
+
+test("X25519 by libcrypto: every point of low order is refused (RFC 7748 section 6.1), and other lengths", () => {
+  const p = (1n << 255n) - 19n;
+  const little = (value: bigint): Uint8Array => octets(value.toString(16).padStart(64, "0")).reverse();
+  const order8 = [
+    "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+    "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+  ];
+  const low = [...[0n, 1n, p - 1n, p, p + 1n].map(little), ...order8.map(octets)];
+  for (const value of low) {
+    assert.is(respondX25519!(value), undefined, hex(value));
+    assert.is(respondX25519!(Uint8Array.from(value, (octet, i) => (i === 31 ? octet | 0x80 : octet))), undefined);
+  }
+  for (const length of [0, 31, 33]) assert.is(respondX25519!(new Uint8Array(length).fill(9)), undefined);
+});
+
 test("requests that do not add up", async () => {
   const element = new SecureElement();
   const { key } = await ask(element, { op: psa.PSA_GENERATE_KEY, algorithm: 31 });
@@ -491,6 +532,23 @@ test("both AUTHs with a shared key at once, and the token with them", async () =
   element.close();
 });
 
+test("a key of AUTH is made of the secret of the moment, by the PRF that is asked for, and is wiped with it", () => {
+  const store = new PskStore();
+  const [a, b] = [fqdn("a"), fqdn("b")];
+  const expected = (hash: string, secret: string): string =>
+    createHmac(hash, secret).update("Key Pad for IKEv2").digest("hex");
+  store.load([{ identities: [a], secret: ascii("first") }]);
+  const first = store.authKey(5, a, b)!;
+  assert.is(hex(first), expected("sha256", "first"));
+  assert.is(hex(store.authKey(6, a, b)!), expected("sha384", "first"));
+  assert.is(hex(store.authKey(5, b, a)!), hex(first));
+  store.load([{ identities: [a], secret: ascii("second") }]);
+  assert.is(hex(first), "00".repeat(32));
+  assert.is(hex(store.authKey(5, a, b)!), expected("sha256", "second"));
+  store.load([]);
+  assert.is(store.authKey(5, a, b), undefined);
+});
+
 test("which secret two identities share", () => {
   const store = new PskStore();
   const [gw, one, two] = [fqdn("gw.example"), fqdn("one.example"), fqdn("two.example")];
@@ -498,9 +556,11 @@ test("which secret two identities share", () => {
     identities,
     secret: ascii(text),
   });
+  const texts = ["for all", "of gw", "domain", "gw and one", "gw and any", "suffix"];
+  const keyOf = (text: string): string => createHmac("sha256", text).update("Key Pad for IKEv2").digest("hex");
   const found = (a: Uint8Array, b: Uint8Array): string | undefined => {
-    const octets = store.find(a, b);
-    return octets && new TextDecoder().decode(octets);
+    const key = store.authKey(5, a, b);
+    return key && texts.find((text) => keyOf(text) === hex(key));
   };
   store.load([
     secret("for all"),
