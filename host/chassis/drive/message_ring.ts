@@ -14,9 +14,9 @@
  * HEAD and TAIL may be moved for each message (commit, release) or for many at a time (append and publish, pass and settle): a store that the
  * other thread shall see waits for all stores before it.
  *
+ * Each side reads its own word as plain memory, and the other's when what it saw of it last is not enough.
+ *
  * A message is never split: where it does not fit before the end, a LENGTH of all ones sends the reader to the start.
- * A consumer takes one message after the other (peek, release), or looks at several before it gives their room back (ahead,
- * releaseSeen); not both by turns.
  *
  * A full ring refuses; it never blocks. A thread that dies leaves a ring that its successor can go on with, because HEAD
  * and TAIL move last.
@@ -52,8 +52,9 @@ export class MessageRing {
   #passed = 0;
   /** Consumer: octets that the message takes that was found last. */
   #taken = 0;
-  /** Consumer: behind what ahead has found last. */
-  #seen = 0;
+  /** What was last seen of the other side's word: producer's of TAIL, consumer's of HEAD. */
+  #tail: number;
+  #head: number;
   /** Of the message that peek found. */
   at = 0;
   length = 0;
@@ -67,7 +68,8 @@ export class MessageRing {
     this.eights = new BigInt64Array(memory, DATA);
     this.#words = new Uint32Array(memory, DATA);
     this.#capacity = this.octets.length;
-    this.#seen = Atomics.load(this.#control, TAIL) >>> 0;
+    this.#tail = Atomics.load(this.#control, TAIL);
+    this.#head = Atomics.load(this.#control, HEAD);
   }
 
   /**
@@ -75,25 +77,23 @@ export class MessageRing {
    * Returns the position for its octets, -1 when there is none.
    */
   reserve(limit: number, start = 0): number {
-    const head = ((Atomics.load(this.#control, HEAD) >>> 0) + this.#appended) >>> 0;
-    const used = (head - (Atomics.load(this.#control, TAIL) >>> 0)) >>> 0;
+    const capacity = this.#capacity;
+    const head = (this.#control[HEAD]! + this.#appended) | 0;
     const gap = start & 7;
     const need = (HEADER + gap + limit + 15) & ~15;
-    let at = head & (this.#capacity - 1);
-    let position = head;
-    if (at + need > this.#capacity) {
-      const skipped = this.#capacity - at;
-      if (used + skipped + need > this.#capacity) return -1;
-      this.#words[at >>> 2] = SKIP;
-      position = (head + skipped) >>> 0;
-      at = 0;
-    } else if (used + need > this.#capacity) {
-      return -1;
+    const at = head & (capacity - 1);
+    // Octets to the start, where the message does not fit before the end.
+    const skipped = at + need > capacity ? capacity - at : 0;
+    if (((head - this.#tail) >>> 0) + skipped + need > capacity) {
+      this.#tail = Atomics.load(this.#control, TAIL);
+      if (((head - this.#tail) >>> 0) + skipped + need > capacity) return -1;
     }
-    this.#reserved = at >>> 2;
+    if (skipped > 0) this.#words[at >>> 2] = SKIP;
+    const place = skipped > 0 ? 0 : at;
+    this.#reserved = place >>> 2;
     this.#gap = gap;
-    this.#position = position;
-    return at + HEADER + gap;
+    this.#position = (head + skipped) >>> 0;
+    return place + HEADER + gap;
   }
 
   /** Producer: the reserved message's octets have been written; it is handed over with the next publish. */
@@ -105,13 +105,13 @@ export class MessageRing {
     words[at + 2] = link;
     words[at + 3] = from;
     const end = this.#position + ((HEADER + this.#gap + length + 15) & ~15);
-    this.#appended = (end - (Atomics.load(this.#control, HEAD) >>> 0)) >>> 0;
+    this.#appended = (end - this.#control[HEAD]!) >>> 0;
   }
 
   /** Producer: hands over what has been appended. */
   publish(): void {
     if (this.#appended === 0) return;
-    Atomics.store(this.#control, HEAD, (Atomics.load(this.#control, HEAD) + this.#appended) | 0);
+    Atomics.store(this.#control, HEAD, (this.#control[HEAD]! + this.#appended) | 0);
     this.#appended = 0;
   }
 
@@ -132,8 +132,13 @@ export class MessageRing {
 
   /** Consumer: looks at the oldest message, whose fields stand in this object then; false when there is none. */
   peek(): boolean {
-    const tail = ((Atomics.load(this.#control, TAIL) >>> 0) + this.#passed) >>> 0;
-    if (tail === Atomics.load(this.#control, HEAD) >>> 0) return false;
+    const tail = (this.#control[TAIL]! + this.#passed) | 0;
+    // Messages that this object has not seen may have been taken by another one: then what it saw lies behind.
+    const seen = (this.#head - tail) >>> 0;
+    if (seen === 0 || seen > this.#capacity) {
+      this.#head = Atomics.load(this.#control, HEAD);
+      if (tail === this.#head) return false;
+    }
     let at = tail & (this.#capacity - 1);
     if (this.#words[at >>> 2] === SKIP) {
       this.#passed += this.#capacity - at;
@@ -141,30 +146,6 @@ export class MessageRing {
     }
     this.#read(at);
     return true;
-  }
-
-  /** Consumer: looks at the message behind the last one that it looked at, without giving room back; false when there is none. */
-  ahead(): boolean {
-    let position = this.#seen;
-    if (position === Atomics.load(this.#control, HEAD) >>> 0) return false;
-    let at = position & (this.#capacity - 1);
-    if (this.#words[at >>> 2] === SKIP) {
-      position = (position + this.#capacity - at) >>> 0;
-      at = 0;
-    }
-    this.#read(at);
-    this.#seen = (position + this.#taken) >>> 0;
-    return true;
-  }
-
-  /** Consumer: done with all messages that ahead has found. */
-  releaseSeen(): void {
-    Atomics.store(this.#control, TAIL, this.#seen | 0);
-  }
-
-  /** Consumer: is there a message that ahead has not found? */
-  get unseen(): boolean {
-    return this.#seen !== Atomics.load(this.#control, HEAD) >>> 0;
   }
 
   /** Consumer: overwrites the octets of the message that was found last: they are secret. */
@@ -193,7 +174,7 @@ export class MessageRing {
   /** Consumer: gives back the room of all that has been passed. */
   settle(): void {
     if (this.#passed === 0) return;
-    Atomics.store(this.#control, TAIL, (Atomics.load(this.#control, TAIL) + this.#passed) | 0);
+    Atomics.store(this.#control, TAIL, (this.#control[TAIL]! + this.#passed) | 0);
     this.#passed = 0;
   }
 

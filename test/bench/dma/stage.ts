@@ -102,13 +102,14 @@ function ike(way: P.Way, octets: number): void {
     between.publish();
   } else if (way === "headers") {
     // The room of the burst before: the IPsec board has fetched that.
-    kept.releaseSeen();
+    kept.settle();
     for (let first = 0; first < P.BURST; first += P.POLL) {
       const heads: { at: number; length: number }[] = [];
       for (let i = first; i < first + P.POLL; i++) {
-        if (!kept.ahead()) throw new Error("a packet is missing");
+        if (!kept.peek()) throw new Error("a packet is missing");
         copy(kept, kept.at, own, P.frameAt(i), Math.min(P.HEADER, kept.length));
         heads.push({ at: kept.at, length: kept.length });
+        kept.pass();
       }
       for (let i = first; i < first + P.POLL; i++) {
         const { at, length } = heads[i - first]!;

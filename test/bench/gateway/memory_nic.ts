@@ -82,8 +82,8 @@ export class MemoryNic implements Nic {
     for (const packet of this.#slow.splice(0)) at(packet, 0, packet.length);
     for (const packet of this.#found.splice(0)) at(packet, 0, packet.length);
     for (const ring of this.#line?.in ?? []) {
-      while (ring.ahead()) at(ring.octets, ring.at, ring.length);
-      ring.releaseSeen();
+      for (; ring.peek(); ring.pass()) at(ring.octets, ring.at, ring.length);
+      ring.settle();
     }
   }
 
@@ -97,9 +97,9 @@ export class MemoryNic implements Nic {
   /** How many packets the boards have sent that have not been taken. */
   get waiting(): number {
     for (const ring of this.#line?.in ?? []) {
-      while (ring.ahead())
+      for (; ring.peek(); ring.pass())
         this.#found.push(Uint8Array.prototype.slice.call(ring.octets, ring.at, ring.at + ring.length));
-      ring.releaseSeen();
+      ring.settle();
     }
     return this.#slow.length + this.#found.length;
   }
