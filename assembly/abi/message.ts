@@ -39,7 +39,7 @@ export const MESSAGE_PING: u32 = 5;
 export const MESSAGE_SA_UPDATE: u32 = 6; // SA ends: where the SA's packets go from now on
 export const MESSAGE_PATH_MTU: u32 = 7; // a path MTU; not answered
 export const MESSAGE_SA_RELEASE: u32 = 8; // SPI u32, direction u32, link u32: give the SA up, and say how far it came
-export const MESSAGE_LEASE: u32 = 9; // a lease; not answered
+export const MESSAGE_LEASE: u32 = 9; // a lease; not answered, but where it asks to be
 export const MESSAGE_AUDIT: u32 = 10; // which of these SAs are there, and which others?
 /** IPsec board -> IKE board. */
 export const MESSAGE_SA_INSTALLED: u32 = 129; // link u32, SPI u32, direction u32
@@ -185,16 +185,22 @@ export const RELEASED_HISTORY: u32 = MESSAGE_HEADER + 24;
  * LEASE, LEASE_WANTED and LEASE_RETURNED: offsets behind the message header. A board may use and accept the numbers of an SA up to its
  * lease and asks for more in time; the IKE board never gives the numbers of one lease to two boards. A lease that has turned out too large is
  * returned: the board accepts nothing beyond the end that it names, until a lease comes with another SERIAL than the one that it names.
+ *
+ * A wish says, of an inbound SA, what another board has to know if this one dies (distribution/forwarded.ts): no packet that came to the board
+ * before the lease which ends at END can be accepted any more, or be waiting, with a number beyond REACHED.
  */
 export const LEASE_LINK: u32 = MESSAGE_HEADER;
 export const LEASE_SPI: u32 = MESSAGE_HEADER + 4;
 export const LEASE_DIRECTION: u32 = MESSAGE_HEADER + 8;
 export const LEASE_SEQUENCE: u32 = MESSAGE_HEADER + 12; // u64: LEASE: the lease; LEASE_WANTED: the highest number used, or waiting
 export const LEASE_SERIAL: u32 = MESSAGE_HEADER + 20; // u32: of LEASE and LEASE_RETURNED
-export const LEASE_OCTETS: u32 = MESSAGE_HEADER + 24;
+export const LEASE_ASKS: u32 = MESSAGE_HEADER + 24; // u32, LEASE: 1, a wish is to answer it
+export const LEASE_OCTETS: u32 = MESSAGE_HEADER + 28;
 export const LEASE_WANTED_PACKETS: u32 = MESSAGE_HEADER + 20; // u64
 export const LEASE_WANTED_OCTETS: u32 = MESSAGE_HEADER + 28; // u64: of clear packets
-export const LEASE_WANTED_MESSAGE_OCTETS: u32 = MESSAGE_HEADER + 36;
+export const LEASE_WANTED_REACHED: u32 = MESSAGE_HEADER + 36; // u64: inbound, the highest number accepted, or waiting
+export const LEASE_WANTED_END: u32 = MESSAGE_HEADER + 44; // u64: of the lease that the SA has; 0: it is of the board's own making
+export const LEASE_WANTED_MESSAGE_OCTETS: u32 = MESSAGE_HEADER + 52;
 
 /** SA_STATUS: offsets behind the message header. u64 but for the first three. */
 export const STATUS_LINK: u32 = MESSAGE_HEADER;

@@ -5,8 +5,9 @@
  *
  *   contents   Link, LinkPlacement, lease inbound, lease outbound, SA record inbound (recordIn octets), outbound (recordOut octets)
  *
- * Taken back, a link whose board runs on stays where it is and nothing is sent; one whose board has gone meanwhile is taken over from the
- * end of its lease (takeover.ts); what its board had not answered is asked again.
+ * Taken back, a link whose board runs on stays where it is and is asked how far it has come (recall.ts); one whose board has gone meanwhile is
+ * taken over from the end of its lease (takeover.ts): how many packets it was given is in no checkpoint. What its board had not answered is asked
+ * again.
  */
 import { CHECKPOINT_LINK } from "../abi/checkpoint";
 import { DIRECTION_INBOUND, DIRECTION_OUTBOUND, SA_RECORD_MAX } from "../abi/message";
@@ -14,6 +15,7 @@ import { changesKept, changesNext } from "../checkpoint/changes";
 import { journalClose, journalForget, journalOpen, journalRoom } from "../checkpoint/journal";
 import { boardAssume } from "./board_load";
 import { boardIsOnline, boardLinkAdd } from "./board_table";
+import { forwardedForget } from "./forwarded";
 import { LEASE_RECORD_OCTETS, leaseRecord } from "./lease";
 import {
   LINK_INSTALLING,
@@ -31,9 +33,12 @@ import {
 } from "./local_database";
 import { outboundIndexInsert } from "./outbound_index";
 import { policyInsert } from "./policy";
+import { recallBegin } from "./recall";
 import { reinstall } from "./takeover";
 import { unconfirmedAppend } from "./unconfirmed";
 
+/** Changes with what stands in these octets, where their number does not. */
+const FORMAT: u32 = 1;
 const LINK_OCTETS: u32 = offsetof<Link>();
 const PLACEMENT_OCTETS: u32 = offsetof<LinkPlacement>();
 const AT_LEASES: u32 = LINK_OCTETS + PLACEMENT_OCTETS;
@@ -41,7 +46,7 @@ const AT_RECORDS: u32 = AT_LEASES + 2 * LEASE_RECORD_OCTETS;
 
 /** What this file makes of a link, as a number that changes when that does. */
 export function linkLayout(): u32 {
-  return (LINK_OCTETS << 20) ^ (PLACEMENT_OCTETS << 12) ^ (LEASE_RECORD_OCTETS << 4) ^ SA_RECORD_MAX;
+  return (FORMAT << 28) ^ (LINK_OCTETS << 20) ^ (PLACEMENT_OCTETS << 12) ^ (LEASE_RECORD_OCTETS << 4) ^ SA_RECORD_MAX;
 }
 
 function exists(link: Link): bool {
@@ -69,7 +74,7 @@ function keep(link: Link, number: u32): void {
   memory.copy(at + AT_LEASES + LEASE_RECORD_OCTETS, leaseRecord(link, DIRECTION_OUTBOUND), LEASE_RECORD_OCTETS);
   memory.copy(at + AT_RECORDS, recordOf(link, DIRECTION_INBOUND), link.recordIn);
   memory.copy(at + AT_RECORDS + link.recordIn, recordOf(link, DIRECTION_OUTBOUND), link.recordOut);
-  journalClose(AT_RECORDS + link.recordIn + link.recordOut);
+  journalClose(AT_RECORDS + <u32>link.recordIn + <u32>link.recordOut);
 }
 
 /** A link comes back: `octets` of contents at `at`, opened. False: it is none of this table's. */
@@ -77,8 +82,8 @@ export function linkRestore(number: u32, at: usize, octets: u32): bool {
   const found = linkAt(number);
   if (!found || octets < AT_RECORDS) return false;
   const from = changetype<Link>(at);
-  const inbound = from.recordIn;
-  const outbound = from.recordOut;
+  const inbound = <u32>from.recordIn;
+  const outbound = <u32>from.recordOut;
   if (inbound > SA_RECORD_MAX || outbound > SA_RECORD_MAX || octets != AT_RECORDS + inbound + outbound) return false;
   const link = changetype<Link>(found);
   if (exists(link)) return false;
@@ -95,6 +100,7 @@ export function linkRestore(number: u32, at: usize, octets: u32): bool {
   link.triesIn = 0;
   link.triesOut = 0;
   link.passage = 0;
+  forwardedForget(link);
   return true;
 }
 
@@ -104,6 +110,7 @@ export function linksRestored(): void {
     const link = changetype<Link>(linkAt(i));
     if (exists(link)) settle(link, i);
   }
+  recallBegin();
 }
 
 function settle(link: Link, number: u32): void {

@@ -103,6 +103,13 @@ export function classifierIsFitted(): bool {
   return mode != 0;
 }
 
+/** True when packets of SAs go to their boards past this one while it is there: it does not see what they are given. */
+// @ts-ignore: decorator
+@inline
+export function classifierPasses(): bool {
+  return mode == CLASSIFIER_CUT_THROUGH;
+}
+
 /** Packets of the link may be on their way to its board past this one: what is said to the board may overtake them. */
 export function classifierLeads(link: Link): bool {
   return mode == CLASSIFIER_CUT_THROUGH && toldOf(linkNumber(link)).spiIn != 0;

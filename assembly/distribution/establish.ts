@@ -134,7 +134,7 @@ export function establish(record: usize, placement: u32 = PLACEMENT_DEFAULT, pee
   if (direction == DIRECTION_INBOUND) {
     link.spiIn = spi;
     link.stateIn = LINK_INSTALLING;
-    link.recordIn = octets;
+    link.recordIn = <u16>octets;
     link.triesIn = 0;
     link.used &= ~USED_IN;
   } else {
@@ -144,7 +144,7 @@ export function establish(record: usize, placement: u32 = PLACEMENT_DEFAULT, pee
     link.spiOut = spi;
     outboundIndexInsert(link);
     link.stateOut = LINK_INSTALLING;
-    link.recordOut = octets;
+    link.recordOut = <u16>octets;
     link.triesOut = 0;
   }
   leaseStart(link, direction);

@@ -55,6 +55,7 @@ import { IPV4_HEADER, PROTOCOL_UDP, ipv4HeaderOctets, ipv4Protocol } from "../wi
 import { ipv6WalkOctets } from "../wire/ipv6";
 import { UDP_HEADER } from "../wire/udp";
 import { DISTRIBUTION_ACQUIRE, raise } from "./event";
+import { forwardedNote } from "./forwarded";
 import { hold } from "./held";
 import { Link, findInbound, linkAt } from "./local_database";
 import { moveHeldNext, moveHold } from "./move";
@@ -133,11 +134,11 @@ function carryOut(frame: Frame, route: Route, port: u32): void {
   if (tracing(TRACE_MASK_PACKET)) tell(route, port);
   if (route.child != ROUTE_NONE) acquire(frame, route);
   if (route.policy != ROUTE_NONE) policyHit(route.policy, port == PORT_UNPROTECTED);
-  if (route.verdict == VERDICT_BOARD) handOver(frame, route);
+  if (route.verdict == VERDICT_BOARD) handOver(frame, route, port);
   else if (route.verdict == VERDICT_BYPASS)
     bypass(frame, route, port == PORT_PROTECTED ? PORT_UNPROTECTED : PORT_PROTECTED);
   else if (route.verdict == VERDICT_DROP) dropped(frame, route, route.reason);
-  else if (route.verdict == VERDICT_TAUGHT) teach(frame, route);
+  else if (route.verdict == VERDICT_TAUGHT) teach(frame, route, port);
   else if (route.verdict == VERDICT_MOVING) {
     if (!moveHold(frame, route.link, port)) dropped(frame, route, DROP_BACKPLANE_CONGESTION);
   } else if (route.verdict != VERDICT_HELD) consume(frame);
@@ -157,11 +158,11 @@ function bypass(frame: Frame, route: Route, port: u32): void {
 }
 
 /** The SA's board is gone: another one is given it, ahead of the packet (C 5, C 16). */
-function teach(frame: Frame, route: Route): void {
+function teach(frame: Frame, route: Route, port: u32): void {
   const link = changetype<Link>(linkAt(route.link));
   if (!takeOver(link)) return dropped(frame, route, DROP_BOARD_OFFLINE);
   route.slot = link.slot;
-  handOver(frame, route);
+  handOver(frame, route, port);
 }
 
 /** Packets whose SA has come to its board meanwhile. */
@@ -172,9 +173,10 @@ export function forwardMoved(): void {
   }
 }
 
-/** S605. */
-function handOver(frame: Frame, route: Route): void {
+/** S605. That it was handed over is noted first: whatever becomes of it then, it may have come to the board. */
+function handOver(frame: Frame, route: Route, port: u32): void {
   const slot = route.slot;
+  if (port == PORT_UNPROTECTED) forwardedNote(changetype<Link>(linkAt(route.link)), route.low);
   if (!channelPushPacket(frame, slot)) {
     dropped(frame, route, DROP_PACKET_TOO_BIG);
     return;

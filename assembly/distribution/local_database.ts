@@ -39,8 +39,10 @@ export class Link {
   triesIn: u8;
   triesOut: u8;
   /** Octets of each SA record; 0 when wiped. */
-  recordIn: u32;
-  recordOut: u32;
+  recordIn: u16;
+  recordOut: u16;
+  /** Inbound, the highest number that has been handed to the board, its low half (forwarded.ts). */
+  forwarded: u32;
   /** The next link of the chain of its outbound SPI (outbound_index.ts), LINK + 1; 0 ends. */
   nextOut: u32;
   /** NOW at which the request is repeated. */

@@ -80,6 +80,8 @@ export class Route {
   octets: u32;
   /** 0 before one is known. */
   spi: u32;
+  /** Of a sealed packet, the low half of its number; of no meaning for any other. */
+  low: u32;
   /** Number of the link, or ROUTE_NONE. */
   link: u32;
   /** The link's board. */
@@ -134,11 +136,11 @@ export function routeUnprotected(p: usize, length: u32): Route {
   const protocol = ipv6 ? ipv6WalkProtocol() : ipv4Protocol(p);
   if (protocol == PROTOCOL_ESP) {
     if (octets < 8) return dropped(r, DROP_ESP_MALFORMED);
-    return inbound(r, p, loadBE32(payload));
+    return inbound(r, p, loadBE32(payload), loadBE32(payload + 4));
   }
   if (protocol == PROTOCOL_AH) {
     if (octets < 12) return dropped(r, DROP_AH_MALFORMED);
-    return inbound(r, p, loadBE32(payload + 4));
+    return inbound(r, p, loadBE32(payload + 4), loadBE32(payload + 8));
   }
   if (isPathMtu(protocol, ipv6, payload, octets)) return ends(r, VERDICT_PATH_MTU);
   if (protocol != PROTOCOL_UDP) return unsealed(r, p, DROP_PROTOCOL_UNKNOWN);
@@ -152,7 +154,7 @@ export function routeUnprotected(p: usize, length: u32): Route {
   if (data == 1 && load<u8>(payload + UDP_HEADER) == 0xff) return ends(r, VERDICT_CONSUMED);
   if (data < 8) return dropped(r, DROP_UDP_MALFORMED);
   const spi = loadBE32(payload + UDP_HEADER);
-  return spi == 0 ? ends(r, VERDICT_IKE) : inbound(r, p, spi);
+  return spi == 0 ? ends(r, VERDICT_IKE) : inbound(r, p, spi, loadBE32(payload + UDP_HEADER + 4));
 }
 
 /** S602 for a packet in clear: SPD-I. `reason`: why it is dropped where no policy covers it. */
@@ -170,9 +172,10 @@ function unsealed(r: Route, p: usize, reason: u32): Route {
   return dropped(r, (value & DISCARD_POLICY) != 0 ? DROP_POLICY_DISCARD : DROP_PROTECTION_MISSING);
 }
 
-/** S602 for a sealed packet. */
-function inbound(r: Route, p: usize, spi: u32): Route {
+/** S602 for a sealed packet; `low`: of its number. */
+function inbound(r: Route, p: usize, spi: u32, low: u32): Route {
   r.spi = spi;
+  r.low = low;
   r.step = STEP_S602;
   const link = findInbound(spi);
   return link ? toBoard(r, p, link) : dropped(r, DROP_NO_SA_ENTRY_IKE_BOARD);
@@ -184,12 +187,28 @@ export function routeProtected(p: usize, length: u32): Route {
   const unsound = examine(r, p);
   if (unsound != SOUND) return dropped(r, unsound);
   r.step = STEP_S602;
+  const sealed = seemsSealed(p);
   const value = selectorTableLookupPacket(p, r.octets);
   if (!isLink(value)) return unlinked(r, value);
+  if (sealed) return dropped(r, DROP_IP_NOT_FOR_US);
   const link = linkAt(value);
   if (!link) return dropped(r, DROP_NO_SA_ENTRY_IKE_BOARD);
   r.spi = link.spiOut;
   return toBoard(r, p, link);
+}
+
+/**
+ * True for what an IPsec board would take for a sealed packet to us, which is not to come from this side: it would be opened, and nobody would
+ * have noted its number (forwarded.ts).
+ */
+function seemsSealed(p: usize): bool {
+  const ipv6 = isIpv6(p);
+  const protocol = ipv6 ? ipv6WalkProtocol() : ipv4Protocol(p);
+  if (protocol == PROTOCOL_UDP) {
+    // Behind the IP header there are octets of the frame at least, if not of the packet.
+    if (udpDestinationPort(p + (ipv6 ? ipv6WalkOctets() : ipv4HeaderOctets(p))) != portNatt()) return false;
+  } else if (protocol != PROTOCOL_ESP && protocol != PROTOCOL_AH) return false;
+  return ipv6 ? isLocalAddress6(p + IPV6_DESTINATION) : isLocalAddress(ipv4Destination(p));
 }
 
 /** A clear packet of the protected network that no SA covers. */

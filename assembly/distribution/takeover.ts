@@ -1,6 +1,6 @@
 /**
- * Takeover: the SAs of a board that died, or was pulled, go to the boards that are there (architecture: leases). Each begins where its
- * lease ends (lease.ts), under its keys: nothing is negotiated anew.
+ * Takeover: the SAs of a board that died, or was pulled, go to the boards that are there (architecture: leases). Each begins behind all that
+ * may have been used or accepted (lease.ts, forwarded.ts), under its keys: nothing is negotiated anew.
  *
  *   takeOver(link)     for the packet that meets the link: SA_INSTALL goes ahead of it on the same ring (C 5, C 16)
  *   takeoverPoll(n)    for all others, as far as the internal path has room: a walk over the links
@@ -8,7 +8,7 @@
  * While no board is online, or none has room, a link waits without one: its packets are dropped as board_offline, and the first board that
  * comes is taught.
  */
-import { DIRECTION_INBOUND, DIRECTION_OUTBOUND } from "../abi/message";
+import { DIRECTION_INBOUND, DIRECTION_OUTBOUND, SA_SEQUENCE } from "../abi/message";
 import { PORT_CHANNEL } from "../abi/ring";
 import { STEP_S402, STEP_S403, TRACE_MASK_ESTABLISH } from "../abi/trace";
 import { transmitRoom } from "../bus/port";
@@ -16,8 +16,18 @@ import { now } from "../rt/registers";
 import { trace } from "../rt/trace";
 import { boardAssume } from "./board_load";
 import { boardGeneration, boardIsOnline, boardLinkAdd, boardLinkRemove } from "./board_table";
+import { forwardedStart } from "./forwarded";
 import { leaseSucceed } from "./lease";
-import { LINK_INSTALLING, LINK_NONE, Link, linkAt, linkCapacity, linkChanged, placementOf } from "./local_database";
+import {
+  LINK_INSTALLING,
+  LINK_NONE,
+  Link,
+  linkAt,
+  linkCapacity,
+  linkChanged,
+  placementOf,
+  recordOf,
+} from "./local_database";
 import { passageEnd } from "./passage";
 import { SELECTION_NONE, selectBoard } from "./selection";
 import { transfer } from "./transfer";
@@ -69,6 +79,9 @@ export function takeOver(link: Link): bool {
 
 /** S402 to S404 for a link that had another board: its record says where it goes on. */
 export function settle(link: Link, slot: u32): void {
+  // Another board has nothing of what the link's was given.
+  if (slot != link.slot || boardGeneration(slot) != link.generation)
+    forwardedStart(link, load<u64>(recordOf(link, DIRECTION_INBOUND), SA_SEQUENCE));
   boardLinkRemove(link.slot, link.generation);
   link.slot = slot;
   link.generation = boardGeneration(slot);
@@ -82,7 +95,7 @@ export function settle(link: Link, slot: u32): void {
   unconfirmedAppend(link);
 }
 
-/** The board of a link has lost one direction of it: it is given that once more, from the end of its lease on. */
+/** The board of a link has lost one direction of it: it is given that once more, behind all that it may have used or accepted. */
 export function reinstall(link: Link, direction: u32): void {
   leaseSucceed(link, direction);
   install(link, direction);

@@ -11,15 +11,18 @@ import {
   ANSWER_LINK,
   ANSWER_REASON,
   ANSWER_SPI,
+  LEASE_ASKS,
   LEASE_DIRECTION,
   LEASE_LINK,
   LEASE_OCTETS,
   LEASE_SEQUENCE,
   LEASE_SERIAL,
   LEASE_SPI,
+  LEASE_WANTED_END,
   LEASE_WANTED_MESSAGE_OCTETS,
   LEASE_WANTED_OCTETS,
   LEASE_WANTED_PACKETS,
+  LEASE_WANTED_REACHED,
   LOAD_MESSAGE_OCTETS,
   LOAD_OCTETS,
   LOAD_PACKETS,
@@ -205,8 +208,8 @@ export function reportLoad(window: u64, packets: u64, octets: u64, work: u64): b
   return post(frame);
 }
 
-/** LEASE_WANTED: the number that the SA has come to, or that waits. */
-export function reportLease(sa: Sa, wanted: u64): bool {
+/** LEASE_WANTED: the number that the SA has come to, or that waits; `reached` and `end` as abi/message.ts has them. */
+export function reportLease(sa: Sa, wanted: u64, reached: u64, end: u64): bool {
   const frame = originate();
   if (!frame) return false;
   const p = frame.start;
@@ -217,6 +220,8 @@ export function reportLease(sa: Sa, wanted: u64): bool {
   store<u64>(p, wanted, LEASE_SEQUENCE);
   store<u64>(p, sa.packets, LEASE_WANTED_PACKETS);
   store<u64>(p, sa.octets, LEASE_WANTED_OCTETS);
+  store<u64>(p, reached, LEASE_WANTED_REACHED);
+  store<u64>(p, end, LEASE_WANTED_END);
   frame.length = LEASE_WANTED_MESSAGE_OCTETS;
   return post(frame);
 }
@@ -232,6 +237,7 @@ export function reportReturned(sa: Sa, serial: u32): bool {
   store<u32>(p, <u32>sa.direction, LEASE_DIRECTION);
   store<u64>(p, sa.lease, LEASE_SEQUENCE);
   store<u32>(p, serial, LEASE_SERIAL);
+  store<u32>(p, 0, LEASE_ASKS);
   frame.length = LEASE_OCTETS;
   return post(frame);
 }

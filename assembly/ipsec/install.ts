@@ -14,7 +14,7 @@ import {
   DIRECTION_INBOUND,
   DIRECTION_OUTBOUND,
   HISTORY_WORDS_MAX,
-  LEASE_SERIAL,
+  LEASE_OCTETS,
   LINK_MAX,
   MESSAGE_AUDIT,
   MESSAGE_CURRENT_VERSION,
@@ -94,7 +94,7 @@ import { handleAudit } from "./audit";
 import { coldFits, coldPut } from "./cold_record";
 import { answerPlain, answerReleased, answerShort, answerStatus } from "./control_out";
 import { historyTake } from "./history";
-import { leaseStart, leaseTake } from "./lease";
+import { leaseStart, leaseTake, leaseTold } from "./lease";
 import { leaseAwaited } from "./lease_held";
 import { findInbound, findNamed, localDatabaseRecords, removeSa, saAt, takeSa } from "./local_database";
 import { handlePathMtu, pathMtuStart } from "./path_mtu";
@@ -122,10 +122,13 @@ export function handleControl(frame: Frame): void {
     handleUpdate(frame, transaction);
   } else if (type == MESSAGE_PATH_MTU) {
     handlePathMtu(frame);
-  } else if (type == MESSAGE_LEASE && frame.length >= LEASE_SERIAL) {
+  } else if (type == MESSAGE_LEASE && frame.length >= LEASE_OCTETS) {
     const sa = leaseTake(p);
     consume(frame);
-    if (sa) goOn(sa);
+    if (sa) {
+      goOn(sa);
+      leaseTold(sa);
+    }
   } else if (type == MESSAGE_AUDIT) {
     handleAudit(frame, transaction);
   } else if (type == MESSAGE_PING) {
@@ -146,6 +149,11 @@ export function handleControl(frame: Frame): void {
 /** True when an opened control message asks for an SA to be given up: what has arrived for it goes first. */
 export function givesUp(frame: Frame): bool {
   return <u32>load<u16>(frame.start, MESSAGE_TYPE) == MESSAGE_SA_RELEASE;
+}
+
+/** True for an opened control message that brings a lease. */
+export function leases(frame: Frame): bool {
+  return <u32>load<u16>(frame.start, MESSAGE_TYPE) == MESSAGE_LEASE;
 }
 
 /** Drops a message that nobody could make sense of an answer to; wiped, because it may be an SA that went wrong. */

@@ -4,23 +4,23 @@
  *    outbound   numbers up to the lease are sent; the next lease is asked for when half of it is used
  *    inbound    numbers up to the lease are accepted, likewise
  *
- * When this board is gone, its successor begins where the lease ends. Whatever happens to a board, or to its clock, at most one lease
+ * When this board is gone, its successor begins where the lease ends; inbound, where the IKE board has seen every packet that was given to this one,
+ * at the highest of their numbers if that is lower (distribution/forwarded.ts). Whatever happens to a board, or to its clock, at most one lease
  * of numbers is lost, and none repeated. A sender may jump, as one does that has itself been taken over: a packet beyond the lease waits
  * (lease_held.ts) until the IKE board has answered; a clear packet for which there is no number left is dropped as lease_wait.
  */
 import { DROP_LEASE_WAIT } from "../abi/drop";
 import {
   DIRECTION_INBOUND,
+  LEASE_ASKS,
   LEASE_DIRECTION,
   LEASE_LINK,
-  LEASE_OCTETS,
   LEASE_SEQUENCE,
   LEASE_SERIAL,
   LEASE_SPI,
-  MESSAGE_LENGTH,
 } from "../abi/message";
 import { now } from "../rt/registers";
-import { NS_PER_MS, REPEAT_MS, heldReset, heldTimeout } from "./lease_held";
+import { NS_PER_MS, REPEAT_MS, heldReached, heldReset, heldTimeout } from "./lease_held";
 import { isOrphaned, leaseExtend, orphanedReset, tellTimeout } from "./lease_orphaned";
 import { leaseWatch, watchReset, watchTimeout } from "./lease_watch";
 import { leasePlan, leaseWish } from "./lease_wish";
@@ -32,10 +32,15 @@ import { PASS } from "./tunnel";
 /** A verdict beyond drop reasons and those of tunnel.ts: the packet waits for its SA's lease. */
 export const LEASE_AWAITED: u32 = PASS + 3;
 
-export function leaseReset(): void {
+/** The lease that came last asks for a wish. */
+let asked: bool = false;
+
+/** `seen`: all inbound packets come by the IKE board while there is one. */
+export function leaseReset(seen: bool): void {
+  asked = false;
   heldReset();
   orphanedReset();
-  watchReset();
+  watchReset(seen);
 }
 
 /** The lease of a fresh SA, or of one whose sequence number has been set: `lease` 0 is none. */
@@ -57,11 +62,11 @@ export function leaseOutbound(sa: Sa): u32 {
   const left = sa.lease - min<u64>(sa.sequence, sa.lease);
   if (rehearsing()) return left == 0 ? DROP_LEASE_WAIT : PASS;
   if (left != 0) {
-    leaseWish(sa, sa.sequence);
+    leaseWish(sa, sa.sequence, sa.sequence);
     sa.askAt = sa.sequence + ((left + 1) >> 1);
     return PASS;
   }
-  if (now() - sa.movedAt >= <u64>REPEAT_MS * NS_PER_MS) leaseWish(sa, sa.sequence);
+  if (now() - sa.movedAt >= <u64>REPEAT_MS * NS_PER_MS) leaseWish(sa, sa.sequence, sa.sequence);
   return DROP_LEASE_WAIT;
 }
 
@@ -73,12 +78,12 @@ export function leaseInbound(sa: Sa, sequence: u64): bool {
   }
   if (sequence > sa.lease) return false;
   if (rehearsing()) return true;
-  leaseWish(sa, sequence);
+  leaseWish(sa, sequence, max<u64>(sequence, heldReached(sa)));
   sa.askAt = sequence + ((sa.lease - sequence) >> 1) + 1;
   return true;
 }
 
-/** MESSAGE_LEASE, opened, of LEASE_OCTETS at least: the SA, or null when it is not here. leaseNext yields what may go on. */
+/** MESSAGE_LEASE, opened, of LEASE_OCTETS: the SA, or null when it is not here. leaseNext yields what may go on, and leaseTold ends it. */
 export function leaseTake(p: usize): Sa | null {
   const sa = findNamed(load<u32>(p, LEASE_SPI), load<u32>(p, LEASE_DIRECTION), load<u32>(p, LEASE_LINK));
   if (!sa || sa.lease == 0) return null;
@@ -86,9 +91,15 @@ export function leaseTake(p: usize): Sa | null {
   if (granted >= sa.lease && !isOrphaned()) sa.shape &= <u16>~SHAPE_OWN_LEASE;
   sa.lease = max<u64>(sa.lease, granted);
   leasePlan(sa, sa.sequence);
-  if (<u32>sa.direction == DIRECTION_INBOUND && load<u32>(p, MESSAGE_LENGTH) >= LEASE_OCTETS)
-    leaseWatch(sa, load<u32>(p, LEASE_SERIAL));
+  asked = load<u32>(p, LEASE_ASKS) != 0;
+  if (<u32>sa.direction == DIRECTION_INBOUND) leaseWatch(sa, load<u32>(p, LEASE_SERIAL));
   return sa;
+}
+
+/** What waited for the lease has gone on: the wish that it asks for. */
+export function leaseTold(sa: Sa): void {
+  if (asked) leaseWish(sa, sa.sequence, heldReached(sa));
+  asked = false;
 }
 
 /** Does what is due; returns when to come again. */

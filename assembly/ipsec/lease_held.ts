@@ -63,7 +63,8 @@ function askFrom(first: usize): void {
   for (let at = first; at != 0; at = changetype<Frame>(at).next) {
     const frame = changetype<Frame>(at);
     if (!isItsSa(frame) || waitsAgain(frame)) continue;
-    leaseWish(changetype<Sa>(<usize>frame.scratch0), highest(first, frame.scratch0));
+    const sa = changetype<Sa>(<usize>frame.scratch0);
+    leaseWish(sa, highest(first, frame.scratch0), heldReached(sa));
   }
   askedAt = millisecond();
 }
@@ -137,6 +138,11 @@ export function heldFirst(): Frame | null {
 /** The highest number of all that wait for an SA. */
 export function heldHighest(sa: Sa): u64 {
   return highest(head, <u32>changetype<usize>(sa));
+}
+
+/** The highest number that an inbound SA has accepted, or that waits for it. */
+export function heldReached(sa: Sa): u64 {
+  return max<u64>(sa.sequence, heldHighest(sa));
 }
 
 /** Drops what has waited too long and asks again for the rest; returns when to come again. */

@@ -6,9 +6,8 @@
 import { LEASE_MIN } from "../abi/config";
 import { DIRECTION_INBOUND } from "../abi/message";
 import { now } from "../rt/registers";
-import { reportLease } from "./control_out";
-import { heldFirst, heldHighest } from "./lease_held";
-import { leasePlan } from "./lease_wish";
+import { heldFirst, heldHighest, heldReached } from "./lease_held";
+import { leasePlan, leaseWish } from "./lease_wish";
 import { localDatabaseRecords, saAt } from "./local_database";
 import { SHAPE_OWN_LEASE, Sa, hasOwnLease } from "./sa";
 
@@ -106,7 +105,7 @@ export function tellTimeout(): u64 {
         sa.lease = min<u64>(sa.lease, sa.sequence + <u64>LEASE_MIN);
         leasePlan(sa, sa.sequence);
       }
-      if (!reportLease(sa, sa.lease)) break;
+      if (!leaseWish(sa, sa.lease, heldReached(sa))) break;
     }
     tellCursor += 1;
   }

@@ -1,6 +1,7 @@
 /**
- * Inbound SAs that have got a large lease: what a burst took and does not use any more is given back, since all that is left of a lease is lost
- * to a slow SA when its board dies.
+ * Inbound SAs that have got a large lease: what a burst took and does not use any more is given back. All that is left of a lease is lost to a slow
+ * SA when its board dies and the IKE board does not know which packets were given to it: with cut-through always, so that little is kept then;
+ * otherwise when somebody has forged numbers, or when the IKE board has just been restarted, and the next burst finds enough.
  */
 import { now } from "../rt/registers";
 import { reportReturned } from "./control_out";
@@ -14,6 +15,9 @@ const WATCH_NS: u64 = 250_000_000;
 /** Numbers that a slow SA keeps; a faster one keeps what it takes in the KEEP-th part of WATCH_NS. */
 const KEPT_LEAST: u64 = 64;
 const KEEP: u64 = 6;
+/** The same where the IKE board sees all packets. */
+const SEEN_KEPT_LEAST: u64 = 256;
+const SEEN_KEEP: u64 = 1;
 
 /** An inbound SA that got more numbers than it may need. */
 @unmanaged
@@ -30,8 +34,13 @@ class Watch {
 const watches: usize = memory.data(WATCHED * offsetof<Watch>(), 8);
 let watched: u32 = 0;
 let watchAt: u64 = 0;
+let keptLeast: u64 = 0;
+let keep: u64 = 1;
 
-export function watchReset(): void {
+/** `seen`: the IKE board sees all packets. */
+export function watchReset(seen: bool): void {
+  keptLeast = seen ? SEEN_KEPT_LEAST : KEPT_LEAST;
+  keep = seen ? SEEN_KEEP : KEEP;
   memory.fill(watches, 0, WATCHED * offsetof<Watch>());
   watched = 0;
 }
@@ -56,7 +65,7 @@ export function leaseWatch(sa: Sa, serial: u32): void {
     if (w.sa == 0 && free == WATCHED) free = i;
   }
   // One that finds no place keeps its lease.
-  if (free == WATCHED || sa.lease - min<u64>(sa.sequence, sa.lease) <= KEPT_LEAST) return;
+  if (free == WATCHED || sa.lease - min<u64>(sa.sequence, sa.lease) <= keptLeast) return;
   const w = watchOf(free);
   w.sa = own;
   w.spi = sa.spi;
@@ -85,8 +94,8 @@ function stays(w: Watch): bool {
   const sa = changetype<Sa>(w.sa);
   if (sa.spi != w.spi || sa.lease == 0) return false;
   const left = sa.lease - min<u64>(sa.sequence, sa.lease);
-  if (left <= KEPT_LEAST) return false;
-  const kept = max<u64>(KEPT_LEAST, (sa.sequence - min<u64>(w.sequence, sa.sequence)) / KEEP);
+  if (left <= keptLeast) return false;
+  const kept = max<u64>(keptLeast, (sa.sequence - min<u64>(w.sequence, sa.sequence)) / keep);
   w.sequence = sa.sequence;
   if (left <= 2 * kept || leaseAwaited(sa) || hasOwnLease(sa)) return true;
   const before = sa.lease;

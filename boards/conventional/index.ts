@@ -104,7 +104,7 @@ export function boardReset(): void {
     return;
   }
   loadReset();
-  leaseReset();
+  leaseReset(true);
   setState(STATE_ONLINE); // with the RAM that is used now
   serving = true;
 }

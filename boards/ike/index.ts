@@ -184,6 +184,7 @@ import { ROUTE_NONE } from "../../assembly/distribution/route";
 import { query } from "../../assembly/distribution/query";
 import { reassemblyReset, reassemblyTimeout } from "../../assembly/distribution/reassembly";
 import { removalReset, removalTimeout } from "../../assembly/distribution/removal";
+import { recallPoll, recallReset } from "../../assembly/distribution/recall";
 import { reportPlacement } from "../../assembly/distribution/report";
 import { update } from "../../assembly/distribution/update";
 import { historyReset } from "../../assembly/distribution/passage";
@@ -313,6 +314,7 @@ export function boardReset(): void {
   establishReset(config, end);
   eventsReset();
   heldReset();
+  recallReset();
   policyListReset();
   const built =
     keyCacheReset(EXPANDED_KEYS, EXPANDED_KEYS) &&
@@ -356,7 +358,10 @@ export function boardPoll(): u32 {
   const removalAt = min<u64>(removalTimeout(), auditTimeout());
   const heldAt = min<u64>(heldTimeout(), reassemblyTimeout());
   const quiet = joinCores();
-  const takeoverAt = min<u64>(takeoverPoll(TAKEOVER_BUDGET), min<u64>(moveTimeout(), drainPoll(TAKEOVER_BUDGET)));
+  const takeoverAt = min<u64>(
+    min<u64>(takeoverPoll(TAKEOVER_BUDGET), recallPoll()),
+    min<u64>(moveTimeout(), drainPoll(TAKEOVER_BUDGET)),
+  );
   listPolicies();
   for (let frame = heldNext(); frame; frame = heldNext()) forwardProtected(frame);
   forwardMoved();

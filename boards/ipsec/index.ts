@@ -19,6 +19,7 @@ import {
   STATE_ONLINE,
   STATE_SELF_TEST,
 } from "../../assembly/abi/board";
+import { CLASSIFIER_CUT_THROUGH, CLASSIFIER_STANDBY } from "../../assembly/abi/classifier";
 import { CONFIG_CLASSIFIER, CONFIG_CONTROL_KEY, CONFIG_SA_CAPACITY } from "../../assembly/abi/config";
 import { DROP_IP_NOT_FOR_US } from "../../assembly/abi/drop";
 import { DIRECTION_INBOUND, DIRECTION_OUTBOUND } from "../../assembly/abi/message";
@@ -61,7 +62,7 @@ import {
 } from "../../assembly/channel/channel";
 import { CONTROL_KEY_OCTETS, controlKey, controlOpen } from "../../assembly/channel/control";
 import { linkIkeSlot, linkIsIkeBoard } from "../../assembly/channel/link";
-import { givesUp, handleControl } from "../../assembly/ipsec/install";
+import { givesUp, handleControl, leases } from "../../assembly/ipsec/install";
 import { handleManagement, listingBusy, listingContinue, listingReset } from "../../assembly/ipsec/listing";
 import { leaseReset, leaseTimeout } from "../../assembly/ipsec/lease";
 import { leaseIsSettled } from "../../assembly/ipsec/lease_orphaned";
@@ -93,8 +94,8 @@ import { trace } from "../../assembly/rt/trace";
 const SA_CAPACITY: u32 = 1024;
 
 const batch: usize = memory.data(POLL_BATCH * 4, 16);
-/** The chassis has a classifier: NICs hand packets over. */
-let classified: bool = false;
+/** CLASSIFIER_*: the chassis has a classifier, and NICs hand packets over; 0: they do not. */
+let classifier: u32 = 0;
 /** False until reset has succeeded: a board that refused service takes nothing from its rings. */
 let serving: bool = false;
 
@@ -126,7 +127,7 @@ export function boardReset(): void {
   }
   listingReset();
   loadReset();
-  leaseReset();
+  leaseReset(classifier != CLASSIFIER_CUT_THROUGH);
   serving = true;
   setState(STATE_ONLINE);
 }
@@ -144,8 +145,8 @@ function configure(): bool {
   const capacityItem = itemFind(start, end, CONFIG_SA_CAPACITY);
   const capacity = capacityItem != 0 ? itemU32(capacityItem) : SA_CAPACITY;
   if (capacity == 0 || capacity > SA_CAPACITY_MAX) return false;
-  const classifier = itemFind(start, end, CONFIG_CLASSIFIER);
-  classified = classifier != 0 && itemU32(classifier) != 0;
+  const classifierItem = itemFind(start, end, CONFIG_CLASSIFIER);
+  classifier = classifierItem != 0 ? itemU32(classifierItem) : 0;
   mssReset(start, end);
   return localAddressReset(start, end) && pathMtuReset(start, end) && localDatabaseReset(capacity);
 }
@@ -202,7 +203,7 @@ function pollChannel(): void {
       if (packets != 0) process(batch, packets);
       packets = 0;
       if (!controlOpen(frame, channelSourceSlot())) continue;
-      if (classified && givesUp(frame)) settleArrivals();
+      if (classifier != 0 && (givesUp(frame) || (classifier == CLASSIFIER_STANDBY && leases(frame)))) settleArrivals();
       handleControl(frame);
     }
   }
@@ -215,7 +216,7 @@ function pollArrivals(port: u32, direction: u32, most: u32): void {
   for (let i: u32 = 0; i < most; i++) {
     const frame = receive(port);
     if (!frame) break;
-    if (!classified) {
+    if (classifier == 0) {
       drop(frame, DROP_IP_NOT_FOR_US);
       continue;
     }
@@ -225,7 +226,10 @@ function pollArrivals(port: u32, direction: u32, most: u32): void {
   if (packets != 0) process(batch, packets, direction);
 }
 
-/** All that has arrived by now: an SA that is given up has packets among it. */
+/**
+ * All that has arrived by now: an SA that is given up has packets among it; and with the first lease of an IKE board that comes back it is over with
+ * those that came while there was none (distribution/forwarded.ts).
+ */
 function settleArrivals(): void {
   settleArrivalsOf(PORT_UNPROTECTED, DIRECTION_INBOUND);
   settleArrivalsOf(PORT_PROTECTED, DIRECTION_OUTBOUND);

@@ -11,7 +11,10 @@ import { Pair } from "./pair.ts";
 
 /** Tunnels, one child each. */
 export const NETS = [1, 2, 3, 4, 5, 6];
-/** Numbers that a board may accept before it asks for more: what an SA may lose at most, inbound, when its board dies. */
+/**
+ * Numbers that a board may accept before it asks for more: what an SA may lose at most, inbound, when its board dies and the IKE board does not
+ * know which packets that had.
+ */
 export const LEASE = 64;
 /** From one packet to the next. */
 const GAP_NS = 100_000n;
@@ -38,6 +41,8 @@ export interface Change {
   name: string;
   /** Time for it and what follows, ms; AFTER_MS when not given. */
   after?: number;
+  /** Packets of established SAs pass by the IKE board. */
+  cutThrough?: true;
   /** Does it; says what it may cost, `held` CHILD_SAs being on the board in slot 2. */
   run(pair: Pair, held: number): Promise<Bound>;
 }
@@ -45,8 +50,10 @@ export interface Change {
 const nothing: Bound = { lost: 0, negotiated: 0 };
 /** The IKE board is gone without notice: what is on it goes along. */
 const ikeBoard: Bound = { lost: ON_BOARD, negotiated: 0 };
-/** A board that is gone without notice. */
-const crash = (held: number): Bound => ({ lost: held * LEASE + ON_BOARD, negotiated: 0 });
+/** A board that is gone without notice: what is on it goes along. */
+const crash: Bound = { lost: ON_BOARD, negotiated: 0 };
+/** The same when it is not known which packets it had. */
+const blindCrash = (held: number): Bound => ({ lost: held * LEASE + ON_BOARD, negotiated: 0 });
 
 export const CHANGES: readonly Change[] = [
   {
@@ -86,40 +93,49 @@ export const CHANGES: readonly Change[] = [
   },
   {
     name: "the board in slot 2 is pulled without notice",
-    run: async ({ moon }, held) => {
+    run: async ({ moon }) => {
       await moon.chassis.pull(2);
-      return crash(held);
+      return crash;
     },
   },
   {
     name: "the board in slot 2 dies and is restarted by the supervisor",
     after: 2500,
+    run: async ({ moon }) => {
+      await moon.chassis.reset(2);
+      return crash;
+    },
+  },
+  {
+    name: "the board in slot 2 dies and is restarted, with `cut_through`",
+    after: 2500,
+    cutThrough: true,
     run: async ({ moon }, held) => {
       await moon.chassis.reset(2);
-      return crash(held);
+      return blindCrash(held);
     },
   },
   {
     name: "the boards in slots 2 and 3 die together",
-    run: async ({ moon }, held) => {
+    run: async ({ moon }) => {
       await Promise.all([moon.chassis.pull(2), moon.chassis.pull(3)]);
-      return crash(2 * held);
+      return { ...crash, lost: 2 * crash.lost };
     },
   },
   {
     name: "the board in slot 2 traps, and is restarted",
     after: 2500,
-    run: async ({ moon }, held) => {
+    run: async ({ moon }) => {
       moon.chassis.injectFault({ kind: "trap", slot: 2 });
-      return Promise.resolve(crash(held));
+      return Promise.resolve(crash);
     },
   },
   {
     name: "the board in slot 2 hangs, and is replaced",
     after: 2500,
-    run: async ({ moon }, held) => {
+    run: async ({ moon }) => {
       moon.chassis.injectFault({ kind: "hang", slot: 2 });
-      return Promise.resolve(crash(held));
+      return Promise.resolve(crash);
     },
   },
   {
@@ -165,7 +181,7 @@ export const CHANGES: readonly Change[] = [
     after: 2500,
     run: async ({ moon }, held) => {
       await Promise.all([moon.chassis.reset(0), moon.chassis.reset(2)]);
-      return { ...crash(held), lost: crash(held).lost + ikeBoard.lost };
+      return { ...blindCrash(held), lost: blindCrash(held).lost + ikeBoard.lost };
     },
   },
   {
@@ -207,7 +223,13 @@ export async function measure(change: Change, seed = 1): Promise<Measured> {
     nets: NETS,
     cable: { seed, latencyMs: 1 },
     child: { moon: "start_action = start" },
-    chassis: { entropy: new SeededEntropy(seed), lease: LEASE, rebalance: true, faults: true },
+    chassis: {
+      entropy: new SeededEntropy(seed),
+      lease: LEASE,
+      rebalance: true,
+      faults: true,
+      cutThrough: change.cutThrough === true,
+    },
   });
   const { drive, moon, sun } = pair;
   try {

@@ -90,7 +90,9 @@ export const DROP_REASONS: Readonly<Record<FirmwareDrop | ChassisDrop, DropReaso
     linux: ["XfrmInHdrError"],
   },
   ip_not_for_us: {
-    means: "A packet from the unprotected network is addressed to none of this gateway's own addresses.",
+    means:
+      "A packet from the unprotected network is addressed to none of this gateway's own addresses; or one from the protected network is AH, " +
+      "ESP or ESP in UDP to one of them.",
     do: "If it should be, name the address in local_addrs. If not, see why it is routed here.",
   },
   ip_fragment: {

@@ -56,6 +56,9 @@ const NOW = 10_000_000_000n;
 /** Numbers at random, the same ones every time. */
 const random = new SeededRandom(1);
 
+/** Of the last sealed packet: each has a higher number than those before, as a peer's have. */
+let number = 0;
+
 const image = await crowdedImage();
 
 interface Kind {
@@ -69,7 +72,7 @@ const KINDS: Kind[] = [
     name: "inbound",
     port: PORT_UNPROTECTED,
     packet: (sa) =>
-      sealedPacket(Buffer.concat([be(SPI_IN + sa, 4), be(1, 4), Buffer.alloc(OCTETS - 28)]), {
+      sealedPacket(Buffer.concat([be(SPI_IN + sa, 4), be(++number, 4), Buffer.alloc(OCTETS - 28)]), {
         destination: LOCAL,
       }),
   },

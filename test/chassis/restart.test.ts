@@ -57,7 +57,7 @@ async function crashes(seed: number, count: number): Promise<void> {
       conservation: true,
       lease: LEASE,
       retransmitMs: 500,
-      cutThrough: seed % 2 === 1,
+      cutThrough: upTo(2) === 1,
     },
     ...suites,
     connection: { moon: "dpd_delay = 2s", sun: "dpd_delay = 3s" },

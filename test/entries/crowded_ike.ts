@@ -61,8 +61,8 @@ function become(n: u32, slot: u32): void {
   link.stateIn = LINK_LIVE;
   link.stateOut = LINK_LIVE;
   link.used = USED_IN | USED_OUT;
-  link.recordIn = SA_RECORD_MAX;
-  link.recordOut = SA_RECORD_MAX;
+  link.recordIn = <u16>SA_RECORD_MAX;
+  link.recordOut = <u16>SA_RECORD_MAX;
   boardLinkAdd(slot);
   outboundIndexInsert(link);
   memory.fill(recordOf(link, DIRECTION_INBOUND), 0, SA_RECORD_MAX);

@@ -4,6 +4,8 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { CLASSIFIER_CUT_THROUGH, CLASSIFIER_STANDBY } from "../../assembly/abi/classifier.ts";
+import { CONFIG_CLASSIFIER } from "../../assembly/abi/config.ts";
 import * as DROP from "../../assembly/abi/drop.ts";
 import {
   MANAGEMENT_CONTROL_KEY,
@@ -34,16 +36,32 @@ const OUT = M.DIRECTION_OUTBOUND;
 
 const spiOf = (direction: number): number => (direction === OUT ? OUT_SPI : IN_SPI);
 
-function lease(bench: Bench, direction: number, sequence: bigint, serial = 0): void {
+/** A LEASE message behind its header. */
+function leaseBody(direction: number, sequence: bigint, serial = 0, asks = 0): Buffer {
   const body = Buffer.alloc(M.LEASE_OCTETS - M.MESSAGE_HEADER);
   body.writeUInt32LE(1, M.LEASE_LINK - M.MESSAGE_HEADER);
   body.writeUInt32LE(spiOf(direction), M.LEASE_SPI - M.MESSAGE_HEADER);
   body.writeUInt32LE(direction, M.LEASE_DIRECTION - M.MESSAGE_HEADER);
   body.writeBigUInt64LE(sequence, M.LEASE_SEQUENCE - M.MESSAGE_HEADER);
   body.writeUInt32LE(serial, M.LEASE_SERIAL - M.MESSAGE_HEADER);
-  bench.control(M.MESSAGE_LEASE, body);
+  body.writeUInt32LE(asks, M.LEASE_ASKS - M.MESSAGE_HEADER);
+  return body;
+}
+
+function lease(bench: Bench, direction: number, sequence: bigint, serial = 0, asks = 0): void {
+  bench.control(M.MESSAGE_LEASE, leaseBody(direction, sequence, serial, asks));
   bench.run();
 }
+
+/** Inbound wishes since the last call: number, REACHED, END. */
+const reaches = (bench: Bench): bigint[][] =>
+  bench
+    .answers()
+    .filter((m) => m.readUInt16LE(0) === M.MESSAGE_LEASE_WANTED && m.readUInt32LE(M.LEASE_DIRECTION) === IN)
+    .map((m) => [M.LEASE_SEQUENCE, M.LEASE_WANTED_REACHED, M.LEASE_WANTED_END].map((at) => m.readBigUInt64LE(at)));
+
+const withClassifier = (mode: number): Bench =>
+  new Bench("base", undefined, [{ type: CONFIG_CLASSIFIER, value: mode }]);
 
 /** A command on the board's MANAGEMENT port. */
 function manage(bench: Bench, type: number, body: Buffer): void {
@@ -98,14 +116,88 @@ const through = (bench: Bench): number[] =>
 const arrives = (bench: Bench, sequence: bigint): number =>
   bench.pass(sealedPacket(esp(arriving(9), sequence)), PORT_PROTECTED).length;
 
-test("inbound: what a burst has left of its lease is given back when the SA is slow", () => {
+/** What was given back since the last call: end and serial. */
+const returnedBy = (bench: Bench): [bigint, number][] =>
+  bench
+    .answers()
+    .filter((m) => m.readUInt16LE(0) === M.MESSAGE_LEASE_RETURNED)
+    .map((m) => [m.readBigUInt64LE(M.LEASE_SEQUENCE), m.readUInt32LE(M.LEASE_SERIAL)]);
+
+test("inbound: a slow SA keeps hundreds of numbers for the next burst, a fast one what it takes in the time of a look", () => {
+  for (const bench of [new Bench("base"), withClassifier(CLASSIFIER_STANDBY)]) {
+    bench.pair({ lease: 64n });
+    const waits = (): void => {
+      bench.now += 250_000_000n;
+      bench.run();
+    };
+    assert.is(arrives(bench, 1n), 1);
+    lease(bench, IN, 257n, 6);
+    waits();
+    assert.equal(returnedBy(bench), []);
+    lease(bench, IN, 16384n, 7);
+    for (let n = 2n; n <= 3001n; n += 3n) assert.is(arrives(bench, n), 1);
+    waits();
+    assert.equal(returnedBy(bench), [[2999n + 2998n, 7]], "2998 in a quarter of a second");
+    waits();
+    assert.equal(returnedBy(bench), [[2999n + 256n, 7]]);
+    waits();
+    assert.equal(returnedBy(bench), []);
+  }
+});
+
+test("a wish says how far the SA has come, those that wait included, and under which lease", () => {
   const bench = new Bench("base");
+  bench.pair({ lease: 8n });
+  assert.is(arrives(bench, 3n), 1);
+  assert.is(arrives(bench, 5n), 1);
+  assert.equal(reaches(bench), [[5n, 5n, 8n]]);
+  assert.is(arrives(bench, 20n), 0);
+  assert.is(arrives(bench, 12n), 0);
+  assert.equal(reaches(bench), [
+    [20n, 20n, 8n],
+    [12n, 20n, 8n],
+  ]);
+  assert.is(arrives(bench, 7n), 1);
+  assert.equal(reaches(bench), [[7n, 20n, 8n]], "what is accepted is not all that may be");
+  lease(bench, IN, 15n);
+  assert.ok(reaches(bench).every(([, reached]) => reached === 20n));
+  lease(bench, IN, 30n);
+  reaches(bench);
+  lease(bench, IN, 31n, 9, 1);
+  assert.equal(reaches(bench), [[20n, 20n, 31n]], "it was asked");
+  lease(bench, IN, 32n, 10);
+  assert.equal(reaches(bench), [], "and now it was not");
+});
+
+test("a lease of the board's own making is none that has come", () => {
+  const bench = new Bench("base");
+  bench.pair({ lease: 8n });
+  manage(bench, MANAGEMENT_ORPHANED, Buffer.from([7, 0, 0, 0]));
+  for (let n = 1n; n <= 40n; n++) assert.is(arrives(bench, n), 1);
+  bench.sequence = 0n;
+  bench.heard = 0n;
+  manage(bench, MANAGEMENT_CONTROL_KEY, CONTROL_KEY);
+  const told = reaches(bench);
+  assert.is(told.length, 1);
+  assert.equal(told[0]!.slice(1), [40n, 0n]);
+  lease(bench, IN, 60n, 1, 1);
+  assert.equal(reaches(bench), [[40n, 40n, 60n]]);
+});
+
+test("a lease comes behind all that a classifier gave to the board before, however much that is", () => {
+  const bench = withClassifier(CLASSIFIER_STANDBY);
+  bench.pair({ lease: 400n });
+  for (let n = 1n; n <= 150n; n++) bench.deliver(PORT_UNPROTECTED, sealedPacket(esp(arriving(9), n)));
+  bench.control(M.MESSAGE_LEASE, leaseBody(IN, 500n, 1, 1));
+  bench.run();
+  assert.is(bench.take(PORT_PROTECTED).length, 150);
+  assert.equal(reaches(bench), [[150n, 150n, 500n]]);
+});
+
+test("inbound, with cut-through: what a burst has left of its lease is given back when the SA is slow", () => {
+  const bench = withClassifier(CLASSIFIER_CUT_THROUGH);
   bench.pair({ lease: 64n });
-  const returned = (): [bigint, number][] =>
-    bench
-      .answers()
-      .filter((m) => m.readUInt16LE(0) === M.MESSAGE_LEASE_RETURNED)
-      .map((m) => [m.readBigUInt64LE(M.LEASE_SEQUENCE), m.readUInt32LE(M.LEASE_SERIAL)]);
+  const returned = (): [bigint, number][] => returnedBy(bench);
   const waits = (): void => {
     bench.now += 250_000_000n;
     bench.run();

@@ -15,6 +15,7 @@ import {
   STATE_ONLINE,
   STATE_SELF_TEST,
 } from "../../../assembly/abi/board";
+import { CLASSIFIER_CUT_THROUGH, CLASSIFIER_STANDBY } from "../../../assembly/abi/classifier";
 import { CONFIG_CLASSIFIER, CONFIG_CONTROL_KEY, CONFIG_SA_CAPACITY } from "../../../assembly/abi/config";
 import { DROP_BACKPLANE_CONGESTION, DROP_IP_NOT_FOR_US } from "../../../assembly/abi/drop";
 import { DIRECTION_INBOUND, DIRECTION_OUTBOUND } from "../../../assembly/abi/message";
@@ -55,7 +56,7 @@ import {
 } from "../../../assembly/channel/channel";
 import { CONTROL_KEY_OCTETS, controlKey, controlOpen } from "../../../assembly/channel/control";
 import { linkIkeSlot, linkIsIkeBoard } from "../../../assembly/channel/link";
-import { givesUp, handleControl } from "../../../assembly/ipsec/install";
+import { givesUp, handleControl, leases } from "../../../assembly/ipsec/install";
 import { handleManagement, listingBusy, listingContinue, listingReset } from "../../../assembly/ipsec/listing";
 import { leaseReset, leaseTimeout } from "../../../assembly/ipsec/lease";
 import { leaseIsSettled } from "../../../assembly/ipsec/lease_orphaned";
@@ -101,8 +102,8 @@ let bucket: u64 = 0;
 const batch: usize = memory.data(POLL_BATCH * 4, 16);
 /** False until reset has succeeded: a board that refused service takes nothing from its rings. */
 let serving: bool = false;
-/** The chassis has a classifier: NICs hand packets over. */
-let classified: bool = false;
+/** CLASSIFIER_*: the chassis has a classifier, and NICs hand packets over; 0: they do not. */
+let classifier: u32 = 0;
 
 export function boardMap(): usize {
   return mapReset(BOARD_CLASS_IPSEC);
@@ -132,7 +133,7 @@ export function boardReset(): void {
   }
   listingReset();
   loadReset();
-  leaseReset();
+  leaseReset(classifier != CLASSIFIER_CUT_THROUGH);
   filled = now();
   bucket = BURST * COST;
   serving = true;
@@ -151,8 +152,8 @@ function configure(): bool {
   const capacityItem = itemFind(start, end, CONFIG_SA_CAPACITY);
   const capacity = capacityItem != 0 ? itemU32(capacityItem) : SA_CAPACITY;
   if (capacity == 0 || capacity > SA_CAPACITY_MAX) return false;
-  const classifier = itemFind(start, end, CONFIG_CLASSIFIER);
-  classified = classifier != 0 && itemU32(classifier) != 0;
+  const classifierItem = itemFind(start, end, CONFIG_CLASSIFIER);
+  classifier = classifierItem != 0 ? itemU32(classifierItem) : 0;
   mssReset(start, end);
   return localAddressReset(start, end) && pathMtuReset(start, end) && localDatabaseReset(capacity);
 }
@@ -222,7 +223,7 @@ function pollChannel(): void {
       if (packets != 0) process(batch, packets);
       packets = 0;
       if (!controlOpen(frame, channelSourceSlot())) continue;
-      if (classified && givesUp(frame)) settleArrivals();
+      if (classifier != 0 && (givesUp(frame) || (classifier == CLASSIFIER_STANDBY && leases(frame)))) settleArrivals();
       handleControl(frame);
     }
   }
@@ -235,8 +236,8 @@ function pollArrivals(port: u32, direction: u32, most: u32): void {
   for (let i: u32 = 0; i < most; i++) {
     const frame = receive(port);
     if (!frame) break;
-    if (!classified || !admit()) {
-      drop(frame, classified ? DROP_BACKPLANE_CONGESTION : DROP_IP_NOT_FOR_US);
+    if (classifier == 0 || !admit()) {
+      drop(frame, classifier != 0 ? DROP_BACKPLANE_CONGESTION : DROP_IP_NOT_FOR_US);
       continue;
     }
     store<u32>(batch + ((<usize>packets) << 2), <u32>changetype<usize>(frame));

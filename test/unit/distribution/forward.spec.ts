@@ -155,8 +155,8 @@ function reset(): void {
   link.stateOut = LINK_LIVE;
   link.slot = 4;
   link.generation = 1;
-  link.recordIn = SA_SELECTORS;
-  link.recordOut = SA_SELECTORS;
+  link.recordIn = <u16>SA_SELECTORS;
+  link.recordOut = <u16>SA_SELECTORS;
 }
 
 /** An IPv6 packet to us with `octets` behind its header, zeroed. */
@@ -256,6 +256,42 @@ describe("forward, unprotected side (S601 to S606)", () => {
     const plain = udp(500, 28);
     expect(forwardUnprotected(plain)).toBe(FORWARD_IKE);
     consume(plain);
+  });
+
+  test("the highest number that was handed over is kept, however the packet is wrapped", () => {
+    const link = changetype<Link>(linkAt(9));
+    const esp = packet(50, 64);
+    storeBE32(esp.start + 20, SPI);
+    storeBE32(esp.start + 24, 100);
+    forwardUnprotected(esp);
+    expect(link.forwarded).toBe(100);
+    const ah = packet(51, 32);
+    storeBE32(ah.start + 24, SPI);
+    storeBE32(ah.start + 28, 101);
+    forwardUnprotected(ah);
+    expect(link.forwarded).toBe(101);
+    const wrapped = udp(4500, 64);
+    storeBE32(wrapped.start + 28, SPI);
+    storeBE32(wrapped.start + 32, 102);
+    forwardUnprotected(wrapped);
+    expect(link.forwarded).toBe(102);
+    const six = packet6(60, 72);
+    store<u64>(six.start + 40, 50);
+    storeBE32(six.start + 48, SPI);
+    storeBE32(six.start + 52, 0x8000_0003);
+    forwardUnprotected(six);
+    expect(link.forwarded).toBe(0x8000_0003, "not as a signed number");
+    const late = packet(50, 64);
+    storeBE32(late.start + 20, SPI);
+    storeBE32(late.start + 24, 99);
+    forwardUnprotected(late);
+    expect(link.forwarded).toBe(0x8000_0003);
+    expect(sent()).toBe(5);
+    const miss = packet(50, 64);
+    storeBE32(miss.start + 20, SPI ^ (1 << LINK_BITS));
+    storeBE32(miss.start + 24, 0xffff_ffff);
+    forwardUnprotected(miss);
+    expect(link.forwarded).toBe(0x8000_0003, "another SPI");
   });
 
   test("every other packet is dropped for its reason", () => {
@@ -399,6 +435,32 @@ describe("forward, protected side", () => {
     forwardProtected(packet(1, 64, 0x0a010002, 0x0a030002));
     forwardProtected(packet(1, 64, 0x0a020002, 0x0a010002));
     expect(drops(DROP_NO_POLICY)).toBe(2);
+  });
+
+  test("what an IPsec board would open, as a packet to us, does not come from this side, whatever selectors say", () => {
+    selectors();
+    const remote = scratch + SELECTOR_OCTETS;
+    storeBE32(remote + SELECTOR_START, 0);
+    storeBE32(remote + SELECTOR_END, 0xffff_ffff);
+    selectorTableInsert(scratch, 1, remote, 1, 9);
+    const inside: u32 = 0x0a010002;
+    for (let protocol: u32 = 50; protocol <= 51; protocol++) {
+      const sealed = packet(protocol, 64, inside);
+      storeBE32(sealed.start + (protocol == 50 ? 20 : 24), SPI);
+      forwardProtected(sealed);
+    }
+    const wrapped = packet(17, 72, inside);
+    udpEmit(wrapped.start + 20, 4500, 4500, 72);
+    storeBE32(wrapped.start + 28, SPI);
+    forwardProtected(wrapped);
+    expect(drops(DROP_IP_NOT_FOR_US)).toBe(3);
+    expect(sent()).toBe(0);
+    forwardProtected(packet(50, 64, inside, PEER));
+    const query = packet(17, 72, inside);
+    udpEmit(query.start + 20, 4500, 53, 72);
+    forwardProtected(query);
+    forwardProtected(packet(6, 72, inside));
+    expect(sent()).toBe(3, "anything else is a clear packet");
   });
 
   test("BYPASS leaves as it came, DISCARD ends here; by priority, and counted", () => {

@@ -1,6 +1,13 @@
 /** Leases as the IKE board gives them: what is granted, how large, and that a number is never granted to two boards. */
 import { REG_CONFIG_LENGTH, REG_DROPPED, REG_IN, REG_NOW, REG_SLOT } from "../../../assembly/abi/board";
-import { CONFIG_IKE_SLOT, CONFIG_LEASE, CONFIG_LINK_KIND, LEASE_MIN } from "../../../assembly/abi/config";
+import { CLASSIFIER_CUT_THROUGH, CLASSIFIER_STANDBY } from "../../../assembly/abi/classifier";
+import {
+  CONFIG_CLASSIFIER,
+  CONFIG_IKE_SLOT,
+  CONFIG_LEASE,
+  CONFIG_LINK_KIND,
+  LEASE_MIN,
+} from "../../../assembly/abi/config";
 import { LINK_ETHERNET } from "../../../assembly/abi/fabric";
 import {
   DIRECTION_INBOUND,
@@ -11,9 +18,11 @@ import {
   LEASE_SEQUENCE,
   LEASE_SERIAL,
   LEASE_SPI,
+  LEASE_WANTED_END,
   LEASE_WANTED_MESSAGE_OCTETS,
   LEASE_WANTED_OCTETS,
   LEASE_WANTED_PACKETS,
+  LEASE_WANTED_REACHED,
   SA_LEASE,
   SA_RECORD_MAX,
   SA_REPLAY_WINDOW,
@@ -27,6 +36,7 @@ import { originate, portsReset } from "../../../assembly/bus/port";
 import { channelReset } from "../../../assembly/channel/channel";
 import { controlKey } from "../../../assembly/channel/control";
 import { boardOffline, boardOnline, boardsReset } from "../../../assembly/distribution/board_table";
+import { classifierConfigure } from "../../../assembly/distribution/classifier";
 import {
   LEASE_RECORD_OCTETS,
   leaseRecord,
@@ -47,6 +57,7 @@ const ARENA: usize = 40 << 20;
 const arena: usize = (<usize>memory.grow(<i32>(ARENA >> 16))) << 16;
 const key = memory.data(32, 16);
 const LIMIT: u32 = 1000;
+const SEEN_LIMIT: u32 = 16384;
 const MS: u64 = 1_000_000;
 
 function pass(time: u64): void {
@@ -72,6 +83,8 @@ function wants(number: u32, direction: u32, sequence: u64, slot: u32 = 1, lossy:
   store<u64>(m, sequence, LEASE_SEQUENCE);
   store<u64>(m, sequence / lossy, LEASE_WANTED_PACKETS);
   store<u64>(m, sequence * 100, LEASE_WANTED_OCTETS);
+  store<u64>(m, sequence, LEASE_WANTED_REACHED);
+  store<u64>(m, lease(number, direction), LEASE_WANTED_END);
   leaseWanted(frame, slot);
   return lease(number, direction);
 }
@@ -95,6 +108,15 @@ function returns(number: u32, sequence: u64, serial: u32, slot: u32 = 1): u64 {
 }
 
 function reset(): void {
+  resetWith(CLASSIFIER_CUT_THROUGH, LIMIT);
+}
+
+function resetSeen(): void {
+  resetWith(CLASSIFIER_STANDBY, SEEN_LIMIT);
+}
+
+/** `classifier`: CLASSIFIER_*. */
+function resetWith(classifier: u32, limit: u32): void {
   arenaResetAt(arena, arena + ARENA);
   for (let r: u32 = REG_IN; r <= REG_DROPPED; r += 8) store<u64>(map + r, 0);
   store<u32>(map + REG_SLOT, 0);
@@ -102,10 +124,11 @@ function reset(): void {
   const config = configAddress();
   let p = itemWriteU32(config, CONFIG_LINK_KIND, LINK_ETHERNET);
   p = itemWriteU32(p, CONFIG_IKE_SLOT, 0);
-  p = itemWriteU32(p, CONFIG_LEASE, LIMIT);
+  p = itemWriteU32(p, CONFIG_LEASE, limit);
+  p = itemWriteU32(p, CONFIG_CLASSIFIER, classifier);
   store<u32>(map + REG_CONFIG_LENGTH, <u32>(p - config));
   dropsReset();
-  assert(channelReset(), "CONFIG");
+  assert(channelReset() && classifierConfigure(config, p), "CONFIG");
   boardsReset();
   assert(poolReset() && portsReset(PORT_COUNT_IKE), "RAM");
   assert(localDatabaseReset(200) && leasesReset(200, config, p), "RAM");
@@ -126,7 +149,7 @@ function reset(): void {
   }
 }
 
-describe("leases", () => {
+describe("leases, with cut-through", () => {
   beforeEach(reset);
 
   test("outbound: the whole lease each time, and thousands at least", () => {
@@ -239,5 +262,40 @@ describe("leases", () => {
     expect(lease(7, DIRECTION_INBOUND)).toBe(0);
     leaseSucceed(link(7), DIRECTION_INBOUND);
     expect(lease(7, DIRECTION_INBOUND)).toBe(0);
+  });
+});
+
+describe("inbound leases where all packets pass the IKE board", () => {
+  beforeEach(resetSeen);
+
+  test("a burst finds hundreds of numbers, of an SA that is new, and of one that is slow", () => {
+    expect(lease(0, DIRECTION_INBOUND)).toBe(256);
+    pass(60000 * MS);
+    expect(wants(0, DIRECTION_INBOUND, 128) - 128).toBe(256);
+  });
+
+  test("a fast SA gets what it takes in 200 ms, up to the setting", () => {
+    pass(100 * MS);
+    expect(wants(0, DIRECTION_INBOUND, 2000) - 2000).toBe(4000);
+    pass(1 * MS);
+    expect(wants(0, DIRECTION_INBOUND, 2020) - 2020).toBe(4000, "20 in a millisecond");
+    pass(50 * MS);
+    expect(wants(0, DIRECTION_INBOUND, 8020) - 8020).toBe(<u64>SEEN_LIMIT);
+    pass(1000 * MS);
+    expect(wants(0, DIRECTION_INBOUND, 24_000) - 24_000).toBe(3196, "slower");
+  });
+
+  test("one that asks again before its rate can be told gets twice as much", () => {
+    expect(wants(0, DIRECTION_INBOUND, 128) - 128).toBe(512);
+    expect(wants(0, DIRECTION_INBOUND, 400) - 400).toBe(1024);
+  });
+
+  test("what is given back is not asked for again by a slow SA", () => {
+    pass(1 * MS);
+    const end = wants(0, DIRECTION_INBOUND, 900);
+    expect(end - 900).toBe(<u64>SEEN_LIMIT);
+    expect(returns(0, 1156, serialOf(0))).toBe(1156);
+    pass(1000 * MS);
+    expect(wants(0, DIRECTION_INBOUND, 1030) - 1030).toBe(256);
   });
 });
