@@ -183,6 +183,23 @@ test("a message that can never fit is refused, and leaves the ring usable", () =
   assert.not.ok(ring.push(0, 0, 0, new Uint8Array(0), 0, 0));
 });
 
+test("a ring is filling while a quarter of it has not been taken, wherever in it that is", () => {
+  const memory = ringMemory(1024);
+  const [producer, consumer] = [new MessageRing(memory), new MessageRing(memory)];
+  for (let round = 0; round < 20; round++) {
+    assert.not.ok(producer.filling);
+    // 64 octets with the header.
+    for (let i = 0; i < 3; i++) assert.ok(producer.push(0, 0, 0, new Uint8Array(48), 0, 48));
+    assert.not.ok(producer.filling);
+    assert.ok(producer.push(0, 0, 0, new Uint8Array(48), 0, 48));
+    assert.ok(producer.filling);
+    for (let i = 0; i < 4; i++) {
+      assert.ok(consumer.peek());
+      consumer.release();
+    }
+  }
+});
+
 test("two threads: all messages, in order", async () => {
   const memory = ringMemory(4096);
   const count = 50_000;

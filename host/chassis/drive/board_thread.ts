@@ -1,6 +1,7 @@
 /**
  * What the two ends of a thread of boards say to each other: the parts it is started with, orders, and reports.
  */
+import { PORT_MANAGEMENT } from "../../../assembly/abi/ring.ts";
 import type { LinkKind } from "../backplane.ts";
 import type { PowerOn } from "../board.ts";
 import type { TrapReport } from "../fault.ts";
@@ -33,7 +34,7 @@ export interface SlotParts {
 export interface CageParts {
   ikeSlot: number;
   link: LinkKind;
-  /** The chassis's doorbell: word 0, and word 1 is not 0 while it sleeps. */
+  /** The chassis's (chassis_bell.ts). */
   bell: SharedArrayBuffer;
   /** ns by which the boards' NOW is ahead of this process's clock. */
   clockAhead: bigint;
@@ -78,3 +79,5 @@ export const PORT_CHANNEL_UNSUMMED = 13;
 export const PORT_TAP = 15;
 /** That under which records of the checkpoint go up, one record a message. */
 export const PORT_CHECKPOINT = 14;
+/** What goes up in numbers and is in no hurry. */
+export const waitsForOthers = (port: number): boolean => port === PORT_CHECKPOINT || port === PORT_MANAGEMENT;

@@ -130,6 +130,12 @@ export class MessageRing {
     return true;
   }
 
+  /** Producer: a quarter of the ring or more has not been taken. */
+  get filling(): boolean {
+    const used = (Atomics.load(this.#control, HEAD) - Atomics.load(this.#control, TAIL)) >>> 0;
+    return used >= this.#capacity >>> 2;
+  }
+
   /** Consumer: looks at the oldest message, whose fields stand in this object then; false when there is none. */
   peek(): boolean {
     const tail = (this.#control[TAIL]! + this.#passed) | 0;

@@ -81,7 +81,7 @@ export class ReceivePath {
       if (wiring.page.words[TAPPED] !== 0) {
         // Who looks at the wire sees the frame as it would be there.
         if (!summed) link.sum?.(ring.octets, at, unit);
-        if (wiring.up.push(PORT_TAP, ring.link, ring.from, ring.octets, at, unit)) wiring.upTouched = true;
+        if (wiring.up.push(PORT_TAP, ring.link, ring.from, ring.octets, at, unit)) wiring.touchUp(PORT_TAP);
       }
       inlet.whole = receiver.take(ring.octets, at, unit, ring.link, summed);
     }

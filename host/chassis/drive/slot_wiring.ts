@@ -3,7 +3,8 @@
  * the chassis; and what is counted on the way.
  */
 import { createLink, type Link, type LinkReceiver } from "../backplane.ts";
-import type { CageParts, PeerParts, SlotParts } from "./board_thread.ts";
+import { type CageParts, type PeerParts, type SlotParts, waitsForOthers } from "./board_thread.ts";
+import { ChassisBell } from "./chassis_bell.ts";
 import { BoardLine, type LineSender, type LineSenderParts, type OpenLineSender } from "./line.ts";
 import { MessageRing } from "./message_ring.ts";
 import { Page } from "./page.ts";
@@ -65,9 +66,10 @@ export class SlotWiring {
   /** GENERATION of the board that is there, and its RAM in eights. */
   generation = 0;
   eights: BigInt64Array = new BigInt64Array(0);
-  /** Something has gone up since the chassis's bell was rung. */
+  /** Something has gone up since the chassis's bell was rung, and something that waits for nobody. */
   upTouched = false;
-  readonly #bell: Int32Array;
+  upUrgent = false;
+  readonly #bell: ChassisBell;
 
   private constructor(cage: CageParts, parts: SlotParts, lines: readonly BoardLine[]) {
     this.slot = parts.slot;
@@ -81,7 +83,7 @@ export class SlotWiring {
     for (const peer of this.peers) this.peerOf[peer.slot] = peer;
     this.lines = lines;
     for (const line of lines) this.lineOf[line.port] = line;
-    this.#bell = new Int32Array(cage.bell);
+    this.#bell = new ChassisBell(cage.bell);
   }
 
   static async open(cage: CageParts, parts: SlotParts): Promise<SlotWiring> {
@@ -100,6 +102,12 @@ export class SlotWiring {
     links[first]! += 1;
     links[first + 1]! += octets;
     links[first + 2]! += bits;
+  }
+
+  /** Something has gone up on a port. */
+  touchUp(port: number): void {
+    this.upTouched = true;
+    if (!waitsForOthers(port)) this.upUrgent = true;
   }
 
   /** True when nothing waits for the board. */
@@ -121,9 +129,9 @@ export class SlotWiring {
     }
     for (const line of this.lines) line.ring();
     if (!this.upTouched) return;
+    this.#bell.ring(this.upUrgent || this.up.filling);
     this.upTouched = false;
-    Atomics.add(this.#bell, 0, 1);
-    if (Atomics.load(this.#bell, 1) !== 0) Atomics.notify(this.#bell, 0);
+    this.upUrgent = false;
   }
 }
 

@@ -11,7 +11,7 @@
  * each other passes the chassis's thread only while somebody there wants to see it.
  *
  * The chassis's thread moves what is left between devices and boards and never waits for anybody: it goes on through the event loop
- * while there is work and sleeps on a doorbell (Atomics.waitAsync) otherwise. A board's thread that shows no sign of life for
+ * while there are packets and sleeps on a doorbell (Atomics.waitAsync) otherwise, for a moment at least behind what is in no hurry. A board's thread that shows no sign of life for
  * a while is terminated and its board restarted, like one that trapped.
  */
 import { availableParallelism } from "node:os";
@@ -31,6 +31,7 @@ import {
   type PeerParts,
   PORT_CHECKPOINT,
   PORT_TAP,
+  waitsForOthers,
   type PowerOrder,
   type CageParts,
   type RemoteThreadParts,
@@ -41,6 +42,7 @@ import {
 import type { BoardSnapshot, Cage, CagePlan, Drive, LinkSnapshot, LineSwitch, PowerResult } from "./drive.ts";
 import type { ClassifierParts } from "../classifier.ts";
 import { type BoardLineParts, type DeviceLineParts, LineControl, type LineDevice } from "./line.ts";
+import { ChassisBell, chassisBellMemory } from "./chassis_bell.ts";
 import { MessageRing, ringMemory } from "./message_ring.ts";
 import {
   doorbellMemory,
@@ -76,6 +78,8 @@ export interface ThreadedOptions {
 const BATCH = 512;
 /** Fruitless turns of the event loop before the chassis's thread sleeps. */
 const PATIENCE = 4;
+/** Milliseconds that records of the checkpoint and messages of the MANAGEMENT port wait for others, at most. */
+const DOZE_MS = 2;
 /** Milliseconds that a board's thread has to stop and wipe. */
 const STOP_MS = 2000;
 /** Milliseconds that a board may take to come online. */
@@ -90,9 +94,11 @@ interface Timer {
   cancel: () => void;
 }
 
-interface WaitAsync {
-  waitAsync(words: Int32Array, index: number, value: number): { async: boolean; value: Promise<string> | string };
-}
+/** What a turn of the chassis's thread has moved: nothing, what waits for others, packets. */
+type Moved = 0 | 1 | 2;
+const NOTHING = 0;
+const UNHURRIED = 1;
+const PACKETS = 2;
 
 /** Received packets: copied out of shared memory into chunks, many to an allocation. */
 class PacketStore {
@@ -434,15 +440,16 @@ export class ThreadedCage implements Cage {
     );
   }
 
-  /** Takes what the boards sent; true when there was something. */
-  drain(): boolean {
-    let moved = false;
+  /** Takes what the boards sent. */
+  drain(): Moved {
+    let moved: Moved = NOTHING;
     for (const bay of this.#bays.values()) {
       const { up } = bay;
       if (up.empty) continue;
       const batches: (Uint8Array[] | undefined)[] = new Array(PORT_COUNT_MAX);
       let taken = 0;
       for (; taken < BATCH && up.peek(); taken++) {
+        if (!waitsForOthers(up.port)) moved = PACKETS;
         if (up.port === PORT_CHECKPOINT) {
           this.#plan.events.checkpoint(bay.slot, up.octets.subarray(up.at, up.at + up.length));
           up.release();
@@ -459,7 +466,7 @@ export class ThreadedCage implements Cage {
         }
       }
       if (taken === 0) continue;
-      moved = true;
+      if (moved === NOTHING) moved = UNHURRIED;
       for (let port = 0; port < PORT_COUNT_MAX; port++) {
         const packets = batches[port];
         if (packets) this.#plan.events.transmitted(bay.slot, port, packets);
@@ -578,7 +585,7 @@ export class ThreadedCage implements Cage {
     if (report.kind === "online") return this.#settle(bay, { online: true });
     bay.running = false;
     // What the board sent before it ended is sent.
-    while (this.drain());
+    while (this.drain() !== NOTHING);
     if (report.kind === "refused") this.#settle(bay, { online: false, refusal: report.refusal });
     else if (report.kind === "stopped") bay.stopped?.();
     else this.#ended(bay, report.report);
@@ -600,7 +607,7 @@ export class ThreadedCage implements Cage {
     }
     void worker?.terminate();
     // What they said before is heard: of the checkpoint all counts.
-    while (this.drain());
+    while (this.drain() !== NOTHING);
     for (const bay of running) this.#ended(bay, bay === cause ? report : endedWith(cause!.slot));
   }
 
@@ -646,10 +653,10 @@ const endedWith = (slot: number): TrapReport => ({
 export class Threaded implements Drive {
   readonly kind = "threaded";
   readonly clock = new RealClock();
-  /** Word 0: the doorbell of the chassis's thread; word 1: not 0 while it sleeps. */
-  readonly bell = new SharedArrayBuffer(8);
+  /** The chassis's thread's. */
+  readonly bell = chassisBellMemory();
   readonly spin: number;
-  readonly #bell = new Int32Array(this.bell);
+  readonly #bell = new ChassisBell(this.bell);
   readonly #ringOctets: number;
   readonly #hangMs: number;
   readonly #cages = new Set<ThreadedCage>();
@@ -678,7 +685,7 @@ export class Threaded implements Drive {
       if (this.#cages.size > 0) return;
       clearInterval(this.#watchdog);
       this.#watchdog = undefined;
-      this.#wake();
+      this.#bell.ring(true);
     };
     this.#watchdog ??= setInterval(() => this.#watch(), 250).unref();
     if (!this.#pumping) {
@@ -747,6 +754,8 @@ export class Threaded implements Drive {
       const ticks = setInterval(watcher, 2);
       this.#watchers.add(watcher);
       this.#giveUps.add(giveUp);
+      // What is waited for does not wait for others.
+      this.#bell.ring(true);
     });
   }
 
@@ -767,35 +776,28 @@ export class Threaded implements Drive {
     for (const cage of this.#cages) cage.watch(this.#hangMs);
   }
 
-  #wake(): void {
-    Atomics.add(this.#bell, 0, 1);
-    Atomics.notify(this.#bell, 0);
-  }
-
   /** One turn of the chassis's thread. */
   readonly #pump = (): void => {
     if (this.#cages.size === 0) {
       this.#pumping = false;
       return;
     }
-    const heard = Atomics.load(this.#bell, 0);
-    let moved = false;
-    for (const cage of this.#cages) if (cage.drain()) moved = true;
-    if (moved) for (const watcher of [...this.#watchers]) watcher();
-    this.#idle = moved ? 0 : this.#idle + 1;
+    this.#bell.listen();
+    let moved: Moved = NOTHING;
+    for (const cage of this.#cages) moved = Math.max(moved, cage.drain()) as Moved;
+    if (moved !== NOTHING) for (const watcher of [...this.#watchers]) watcher();
+    if (moved === UNHURRIED && this.#watchers.size === 0) {
+      this.#idle = PATIENCE;
+      this.#bell.doze(DOZE_MS, this.#pump);
+      return;
+    }
+    this.#idle = moved === NOTHING ? this.#idle + 1 : 0;
     if (this.#idle < PATIENCE) {
       setImmediate(this.#pump);
       return;
     }
-    Atomics.store(this.#bell, 1, 1);
-    const wait = (Atomics as unknown as WaitAsync).waitAsync(this.#bell, 0, heard);
-    const awake = (): void => {
-      Atomics.store(this.#bell, 1, 0);
-      this.#idle = 0;
-      this.#pump();
-    };
-    if (wait.async) void (wait.value as Promise<string>).then(awake);
-    else setImmediate(awake);
+    this.#idle = 0;
+    this.#bell.sleep(this.#pump);
   };
 }
 

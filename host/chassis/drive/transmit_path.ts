@@ -71,6 +71,7 @@ export class TransmitPath {
       const length = Math.min(octets, records.length - at);
       while (!wiring.up.push(PORT_CHECKPOINT, 0, wiring.slot, records, at, length)) {
         wiring.upTouched = true;
+        wiring.upUrgent = true;
         wiring.ringBells();
         Atomics.wait(waiting, 0, 0, 1);
       }
@@ -95,7 +96,7 @@ export class TransmitPath {
     if (line !== undefined && line.open) {
       if (!line.send(ram, wiring.eights, start, length, wiring.generation, wiring.slot))
         wiring.countDrop(CHASSIS_DROP.backplane_congestion);
-    } else if (wiring.up.push(port, vc, wiring.slot, ram, start, length)) wiring.upTouched = true;
+    } else if (wiring.up.push(port, vc, wiring.slot, ram, start, length)) wiring.touchUp(port);
     else wiring.countDrop(CHASSIS_DROP.backplane_congestion);
   };
 

@@ -20,6 +20,7 @@ import { PORT_CHANNEL, PORT_MANAGEMENT, PORT_PROTECTED, PORT_UNPROTECTED } from 
 import { createLink, reasonOf } from "../backplane.ts";
 import { RealClock } from "../clock.ts";
 import { PORT_TAP, type PowerOrder, type RemoteThreadParts, type ThreadReport } from "../drive/board_thread.ts";
+import { ChassisBell } from "../drive/chassis_bell.ts";
 import { MessageRing } from "../drive/message_ring.ts";
 import {
   AFFLICTION,
@@ -84,7 +85,7 @@ const clock = new RealClock();
 const link = createLink(cage.link, ikeSlot);
 const page = new Page(parts.slot.page);
 const { words } = page;
-const bell = new Int32Array(cage.bell);
+const bell = new ChassisBell(cage.bell);
 const down = new MessageRing(parts.slot.down);
 const up = new MessageRing(parts.slot.up);
 const ikePlace = parts.slot.peers.find((peer) => peer.slot === ikeSlot)!;
@@ -116,8 +117,7 @@ function report(message: ThreadReport): void {
 
 function pushUp(port: number, octets: Uint8Array, at: number, length: number): boolean {
   if (!up.push(port, 0, slot, octets, at, length)) return false;
-  Atomics.add(bell, 0, 1);
-  if (Atomics.load(bell, 1) !== 0) Atomics.notify(bell, 0);
+  bell.ring(true);
   return true;
 }
 
