@@ -21,6 +21,7 @@ import { DROP_LEASE_WAIT, DROP_REPLAY } from "../../assembly/abi/drop.ts";
 import { ETHERTYPE_CONTROL, ETHERTYPE_IPV4, LINK_ATM } from "../../assembly/abi/fabric.ts";
 import * as M from "../../assembly/abi/message.ts";
 import { PORT_UNPROTECTED } from "../../assembly/abi/ring.ts";
+import { SeededRandom } from "../../host/chassis/entropy.ts";
 import { CONTROL_KEY, Bench, be, clear, saRecord, sealedPacket } from "../host/ipsec_bench.ts";
 import { median } from "./figures/median.ts";
 
@@ -37,12 +38,7 @@ const CAPACITY = COUNTS.at(-1)!;
 if (!COUNTS.every((count, i) => Number.isInteger(count) && count > (COUNTS[i - 1] ?? 0)) || !(BATCHES > 0))
   throw new Error("--sas wants rising numbers, --batches a number");
 
-/** Numbers at random, the same ones every time. */
-let state = 1;
-const random = (below: number): number => {
-  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-  return Math.floor((state / 2 ** 32) * below);
-};
+const random = new SeededRandom(1);
 
 const REMOTES = 0x0b000000; // 11.0.0.0
 /** Edge of every inbound window: packet 1 is long behind it. */
@@ -165,7 +161,7 @@ const KINDS: Kind[] = [
 /** ns a packet of one kind, on the board with one CHILD_SA and on the one with `many.sas`: medians of batches, turn about. */
 function race(kind: Kind, one: Crowd, many: Crowd): [number, number] {
   const times: [number[], number[]] = [[], []];
-  const pick = (sas: number): number => (random(Math.max(1, sas >> 1)) << 1) | kind.parity;
+  const pick = (sas: number): number => (random.below(Math.max(1, sas >> 1)) << 1) | kind.parity;
   for (let i = 0; i < BATCHES; i++) {
     for (const [at, crowd] of [one, many].entries()) {
       const packets = Array.from({ length: POLL_BATCH }, () => kind.packet(pick(crowd.sas)));

@@ -30,6 +30,9 @@ import { missingStrongSwan } from "./strongswan.ts";
 import { Topology, removeStale } from "./topology.ts";
 import { World } from "./world.ts";
 
+/** One of those that a gateway takes by default. */
+const IMAGE = new URL("../../build/ike.simd.wasm", import.meta.url);
+
 export interface Tally {
   passed: number;
   failed: number;
@@ -70,6 +73,7 @@ async function missing(chosen: readonly Case[]): Promise<string[]> {
   if (!needsNamespaces(chosen)) return lacks;
   if (process.getuid?.() !== 0) return [...lacks, "root: network namespaces, raw sockets and TUN devices need it"];
   lacks.push(...missingStrongSwan());
+  if (!options.self && !existsSync(IMAGE)) lacks.push("the boards' images (npm run build)");
   if (!existsSync("/dev/net/tun")) lacks.push("/dev/net/tun (load the tun module)");
   for (const [program, words, name] of [
     ["ip", ["-V"], "iproute2"],

@@ -180,8 +180,10 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
     const counters = new NicCounters(new SharedArrayBuffer(NIC_COUNTERS_OCTETS));
     const rings = [newRing(), newRing(), newRing(), newRing()];
     const [unprotectedReceive, unprotectedTransmit, protectedReceive, protectedTransmit] = rings;
+    const shared = new SharedSockets();
+    shared.write([...sockets, ...bypassing]);
     const worker = await startWorker({
-      sockets: [...sockets, ...bypassing],
+      sockets: shared.memory,
       tun,
       wake: wakeFd,
       watch,
@@ -200,8 +202,6 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
     const wake = (): void => {
       if (!stopped) doorbell.ring();
     };
-    const shared = new SharedSockets();
-    shared.write([...sockets, ...bypassing]);
     /** What senders in boards' threads count, by slot and port: of those that are there, and of those that were. */
     const sending = new Map<string, NicCounters>();
     const sent = new NicCounters(new SharedArrayBuffer(NIC_COUNTERS_OCTETS));
@@ -220,10 +220,13 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
     };
     const ends: LineEnds[] = [];
     const answers: (() => void)[] = [];
+    /** Awake or not: commands and the table of sockets are looked at when the descriptor says so. */
+    const rouse = (): void => {
+      if (!stopped) libc.write(wakeFd, wakeOneAddress, 8);
+    };
     const command = (message: NicWorkerCommand): void => {
       worker.postMessage(message);
-      // Awake or not: commands are looked for when the descriptor says so.
-      if (!stopped) libc.write(wakeFd, wakeOneAddress, 8);
+      rouse();
     };
     const line: LineDevice = {
       bell,
@@ -246,7 +249,7 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
         // The boards' threads write to the descriptor that is closed here.
         await Promise.all(ends.map(({ cut }) => cut()));
         Atomics.store(state, STATE_STOP, 1);
-        if (!stopped) libc.write(wakeFd, wakeOneAddress, 8);
+        rouse();
         await ended;
         stopped = true;
         for (const { reclaim } of ends) reclaim();
@@ -281,7 +284,7 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
       count,
     );
     let settling: NodeJS.Timeout | undefined;
-    const swaps: (() => void)[] = [];
+    let swaps: { version: number; done: () => void }[] = [];
     worker.on("message", (message: NicWorkerMessage) => {
       if (message.kind === "addresses") {
         settling ??= setTimeout(() => {
@@ -290,7 +293,10 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
         }, SETTLE_MILLISECONDS);
         return;
       }
-      if (message.kind === "sockets") swaps.shift()?.();
+      if (message.kind === "sockets") {
+        for (const { version, done } of swaps) if (version <= message.version) done();
+        swaps = swaps.filter(({ version }) => version > message.version);
+      }
       if (message.kind === "classified") answers.shift()?.();
       if (message.kind !== "received") return;
       // Lowered before looking: what arrives from here on brings a message of its own.
@@ -322,9 +328,9 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
       }
       sockets = [...kept, ...opened];
       descriptors.push(...opened.map(({ fd }) => fd));
-      const swapped = new Promise<void>((resolve) => swaps.push(resolve));
-      command({ sockets: [...sockets, ...bypassing] });
-      shared.write([...sockets, ...bypassing]);
+      const version = shared.write([...sockets, ...bypassing]);
+      const swapped = new Promise<void>((done) => swaps.push({ version, done }));
+      rouse();
       await Promise.race([swapped, ended]);
       await Promise.all(ends.map(({ passed }) => passed()));
       await routes?.refresh();

@@ -8,7 +8,6 @@
  */
 
 import type { DeviceLineParts } from "../../chassis/drive/line.ts";
-import type { OuterSocket } from "./sockets.ts";
 
 export const STATE_STOP = 0;
 /** Counts calls of its doorbell; behind it SLEEPING, as chassis/drive/line.ts wants them. */
@@ -22,7 +21,8 @@ export const RING_CAPACITY = 4 << 20;
 
 /** workerData of the NIC worker. */
 export interface NicWorkerData {
-  sockets: OuterSocket[];
+  /** SharedSockets. */
+  sockets: SharedArrayBuffer;
   tun: { fd: number; mtu: number; offload: boolean };
   wake: number;
   /** Readable when addresses have changed (address_watch.ts). */
@@ -35,18 +35,16 @@ export interface NicWorkerData {
   protectedTransmit: SharedArrayBuffer;
 }
 
-/**
- * Messages to the worker, which looks for them when it is woken: the sockets from now on, a line to the boards' threads, or what its classifier
- * is told.
- */
+/** Messages to the worker, which looks for them when it is woken: a line to the boards' threads, or what its classifier is told. */
 export type NicWorkerCommand =
-  | { sockets: OuterSocket[] }
   | { line: DeviceLineParts }
   | { classify: Uint8Array; answer: boolean }
   | { classifierAddresses: Uint8Array };
 
 /**
- * Messages from the worker. `sockets`: those of the last command are in use, others no longer; `classified`: the next command that wanted an
+ * Messages from the worker. `sockets`: those that the table names in this version are in use, others no longer; `classified`: the next command that wanted an
  * answer is in force.
  */
-export type NicWorkerMessage = { kind: "ready" | "received" | "addresses" | "sockets" | "classified" | "stopped" };
+export type NicWorkerMessage =
+  | { kind: "ready" | "received" | "addresses" | "classified" | "stopped" }
+  | { kind: "sockets"; version: number };

@@ -22,6 +22,7 @@ import { OuterReceiver } from "./outer_receiver.ts";
 import { OuterSender } from "./outer_sender.ts";
 import { ArrivalSink, ThreadSource } from "./packet_path.ts";
 import { PacketRing } from "./packet_ring.ts";
+import { SharedSockets } from "./shared_sockets.ts";
 import { receives } from "./sockets.ts";
 import type { OuterSocket } from "./sockets.ts";
 import { STATE_SLEEPING, STATE_STOP, STATE_TOLD } from "./shared_state.ts";
@@ -39,6 +40,7 @@ const data = workerData as NicWorkerData;
 const port = parentPort!;
 const state = new Int32Array(data.state);
 const counters = new NicCounters(data.counters);
+const sockets = new SharedSockets(data.sockets);
 const RECEIVE_FAILED = counterIndex("receive_failed");
 
 const unprotected = new ArrivalSink(new PacketRing(data.unprotectedReceive));
@@ -58,9 +60,9 @@ let receiving: OuterSocket[] = [];
 const watched = new ArrayBuffer(WATCHED_OCTETS);
 const watchedAddress = libc.addressOf(watched);
 
-function useSockets(sockets: readonly OuterSocket[]): void {
-  sender.use(sockets);
-  receiving = sockets.filter(({ kind }) => receives(kind)).slice(0, DESCRIPTORS_MAX - FIRST_SOCKET);
+function useSockets(all: readonly OuterSocket[]): void {
+  sender.use(all);
+  receiving = all.filter(({ kind }) => receives(kind)).slice(0, DESCRIPTORS_MAX - FIRST_SOCKET);
   descriptors.use([data.wake, data.tun.fd, data.watch, ...receiving.map((socket) => socket.fd)], BELL);
 }
 
@@ -97,16 +99,15 @@ function woken(): void {
       if (command.answer) tell({ kind: "classified" });
       continue;
     }
-    if ("classifierAddresses" in command) {
-      classifier?.setLocalAddresses(command.classifierAddresses);
-      continue;
-    }
-    useSockets(command.sockets);
-    tell({ kind: "sockets" });
+    classifier?.setLocalAddresses(command.classifierAddresses);
   }
+  const changed = sockets.changed();
+  if (changed === undefined) return;
+  useSockets(changed);
+  tell({ kind: "sockets", version: sockets.seen });
 }
 
-useSockets(data.sockets);
+useSockets(sockets.changed()!);
 tell({ kind: "ready" });
 while (Atomics.load(state, STATE_STOP) === 0) {
   sleep();
