@@ -4,7 +4,6 @@
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { writeShelfKey } from "../../host/chassis/remote/key_file.ts";
 import type { Cardcage } from "./cardcage.ts";
@@ -21,8 +20,6 @@ const ROLE: Record<Side, string> = { a: "initiator", b: "responder" };
 const OCTETS = 3_000_000;
 /** Seconds until a silent shelf is given up, and its SAs are elsewhere. */
 const GIVEN_UP = 12;
-/** Milliseconds in which a board notices twice that an SA has become slow. */
-const LEASE_RETURNED = 1000;
 
 function inShelf(side: Side): Case {
   return {
@@ -66,8 +63,6 @@ function inShelf(side: Side): Case {
       };
 
       const flood = new Flood(world.topology, "b", world.directory);
-      // A board that dies takes a lease of its SA along. What the stream's pace made of it is given back by now: it is that of a slow SA.
-      await sleep(LEASE_RETURNED);
       await shelf.stop("SIGKILL");
       await on(2, "after the shelf died");
       await expectAnswers(world.topology, "a");
