@@ -18,8 +18,8 @@ import {
   MESSAGE_AUDITED,
   MESSAGE_CURRENT_VERSION,
   MESSAGE_HEADER,
-  LEASE_OCTETS,
-  LEASE_WANTED_MESSAGE_OCTETS,
+  LEASE_ASKS,
+  LEASE_WANTED_REACHED,
   MESSAGE_LEASE_RETURNED,
   MESSAGE_LEASE_WANTED,
   MESSAGE_LENGTH,
@@ -79,8 +79,8 @@ export function handleControl(frame: Frame, slot: u32): void {
   if (type == MESSAGE_SA_MOVED) return handleMoved(frame, slot);
   if (type == MESSAGE_AUDITED) return handleAudited(frame, slot);
   if (type == MESSAGE_LOAD && frame.length >= LOAD_MESSAGE_OCTETS) return measured(frame, slot);
-  if (type == MESSAGE_LEASE_WANTED && frame.length >= LEASE_WANTED_MESSAGE_OCTETS) return leaseWanted(frame, slot);
-  if (type == MESSAGE_LEASE_RETURNED && frame.length >= LEASE_OCTETS) return leaseReturned(frame, slot);
+  if (type == MESSAGE_LEASE_WANTED && frame.length >= LEASE_WANTED_REACHED) return leaseWanted(frame, slot);
+  if (type == MESSAGE_LEASE_RETURNED && frame.length >= LEASE_ASKS) return leaseReturned(frame, slot);
   if (type == MESSAGE_SA_RELEASED && frame.length >= RELEASED_HISTORY) return handleReleased(frame, slot);
   // What went well carries no reason.
   const plain = type == MESSAGE_SA_INSTALLED || type == MESSAGE_SA_REMOVED || type == MESSAGE_SA_UPDATED;

@@ -27,6 +27,7 @@ import {
   LEASE_SERIAL,
   LEASE_SPI,
   LEASE_WANTED_END,
+  LEASE_WANTED_MESSAGE_OCTETS,
   LEASE_WANTED_OCTETS,
   LEASE_WANTED_PACKETS,
   LEASE_WANTED_REACHED,
@@ -162,7 +163,7 @@ export function leaseAskedAt(link: Link, direction: u32): u64 {
   return leaseOf(link, direction).askedAt;
 }
 
-/** LEASE_WANTED from `slot`, opened, of its full length: the frame becomes the answer, or is consumed. */
+/** LEASE_WANTED from `slot`, opened, of LEASE_WANTED_REACHED octets at least: the frame becomes the answer, or is consumed. */
 export function leaseWanted(frame: Frame, slot: u32): void {
   const m = frame.start;
   const number = load<u32>(m, LEASE_LINK);
@@ -195,7 +196,10 @@ export function leaseWanted(frame: Frame, slot: u32): void {
   if (direction == DIRECTION_INBOUND) {
     // What is uncertain wants to be told by a new end.
     if (forwardedUncertain(link)) granted = max<u64>(granted, end + 1);
-    forwardedWish(link, load<u64>(m, LEASE_WANTED_REACHED), load<u64>(m, LEASE_WANTED_END), end, granted);
+    // A board of an earlier release does not say how far it is: nothing is forgotten then.
+    const told = frame.length >= LEASE_WANTED_MESSAGE_OCTETS;
+    const reached = told ? load<u64>(m, LEASE_WANTED_REACHED) : wanted;
+    forwardedWish(link, reached, told ? load<u64>(m, LEASE_WANTED_END) : 0, end, granted);
   }
   grant(frame, link, direction, granted, 0);
 }
@@ -231,7 +235,7 @@ export function leaseSent(link: Link, direction: u32): void {
 }
 
 /**
- * LEASE_RETURNED from `slot`, opened, of LEASE_OCTETS: the end of an inbound lease comes nearer. Only of the last lease that the board was told
+ * LEASE_RETURNED from `slot`, opened, of LEASE_ASKS octets at least: the end of an inbound lease comes nearer. Only of the last lease that the board was told
  * of: one that is on its way to it would be accepted beyond that end.
  */
 export function leaseReturned(frame: Frame, slot: u32): void {

@@ -14,7 +14,7 @@ import {
   DIRECTION_INBOUND,
   DIRECTION_OUTBOUND,
   HISTORY_WORDS_MAX,
-  LEASE_OCTETS,
+  LEASE_SERIAL,
   LINK_MAX,
   MESSAGE_AUDIT,
   MESSAGE_CURRENT_VERSION,
@@ -122,7 +122,7 @@ export function handleControl(frame: Frame): void {
     handleUpdate(frame, transaction);
   } else if (type == MESSAGE_PATH_MTU) {
     handlePathMtu(frame);
-  } else if (type == MESSAGE_LEASE && frame.length >= LEASE_OCTETS) {
+  } else if (type == MESSAGE_LEASE && frame.length >= LEASE_SERIAL) {
     const sa = leaseTake(p);
     consume(frame);
     if (sa) {

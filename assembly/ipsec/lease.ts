@@ -15,9 +15,11 @@ import {
   LEASE_ASKS,
   LEASE_DIRECTION,
   LEASE_LINK,
+  LEASE_OCTETS,
   LEASE_SEQUENCE,
   LEASE_SERIAL,
   LEASE_SPI,
+  MESSAGE_LENGTH,
 } from "../abi/message";
 import { now } from "../rt/registers";
 import { NS_PER_MS, REPEAT_MS, heldReached, heldReset, heldTimeout } from "./lease_held";
@@ -83,7 +85,7 @@ export function leaseInbound(sa: Sa, sequence: u64): bool {
   return true;
 }
 
-/** MESSAGE_LEASE, opened, of LEASE_OCTETS: the SA, or null when it is not here. leaseNext yields what may go on, and leaseTold ends it. */
+/** MESSAGE_LEASE, opened, of LEASE_SERIAL octets at least: the SA, or null when it is not here. leaseNext yields what may go on, and leaseTold ends it. */
 export function leaseTake(p: usize): Sa | null {
   const sa = findNamed(load<u32>(p, LEASE_SPI), load<u32>(p, LEASE_DIRECTION), load<u32>(p, LEASE_LINK));
   if (!sa || sa.lease == 0) return null;
@@ -91,8 +93,9 @@ export function leaseTake(p: usize): Sa | null {
   if (granted >= sa.lease && !isOrphaned()) sa.shape &= <u16>~SHAPE_OWN_LEASE;
   sa.lease = max<u64>(sa.lease, granted);
   leasePlan(sa, sa.sequence);
-  asked = load<u32>(p, LEASE_ASKS) != 0;
-  if (<u32>sa.direction == DIRECTION_INBOUND) leaseWatch(sa, load<u32>(p, LEASE_SERIAL));
+  const octets = load<u32>(p, MESSAGE_LENGTH);
+  asked = octets >= LEASE_OCTETS && load<u32>(p, LEASE_ASKS) != 0;
+  if (<u32>sa.direction == DIRECTION_INBOUND && octets >= LEASE_ASKS) leaseWatch(sa, load<u32>(p, LEASE_SERIAL));
   return sa;
 }
 

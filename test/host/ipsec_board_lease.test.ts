@@ -169,6 +169,17 @@ test("a wish says how far the SA has come, those that wait included, and under w
   assert.equal(reaches(bench), [], "and now it was not");
 });
 
+test("a lease of an IKE board of an earlier release, which asks nothing", () => {
+  const bench = new Bench("base");
+  bench.pair({ lease: 8n });
+  assert.is(arrives(bench, 20n), 0);
+  reaches(bench);
+  bench.control(M.MESSAGE_LEASE, leaseBody(IN, 100n, 1, 1).subarray(0, M.LEASE_ASKS - M.MESSAGE_HEADER));
+  bench.run();
+  assert.is(bench.take(PORT_PROTECTED).length, 1);
+  assert.equal(reaches(bench), []);
+});
+
 test("a lease of the board's own making is none that has come", () => {
   const bench = new Bench("base");
   bench.pair({ lease: 8n });

@@ -229,6 +229,23 @@ describe("where the successor of a board begins with an inbound SA", () => {
     expect(successor()).toBe(last, "too soon");
   });
 
+  test("a board of an earlier release does not say how far it is: what it was given counts for as long as it has the SA", () => {
+    hand(900);
+    for (let i: u32 = 0; i < 3; i++) {
+      const frame = changetype<Frame>(originate());
+      frame.length = LEASE_WANTED_REACHED;
+      memory.fill(frame.start, 0xff, LEASE_WANTED_MESSAGE_OCTETS);
+      store<u32>(frame.start, 0, LEASE_LINK);
+      store<u32>(frame.start, SPI, LEASE_SPI);
+      store<u32>(frame.start, DIRECTION_INBOUND, LEASE_DIRECTION);
+      store<u64>(frame.start, 700 + i, LEASE_SEQUENCE);
+      leaseWanted(frame, 1);
+      pass(FORGET_NS);
+    }
+    hand(800);
+    expect(successor()).toBe(900);
+  });
+
   test("what was handed over while the lease was on its way counts on", () => {
     const first = wants(300);
     hand(900);
