@@ -17,8 +17,6 @@ import type { SlotWiring } from "./slot_wiring.ts";
 
 /** Turns between two publications of the map while the board is busy. */
 const TURNS_PER_PUBLICATION = 32;
-/** Turns, at most, that records of the checkpoint wait in their ring while the board is busy. */
-const TURNS_PER_RECORDS = 16;
 
 export class SlotLoop {
   readonly wiring: SlotWiring;
@@ -33,8 +31,6 @@ export class SlotLoop {
   #turns = 0;
   /** Polls since the map was published. */
   #unpublished = 0;
-  /** Records of the checkpoint have gone up of which the chassis has not been told. */
-  #recordsUp = false;
 
   constructor(wiring: SlotWiring, clock: Clock, report: (report: ThreadReport) => void) {
     this.wiring = wiring;
@@ -90,7 +86,6 @@ export class SlotLoop {
 
   /** Before the thread sleeps: what somebody may want to see of the board. */
   rest(): void {
-    if (this.#recordsUp) this.#tellRecords();
     if (this.#board !== undefined && this.#unpublished > 0) this.#publish(this.#board);
   }
 
@@ -115,10 +110,9 @@ export class SlotLoop {
     const now = this.#clock.now();
     if (board.wantsPoll || board.deadline <= now) {
       board.poll(now, this.#clock.wall());
-      if (this.#transmit.keep(board.checkpoint)) this.#recordsUp = true;
+      this.#transmit.keep(board.checkpoint);
       if (!this.#faults.stalled) this.#transmit.take(board);
-      if (this.#recordsUp && this.#turns % TURNS_PER_RECORDS === 0) this.#tellRecords();
-      else wiring.ringBells();
+      wiring.ringBells();
       if (mask !== 0) page.mirrorTrace(board.traceRing);
       this.#unpublished += 1;
       if (this.#turns % TURNS_PER_PUBLICATION === 0) this.#publish(board);
@@ -176,12 +170,6 @@ export class SlotLoop {
     // The chassis's watchdog ends the thread.
     while (how === "hang");
     if (board.strike()) Atomics.store(words, STRIKE, 0);
-  }
-
-  #tellRecords(): void {
-    this.#recordsUp = false;
-    this.wiring.upTouched = true;
-    this.wiring.ringBells();
   }
 
   #publish(board: Board): void {

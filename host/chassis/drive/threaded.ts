@@ -11,8 +11,8 @@
  * each other passes the chassis's thread only while somebody there wants to see it.
  *
  * The chassis's thread moves what is left between devices and boards and never waits for anybody: it goes on through the event loop
- * while there are packets and sleeps on a doorbell (Atomics.waitAsync) otherwise, for a moment at least behind what is in no hurry. A board's thread that shows no sign of life for
- * a while is terminated and its board restarted, like one that trapped.
+ * while there are packets and sleeps on a doorbell otherwise (chassis_bell.ts), for a moment at least behind what is in no hurry. A board's
+ * thread that shows no sign of life for a while is terminated and its board restarted, like one that trapped.
  */
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";

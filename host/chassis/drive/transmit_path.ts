@@ -60,11 +60,10 @@ export class TransmitPath {
   }
 
   /**
-   * Hands the records of a poll to the chassis before anything leaves that the poll sent; true when there were some, of which the chassis's
-   * thread need not know at once: it looks before it does anything about a board that died. A full ring is waited for: the chassis's thread
+   * Hands the records of a poll to the chassis before anything leaves that the poll sent. A full ring is waited for: the chassis's thread
    * empties it, or ends this one.
    */
-  keep(records: Uint8Array): boolean {
+  keep(records: Uint8Array): void {
     const wiring = this.#wiring;
     for (let at = 0; at < records.length; ) {
       const octets = CHECKPOINT_HEADER + load32(records, at + CHECKPOINT_OCTETS);
@@ -75,9 +74,9 @@ export class TransmitPath {
         wiring.ringBells();
         Atomics.wait(waiting, 0, 0, 1);
       }
+      wiring.touchUp(PORT_CHECKPOINT);
       at += Math.ceil(octets / CHECKPOINT_ALIGNMENT) * CHECKPOINT_ALIGNMENT;
     }
-    return records.length > 0;
   }
 
   readonly #countLost = (): void => this.#wiring.countDrop(CHASSIS_DROP.injected_loss);
