@@ -47,13 +47,21 @@ export async function done(ours: Cardcage, ...words: string[]): Promise<void> {
   expect(code === 0, `${words.join(" ")}: ${output.trim()}`);
 }
 
-function failover(side: Side, links: "ethernet" | "atm"): Case {
+/** `thread`: all boards share it. */
+function failover(side: Side, links: "ethernet" | "atm", thread?: number): Case {
+  const where = thread === undefined ? links : `${links}, boards in one thread`;
   return {
-    name: `${ROLE[side]}: boards ejected, inserted, updated, restarted, killed and taken offline, the IKE board among them, under traffic, ${links}`,
+    name: `${ROLE[side]}: boards ejected, inserted, updated, restarted, killed and taken offline, the IKE board among them, under traffic, ${where}`,
     oursOnly: true,
     async story(world) {
       const connection = { ike: "aes128gcm16-prfsha256-x25519", esp: "aes128gcm16", psk: freshPsk() };
-      const pair = await world.pair(side, connection, { ...CAGE, links, slots: 3, faults: true });
+      const pair = await world.pair(side, connection, {
+        ...CAGE,
+        links,
+        slots: 3,
+        faults: true,
+        ...(thread === undefined ? {} : { thread }),
+      });
       await establish(pair);
       const ours = pair.ours as Cardcage;
       const first = await placed(ours);
@@ -119,4 +127,8 @@ function failover(side: Side, links: "ethernet" | "atm"): Case {
   };
 }
 
-export const FAILOVER_CASES: readonly Case[] = [failover("a", "ethernet"), failover("b", "atm")];
+export const FAILOVER_CASES: readonly Case[] = [
+  failover("a", "ethernet"),
+  failover("b", "atm"),
+  failover("a", "ethernet", 1),
+];
