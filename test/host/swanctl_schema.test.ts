@@ -878,6 +878,7 @@ test("links = remote: boards in shelves, each with its place, and a key that nob
         /shelf_key: .*none: cannot be read/,
       ],
       [chassis("remote = 192.0.2.9", `links = remote\nshelf_key = ${keyFile}\ndrive = lockstep`), /virtual clock/],
+      [chassis("remote = 192.0.2.9\nthread = 1"), /thread: the board of slot 2 is in a shelf/],
       [chassis(""), /no slot says where its shelf is/],
       [chassis("", `links = ethernet\nshelf_key = ${keyFile}`), /shelf_key wants links = remote/],
       [
@@ -898,14 +899,14 @@ test("links = remote: boards in shelves, each with its place, and a key that nob
 test("slots: plain, or a section each where boards are unlike; in the order of their numbers", () => {
   const { slots, ikeSlot } = loaded({
     rest:
-      "chassis { slots { 9 = ipsec\n2 { board = ipsec\nnumber = 7\nweight = 3\nsa_capacity = 500\n}\n0 { board = ike\n}\n" +
-      "5 { board = ipsec\n}\n} }",
+      "chassis { slots { 9 = ipsec\n2 { board = ipsec\nnumber = 7\nweight = 3\nsa_capacity = 500\n}\n0 { board = ike\nthread = 1\n}\n" +
+      "5 { board = ipsec\nthread = 1\n}\n} }",
   }).chassis;
   assert.is(ikeSlot, 0);
   assert.equal(slots, [
-    { slot: 0, board: "ike" },
+    { slot: 0, board: "ike", thread: 1 },
     { slot: 2, board: "ipsec", number: 7, weight: 3, saCapacity: 500 },
-    { slot: 5, board: "ipsec" },
+    { slot: 5, board: "ipsec", thread: 1 },
     { slot: 9, board: "ipsec" },
   ]);
   const wrong = (text: string): string[] => messages({ rest: `chassis { slots { 0 = ike\n1 = ipsec\n${text}\n} }` });
@@ -914,6 +915,11 @@ test("slots: plain, or a section each where boards are unlike; in the order of t
   assert.match(wrong("2 { board = ipsec\nweight = 101\n}")[0]!, /^weight: .*100/);
   assert.match(wrong("2 { board = ipsec\nweight = 0\n}")[0]!, /^weight: /);
   assert.match(wrong("2 { board = ipsec\nweigth = 2\n}")[0]!, /unknown setting 'weigth'.*did you mean 'weight'/);
+  assert.match(wrong("2 { board = ipsec\nthread = 64\n}")[0]!, /^thread: .*63/);
+  assert.equal(
+    messages({ rest: "chassis { drive = lockstep\nslots { 0 = ike\n1 { board = ipsec\nthread = 0\n}\n} }" }),
+    ["thread: drive = lockstep has one for all boards"],
+  );
   assert.match(wrong("64 { board = ipsec\n}")[0]!, /unknown section '64'/);
   assert.equal(messages({ rest: "chassis { slots { 0 { board = ike\nweight = 2\n}\n1 = ipsec\n} }" }), [
     "weight: is of IPsec boards, and slot 0 has the IKE board",

@@ -577,7 +577,7 @@ class Compiler {
   }
 
   /** What is fitted where: `1 = ipsec` and `1 { board = ipsec ... }`. */
-  slots(section: Values | undefined): SlotPlan[] {
+  slots(section: Values | undefined, drive: string | undefined): SlotPlan[] {
     const plans = Object.entries(section?.values ?? {}).map(
       ([slot, board]) => ({ slot: Number(slot), board }) as SlotPlan,
     );
@@ -595,6 +595,8 @@ class Compiler {
       }
       if (thread !== undefined && bay.values["remote"] !== undefined)
         this.error(this.place(bay, "thread"), "thread", `thread: the board of slot ${bay.name} is in a shelf`);
+      if (thread !== undefined && drive === "lockstep")
+        this.error(this.place(bay, "thread"), "thread", "thread: drive = lockstep has one for all boards");
       plans.push({
         slot: Number(bay.name),
         board: board ?? "ipsec",
@@ -623,7 +625,7 @@ class Compiler {
   chassis(section: Values | undefined, file: string): ChassisSettings {
     const v = (section?.values ?? {}) as Record<string, never>;
     const shelves = section && readShelves(section, this.#directory, (...what) => this.error(...what));
-    const fitted = this.slots(section?.sections.get("slots")).map((plan) => {
+    const fitted = this.slots(section?.sections.get("slots"), v["drive"]).map((plan) => {
       const shelf = shelves?.get(plan.slot);
       return shelf && plan.board === "ipsec" ? { ...plan, shelf } : plan;
     });
