@@ -101,6 +101,7 @@ export const REQUEST_OCTETS: u32 = MESSAGE_HEADER + 12;
  */
 export const LINK_BITS: u32 = 17;
 export const LINK_MAX: u32 = 131072;
+export const LINK_MASK: u32 = LINK_MAX - 1;
 
 export const DIRECTION_INBOUND: u32 = 0;
 export const DIRECTION_OUTBOUND: u32 = 1;

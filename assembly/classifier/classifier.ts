@@ -26,7 +26,7 @@ import {
   CLASSIFY_SPI,
   CLASSIFY_VALUE,
 } from "../abi/classifier";
-import { LINK_BITS, LINK_MAX, SA_SELECTORS_MAX, SELECTOR_OCTETS } from "../abi/message";
+import { LINK_MASK, LINK_MAX, SA_SELECTORS_MAX, SELECTOR_OCTETS } from "../abi/message";
 import { PORT_UNPROTECTED } from "../abi/ring";
 import { isLocalAddress, isLocalAddress6, portNatt } from "../policy/local_address";
 import { ORDER_SA } from "../policy/priority";
@@ -106,7 +106,7 @@ export function classifierTake(m: usize, octets: u32): bool {
   if (kind == CLASSIFY_POLICY)
     return value >= LINK_MAX && insert(m, locals, remotes, value, load<u32>(m, CLASSIFY_ORDER));
   const spi = load<u32>(m, CLASSIFY_SPI);
-  if (value >= links || (spi != 0 && (spi & ((1 << LINK_BITS) - 1)) != value)) return false;
+  if (value >= links || (spi != 0 && (spi & LINK_MASK) != value)) return false;
   forget(value);
   const entry = entryOf(value);
   store<u32>(entry, spi, ENTRY_SPI);
@@ -188,7 +188,7 @@ function sealed(protocol: u32, payload: usize, octets: u32, six: bool): u32 {
 }
 
 function bySpi(spi: u32): u32 {
-  const link = spi & ((1 << LINK_BITS) - 1);
+  const link = spi & LINK_MASK;
   if (spi == 0 || link >= links || load<u32>(entryOf(link), ENTRY_SPI) != spi) return CLASSIFIED_NONE;
   return boardOf(link);
 }

@@ -12,7 +12,7 @@
  * The records stay, keys included, as long as the SA does: they are what another board is taught from (takeover.ts). Both are wiped when
  * it is gone.
  */
-import { DIRECTION_INBOUND, LINK_BITS, SA_RECORD_MAX } from "../abi/message";
+import { DIRECTION_INBOUND, LINK_MASK, SA_RECORD_MAX } from "../abi/message";
 import { changed, changesTake } from "../checkpoint/changes";
 import { arenaTake } from "../rt/arena";
 import { zeroize } from "../rt/bytes";
@@ -133,7 +133,7 @@ export function linkNumber(link: Link): u32 {
 // @ts-ignore: decorator
 @inline
 export function findInbound(spi: u32): Link | null {
-  const link = linkAt(spi & ((1 << LINK_BITS) - 1));
+  const link = linkAt(spi & LINK_MASK);
   if (!link || link.spiIn != spi || link.stateIn == LINK_NONE) return null;
   return link;
 }

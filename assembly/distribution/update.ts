@@ -6,7 +6,7 @@
  */
 import {
   DIRECTION_INBOUND,
-  LINK_BITS,
+  LINK_MASK,
   MESSAGE_HEADER,
   MESSAGE_SA_UPDATE,
   REFUSED_NO_BOARD,
@@ -105,7 +105,7 @@ function transfer(link: Link, direction: u32): void {
 
 /** The board of `slot` has answered an SA_UPDATE: 0, or REFUSED_*. */
 export function updateAnswered(slot: u32, transaction: u32, reason: u32): void {
-  const found = linkAt((transaction >> 1) & ((1 << LINK_BITS) - 1));
+  const found = linkAt((transaction >> 1) & LINK_MASK);
   if (!found) return;
   const link = changetype<Link>(found);
   const direction = transaction & 1;
