@@ -15,7 +15,8 @@ import { PORT_CHANNEL, PORT_PROTECTED, PORT_UNPROTECTED } from "../../../assembl
 import { createLink, type Link, reasonOf } from "../backplane.ts";
 import { MessageRing } from "../drive/message_ring.ts";
 import { ONLINE, type Page, TRACE_LOST } from "../drive/page.ts";
-import type { Threaded, ThreadedCage } from "../drive/threaded.ts";
+import type { Threaded } from "../drive/threaded.ts";
+import type { ThreadedCage } from "../drive/threaded_cage.ts";
 import { faultText, type TrapReport } from "../fault.ts";
 import { ImageError, parseImage } from "../image.ts";
 import { CHASSIS_DROP, refusalName } from "../vocabulary.ts";
