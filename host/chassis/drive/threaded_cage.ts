@@ -481,10 +481,16 @@ export class ThreadedCage implements Cage {
     let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
       bay.stopped = resolve;
-      timer = setTimeout(() => {
+      const giveUp = (): void => {
+        // A thread hears nothing while it boots the board of another of its slots; of one that does not end, the watchdog knows.
+        if (bay.thread.bays.some((one) => one !== bay && one.settle)) {
+          timer = setTimeout(giveUp, STOP_MS);
+          return;
+        }
         this.#lost(bay.thread, { kind: "hung", trapText: "did not stop", stack: "", abort: undefined });
         resolve();
-      }, STOP_MS);
+      };
+      timer = setTimeout(giveUp, STOP_MS);
     });
     clearTimeout(timer);
     bay.stopped = undefined;
