@@ -38,8 +38,8 @@ type PairName = (typeof PAIRS)[number];
 const LARGE = 1300;
 /** Payload of an IPv4 packet of 64 octets. */
 const SMALL = 36;
-const LARGE_RATES = [300, 600, 1200, 2400];
-const SMALL_RATES = [8, 16, 32, 64];
+const LARGE_RATES = [300, 600, 1200, 1600, 2400];
+const SMALL_RATES = [8, 16, 32, 64, 96, 128];
 const PINGS = 300;
 
 const { values } = parseArgs({
