@@ -147,13 +147,13 @@ test("room that is not settled is not written to, and what a reader passed its s
 });
 
 test("copies are right at every remainder and length, and touch nothing beside", () => {
-  const [a, b] = [new SharedArrayBuffer(2048), new ArrayBuffer(2048)];
+  const [a, b] = [new SharedArrayBuffer(4096), new ArrayBuffer(4096)];
   const [from, to] = [new Uint8Array(a).map((_, i) => 1 + (i % 250)), new Uint8Array(b)];
   new Uint8Array(a).set(from);
   const shared = new Uint8Array(a);
   for (let start = 64; start < 72; start++) {
     for (let target = 128; target < 136; target++) {
-      for (const length of [0, 1, 7, 8, 9, 63, 64, 65, 255, 256, 257, 640, 641, 900]) {
+      for (const length of [0, 1, 7, 8, 9, 63, 64, 65, 255, 256, 257, 900, 2047, 2048, 2049]) {
         to.fill(0);
         copyOctets(shared, new BigInt64Array(a), start, to, new BigInt64Array(b), target, length);
         assert.equal(to.slice(target, target + length), from.slice(start, start + length));

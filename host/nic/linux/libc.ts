@@ -148,6 +148,12 @@ export function addressNow(buffer: ArrayBufferLike): number {
   return Number(memset(new Uint8Array(buffer), 0, 0));
 }
 
+/** Writes an address where the kernel reads a pointer, and leaves nothing to the garbage collector. */
+export function putPointer(view: DataView, at: number, address: number): void {
+  view.setUint32(at, address, true);
+  view.setUint32(at + 4, address / 2 ** 32, true);
+}
+
 export const EPERM = 1;
 export const ENOENT = 2;
 export const EINTR = 4;

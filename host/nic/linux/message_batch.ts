@@ -25,6 +25,7 @@ import {
   UDP_GRO,
   UDP_SEGMENT,
   addressOf,
+  putPointer,
   recvmmsg,
   sendmmsg,
 } from "./libc.ts";
@@ -85,7 +86,7 @@ export class MessageBatch {
   }
 
   private setAddress(at: number, offset: number): void {
-    this.words.setBigUint64(at, BigInt(this.address + offset), true);
+    putPointer(this.words, at, this.address + offset);
   }
 
   /** Receives up to a batch without waiting: the number of messages, or -1 with errno set. */
@@ -171,7 +172,7 @@ export class MessageBatch {
     for (let k = 0; k < addressLength(family); k++) this.octets[to + k] = octets[at + k];
     this.setAddress(header + 16, piece);
     this.words.setUint32(header + 24, 1, true);
-    this.words.setBigUint64(piece, BigInt(address), true);
+    putPointer(this.words, piece, address);
     this.words.setUint32(piece + 8, length, true);
     this.words.setUint32(header + 40, 0, true);
     return true;
@@ -183,7 +184,7 @@ export class MessageBatch {
     const piece = this.iovecs + this.used++ * IOVEC;
     const header = (this.queued - 1) * HEADER;
     this.words.setUint32(header + 24, this.words.getUint32(header + 24, true) + 1, true);
-    this.words.setBigUint64(piece, BigInt(address), true);
+    putPointer(this.words, piece, address);
     this.words.setUint32(piece + 8, length, true);
     return true;
   }

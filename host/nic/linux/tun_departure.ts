@@ -181,7 +181,7 @@ export class TunDeparture {
   }
 
   private vector(i: number, address: number, length: number): void {
-    this.vectors.setBigUint64(i * IOVEC, BigInt(address), true);
+    libc.putPointer(this.vectors, i * IOVEC, address);
     this.vectors.setUint32(i * IOVEC + 8, length, true);
   }
 
