@@ -235,8 +235,8 @@ export function leaseSent(link: Link, direction: u32): void {
 }
 
 /**
- * LEASE_RETURNED from `slot`, opened, of LEASE_ASKS octets at least: the end of an inbound lease comes nearer. Only of the last lease that the board was told
- * of: one that is on its way to it would be accepted beyond that end.
+ * LEASE_RETURNED from `slot`, opened, of LEASE_ASKS octets at least: the end of an inbound lease comes nearer. Only of the last lease that
+ * the board was told of: one that is on its way to it would be accepted beyond that end.
  */
 export function leaseReturned(frame: Frame, slot: u32): void {
   takeBack(frame.start, slot);

@@ -9,6 +9,7 @@
  * Bounded: as many requests under way at a time as one IKE board has exchanges. What is secret does not stay in the rings.
  */
 import { Doorbell, DeviceLine, type BellParts, type DeviceLineParts } from "../chassis/drive/line.ts";
+import { waitAsync } from "../chassis/drive/wait_async.ts";
 
 /** Words that the element's thread shares. */
 export const BELL = 0;
@@ -35,10 +36,6 @@ export interface ElementThread {
   orders(): boolean;
   /** Answers that go the other way, and need turns of the event loop. */
   readonly waits: boolean;
-}
-
-interface WaitAsync {
-  waitAsync(words: Int32Array, index: number, value: number, timeout: number): { value: Promise<string> | string };
 }
 
 const turnOfEventLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -91,7 +88,7 @@ export async function serveLine(
     if (!ring.empty) {
       // It came before whoever sent it could see that this thread sleeps.
     } else if (waiting) {
-      await (Atomics as unknown as WaitAsync).waitAsync(words, BELL, heard, SLEEP_MAX).value;
+      await waitAsync(words, BELL, heard, SLEEP_MAX).value;
     } else if (Atomics.wait(words, BELL, heard, SLEEP_MAX) === "timed-out") {
       await turnOfEventLoop();
     }

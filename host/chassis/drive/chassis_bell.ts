@@ -4,6 +4,8 @@
  * A thread that sleeps is woken by the first who rings. One that dozes has just taken records of the checkpoint or messages of the
  * MANAGEMENT port, of which more will come and none is in a hurry: it wakes by itself, and sooner for what is urgent.
  */
+import { whenNotified } from "./wait_async.ts";
+
 const STATE = 0;
 /** Calls, and those of them that were urgent. */
 const RINGS = 1;
@@ -13,15 +15,6 @@ const OCTETS = 12;
 const AWAKE = 0;
 const DOZES = 1;
 const SLEEPS = 2;
-
-interface WaitAsync {
-  waitAsync(
-    words: Int32Array,
-    index: number,
-    value: number,
-    timeout?: number,
-  ): { async: boolean; value: Promise<string> | string };
-}
 
 export const chassisBellMemory = (): SharedArrayBuffer => new SharedArrayBuffer(OCTETS);
 
@@ -64,12 +57,9 @@ export class ChassisBell {
 
   #rest(state: number, word: number, heard: number, milliseconds: number | undefined, awake: () => void): void {
     Atomics.store(this.#words, STATE, state);
-    const wait = (Atomics as unknown as WaitAsync).waitAsync(this.#words, word, heard, milliseconds);
-    const up = (): void => {
+    whenNotified(this.#words, word, heard, milliseconds, () => {
       Atomics.store(this.#words, STATE, AWAKE);
       awake();
-    };
-    if (wait.async) void (wait.value as Promise<string>).then(up);
-    else setImmediate(up);
+    });
   }
 }

@@ -2,15 +2,7 @@
  * Waits for the doorbell of a slot's page from within an event loop: whoever stands in for a board has sockets to look after, too.
  */
 import { type Page, RINGS, SLEEPING, TURNS } from "../drive/page.ts";
-
-interface WaitAsync {
-  waitAsync(
-    words: Int32Array,
-    index: number,
-    value: number,
-    timeout: number,
-  ): { async: boolean; value: Promise<string> };
-}
+import { whenNotified } from "../drive/wait_async.ts";
 
 /** Longest sleep, ms. */
 const SLEEP_MAX = 500;
@@ -46,9 +38,7 @@ export class Doorbell {
       return;
     }
     Atomics.store(doorbell, SLEEPING, 1);
-    const wait = (Atomics as unknown as WaitAsync).waitAsync(doorbell, RINGS, heard, SLEEP_MAX);
-    if (wait.async) void wait.value.then(this.#awake);
-    else setImmediate(this.#awake);
+    whenNotified(doorbell, RINGS, heard, SLEEP_MAX, this.#awake);
   };
 
   readonly #awake = (): void => {
