@@ -15,12 +15,26 @@ import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { inLanes, longFirst } from "./lanes.ts";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const UVU_LIMIT_MS = 600_000;
 const UNIT_LIMIT_MS = 900_000;
 /** Files of uvu at a time: most of them take turns on one thread. */
 const PARALLEL = 2;
+/** Those that take longest, the longest first. */
+const LONG = [
+  ...[
+    "bench_figures",
+    "example_board",
+    "cli",
+    "bench_crypto",
+    "crypto_builds",
+    "ipsec_board_properties",
+    "shelf_trust",
+  ],
+  ...["chassis_injection", "chassis", "progress", "hostile_peer", "ike_collisions", "ike_scale", "ike_fuzz"],
+];
 
 interface Count {
   passed: number;
@@ -149,6 +163,15 @@ async function specs(files: string[], configuration: string, label: string): Pro
   return count;
 }
 
+/** What can be said of the sources as they stand. */
+async function sources(): Promise<Count> {
+  const [types, style] = await Promise.all([
+    check("typecheck", ["node_modules/typescript/bin/tsc", "--noEmit"]),
+    check("lint", ["node_modules/eslint/bin/eslint.js", "."]),
+  ]);
+  return { passed: types.passed + style.passed, failed: types.failed + style.failed };
+}
+
 async function unit(words: string[]): Promise<Count> {
   const files = find("test/unit", ".spec.ts", words);
   if (files.length === 0) return nothingFound("test/unit", "specs");
@@ -187,21 +210,17 @@ async function uvu(directory: string, words: string[]): Promise<Count> {
   const files = find(directory, ".test.ts", words);
   if (files.length === 0) return nothingFound(directory, "tests");
   const count = { passed: 0, failed: 0 };
-  const worker = async (): Promise<void> => {
-    for (let file = files.shift(); file !== undefined; file = files.shift()) {
-      const result = await uvuFile(file);
-      count.passed += result.passed;
-      count.failed += result.failed;
-    }
-  };
-  await Promise.all(Array.from({ length: PARALLEL }, worker));
+  await inLanes(longFirst(files, LONG), PARALLEL, async (file) => {
+    const result = await uvuFile(file);
+    count.passed += result.passed;
+    count.failed += result.failed;
+  });
   return count;
 }
 
 const STAGES: Record<string, (words: string[]) => Promise<Count>> = {
   build: () => check("build", ["--import", "tsx", "host/build/build.ts"]),
-  typecheck: () => check("typecheck", ["node_modules/typescript/bin/tsc", "--noEmit"]),
-  lint: () => check("lint", ["node_modules/eslint/bin/eslint.js", "."]),
+  sources,
   unit,
   host: (words) => uvu("test/host", words),
   cli: (words) => uvu("test/cli", words),

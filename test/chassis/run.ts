@@ -6,15 +6,20 @@
  *   ... --schedules N                            crashes that are tried (takeover.test.ts)
  *   ... --write                                  writes the table of docs/changes.md instead of reading it
  *
- * Each file runs in a process of its own with CARDCAGE_SEED, must report at least one test, and has a time limit. Ends in
- * `N passed, N failed`; exits non-zero unless something passed and nothing failed.
+ * Each file runs in a process of its own with CARDCAGE_SEED, must report at least one test, and has a time limit; as many at a time as
+ * there are processors, the long ones first, and what one says is shown when it ends. Ends in `N passed, N failed`; exits non-zero
+ * unless something passed and nothing failed.
  */
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
+import { inLanes, longFirst } from "../lanes.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const LIMIT_MS = 1_800_000;
+/** Those that take longest, the longest first. */
+const LONG = ["faults", "orphan", "changes", "restart", "flash_power_cut"];
 
 const words = process.argv.slice(2);
 
@@ -33,7 +38,7 @@ if (!Number.isInteger(seed) || !(schedules > 0) || words.some((word) => word.sta
   process.exit(2);
 }
 
-/** Runs one file; its output goes through as it comes. */
+/** Runs one file. */
 function run(file: string): Promise<{ code: number | null; output: string }> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, ["--import", "tsx", file], {
@@ -46,14 +51,15 @@ function run(file: string): Promise<{ code: number | null; output: string }> {
         FORCE_COLOR: "0",
         NO_COLOR: "1",
       },
-      stdio: ["ignore", "pipe", "inherit"],
+      stdio: ["ignore", "pipe", "pipe"],
     });
     let output = "";
-    const timer = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
-    child.stdout.on("data", (chunk: Buffer) => {
-      output += chunk.toString("utf8");
-      process.stdout.write(chunk);
-    });
+    const timer = setTimeout(() => {
+      output += `\nended after ${LIMIT_MS / 1000} s\n`;
+      child.kill("SIGKILL");
+    }, LIMIT_MS);
+    child.stdout.on("data", (chunk: Buffer) => (output += chunk.toString("utf8")));
+    child.stderr.on("data", (chunk: Buffer) => (output += chunk.toString("utf8")));
     child.on("close", (code) => {
       clearTimeout(timer);
       resolve({ code, output });
@@ -61,22 +67,25 @@ function run(file: string): Promise<{ code: number | null; output: string }> {
   });
 }
 
-const files = readdirSync(new URL(".", import.meta.url))
-  .filter((name) => name.endsWith(".test.ts"))
-  .map((name) => `test/chassis/${name}`)
-  .filter((path) => words.length === 0 || words.some((word) => path.includes(word)))
-  .sort();
+const files = longFirst(
+  readdirSync(new URL(".", import.meta.url))
+    .filter((name) => name.endsWith(".test.ts"))
+    .map((name) => `test/chassis/${name}`)
+    .filter((path) => words.length === 0 || words.some((word) => path.includes(word)))
+    .sort(),
+  LONG,
+);
 const sum = { passed: 0, failed: 0 };
-for (const file of files) {
-  console.log(`== ${file}, seed ${seed}`);
+await inLanes(files, availableParallelism(), async (file) => {
   const { code, output } = await run(file);
+  console.log(`== ${file}, seed ${seed}\n${output}`);
   const number = (name: string): number =>
     Number([...output.matchAll(new RegExp(`^  ${name}:\\s+(\\d+)$`, "gm"))].at(-1)?.[1] ?? 0);
   const [total, passed, skipped] = [number("Total"), number("Passed"), number("Skipped")];
   // An exit code without a failed test is a failure of its own: an error outside any test.
   sum.passed += passed;
   sum.failed += Math.max(total - passed, total === 0 || skipped > 0 || code !== 0 ? 1 : 0);
-}
+});
 if (files.length === 0) console.log("no such file");
 console.log(`seed ${seed}\n${sum.passed} passed, ${sum.failed} failed`);
 process.exitCode = sum.failed > 0 || sum.passed === 0 ? 1 : 0;
