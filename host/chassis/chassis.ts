@@ -53,7 +53,7 @@ import { NS_PER_MS, NS_PER_SECOND } from "./clock.ts";
 import { addressOctets, type ConfigItem, encodeItems, itemU32 } from "./config.ts";
 import { openControl } from "./control_channel.ts";
 import { renderTrace, type TraceEntry } from "./console.ts";
-import type { Cage, Drive, LineSwitch, ShelfPlace } from "./drive/drive.ts";
+import type { Cage, Drive, LineSwitch, ReceivesIn, ShelfPlace } from "./drive/drive.ts";
 import type { LineDevice } from "./drive/line.ts";
 import { type EntropySource, SystemEntropy } from "./entropy.ts";
 import type { Fault } from "./fault.ts";
@@ -138,6 +138,8 @@ export interface ChassisOptions {
   checkpoint?: boolean;
   /** Packets of established SAs go to their boards past the IKE board (abi/classifier.ts). Default: only while there is none. */
   cutThrough?: boolean;
+  /** Threaded drive: which thread reads the NICs. Default: one of their own. */
+  receives?: ReceivesIn;
   /** Seconds that IPsec boards go on without an IKE board. Default 60. */
   orphanTime?: number;
   retransmitMs?: number;
@@ -366,6 +368,7 @@ export class Chassis {
       slots: [...this.#slots.keys()],
       shelves: this.#shelves,
       threads,
+      ...(options.receives === undefined ? {} : { receives: options.receives }),
       events: {
         transmitted: (slot, port, packets) => this.#transmitted(slot, port, packets),
         checkpoint: (slot, records) => {

@@ -109,6 +109,7 @@ function buildGateway(
     checkpoint: chassis.checkpoint,
     ...(chassis.orphanTime === undefined ? {} : { orphanTime: chassis.orphanTime }),
     cutThrough: chassis.cutThrough,
+    receives: chassis.receives,
     crashDetection: chassis.crashDetection,
     crashLimit: chassis.crashLimit,
     faults: chassis.faults,

@@ -5,7 +5,7 @@
  *
  *   --suite NAME,...    suites of handshake/initiator.ts (default: all)
  *   --count N           1000: handshakes that are measured in a turn; WARM_UP before them, whose SAs are deleted
- *   --gateways NAME,... cardcage,shared,strongSwan: shared is this gateway with all boards in one thread
+ *   --gateways NAME,... cardcage,shared,strongSwan: shared is this gateway with all boards in one thread, which reads the NICs as well
  *   --turns N           3: the median counts
  *   --json FILE         {rows: [{suite, gateway, handshakes, cpuMilliseconds, perSecond, ratio}]}
  *
@@ -150,7 +150,7 @@ async function turn(topology: Topology, name: Name, suite: Suite, pki: Pki, dire
     const { ca, responder } = pki;
     writeDirectory(directory, { x509: { b: responder }, x509ca: { ca }, private: { b: responder.key } });
   }
-  const thread = name === "shared" ? { thread: 0 } : {};
+  const thread = name === "shared" ? { thread: 0, receive: "ike-board" as const } : {};
   const cage = renderCage({ links: "ethernet", slots: 2, ...thread }).replace(
     "chassis {\n",
     `chassis {\n  sa_capacity = 8192\n  ike_sa_capacity = 16384\n`,

@@ -5,7 +5,7 @@
  *
  *   --transform NAME,...  aes128gcm16,chacha20poly1305: ESP proposals
  *   --pairs NAME,...      ours,shared,cut,cutShared,strongSwan,ours-strongSwan,strongSwan-ours: who is at the ends, the sending one first;
- *                         cut is ours with established traffic past the IKE board (cut_through), shared is with all boards in one thread
+ *                         cut is ours with established traffic past the IKE board (cut_through), shared is with all boards in one thread, which reads the NICs as well
  *   --turns N             3: medians count
  *   --seconds N           4: of each iperf3
  *   --boards N            1: IPsec boards of ours
@@ -112,10 +112,12 @@ async function turn(topology: Topology, name: PairName, esp: string, directory: 
         ? new Cardcage(
             namespace,
             own,
-            renderCage({ links: "ethernet", slots: boards, ...(shares(who) ? { thread: 0 } : {}) }).replace(
-              "chassis {",
-              `chassis {\n  cut_through = ${who.startsWith("cut") ? "yes" : "no"}`,
-            ) + text.replace("mobike = no", "mobike = no\n    encap = yes"),
+            renderCage({
+              links: "ethernet",
+              slots: boards,
+              ...(shares(who) ? { thread: 0, receive: "ike-board" as const } : {}),
+            }).replace("chassis {", `chassis {\n  cut_through = ${who.startsWith("cut") ? "yes" : "no"}`) +
+              text.replace("mobike = no", "mobike = no\n    encap = yes"),
           )
         : new StrongSwan(namespace, own, text);
     await program.start();

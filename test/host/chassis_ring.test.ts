@@ -48,6 +48,18 @@ test("positions pass 2^32 without harm", () => {
   exercise(memory, 3000);
 });
 
+test("a producer that takes another one's place sees how full the ring is", () => {
+  const memory = ringMemory(1024);
+  const control = new Int32Array(memory, 0, 32);
+  const ring = new MessageRing(memory);
+  assert.ok(ring.push(1, 2, 3, new Uint8Array(16), 0, 16));
+  // The other one has moved 4 GiB since, and all but 16 octets are taken.
+  control[0] = 16;
+  control[16] = 16 - 1008;
+  ring.resume();
+  assert.is(ring.reserve(100), -1);
+});
+
 test("a reservation that is not committed was never there", () => {
   const memory = ringMemory(1024);
   const ring = new MessageRing(memory);

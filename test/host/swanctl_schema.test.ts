@@ -829,6 +829,7 @@ test("the chassis section, and what it stands for when it is not there", () => {
     portIke: 1500,
     portNatt: 4500,
     cutThrough: false,
+    receives: "own-thread",
     crashDetection: true,
     crashLimit: { crashes: 10, seconds: 600 },
     faults: false,

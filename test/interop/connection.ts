@@ -73,6 +73,8 @@ export interface Cage {
   retransmission?: Retransmission;
   /** All boards share this thread. */
   thread?: number;
+  /** The NICs are read in the IKE board's thread. */
+  receive?: "ike-board";
   /** The board of slot 1 is in this shelf. */
   shelf?: { place: string; keyFile: string };
 }
@@ -190,9 +192,10 @@ export function renderCage(cage: Cage): string {
   const boards = Array.from({ length: cage.slots + 1 }, (_, slot) => fitted(slot, slot === 0 ? "ike" : "ipsec"));
   const { seconds, tries } = cage.retransmission ?? {};
   const repeated = seconds === undefined ? "" : `  retransmit_timeout = ${seconds}s\n  retransmit_tries = ${tries}\n`;
+  const received = cage.receive === undefined ? "" : `  receive = ${cage.receive}\n`;
   return `chassis {
 ${shelf ? `  links = remote\n  shelf_key = ${shelf.keyFile}` : `  links = ${cage.links}`}
-${cage.fragmentSize === undefined ? "" : `  fragment_size = ${cage.fragmentSize}\n`}${repeated}${cage.faults ? "  faults = yes\n" : ""}  slots {
+${cage.fragmentSize === undefined ? "" : `  fragment_size = ${cage.fragmentSize}\n`}${repeated}${received}${cage.faults ? "  faults = yes\n" : ""}  slots {
 ${boards.join("\n")}
   }
 }

@@ -8,7 +8,7 @@ import type { Case } from "./cases.ts";
 import { freshPsk } from "./connection.ts";
 import { expect, until } from "./process.ts";
 import type { Side } from "./topology.ts";
-import { Flood, stream } from "./traffic.ts";
+import { expectPing, Flood, ping, stream } from "./traffic.ts";
 import { CAGE, establish } from "./world.ts";
 
 const ROLE: Record<Side, string> = { a: "initiator", b: "responder" };
@@ -47,9 +47,9 @@ export async function done(ours: Cardcage, ...words: string[]): Promise<void> {
   expect(code === 0, `${words.join(" ")}: ${output.trim()}`);
 }
 
-/** `thread`: all boards share it. */
+/** `thread`: all boards share it, and read the NICs there. */
 function failover(side: Side, links: "ethernet" | "atm", thread?: number): Case {
-  const where = thread === undefined ? links : `${links}, boards in one thread`;
+  const where = thread === undefined ? links : `${links}, boards and NICs in one thread`;
   return {
     name: `${ROLE[side]}: boards ejected, inserted, updated, restarted, killed and taken offline, the IKE board among them, under traffic, ${where}`,
     oursOnly: true,
@@ -60,7 +60,7 @@ function failover(side: Side, links: "ethernet" | "atm", thread?: number): Case 
         links,
         slots: 3,
         faults: true,
-        ...(thread === undefined ? {} : { thread }),
+        ...(thread === undefined ? {} : { thread, receive: "ike-board" as const }),
       });
       await establish(pair);
       const ours = pair.ours as Cardcage;
@@ -127,8 +127,41 @@ function failover(side: Side, links: "ethernet" | "atm", thread?: number): Case 
   };
 }
 
+/** The thread that all boards share hangs, and is ended: another one reads the NICs, with boards that take the SAs over. */
+const HUNG: Case = {
+  name: "initiator: the thread of all boards, which reads the NICs, hangs under traffic and is replaced",
+  oursOnly: true,
+  async story(world) {
+    const connection = { ike: "aes128gcm16-prfsha256-x25519", esp: "aes128gcm16", psk: freshPsk() };
+    const pair = await world.pair("a", connection, {
+      ...CAGE,
+      slots: 2,
+      faults: true,
+      thread: 0,
+      receive: "ike-board",
+    });
+    await establish(pair);
+    const ours = pair.ours as Cardcage;
+    const generation = await ikeGeneration(ours);
+    const first = await placed(ours);
+    const flood = new Flood(world.topology, "a", world.directory);
+    await pause(1000);
+    await done(ours, "fault", "hang", "0");
+    await until("another IKE board serves", 30, async () => (await ikeGeneration(ours)) === generation + 1);
+    await until("packets pass again", 20, async () => (await ping(world.topology, "a", 1)).received > 0);
+    await expectPing(world.topology);
+    await flood.finish();
+    const last = await placed(ours);
+    expect(last["spi-in"] === first["spi-in"] && last["spi-out"] === first["spi-out"], "a CHILD_SA was negotiated");
+    const complaints = complaintsIn(pair.peer.log());
+    expect(complaints.length === 0, `strongSwan says: ${complaints.slice(0, 3).join("; ")}`);
+    return "SPIs as they were, echo requests answered again";
+  },
+};
+
 export const FAILOVER_CASES: readonly Case[] = [
   failover("a", "ethernet"),
   failover("b", "atm"),
   failover("a", "ethernet", 1),
+  HUNG,
 ];

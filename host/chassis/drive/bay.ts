@@ -5,8 +5,18 @@ import { CHASSIS_DROP_NAMES } from "../vocabulary.ts";
 import type { PeerParts } from "./board_thread.ts";
 import type { PowerResult } from "./drive.ts";
 import type { BoardLineParts, LineDevice } from "./line.ts";
+import type { LineReceiverEnd } from "./line_receiver.ts";
 import { MessageRing, ringMemory } from "./message_ring.ts";
-import { doorbellMemory, Page, type PageParts, pageParts, SLEEPING, TRACE_MIRROR, TURNS } from "./page.ts";
+import {
+  doorbellMemory,
+  Page,
+  type PageParts,
+  pageParts,
+  ringDoorbell,
+  SLEEPING,
+  TRACE_MIRROR,
+  TURNS,
+} from "./page.ts";
 
 /** A thread, and the slots that it serves. */
 export class BoardThread {
@@ -14,6 +24,8 @@ export class BoardThread {
   readonly words = new Int32Array(this.doorbell);
   readonly bays: Bay[] = [];
   worker: Worker | undefined;
+  /** The device has been given to the thread to receive from. */
+  receiver: LineReceiverEnd | undefined;
   turnsSeen = -1;
   turnsSince = 0;
 
@@ -23,6 +35,17 @@ export class BoardThread {
 
   get sleeps(): boolean {
     return Atomics.load(this.words, SLEEPING) !== 0;
+  }
+
+  /** Ends the thread; its device is told when it has ended. */
+  async terminate(): Promise<void> {
+    const { worker, receiver } = this;
+    this.worker = this.receiver = undefined;
+    const ended = worker?.terminate();
+    // While it sleeps in a system call it does not end.
+    ringDoorbell(this.words);
+    await ended;
+    receiver?.ended();
   }
 
   /** It counts as alive from now on, whatever it does. */

@@ -1,18 +1,33 @@
 /**
  * A thread of boards: its slots have their turn one after the other, and when none has anything to do the thread sleeps until its doorbell
- * rings or a deadline comes. Boards of one thread wake each other by having their turn: what the IKE board gives an IPsec board that comes
+ * rings or a deadline comes. One that takes what arrives at a device (line_receiver.ts) does so before the boards' turns, and sleeps there. Boards of one
+ * thread wake each other by having their turn: what the IKE board gives an IPsec board that comes
  * behind it is taken in the same round.
  */
 import { readlinkSync } from "node:fs";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { NEVER, RealClock } from "../clock.ts";
 import type { PowerOrder, ThreadParts } from "./board_thread.ts";
-import { ORDERS, RINGS, SERVED, SLEEPING, TAKES_UNSUMMED, THREAD, TURNS } from "./page.ts";
+import type { LineReceiver, LineReceiverParts, OpenLineReceiver } from "./line_receiver.ts";
+import {
+  AWAKE,
+  ON_DESCRIPTOR,
+  ON_RINGS,
+  ONLINE,
+  ORDERS,
+  RINGS,
+  SERVED,
+  SLEEPING,
+  TAKES_UNSUMMED,
+  THREAD,
+  TURNS,
+} from "./page.ts";
 import { SlotLoop } from "./slot_loop.ts";
 import { SlotWiring } from "./slot_wiring.ts";
 
-/** Longest sleep, ms. */
+/** Longest sleep, ms; and in a system call, from which nobody can end the thread. */
 const SLEEP_MAX = 1000;
+const SLEEP_IN_CALL_MAX = 100;
 
 const parts = workerData as ThreadParts;
 const port = parentPort!;
@@ -24,6 +39,14 @@ const loops = await Promise.all(
     return new SlotLoop(wiring, clock, (report) => port.postMessage(report));
   }),
 );
+
+const ike = loops.find(({ wiring }) => wiring.slot === parts.cage.ikeSlot);
+const receiver = parts.receiver && (await openReceiver(parts.receiver));
+
+async function openReceiver({ program, data }: LineReceiverParts): Promise<LineReceiver> {
+  const { openLineReceiver } = (await import(program)) as { openLineReceiver: OpenLineReceiver };
+  return openLineReceiver(data);
+}
 
 /** This thread's number; 0 where there is no such file. */
 function threadNumber(): number {
@@ -64,9 +87,15 @@ function rest(heard: number): void {
   } while (performance.now() < spinEnd);
   const left = earliestDeadline() - clock.now();
   if (left <= 0n || !allEmpty()) return;
-  Atomics.store(doorbell, SLEEPING, 1);
-  Atomics.wait(doorbell, RINGS, heard, left > 1_000_000_000n ? SLEEP_MAX : Number(left) / 1e6);
-  Atomics.store(doorbell, SLEEPING, 0);
+  const milliseconds = left > 1_000_000_000n ? SLEEP_MAX : Number(left) / 1e6;
+  if (receiver?.reads) {
+    Atomics.store(doorbell, SLEEPING, ON_DESCRIPTOR);
+    if (Atomics.load(doorbell, RINGS) === heard) receiver.sleep(Math.min(Math.ceil(milliseconds), SLEEP_IN_CALL_MAX));
+  } else {
+    Atomics.store(doorbell, SLEEPING, ON_RINGS);
+    Atomics.wait(doorbell, RINGS, heard, milliseconds);
+  }
+  Atomics.store(doorbell, SLEEPING, AWAKE);
 }
 
 for (const { wiring } of loops) {
@@ -78,6 +107,7 @@ for (;;) {
   const heard = Atomics.load(doorbell, RINGS);
   Atomics.add(doorbell, TURNS, 1);
   if (Atomics.load(doorbell, ORDERS) !== ordersTaken) takeOrders();
+  receiver?.turn(Atomics.load(ike!.wiring.page.words, ONLINE) !== 0);
   let busy = false;
   for (const loop of loops) {
     doorbell[SERVED] = loop.wiring.slot;

@@ -27,6 +27,9 @@ export interface ShelfPlace {
   chassis: string;
 }
 
+/** The thread that takes what arrives at the NICs: one of their own, or that of the IKE board. */
+export type ReceivesIn = "own-thread" | "ike-board";
+
 export interface CagePlan {
   link: LinkKind;
   ikeSlot: number;
@@ -36,6 +39,8 @@ export interface CagePlan {
   shelves?: ReadonlyMap<number, ShelfPlace>;
   /** Threaded drive: slots of the same number have one thread, and their turn in the order of `slots`. Default: a thread of its own. */
   threads?: ReadonlyMap<number, number>;
+  /** Threaded drive: where what arrives at a device is taken, if the device lets itself be received from elsewhere. Default: in the device's thread. */
+  receives?: ReceivesIn;
   /** ns by which the boards' NOW is ahead of this process's clock. Default 0. */
   clockAhead?: bigint;
   events: CageEvents;

@@ -16,6 +16,7 @@
 import { writeSync } from "node:fs";
 import type { ClassifierParts } from "../classifier.ts";
 import { copyOctets } from "../copy.ts";
+import type { LineReceiverEnd } from "./line_receiver.ts";
 import { MessageRing } from "./message_ring.ts";
 import { ONLINE, Page, type PageParts } from "./page.ts";
 
@@ -87,6 +88,8 @@ export interface LineDevice {
   readonly busy: boolean;
   /** A device that can be sent to from any thread: the parts of a new thread of the board in `slot`, for `port`. */
   sender?(slot: number, port: number): LineSenderParts;
+  /** A device that can be received from in the IKE board's thread: what a new one of those needs. Until it is there, and when it has ended, the device's does. */
+  receiver?(): LineReceiverEnd;
   /** A device with a classifier: tells it what the IKE board says; `done` when no packet goes by what was said before. */
   classify?(message: Uint8Array, done?: () => void): void;
   /** The same for the body of MANAGEMENT_LOCAL_ADDRESSES. */
@@ -99,6 +102,8 @@ export interface LineEnds {
   cut(): Promise<void>;
   /** Resolves when no board's thread is in the middle of a turn that it was in at the call. */
   passed(): Promise<void>;
+  /** Wakes the thread of the board that all goes to: it looks at what the device has to say to its receiver. */
+  wake(): void;
   /** The device's thread has ended: what the boards had sent to it goes through the chassis's thread. */
   reclaim(): void;
 }

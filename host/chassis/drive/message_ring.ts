@@ -108,6 +108,12 @@ export class MessageRing {
     this.#appended = (end - this.#control[HEAD]!) >>> 0;
   }
 
+  /** Producer: begins where another one has ended, in whose place it is from now on. */
+  resume(): void {
+    this.#appended = 0;
+    this.#tail = Atomics.load(this.#control, TAIL);
+  }
+
   /** Producer: hands over what has been appended. */
   publish(): void {
     if (this.#appended === 0) return;

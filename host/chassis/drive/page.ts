@@ -15,13 +15,14 @@
  *
  * The doorbell is the thread's, in memory of its own: boards that share a thread have a page each and one doorbell.
  */
+import { writeSync } from "node:fs";
 import { MAP_SIZE } from "../../../assembly/abi/board.ts";
 import { DROP_COUNT } from "../../../assembly/abi/drop.ts";
 import { TRACE_ENTRIES, TRACE_ENTRY_OCTETS, TRACE_CAPACITY, TRACE_TOTAL } from "../../../assembly/abi/trace.ts";
 import type { FaultSpec } from "../tap/fault_injector.ts";
 import type { SlotFaults, Strike } from "../tap/slot_faults.ts";
 
-/** Word indices of a thread's doorbell. RINGS counts calls; a thread sleeps on it. */
+/** Word indices of a thread's doorbell. RINGS counts calls; a thread sleeps on it, or in a system call that a write to DESCRIPTOR ends. */
 export const RINGS = 0;
 export const SLEEPING = 1;
 /** Counts turns of the thread: it lives. */
@@ -30,6 +31,12 @@ export const TURNS = 2;
 export const ORDERS = 3;
 /** Slot that the thread serves just now: which one hangs, if it hangs. */
 export const SERVED = 4;
+/** An eventfd(2). */
+export const DESCRIPTOR = 5;
+/** SLEEPING: how. */
+export const AWAKE = 0;
+export const ON_RINGS = 1;
+export const ON_DESCRIPTOR = 2;
 const DOORBELL_OCTETS = 64;
 
 /** Word indices of a page. */
@@ -81,6 +88,18 @@ export function doorbellMemory(): SharedArrayBuffer {
   return new SharedArrayBuffer(DOORBELL_OCTETS);
 }
 
+const one = new BigUint64Array([1n]);
+
+/** Wakes the thread of a doorbell, if it sleeps. */
+export function ringDoorbell(doorbell: Int32Array): void {
+  Atomics.add(doorbell, RINGS, 1);
+  const how = Atomics.load(doorbell, SLEEPING);
+  if (how === ON_RINGS) Atomics.notify(doorbell, RINGS);
+  // Whoever takes the flag back wakes: the others need not.
+  if (how !== ON_DESCRIPTOR || Atomics.compareExchange(doorbell, SLEEPING, how, AWAKE) !== how) return;
+  writeSync(doorbell[DESCRIPTOR]!, one);
+}
+
 export function pageParts(doorbell = doorbellMemory()): PageParts {
   return { memory: new SharedArrayBuffer(TRACE_AT + TRACE_ENTRIES + TRACE_MIRROR * TRACE_ENTRY_OCTETS), doorbell };
 }
@@ -116,8 +135,7 @@ export class Page {
 
   /** Wakes the slot's thread. */
   ring(): void {
-    Atomics.add(this.doorbell, RINGS, 1);
-    if (Atomics.load(this.doorbell, SLEEPING) !== 0) Atomics.notify(this.doorbell, RINGS);
+    ringDoorbell(this.doorbell);
   }
 
   setInjection(spec: FaultSpec | undefined): void {

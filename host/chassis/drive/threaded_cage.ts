@@ -34,6 +34,8 @@ import { Line } from "./line_switch.ts";
 import { MessageRing, ringMemory } from "./message_ring.ts";
 import { PacketStore } from "./packet_store.ts";
 import {
+  AWAKE,
+  DESCRIPTOR,
   ONLINE,
   ORDER,
   ORDER_RUN,
@@ -149,7 +151,12 @@ export class ThreadedCage implements Cage {
         ...(classifier ? { classifier } : {}),
         boards,
       },
-      { cut: () => line.cut(), passed: () => line.passed(), reclaim: () => this.#reclaim(line) },
+      {
+        cut: () => line.cut(),
+        passed: () => line.passed(),
+        wake: () => ike.page.ring(),
+        reclaim: () => this.#reclaim(line),
+      },
     );
     return line;
   }
@@ -283,9 +290,7 @@ export class ThreadedCage implements Cage {
     await Promise.all(
       [...this.#threads].map(async (thread) => {
         await Promise.all(thread.bays.map((bay) => this.#stop(bay)));
-        const { worker } = thread;
-        thread.worker = undefined;
-        await worker?.terminate();
+        await thread.terminate();
       }),
     );
   }
@@ -402,10 +407,11 @@ export class ThreadedCage implements Cage {
     const shelf = this.#plan.shelves?.get(thread.bays[0]!.slot);
     const workerData = shelf
       ? ({ cage, slot: slots[0]!, shelf } satisfies RemoteThreadParts)
-      : ({ cage, doorbell: thread.doorbell, slots, spin: this.#drive.spin } satisfies ThreadParts);
+      : this.#threadParts(thread, cage, slots);
     const program = new URL(shelf ? "../remote/remote_worker.ts" : "./board_worker.ts", import.meta.url);
     Atomics.store(thread.words, ORDERS, 0);
-    const worker = new Worker(threadFile(program), { workerData, execArgv: [] });
+    const transferList = thread.receiver?.transfer ?? [];
+    const worker = new Worker(threadFile(program), { workerData, transferList, execArgv: [] });
     const died = (text: string): void => {
       if (thread.worker !== worker) return;
       this.#lost(thread, { kind: "trap", trapText: text, stack: "", abort: undefined });
@@ -414,6 +420,19 @@ export class ThreadedCage implements Cage {
     worker.on("error", (error) => died(`the board's thread failed: ${error.message}`));
     worker.on("exit", (code) => died(`the board's thread ended with code ${code}`));
     return worker;
+  }
+
+  /** Of a thread of this process; that of the IKE board is given the devices that are to be received from there. */
+  #threadParts(thread: BoardThread, cage: CageParts, slots: SlotParts[]): ThreadParts {
+    const { spin } = this.#drive;
+    const parts: ThreadParts = { cage, doorbell: thread.doorbell, slots, spin };
+    const ike = this.#bay(this.#plan.ikeSlot);
+    if (this.#plan.receives !== "ike-board" || ike.thread !== thread) return parts;
+    const receiver = ike.lines.find(({ device }) => device.receiver)?.device.receiver!();
+    if (receiver === undefined) return parts;
+    thread.receiver = receiver;
+    Atomics.store(thread.words, DESCRIPTOR, receiver.descriptor);
+    return { ...parts, receiver: receiver.parts };
   }
 
   #slotParts(bay: Bay): SlotParts {
@@ -443,9 +462,8 @@ export class ThreadedCage implements Cage {
 
   /** The thread itself is gone, or must go, because of the board that it was serving; what its boards held goes with it. */
   #lost(thread: BoardThread, report: TrapReport): void {
-    const { worker } = thread;
-    thread.worker = undefined;
-    Atomics.store(thread.words, SLEEPING, 0);
+    const ended = thread.terminate();
+    Atomics.store(thread.words, SLEEPING, AWAKE);
     const running = thread.bays.filter((bay) => bay.running);
     const served = Atomics.load(thread.words, SERVED);
     const cause = running.find((bay) => bay.slot === served) ?? running[0];
@@ -455,7 +473,7 @@ export class ThreadedCage implements Cage {
       bay.page.map.fill(0);
       bay.page.firmwareDrops.fill(0);
     }
-    void worker?.terminate();
+    void ended;
     // What they said before is heard: of the checkpoint all counts.
     while (this.drain() !== NOTHING);
     for (const bay of running) this.#ended(bay, bay === cause ? report : endedWith(cause!.slot));

@@ -13,23 +13,29 @@ const DATA = PACKED ? 4 : 8;
 const EVENTS = 64;
 
 export class EpollSet {
-  private fd = -1;
+  private readonly fd: number;
+  private used: readonly number[] = [];
   private readonly events = new DataView(new ArrayBuffer(EVENTS * EVENT));
   private readonly address = libc.addressOf(this.events.buffer);
   private readonly event = new Uint8Array(EVENT);
   /** Of each descriptor, by its place in the set. */
   private ready: Uint32Array = new Uint32Array(0);
 
+  /** `fd`: of epoll_create1(2), which then is closed by whoever has made it. Throws NicError. */
+  constructor(fd = newEpoll()) {
+    this.fd = fd;
+  }
+
   /**
    * Waits for these descriptors to be readable from now on, and for no others; for `bell`, the place of an eventfd among them, to be written
    * to: it need not be read. Throws NicError.
    */
   use(descriptors: readonly number[], bell: number): void {
-    this.close();
-    this.fd = libc.epollCreate1(libc.O_CLOEXEC);
-    if (this.fd < 0) throw new NicError(`epoll: errno ${libc.errno()}`, libc.errno());
-    this.ready = new Uint32Array(descriptors.length);
     const event = new DataView(this.event.buffer);
+    // One that has been closed is not there any more.
+    for (const descriptor of this.used) libc.epollCtl(this.fd, libc.EPOLL_CTL_DEL, descriptor, this.event);
+    this.used = [...descriptors];
+    this.ready = new Uint32Array(descriptors.length);
     descriptors.forEach((descriptor, i) => {
       event.setUint32(0, i === bell ? (libc.POLLIN | libc.EPOLLET) >>> 0 : libc.POLLIN, true);
       event.setUint32(DATA, i, true);
@@ -57,7 +63,13 @@ export class EpollSet {
   }
 
   close(): void {
-    if (this.fd >= 0) libc.close(this.fd);
-    this.fd = -1;
+    libc.close(this.fd);
   }
+}
+
+/** A descriptor of epoll(7). Throws NicError. */
+export function newEpoll(): number {
+  const fd = libc.epollCreate1(libc.O_CLOEXEC);
+  if (fd < 0) throw new NicError(`epoll: errno ${libc.errno()}`, libc.errno());
+  return fd;
 }

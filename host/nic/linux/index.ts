@@ -18,14 +18,16 @@ import { threadFile } from "../../thread/thread_file.ts";
 import * as libc from "./libc.ts";
 import { NIC_COUNTERS_OCTETS, NicCounters, counterIndex, counterSide, isDropCounter } from "./counters.ts";
 import { PacketRing, packetRingOctets } from "./packet_ring.ts";
+import { ReadingRight, WORKER } from "./reading_right.ts";
 import { openAddressWatch } from "./address_watch.ts";
+import { BoardReceivers } from "./board_receivers.ts";
 import { BypassRoutes } from "./bypass_routes.ts";
 import type { LineSenderData } from "./line_sender.ts";
 import { SharedSockets } from "./shared_sockets.ts";
 import { NicError, kernelDrops, openBypassSockets, openOuterSockets } from "./sockets.ts";
 import type { OuterSocket } from "./sockets.ts";
 import { RING_CAPACITY, STATE_BELL, STATE_OCTETS, STATE_STOP, STATE_TOLD } from "./shared_state.ts";
-import type { NicWorkerCommand, NicWorkerData, NicWorkerMessage } from "./shared_state.ts";
+import type { NicCommand, NicMessage, NicWorkerData } from "./shared_state.ts";
 import { TunAddresses, TunRoutes, openTun } from "./tun.ts";
 import type { ProtectedRoute, TunOptions } from "./tun.ts";
 import type { Nic, PacketCounters } from "../nic.ts";
@@ -182,7 +184,7 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
     const [unprotectedReceive, unprotectedTransmit, protectedReceive, protectedTransmit] = rings;
     const shared = new SharedSockets();
     shared.write([...sockets, ...bypassing]);
-    const worker = await startWorker({
+    const parts: NicWorkerData = {
       sockets: shared.memory,
       tun,
       wake: wakeFd,
@@ -193,7 +195,8 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
       unprotectedTransmit: unprotectedTransmit.memory,
       protectedReceive: protectedReceive.memory,
       protectedTransmit: protectedTransmit.memory,
-    });
+    };
+    const worker = await startWorker(parts);
 
     let stopped = false;
     const ended = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
@@ -219,35 +222,45 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
       return { program: threadFile(new URL("./line_sender.ts", import.meta.url)).href, data };
     };
     const ends: LineEnds[] = [];
-    const answers: (() => void)[] = [];
     /** Awake or not: commands and the table of sockets are looked at when the descriptor says so. */
     const rouse = (): void => {
       if (!stopped) libc.write(wakeFd, wakeOneAddress, 8);
     };
-    const command = (message: NicWorkerCommand): void => {
+    const command = (message: NicCommand): void => {
       worker.postMessage(message);
       rouse();
     };
+    const receivers = new BoardReceivers(parts, command, rouse, () => {
+      // Lowered before looking: what arrives from here on brings a message of its own.
+      Atomics.store(state, STATE_TOLD, 0);
+      unprotectedNic.deliver();
+      protectedNic.deliver();
+    });
     const line: LineDevice = {
       bell,
       busy: false,
-      wire: (parts: DeviceLineParts, lineEnds: LineEnds): void => {
+      wire: (lineParts: DeviceLineParts, lineEnds: LineEnds): void => {
         ends.push(lineEnds);
-        command({ line: parts });
+        receivers.wire(lineParts, lineEnds);
+        command({ line: lineParts });
       },
       sender: newSender,
-      classify: (message, done): void => {
-        if (done) answers.push(done);
-        command({ classify: message, answer: done !== undefined });
-      },
-      classifierAddresses: (items): void => command({ classifierAddresses: items }),
+      receiver: () => receivers.open(),
+      classify: (message, done): void => receivers.tell({ classify: message }, done),
+      classifierAddresses: (items): void => receivers.tell({ classifierAddresses: items }),
+    };
+    /** Boards' threads use what the worker has no more: descriptors may be closed. */
+    const cutLines = async (): Promise<void> => {
+      const cut = ends.map((end) => end.cut());
+      ReadingRight.dismiss(state);
+      await Promise.all(cut);
     };
     let closing: Promise<void> | undefined;
     const close = (): Promise<void> => {
       closing ??= (async () => {
         clearTimeout(settling);
-        // The boards' threads write to the descriptor that is closed here.
-        await Promise.all(ends.map(({ cut }) => cut()));
+        // The boards' threads write to the descriptor that is closed here, and read others.
+        await cutLines();
         Atomics.store(state, STATE_STOP, 1);
         rouse();
         await ended;
@@ -260,7 +273,7 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
       return closing;
     };
     const count = (): Record<string, number> => ({
-      ...NicCounters.total([counters, sent, ...sending.values()]),
+      ...NicCounters.total([counters, sent, ...sending.values(), ...receivers.counters]),
       kernel_rx_dropped: stopped ? 0 : kernelDrops(sockets),
     });
     const unprotectedNic = new RingNic(
@@ -285,7 +298,7 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
     );
     let settling: NodeJS.Timeout | undefined;
     let swaps: { version: number; done: () => void }[] = [];
-    worker.on("message", (message: NicWorkerMessage) => {
+    worker.on("message", (message: NicMessage) => {
       if (message.kind === "addresses") {
         settling ??= setTimeout(() => {
           settling = undefined;
@@ -297,16 +310,11 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
         for (const { version, done } of swaps) if (version <= message.version) done();
         swaps = swaps.filter(({ version }) => version > message.version);
       }
-      if (message.kind === "classified") answers.shift()?.();
-      if (message.kind !== "received") return;
-      // Lowered before looking: what arrives from here on brings a message of its own.
-      Atomics.store(state, STATE_TOLD, 0);
-      unprotectedNic.deliver();
-      protectedNic.deliver();
+      if (message.kind === "received" || message.kind === "classified") receivers.heard(WORKER, message);
     });
     worker.on("error", (error) => {
       stopped = true;
-      for (const { cut, reclaim } of ends) void cut().then(reclaim);
+      void cutLines().then(() => ends.forEach(({ reclaim }) => reclaim()));
       options.onFailure?.(error);
     });
 
@@ -331,6 +339,7 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
       const version = shared.write([...sockets, ...bypassing]);
       const swapped = new Promise<void>((done) => swaps.push({ version, done }));
       rouse();
+      receivers.wake();
       await Promise.race([swapped, ended]);
       await Promise.all(ends.map(({ passed }) => passed()));
       await routes?.refresh();

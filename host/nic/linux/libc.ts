@@ -216,6 +216,7 @@ export const IPV6_V6ONLY = 26;
 export const IPV6_RECVTCLASS = 66;
 export const IPV6_TCLASS = 67;
 export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_DEL = 2;
 export const EPOLLET = 0x80000000;
 /** EPOLLIN, EPOLLERR and EPOLLHUP have the same values. */
 export const POLLIN = 1;

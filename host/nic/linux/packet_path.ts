@@ -146,6 +146,12 @@ export class ArrivalSink implements PacketSink {
     this.classifier = line.boards.length > 0 ? classifier : undefined;
   }
 
+  /** Another thread has put packets into the same rings, and does so no more. */
+  resume(): void {
+    this.ike?.board.ring.resume();
+    for (const way of this.ways) way?.board.ring.resume();
+  }
+
   reserve(octets: number): number {
     const { line } = this;
     let way: Way | undefined;

@@ -17,6 +17,7 @@ import { isIPv6 } from "node:net";
 import type { LinkKind } from "../../chassis/backplane.ts";
 import { addressOctets, type ConfigItem } from "../../chassis/config.ts";
 import type { SlotPlan } from "../../chassis/chassis.ts";
+import type { ReceivesIn } from "../../chassis/drive/drive.ts";
 import { CRASH_LIMIT, type CrashLimit } from "../../chassis/supervisor.ts";
 import type { IkeSecret } from "../../secure_element/psk_store.ts";
 import type { Credentials } from "../../secure_element/credential_store.ts";
@@ -70,6 +71,8 @@ export interface ChassisSettings {
   orphanTime?: number;
   /** Packets of established SAs go to their boards past the IKE board. */
   cutThrough: boolean;
+  /** The thread that reads the NICs. */
+  receives: ReceivesIn;
   /** Whether faults may be injected by command. */
   faults: boolean;
   /** Whether keys may be written down by command. */
@@ -663,6 +666,7 @@ class Compiler {
       checkpoint: v["checkpoint"] ?? true,
       ...(v["orphan_time"] === undefined ? {} : { orphanTime: v["orphan_time"] }),
       cutThrough: v["cut_through"] ?? false,
+      receives: v["receive"] ?? "own-thread",
       crashDetection: v["crash_detection"] ?? true,
       crashLimit: {
         crashes: v["crash_limit"] ?? CRASH_LIMIT.crashes,

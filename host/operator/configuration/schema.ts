@@ -221,6 +221,7 @@ export const CHASSIS: SectionSchema = {
     checkpoint: boolean,
     orphan_time: time,
     cut_through: boolean,
+    receive: word({ "own-thread": "own-thread", "ike-board": "ike-board" }),
     drive: word({ threaded: "threaded", lockstep: "lockstep" }),
     build: word({ simd: "simd", base: "base", relaxed: "relaxed" }),
     sa_capacity: integer(1, 131072),
