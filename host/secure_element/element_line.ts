@@ -8,6 +8,7 @@
  *
  * Bounded: as many requests under way at a time as one IKE board has exchanges. What is secret does not stay in the rings.
  */
+import { copyOctets } from "../chassis/copy.ts";
 import { Doorbell, DeviceLine, type BellParts, type DeviceLineParts } from "../chassis/drive/line.ts";
 import { waitAsync } from "../chassis/drive/wait_async.ts";
 
@@ -19,6 +20,8 @@ const WORDS_OCTETS = 16;
 
 /** Requests that are answered before the board's thread is woken. */
 const BATCH = 16;
+/** Octets of a request that is copied to a place kept for it: all but those that carry certificates. */
+const ROOM = 2048;
 /** Longest sleep, ms: what else a thread has to do gets its turn then. */
 const SLEEP_MAX = 1000;
 
@@ -51,6 +54,18 @@ export async function serveLine(
   const words = new Int32Array(memory);
   const bell = elementDoorbell(memory);
 
+  let room = new Uint8Array(ROOM);
+  let roomEights = new BigInt64Array(room.buffer);
+
+  /** A copy of the oldest request: fields of one that is answered later must outlive its place in the ring. */
+  const copied = (): Uint8Array => {
+    const { at, length } = ring;
+    const gap = at & 7;
+    if (gap + length > ROOM) return ring.octets.slice(at, at + length);
+    copyOctets(ring.octets, ring.eights, at, room, roomEights, gap, length);
+    return room.subarray(gap, gap + length);
+  };
+
   const reply = (answer: Uint8Array, generation: number): void => {
     if (line.board.ring.push(line.port, generation, line.board.slot, answer, 0, answer.length))
       line.board.touched = true;
@@ -63,14 +78,17 @@ export async function serveLine(
   const take = (): void => {
     const generation = ring.link;
     Atomics.add(words, BUSY, 1);
-    // Fields of a request that is answered later must outlive its place in the ring.
-    const request = ring.octets.slice(ring.at, ring.at + ring.length);
+    const request = copied();
     ring.wipe();
     ring.release();
     const answer = thread.answer(request);
     if (answer instanceof Uint8Array) {
       request.fill(0);
       return reply(answer, generation);
+    }
+    if (request.buffer === room.buffer) {
+      room = new Uint8Array(ROOM);
+      roomEights = new BigInt64Array(room.buffer);
     }
     void answer.then((late) => {
       request.fill(0);

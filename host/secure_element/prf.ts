@@ -7,11 +7,12 @@
  * PRF_HMAC_TIGER.
  */
 import { createCipheriv, createHmac } from "node:crypto";
+import { type Hash, hmacKey, type MacKey } from "./hmac.ts";
 
 const PRF_AES128_XCBC = 4;
 const PRF_AES128_CMAC = 8;
 
-const HASH: Record<number, string> = { 2: "sha1", 5: "sha256", 6: "sha384", 7: "sha512" };
+const HASH: Record<number, Hash> = { 2: "sha1", 5: "sha256", 6: "sha384", 7: "sha512" };
 
 const BLOCK = 16;
 const ZERO_KEY = Buffer.alloc(BLOCK);
@@ -29,6 +30,24 @@ export function prf(id: number, key: Uint8Array, data: Uint8Array): Buffer {
   const result = mac(block, data);
   block.fill(0);
   return result;
+}
+
+/** A key for prf(key, data) again and again; it has a copy of the key. Throws RangeError for an identifier that isPrf does not know. */
+export function prfKey(id: number, key: Uint8Array): MacKey {
+  const hash = HASH[id];
+  if (hash !== undefined) return hmacKey(hash, key);
+  if (!isPrf(id)) throw new RangeError(`PRF ${id} is not supported`);
+  let own: Uint8Array | undefined = new Uint8Array(key);
+  return {
+    mac(data) {
+      if (!own) throw new Error("a key that has been destroyed");
+      return prf(id, own, data);
+    },
+    destroy() {
+      own?.fill(0);
+      own = undefined;
+    },
+  };
 }
 
 /** Encrypts whole blocks with AES-128, each chained to the one before or not; no padding. */

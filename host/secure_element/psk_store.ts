@@ -8,7 +8,8 @@
  * exchange, asked for from either end, come from the same secret. The two differ only for secrets that fit one side each.
  */
 
-import { prf } from "./prf.ts";
+import type { MacKey } from "./hmac.ts";
+import { prf, prfKey } from "./prf.ts";
 
 /** An identity as the payload has it: ID type u8, then the data (RFC 7296 section 3.5). Type 0 stands for any. */
 export type Identity = Uint8Array;
@@ -69,7 +70,7 @@ export const authKey = (id: number, shared: Uint8Array): Uint8Array => prf(id, s
 interface Held {
   identities: readonly Identity[];
   secret: Uint8Array;
-  authKeys: Map<number, Uint8Array>;
+  authKeys: Map<number, MacKey>;
 }
 
 export class PskStore {
@@ -79,7 +80,7 @@ export class PskStore {
   load(secrets: readonly IkeSecret[]): void {
     for (const { secret, authKeys } of this.#secrets) {
       secret.fill(0);
-      for (const key of authKeys.values()) key.fill(0);
+      for (const key of authKeys.values()) key.destroy();
     }
     this.#secrets = secrets.map(({ identities, secret }) => ({
       identities: [...identities],
@@ -92,11 +93,15 @@ export class PskStore {
    * The key of AUTH by the secret that `one` and `other` share and a PRF that isPrf knows; undefined when they share none. It stays the
    * store's. An empty identity is one that is not known yet.
    */
-  authKey(id: number, one: Identity, other: Identity): Uint8Array | undefined {
+  authKey(id: number, one: Identity, other: Identity): MacKey | undefined {
     const held = this.#find(one, other);
     if (!held) return undefined;
-    let key = held.authKeys.get(id);
-    if (!key) held.authKeys.set(id, (key = authKey(id, held.secret)));
+    const known = held.authKeys.get(id);
+    if (known) return known;
+    const octets = authKey(id, held.secret);
+    const key = prfKey(id, octets);
+    octets.fill(0);
+    held.authKeys.set(id, key);
     return key;
   }
 

@@ -41,6 +41,7 @@ import {
 } from "../../assembly/abi/psa.ts";
 import { type Credentials, CredentialStore } from "./credential_store.ts";
 import { EapSessions } from "./eap_sessions.ts";
+import { hmacKey, type MacKey } from "./hmac.ts";
 import { generateShare, isSupported, respond, type PrivateShare } from "./key_agreement.ts";
 import { PpkStore } from "./ppk_store.ts";
 import { isPrf, prf } from "./prf.ts";
@@ -73,7 +74,7 @@ export class SecureElement {
   readonly #date: () => number;
   #nextKey = 1;
   /** Of RFC 6290's tokens. */
-  #tokenSecret = randomBytes(32);
+  #tokenKey: MacKey | undefined = drawnKey();
   /** Under which the IKE board's checkpoint is kept. */
   readonly #chassisKey = randomBytes(32);
 
@@ -99,8 +100,8 @@ export class SecureElement {
 
   /** Replaces the secret of RFC 6290's tokens, which is drawn anew with every element: one that outlives it makes the same tokens. */
   loadTokenSecret(secret: Uint8Array): void {
-    this.#tokenSecret.fill(0);
-    this.#tokenSecret = Buffer.from(secret);
+    this.#tokenKey?.destroy();
+    this.#tokenKey = hmacKey("sha256", secret);
   }
 
   /** Shares that wait for their peer's public value. */
@@ -144,7 +145,8 @@ export class SecureElement {
     this.#keys.clear();
     this.#eap.close();
     this.loadSecrets([]);
-    this.#tokenSecret.fill(0);
+    this.#tokenKey?.destroy();
+    this.#tokenKey = undefined;
     this.#chassisKey.fill(0);
     this.#credentials.load({ credentials: [], trusts: [] });
   }
@@ -180,7 +182,7 @@ export class SecureElement {
         return this.#ppkKeys(algorithm, fields);
       case PSA_QCD_TOKEN:
         return fields.length === 1 && fields[0]!.length === SPIS_OCTETS
-          ? { status: PSA_SUCCESS, field: this.#token(fields[0]!) }
+          ? this.#token(fields[0]!)
           : { status: PSA_ERROR_INVALID_ARGUMENT };
       case PSA_CHECKPOINT_KEY:
         return fields.length === 1 && fields[0]!.length === CHECKPOINT_SALT_OCTETS
@@ -270,7 +272,7 @@ export class SecureElement {
       return { status: PSA_ERROR_INVALID_ARGUMENT };
     }
     const key = this.#secrets.authKey(id, owner, other);
-    return key ? { status: PSA_SUCCESS, field: prf(id, key, octets) } : { status: PSA_ERROR_DOES_NOT_EXIST };
+    return key ? { status: PSA_SUCCESS, field: key.mac(octets) } : { status: PSA_ERROR_DOES_NOT_EXIST };
   }
 
   #pskAuthBoth(id: number, fields: Uint8Array[]): Answer {
@@ -282,13 +284,19 @@ export class SecureElement {
     if (spis!.length !== 0 && spis!.length !== SPIS_OCTETS) return { status: PSA_ERROR_INVALID_ARGUMENT };
     const key = this.#secrets.authKey(id, local, remote);
     if (!key) return { status: PSA_ERROR_DOES_NOT_EXIST };
-    const [field, theirs] = [prf(id, key, localOctets), prf(id, key, remoteOctets)];
-    return { status: PSA_SUCCESS, field, more: [theirs, spis!.length > 0 ? this.#token(spis!) : new Uint8Array(0)] };
+    const token = spis!.length > 0 ? this.#tokenKey?.mac(spis!) : undefined;
+    return {
+      status: PSA_SUCCESS,
+      field: key.mac(localOctets),
+      more: [key.mac(remoteOctets), token ?? new Uint8Array(0)],
+    };
   }
 
   /** RFC 6290's, of SPIi and SPIr. */
-  #token(spis: Uint8Array): Uint8Array {
-    return createHmac("sha256", this.#tokenSecret).update(spis).digest();
+  #token(spis: Uint8Array): Answer {
+    return this.#tokenKey
+      ? { status: PSA_SUCCESS, field: this.#tokenKey.mac(spis) }
+      : { status: PSA_ERROR_DOES_NOT_EXIST };
   }
 
   /** The key of one epoch of the checkpoint. */
@@ -305,6 +313,14 @@ export class SecureElement {
       ? { status: PSA_SUCCESS, field: sharedKeyAuth(id, shared, octets) }
       : { status: PSA_ERROR_NOT_PERMITTED };
   }
+}
+
+/** A key of its own making. */
+function drawnKey(): MacKey {
+  const octets = randomBytes(32);
+  const key = hmacKey("sha256", octets);
+  octets.fill(0);
+  return key;
 }
 
 /** AUTH data with a shared key that no other AUTH is made with. */
@@ -342,19 +358,26 @@ function splitFields(request: Uint8Array): Uint8Array[] | undefined {
   return fields;
 }
 
-function encode(op: number, transaction: number, answer: Answer): Uint8Array {
-  const fields = answer.field ? [answer.field, ...(answer.more ?? [])] : [];
-  const message = new Uint8Array(fields.reduce((octets, field) => octets + 2 + field.length, PSA_FIELDS));
+function encode(op: number, transaction: number, { status, key = 0, field, more }: Answer): Uint8Array {
+  let octets = PSA_FIELDS;
+  if (field) {
+    octets += 2 + field.length;
+    if (more) for (const { length } of more) octets += 2 + length;
+  }
+  const message = new Uint8Array(octets);
   const view = new DataView(message.buffer);
   view.setUint16(PSA_OP, op, true);
   view.setUint32(PSA_TRANSACTION, transaction, true);
-  view.setUint32(PSA_KEY, answer.key ?? 0, true);
-  view.setInt32(PSA_STATUS, answer.status, true);
+  view.setUint32(PSA_KEY, key, true);
+  view.setInt32(PSA_STATUS, status, true);
+  if (!field) return message;
   let at = PSA_FIELDS;
-  for (const field of fields) {
-    view.setUint16(at, field.length, true);
-    message.set(field, at + 2);
-    at += 2 + field.length;
-  }
+  const add = (octets: Uint8Array): void => {
+    view.setUint16(at, octets.length, true);
+    message.set(octets, at + 2);
+    at += 2 + octets.length;
+  };
+  add(field);
+  if (more) for (const octets of more) add(octets);
   return message;
 }

@@ -11,11 +11,12 @@ import { execFileSync } from "node:child_process";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import * as psa from "../../assembly/abi/psa.ts";
+import { libcryptoHmacKey, nodeHmacKey } from "../../host/secure_element/hmac.ts";
 import { importShare } from "../../host/secure_element/key_agreement.ts";
-import { prf } from "../../host/secure_element/prf.ts";
+import { prf, prfKey } from "../../host/secure_element/prf.ts";
 import { PskStore } from "../../host/secure_element/psk_store.ts";
 import { SecureElement } from "../../host/secure_element/secure_element.ts";
-import { respondX25519 } from "../../host/secure_element/x25519.ts";
+import { respondX25519, waysOfX25519 } from "../../host/secure_element/x25519.ts";
 import { ThreadedElement } from "../../host/secure_element/threaded_element.ts";
 
 const hex = (octets: Uint8Array): string => Buffer.from(octets).toString("hex");
@@ -344,22 +345,25 @@ test("every method: a peer's value is answered at once, and what has to be refus
   await refused(element, { op: psa.PSA_RESPOND_KEY, algorithm: 31 }, ARGUMENT, "no value");
 });
 
-test("X25519 by libcrypto: what node:crypto agrees to, each time with another share", () => {
+test("X25519 by libcrypto: what node:crypto agrees to, each time with another share, in both ways", () => {
   assert.ok(respondX25519, "this node shows its libcrypto");
+  const ways = waysOfX25519();
+  assert.is(ways.length, 2, "the curve's function, and EVP_PKEY");
   const shares = new Set<string>();
-  for (let i = 0; i < 100; i++) {
+  for (let i = 0; i < 200; i++) {
+    const respond = ways[i % 2]!;
     const { privateKey, publicKey } = generateKeyPairSync("x25519");
     const value = new Uint8Array(Buffer.from(publicKey.export({ format: "jwk" }).x!, "base64url"));
     // RFC 7748 section 5: the uppermost bit is masked.
-    if (i % 2 === 1) value[31]! |= 0x80;
-    const made = respondX25519(value)!;
+    if (i % 4 > 1) value[31]! |= 0x80;
+    const made = respond(value)!;
     const theirs: JsonWebKey = { kty: "OKP", crv: "X25519", x: Buffer.from(made.publicValue).toString("base64url") };
     const secret = diffieHellman({ privateKey, publicKey: createPublicKey({ key: theirs, format: "jwk" }) });
     assert.is(hex(made.secret), hex(secret));
     shares.add(hex(made.publicValue));
-    assert.is(respondX25519(new Uint8Array(32)), undefined, "a low-order point between");
+    assert.is(respond(new Uint8Array(32)), undefined, "a low-order point between");
   }
-  assert.is(shares.size, 100);
+  assert.is(shares.size, 200);
 });
 
 test("X25519 by libcrypto: every point of low order is refused (RFC 7748 section 6.1), and other lengths", () => {
@@ -370,11 +374,13 @@ test("X25519 by libcrypto: every point of low order is refused (RFC 7748 section
     "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
   ];
   const low = [...[0n, 1n, p - 1n, p, p + 1n].map(little), ...order8.map(octets)];
-  for (const value of low) {
-    assert.is(respondX25519!(value), undefined, hex(value));
-    assert.is(respondX25519!(Uint8Array.from(value, (octet, i) => (i === 31 ? octet | 0x80 : octet))), undefined);
+  for (const respond of waysOfX25519()) {
+    for (const value of low) {
+      assert.is(respond(value), undefined, hex(value));
+      assert.is(respond(Uint8Array.from(value, (octet, i) => (i === 31 ? octet | 0x80 : octet))), undefined);
+    }
+    for (const length of [0, 31, 33]) assert.is(respond(new Uint8Array(length).fill(9)), undefined);
   }
-  for (const length of [0, 31, 33]) assert.is(respondX25519!(new Uint8Array(length).fill(9)), undefined);
 });
 
 test("requests that do not add up", async () => {
@@ -532,21 +538,61 @@ test("both AUTHs with a shared key at once, and the token with them", async () =
   element.close();
 });
 
-test("a key of AUTH is made of the secret of the moment, by the PRF that is asked for, and is wiped with it", () => {
+test("a key of AUTH is made of the secret of the moment, by the PRF that is asked for, and is destroyed with it", () => {
   const store = new PskStore();
-  const [a, b] = [fqdn("a"), fqdn("b")];
-  const expected = (hash: string, secret: string): string =>
-    createHmac(hash, secret).update("Key Pad for IKEv2").digest("hex");
+  const [a, b, signed] = [fqdn("a"), fqdn("b"), ascii("octets to sign")];
+  const expected = (hash: string, secret: string): string => {
+    const key = createHmac(hash, secret).update("Key Pad for IKEv2").digest();
+    return createHmac(hash, key).update(signed).digest("hex");
+  };
   store.load([{ identities: [a], secret: ascii("first") }]);
   const first = store.authKey(5, a, b)!;
-  assert.is(hex(first), expected("sha256", "first"));
-  assert.is(hex(store.authKey(6, a, b)!), expected("sha384", "first"));
-  assert.is(hex(store.authKey(5, b, a)!), hex(first));
+  assert.is(hex(first.mac(signed)), expected("sha256", "first"));
+  assert.is(hex(store.authKey(6, a, b)!.mac(signed)), expected("sha384", "first"));
+  assert.is(store.authKey(5, b, a), first);
   store.load([{ identities: [a], secret: ascii("second") }]);
-  assert.is(hex(first), "00".repeat(32));
-  assert.is(hex(store.authKey(5, a, b)!), expected("sha256", "second"));
+  assert.throws(() => first.mac(signed), /destroyed/);
+  assert.is(hex(store.authKey(5, a, b)!.mac(signed)), expected("sha256", "second"));
   store.load([]);
   assert.is(store.authKey(5, a, b), undefined);
+});
+
+test("keys of every PRF that stay make what those make that do not, each time anew", () => {
+  const octetsFrom = (first: number, length: number): Uint8Array =>
+    Uint8Array.from({ length }, (_, i) => (first + 7 * i) & 255);
+  // As long as no key, below, at and above the blocks of AES and of the hashes.
+  for (const length of [0, 1, 15, 16, 17, 20, 32, 63, 64, 65, 128, 129, 200]) {
+    const key = octetsFrom(length, length);
+    for (const id of [2, 4, 5, 6, 7, 8]) {
+      const kept = prfKey(id, key);
+      for (const octets of [0, 1, 64, 333]) {
+        const data = octetsFrom(octets, octets);
+        assert.is(hex(kept.mac(data)), hex(prf(id, key, data)), `PRF ${id}, key of ${length}, ${octets} octets`);
+      }
+      kept.destroy();
+      kept.destroy();
+      assert.throws(() => kept.mac(key), /destroyed/);
+    }
+  }
+  assert.throws(() => prfKey(1, octetsFrom(0, 16)), /PRF 1 is not supported/);
+});
+
+test("HMAC by libcrypto and by node:crypto: RFC 4231 section 4, keys of their own copy, many at a time", () => {
+  assert.ok(libcryptoHmacKey, "this node shows its libcrypto");
+  for (const makes of [libcryptoHmacKey!, nodeHmacKey]) {
+    const given = Buffer.from("Jefe"); // a Buffer's slice is a view
+    const key = makes("sha256", given);
+    given.fill(0);
+    const others = Array.from({ length: 100 }, (_, i) => makes("sha512", Uint8Array.of(i)));
+    const data = ascii("what do ya want for nothing?");
+    assert.is(hex(key.mac(data)), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    for (const [i, other] of others.entries()) {
+      assert.is(hex(other.mac(data)), createHmac("sha512", Uint8Array.of(i)).update(data).digest("hex"));
+      other.destroy();
+    }
+    assert.is(hex(key.mac(data)), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    key.destroy();
+  }
 });
 
 test("which secret two identities share", () => {
@@ -557,10 +603,13 @@ test("which secret two identities share", () => {
     secret: ascii(text),
   });
   const texts = ["for all", "of gw", "domain", "gw and one", "gw and any", "suffix"];
-  const keyOf = (text: string): string => createHmac("sha256", text).update("Key Pad for IKEv2").digest("hex");
+  const macOf = (text: string, data: Uint8Array): string => {
+    const key = createHmac("sha256", text).update("Key Pad for IKEv2").digest();
+    return createHmac("sha256", key).update(data).digest("hex");
+  };
   const found = (a: Uint8Array, b: Uint8Array): string | undefined => {
-    const key = store.authKey(5, a, b);
-    return key && texts.find((text) => keyOf(text) === hex(key));
+    const mac = store.authKey(5, a, b)?.mac(a);
+    return mac && texts.find((text) => macOf(text, a) === hex(mac));
   };
   store.load([
     secret("for all"),
