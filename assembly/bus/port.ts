@@ -176,6 +176,13 @@ export function pendingOctets(port: u32, i: u32): usize {
   return <usize>load<u32>(descriptor(ring, load<u32>(ring + RING_TAKEN) + i) + DESCRIPTOR_ADDRESS);
 }
 
+/** Its octets, as the chassis says. */
+export function pendingLength(port: u32, i: u32): u32 {
+  const ring = rxRing(port);
+  const octets = load<u32>(descriptor(ring, load<u32>(ring + RING_TAKEN) + i) + DESCRIPTOR_LENGTH);
+  return min<u32>(octets, FRAME_CAPACITY);
+}
+
 /** The next received frame, now the caller's, or null. */
 export function receive(port: u32): Frame | null {
   const ring = rxRing(port);

@@ -46,20 +46,27 @@ import {
   TRACE_MASK_PACKET,
 } from "../abi/trace";
 import { Frame } from "../bus/frame";
-import { consume, drop, pendingOctets, transmit } from "../bus/port";
+import { consume, drop, pendingLength, pendingOctets, transmit } from "../bus/port";
 import { channelLink, channelPushPacket } from "../channel/channel";
 import { FLOW_OCTETS, Flow, flowRead } from "../policy/flow";
+import {
+  selectorAheadBegin,
+  selectorAheadGo,
+  selectorAheadPays,
+  selectorAheadValue,
+  selectorAheadValues,
+} from "../policy/selector_ahead";
 import { trace, tracing } from "../rt/trace";
 import { loadBE32 } from "../rt/bytes";
-import { IPV4_HEADER, PROTOCOL_UDP, ipv4HeaderOctets, ipv4Protocol } from "../wire/ipv4";
-import { ipv6WalkOctets } from "../wire/ipv6";
+import { IPV4_HEADER, PROTOCOL_UDP, ipv4Check, ipv4HeaderOctets, ipv4Protocol, ipv4TotalLength } from "../wire/ipv4";
+import { ipv6Check, ipv6TotalLength, ipv6WalkOctets } from "../wire/ipv6";
 import { UDP_HEADER } from "../wire/udp";
 import { DISTRIBUTION_ACQUIRE, raise } from "./event";
 import { forwardedNote } from "./forwarded";
 import { hold } from "./held";
 import { Link, findInbound, linkAt } from "./local_database";
 import { moveHeldNext, moveHold } from "./move";
-import { policyChild, policyHit } from "./policy";
+import { isLink, policyChild, policyHit } from "./policy";
 import { pathMtuLearn } from "./path_mtu";
 import { reassemble } from "./reassembly";
 import { ROUTE_NONE, Route, routeProtected, routeUnprotected } from "./route";
@@ -87,6 +94,26 @@ export function forwardAhead(count: u32): void {
     const packet = pendingOctets(PORT_UNPROTECTED, i);
     const behind = packet + IPV4_HEADER + (ipv4Protocol(packet) == PROTOCOL_UDP ? UDP_HEADER : 0);
     const link = findInbound(loadBE32(behind));
+    if (link) generations ^= link.generation;
+  }
+  store<u32>(foreseen, generations);
+}
+
+/** The same for `count` waiting packets of the protected network, by way of the selector table. */
+export function forwardProtectedAhead(count: u32): void {
+  if (count < 2 || !selectorAheadPays()) return;
+  for (let i: u32 = 0; i < count; i++) {
+    const packet = pendingOctets(PORT_PROTECTED, i);
+    const octets = pendingLength(PORT_PROTECTED, i);
+    if (ipv4Check(packet, octets)) selectorAheadBegin(i, packet, ipv4TotalLength(packet));
+    else if (ipv6Check(packet, octets)) selectorAheadBegin(i, packet, ipv6TotalLength(packet));
+    else selectorAheadBegin(i, 0, 0);
+  }
+  selectorAheadGo(count);
+  let generations: u32 = 0;
+  for (let at: u32 = 0; at < selectorAheadValues(count); at++) {
+    const value = selectorAheadValue(at);
+    const link = isLink(value) ? linkAt(value) : null;
     if (link) generations ^= link.generation;
   }
   store<u32>(foreseen, generations);

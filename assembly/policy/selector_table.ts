@@ -149,6 +149,8 @@ let tupleCount: u32 = 0;
 let cache: usize = 0;
 let epoch: u32 = 0;
 let serial: u32 = 0;
+/** Of rows that were read ahead: written so that it is not left out, read by nobody. */
+const foreseen: usize = memory.data(8, 8);
 
 /** Pairs of selectors that a CHILD_SA has on average at most; one with more takes from the others. */
 const PAIRS_PER_LINK: u32 = 2;
@@ -405,9 +407,55 @@ function writeEnd(to: usize, row: Row, range: usize, startPort: u16, endPort: u1
 
 /** The value for a flow of either family. */
 export function selectorTableLookupFlow(flow: Flow): u32 {
-  const hash = hashFlow(flow);
-  const entry = changetype<CacheEntry>(cache + <usize>((hash & (CACHE_ENTRIES - 1)) * CACHE_ENTRY_OCTETS));
-  if (
+  const entry = cacheEntryOf(flow);
+  if (isOf(entry, flow)) return entry.value;
+  const value = search(flow);
+  entry.sourceHigh = flow.sourceHigh;
+  entry.sourceLow = flow.sourceLow;
+  entry.destinationHigh = flow.destinationHigh;
+  entry.destinationLow = flow.destinationLow;
+  entry.kind = flow.kind;
+  entry.sourcePort = flow.sourcePort;
+  entry.destinationPort = flow.destinationPort;
+  entry.value = value;
+  entry.epoch = epoch;
+  return value;
+}
+
+/** For a look ahead (selector_ahead.ts): whether the flow is in the cache. */
+export function selectorFlowIsCached(flow: Flow): bool {
+  return isOf(cacheEntryOf(flow), flow);
+}
+
+/** The same: the bucket of a flow in the combination that is asked as the `index`th of its family; 0 when there are fewer. */
+export function selectorBucketOf(flow: Flow, index: u32): usize {
+  const family = flow.kind & 0xff;
+  for (let t: u32 = 0; t < tupleCount; t++) {
+    const tuple = tupleAt(t);
+    if (<u32>tuple.family != family) continue;
+    if (index == 0) return bucketOfTuple(tuple, flow);
+    index -= 1;
+  }
+  return 0;
+}
+
+/** The same: the value of a row by its number; all of the row is read. */
+export function selectorRowValue(number: u32): u32 {
+  const row = rowAt(number);
+  store<u64>(foreseen, row.localStartHigh ^ row.remoteStartLow ^ row.rank);
+  return row.value;
+}
+
+// @ts-ignore: decorator
+@inline
+function cacheEntryOf(flow: Flow): CacheEntry {
+  return changetype<CacheEntry>(cache + <usize>((hashFlow(flow) & (CACHE_ENTRIES - 1)) * CACHE_ENTRY_OCTETS));
+}
+
+// @ts-ignore: decorator
+@inline
+function isOf(entry: CacheEntry, flow: Flow): bool {
+  return (
     entry.epoch == epoch &&
     entry.sourceHigh == flow.sourceHigh &&
     entry.destinationHigh == flow.destinationHigh &&
@@ -416,14 +464,26 @@ export function selectorTableLookupFlow(flow: Flow): u32 {
     entry.destinationPort == flow.destinationPort &&
     entry.sourceLow == flow.sourceLow &&
     entry.destinationLow == flow.destinationLow
-  ) {
-    return entry.value;
-  }
-  const value = search(flow);
-  memory.copy(changetype<usize>(entry), changetype<usize>(flow), offsetof<Flow>("destinationPort") + 4);
-  entry.value = value;
-  entry.epoch = epoch;
-  return value;
+  );
+}
+
+// @ts-ignore: decorator
+@inline
+function bucketOfTuple(tuple: Tuple, flow: Flow): usize {
+  const localPrefix = <u32>tuple.localPrefix;
+  const remotePrefix = <u32>tuple.remotePrefix;
+  return bucketOf(
+    tuple.seed,
+    flow.sourceHigh & maskHigh(localPrefix),
+    flow.sourceLow & maskLow(localPrefix),
+    flow.destinationHigh & maskHigh(remotePrefix),
+    flow.destinationLow & maskLow(remotePrefix),
+    restOf(
+      tuple.protocolNamed != 0 ? flow.kind >> 8 : 0,
+      flow.sourcePort & maskPort(tuple.localPortPrefix),
+      flow.destinationPort & maskPort(tuple.remotePortPrefix),
+    ),
+  );
 }
 
 /** Steps 2 and 3, without the cache. */
@@ -434,22 +494,7 @@ function search(flow: Flow): u32 {
     const tuple = tupleAt(t);
     if (best != 0 && rowAt(best).rank < tuple.level) break;
     if (<u32>tuple.family != family) continue;
-    const localPrefix = <u32>tuple.localPrefix;
-    const remotePrefix = <u32>tuple.remotePrefix;
-    let number = load<u32>(
-      bucketOf(
-        tuple.seed,
-        flow.sourceHigh & maskHigh(localPrefix),
-        flow.sourceLow & maskLow(localPrefix),
-        flow.destinationHigh & maskHigh(remotePrefix),
-        flow.destinationLow & maskLow(remotePrefix),
-        restOf(
-          tuple.protocolNamed != 0 ? flow.kind >> 8 : 0,
-          flow.sourcePort & maskPort(tuple.localPortPrefix),
-          flow.destinationPort & maskPort(tuple.remotePortPrefix),
-        ),
-      ),
-    );
+    let number = load<u32>(bucketOfTuple(tuple, flow));
     // A chain is in order: its first row that matches is its best one, whatever tuple it is of.
     while (number != 0 && !rowMatches(rowAt(number), flow)) number = rowAt(number).next;
     if (number != 0 && (best == 0 || before(rowAt(number), rowAt(best)))) best = number;

@@ -147,6 +147,7 @@ import {
   forwardAhead,
   forwardMoved,
   forwardProtected,
+  forwardProtectedAhead,
   forwardUnprotected,
 } from "../../assembly/distribution/forward";
 import { heldNext, heldReset, heldTimeout } from "../../assembly/distribution/held";
@@ -579,6 +580,7 @@ function pollIke(): void {
 }
 
 function pollProtected(): void {
+  forwardProtectedAhead(min<u32>(portPending(PORT_PROTECTED), POLL_BATCH));
   for (let i: u32 = 0; i < POLL_BATCH; i++) {
     const frame = receive(PORT_PROTECTED);
     if (!frame) return;

@@ -1,8 +1,10 @@
 /** RAM goes by the configuration: what board.json says of each SA is enough, and no more than it takes. */
+import { existsSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Chassis } from "../../host/chassis/chassis.ts";
 import { Lockstep } from "../../host/chassis/drive/lockstep.ts";
+import { adviseHugePages } from "../../host/chassis/huge_pages.ts";
 
 for (const [ikeSas, childSas] of [
   [1, 1],
@@ -35,5 +37,10 @@ for (const [ikeSas, childSas] of [
     }
   });
 }
+
+test("RAM is in large pages where the system has them", () => {
+  const { buffer } = new WebAssembly.Memory({ initial: 64, maximum: 64 });
+  assert.is(adviseHugePages(new Uint8Array(buffer)), existsSync("/sys/kernel/mm/transparent_hugepage/enabled"));
+});
 
 test.run();
