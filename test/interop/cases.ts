@@ -30,6 +30,8 @@ export interface Case {
   oursOnly?: boolean;
   /** With another peer than strongSwan, which wants packages of its own. */
   foreign?: boolean;
+  /** Sends at a pace and counts what is lost: none runs beside it that takes all that the machine has. */
+  paced?: boolean;
   /** With boards on a bench: wants neither namespaces nor strongSwan, and no root. */
   bench?: boolean;
   /** What is missing for it alone, one line each. */
@@ -70,6 +72,7 @@ function tunnel(side: Side, suite: { ike: string; esp: string }, links: "etherne
 function rekey(side: Side, by: "ours" | "peer"): Case {
   return {
     name: `${ROLE[side]}: CHILD_SA rekeyed by ${by === "ours" ? "us" : "strongSwan"} under traffic`,
+    paced: true,
     async story(world) {
       const pair = await world.pair(side, withPsk(X25519));
       await establish(pair);

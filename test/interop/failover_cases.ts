@@ -53,6 +53,7 @@ function failover(side: Side, links: "ethernet" | "atm", thread?: number): Case 
   return {
     name: `${ROLE[side]}: boards ejected, inserted, updated, restarted, killed and taken offline, the IKE board among them, under traffic, ${where}`,
     oursOnly: true,
+    paced: true,
     async story(world) {
       const connection = { ike: "aes128gcm16-prfsha256-x25519", esp: "aes128gcm16", psk: freshPsk() };
       const pair = await world.pair(side, connection, {

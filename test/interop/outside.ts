@@ -7,7 +7,7 @@ export class Outside {
     this.reasons.set(reason, (this.reasons.get(reason) ?? 0) + items);
   }
 
-  print(): void {
-    for (const [reason, items] of this.reasons) console.log(`      outside: ${items} (${reason})`);
+  lines(): string[] {
+    return [...this.reasons].map(([reason, items]) => `outside: ${items} (${reason})`);
   }
 }

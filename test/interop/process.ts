@@ -3,6 +3,7 @@
  * always for a condition, never longer than a deadline.
  */
 
+import { AsyncLocalStorage } from "node:async_hooks";
 import { execFile, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
@@ -64,6 +65,14 @@ export async function must(program: string, ...words: string[]): Promise<string>
 }
 
 const running = new Set<Program>();
+/** Those that the work which is going on has started. */
+const started = new AsyncLocalStorage<Set<Program>>();
+
+/** Does some work, and ends what it has left running: that, and nothing of the work beside it. */
+export function tidily<T>(work: () => Promise<T>): Promise<T> {
+  const programs = new Set<Program>();
+  return started.run(programs, work).finally(() => end(programs));
+}
 
 /** A program that stays: its output goes to a file. */
 export class Program {
@@ -82,6 +91,7 @@ export class Program {
     this.child = spawn(program, words, { stdio: ["ignore", log, log], env: { ...process.env, NO_COLOR: "1", ...env } });
     closeSync(log);
     running.add(this);
+    started.getStore()?.add(this);
     this.ended = new Promise((resolve) => {
       const finish = (code: number): void => {
         this.code = code;
@@ -119,7 +129,9 @@ export class Program {
   }
 }
 
-/** Ends everything that is still running. */
-export async function stopAll(): Promise<void> {
-  await Promise.all([...running].map((program) => program.stop("SIGTERM", 5)));
+async function end(programs: Iterable<Program>): Promise<void> {
+  await Promise.all([...programs].map((program) => program.stop("SIGTERM", 5)));
 }
+
+/** Ends everything that is still running. */
+export const stopAll = (): Promise<void> => end(running);

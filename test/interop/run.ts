@@ -5,7 +5,7 @@
  *
  *   npm run test:interop -- [WORD...]         cases whose name holds every word
  *   npm run test:interop -- --self            strongSwan in our place too: checks the machine, not us
- *   npm run test:interop -- --harness DIR     also libreswan and OpenIKED, and the scenarios of an interop harness in DIR
+ *   npm run test:interop -- --harness DIR     also the scenarios of an interop harness in DIR
  *   npm run test:interop -- --only-harness    nothing but those; DIR may also be given as CARDCAGE_INTEROP
  *   npm run test:interop -- --foreign --harness DIR   libreswan and OpenIKED as peers, and nothing else
  *   npm run test:interop -- --soak            nothing but fast rekeys under iperf3, six minutes (wants iperf3), and gateways that die and come again
@@ -18,12 +18,13 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { inLanes } from "../lanes.ts";
 import { CASES } from "./cases.ts";
 import type { Case } from "./cases.ts";
 import { missingFakeKernel } from "./fake_kernel.ts";
 import { foreignCases, missingForeign } from "./foreign_cases.ts";
 import { runHarness } from "./harness.ts";
-import { run, stopAll } from "./process.ts";
+import { run, stopAll, tidily } from "./process.ts";
 import { RESTART_CASES } from "./restart_cases.ts";
 import { SOAK_CASES } from "./soak_cases.ts";
 import { missingStrongSwan } from "./strongswan.ts";
@@ -32,6 +33,9 @@ import { World } from "./world.ts";
 
 /** One of those that a gateway takes by default. */
 const IMAGE = new URL("../../build/ike.simd.wasm", import.meta.url);
+
+/** Cases at a time, each in namespaces of its own. */
+const LANES = 2;
 
 export interface Tally {
   passed: number;
@@ -89,29 +93,37 @@ async function missing(chosen: readonly Case[]): Promise<string[]> {
   return lacks;
 }
 
-async function runCases(topology: Topology, directory: string, chosen: readonly Case[]): Promise<Tally> {
+/** One case in a directory of its own; whether it passed. */
+async function runCase({ name, story }: Case, topology: Topology, directory: string): Promise<boolean> {
+  const began = performance.now();
+  const world = new World(topology, directory, options.self);
+  let failure: Error | undefined;
+  let told = "";
+  try {
+    told = await story(world);
+  } catch (error) {
+    failure = error as Error;
+  }
+  const tails = failure === undefined ? "" : await world.tails();
+  await world.close();
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  const lines = [...world.told, ...(failure?.message.split("\n") ?? [])].map((line) => `      ${line}\n`).join("");
+  if (failure === undefined) console.log(`${lines}ok    ${name}  (${told}; ${seconds} s)`);
+  else console.log(`FAIL  ${name}  (${seconds} s)\n${lines}${tails}`);
+  return failure === undefined;
+}
+
+/** Each lane has a topology of its own. Those that keep a pace mostly wait: they are beside one another when the others are through. */
+async function runCases(topologies: readonly Topology[], directory: string, chosen: readonly Case[]): Promise<Tally> {
   const tally: Tally = { passed: 0, failed: 0 };
-  for (const [index, { name, story }] of chosen.entries()) {
-    const began = performance.now();
-    const world = new World(topology, join(directory, `case-${index + 1}`), options.self);
-    let failure: Error | undefined;
-    let told = "";
-    try {
-      told = await story(world);
-    } catch (error) {
-      failure = error as Error;
-    }
-    const tails = failure === undefined ? "" : await world.tails();
-    await world.close();
-    await stopAll();
-    const seconds = ((performance.now() - began) / 1000).toFixed(1);
-    if (failure === undefined) {
-      tally.passed++;
-      console.log(`ok    ${name}  (${told}; ${seconds} s)`);
-    } else {
-      tally.failed++;
-      console.log(`FAIL  ${name}  (${seconds} s)\n      ${failure.message.split("\n").join("\n      ")}\n${tails}`);
-    }
+  const take = async (one: Case, lane: number): Promise<void> => {
+    const own = join(directory, `case-${chosen.indexOf(one) + 1}`);
+    const passed = await tidily(() => runCase(one, topologies[lane] as Topology, own));
+    tally[passed ? "passed" : "failed"]++;
+  };
+  for (const paced of [false, true]) {
+    const those = chosen.filter((one) => (one.paced ?? false) === paced);
+    await inLanes(those, topologies.length, take);
   }
   return tally;
 }
@@ -124,7 +136,7 @@ async function main(): Promise<number> {
     return 2;
   }
   await removeStale();
-  const topology = new Topology();
+  const topologies = Array.from({ length: Math.min(LANES, chosen.length) }, (_, lane) => new Topology(lane));
   const directory = mkdtempSync(join(tmpdir(), "cardcage-interop-"));
   const sum: Tally = { passed: 0, failed: 0 };
   const add = ({ passed, failed }: Tally): void => {
@@ -133,7 +145,7 @@ async function main(): Promise<number> {
   };
   const clean = async (): Promise<void> => {
     await stopAll();
-    await topology.down();
+    for (const topology of topologies) await topology.down();
     if (!options.keep) rmSync(directory, { recursive: true, force: true });
   };
   for (const signal of ["SIGINT", "SIGTERM"] as const)
@@ -141,8 +153,8 @@ async function main(): Promise<number> {
   try {
     if (options.self) console.log("self check: strongSwan on both sides, nothing of ours is tested");
     if (chosen.length > 0) {
-      if (needsNamespaces(chosen)) await topology.up();
-      add(await runCases(topology, directory, chosen));
+      if (needsNamespaces(chosen)) for (const topology of topologies) await topology.up();
+      add(await runCases(topologies, directory, chosen));
     }
     const harness = options.soak || options.foreign ? undefined : options.harness;
     if (harness !== undefined) add(await runHarness(harness, directory, words));

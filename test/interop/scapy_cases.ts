@@ -75,7 +75,7 @@ function scapyCase(name: string, story: (tools: Tools) => Promise<string>): Case
     oursOnly: true,
     bench: true,
     missing: missingScapy,
-    async story() {
+    async story(world) {
       const seed = Number(process.env.CARDCAGE_SEED ?? randomInt(1, 2 ** 31));
       const scapy = new Scapy();
       const outside = new Outside();
@@ -87,7 +87,7 @@ function scapyCase(name: string, story: (tools: Tools) => Promise<string>): Case
         (error as Error).message += `\nseed ${seed}`;
         throw error;
       } finally {
-        outside.print();
+        world.tell(outside.lines());
         await scapy.close();
       }
     },

@@ -25,6 +25,7 @@ function inShelf(side: Side): Case {
   return {
     name: `${ROLE[side]}: a board in a shelf behind a network: traffic, a shelf that is killed, a cable that is cut`,
     oursOnly: true,
+    paced: true,
     async story(world) {
       const namespace = await world.topology.shelf(side);
       const keyFile = join(world.directory, "shelf.key");

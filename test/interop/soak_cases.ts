@@ -50,6 +50,7 @@ function soak(side: Side): Case {
   return {
     name: `soak, ${ROLE[side]}: fast rekeys by both ends under TCP for ${SECONDS} s`,
     oursOnly: true,
+    paced: true,
     async story(world) {
       const suite = { ike: "aes128gcm16-prfsha256-x25519", esp: "aes128gcm16-x25519" };
       const pair = await world.pair(side, { ...suite, psk: freshPsk(), rekey: REKEY });

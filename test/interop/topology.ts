@@ -4,7 +4,8 @@
  *     hosta -- eth0/lan0 -- gwa == wan0 ======= wan0 == gwb -- lan0/eth0 -- hostb
  *     10.1.0.2       10.1.0.1   192.0.2.1   192.0.2.2   10.2.0.1       10.2.0.2      (and 10.x.1.0/24)
  *
- * Names begin with cardcage- and this process's id, so that two runs do not meet. Nothing leaves the namespaces.
+ * Names begin with cardcage-, this process's id and a number of the topology, so that neither two runs nor two cases of one meet.
+ * Nothing leaves the namespaces.
  */
 
 import { readdirSync } from "node:fs";
@@ -24,7 +25,11 @@ export function other(side: Side): Side {
 }
 
 export class Topology {
-  constructor(readonly prefix = `cardcage-${process.pid}-`) {}
+  readonly prefix: string;
+
+  constructor(number = 0) {
+    this.prefix = `cardcage-${process.pid}-${number}-`;
+  }
 
   gateway(side: Side): string {
     return `${this.prefix}gw${side}`;

@@ -114,7 +114,7 @@ export const TSHARK_CASES: Case[] = [
       });
       outside.add("ESN: the SAs of Wireshark 4.0 have none");
       outside.add("AH: Wireshark checks no ICV of it");
-      outside.print();
+      world.tell(outside.lines());
       const settings = [...TUNNELS, ...TRANSPORTS];
       let spi = 0;
       const captures = settings.flatMap((setting) => {

@@ -34,6 +34,7 @@ export interface Pair {
 
 export class World {
   private readonly started: Endpoint[] = [];
+  private readonly lines: string[] = [];
 
   constructor(
     readonly topology: Topology,
@@ -74,6 +75,15 @@ export class World {
   async start(endpoint: Endpoint): Promise<void> {
     if (!this.started.includes(endpoint)) this.started.push(endpoint);
     await endpoint.start();
+  }
+
+  /** To be shown in front of the case's result. */
+  tell(lines: readonly string[]): void {
+    this.lines.push(...lines);
+  }
+
+  get told(): readonly string[] {
+    return this.lines;
   }
 
   /** Ends both gateways. */
