@@ -49,13 +49,9 @@ function draw(dice: SeededRandom): FaultOrder {
 /** Traffic on all nets for so long. What a stalled ring keeps arrives later: all is accounted for in the end. */
 async function traffic(story: Story, dice: SeededRandom, milliseconds: number): Promise<void> {
   for (let spent = 0; spent < milliseconds; spent += 10) {
-    for (const net of NETS) {
-      for (const site of [story.moon, story.sun]) {
-        // A host whose packet finds the ring of the IKE board full, or no board, has lost it: counted there.
-        if (site.chassis.show().slots[0]!.state === "Online" && dice.next() < 0.5)
-          await sendLoosely(story, site, net, dice);
-      }
-    }
+    // A host whose packet finds the ring of the IKE board full, or no board, has lost it: counted there.
+    const sites = [story.moon, story.sun].filter(({ chassis }) => chassis.show().slots[0]!.state === "Online");
+    for (const net of NETS) for (const site of sites) if (dice.next() < 0.5) await sendLoosely(story, site, net, dice);
     await story.pair.drive.run(10);
   }
 }

@@ -4,7 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Metrics } from "../../host/operator/metrics.ts";
 import { MetricsServer } from "../../host/operator/metrics_server.ts";
-import { tell } from "./story.ts";
+import { GATEWAYS_OWN, tell } from "./story.ts";
 
 /** Samples of the text format, by name and labels as they stand. */
 function samples(text: string): Map<string, number> {
@@ -22,7 +22,7 @@ function samples(text: string): Map<string, number> {
 const NET = '{ike_sa_name="moon-sun",child_sa_name="net-1"}';
 
 test("a child that is down, up, rekeyed: states, and counters that only rise", () =>
-  tell({}, async (story) => {
+  tell({ chassis: GATEWAYS_OWN }, async (story) => {
     const { moon } = story;
     const metrics = new Metrics(moon.gateway);
     const ask = async (): Promise<Map<string, number>> => samples(await metrics.scrape());

@@ -49,6 +49,14 @@ export interface StoryOptions extends PairOptions {
 
 const hex = (packet: Uint8Array): string => Buffer.from(packet).toString("hex");
 
+/**
+ * SAs that the boards of a story have room for, unless it says otherwise. A gateway of thousands has its tables written at each power-on
+ * and wiped at each reset: hundreds of megabytes, several times a story, which would take a third of the time and tell nothing.
+ */
+const CAPACITY = { ikeSaCapacity: 256, childSaCapacity: 512, saCapacity: 512 };
+/** For stories that show what a gateway has by default. */
+export const GATEWAYS_OWN = { ikeSaCapacity: undefined, childSaCapacity: undefined, saCapacity: undefined };
+
 export class Story {
   readonly pair: Pair;
   readonly seen: Seen[] = [];
@@ -64,7 +72,7 @@ export class Story {
   readonly offences: string[] = [];
 
   constructor(options: PairOptions, legible = false) {
-    this.pair = new Pair(options);
+    this.pair = new Pair({ ...options, chassis: { ...CAPACITY, ...options.chassis } });
     this.pair.wan.filter = (packet, from) => {
       this.alter(packet, from);
       const seen: Seen = { packet: packet.slice(), from, kind: wanKind(packet) };
