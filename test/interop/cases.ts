@@ -146,8 +146,7 @@ function wrongPsk(side: Side): Case {
         const told = pair.ours.kind === "cardcage" ? AUTHENTICATION_FAILED : STRONGSWAN_AUTHENTICATION_FAILED;
         return told.test(pair.ours.log()) && STRONGSWAN_AUTHENTICATION_FAILED.test(pair.peer.log());
       });
-      await staysEmpty(pair.ours);
-      await staysEmpty(pair.peer);
+      await Promise.all([staysEmpty(pair.ours), staysEmpty(pair.peer)]);
       return "AUTHENTICATION_FAILED on both sides";
     },
   };

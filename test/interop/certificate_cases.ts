@@ -134,7 +134,7 @@ function bad(side: Side, whose: "ours" | "strongSwan's", { what, ours, theirs, m
       const [judge, words] = whose === "ours" ? [pair.peer, theirs] : [pair.ours, ours];
       await until(`${judge.kind} tells ${words}`, 20, () => words.test(judge.log()));
       await until("ours tells AUTHENTICATION_FAILED", 20, () => /AUTHENTICATION_FAILED/.test(pair.ours.log()));
-      for (const endpoint of [pair.ours, pair.peer]) await staysEmpty(endpoint, 0.3);
+      await Promise.all([pair.ours, pair.peer].map((endpoint) => staysEmpty(endpoint, 0.3)));
       return `told by ${judge.kind}`;
     },
   };

@@ -123,7 +123,7 @@ function wrongPassword(side: Side, method: string): Case {
           /EAP_FAILURE|EAP_\w+ method failed|EAP method .* failed|EAP\/FAIL/.test(pair.peer.log())
         );
       });
-      for (const endpoint of [pair.ours, pair.peer]) await staysEmpty(endpoint);
+      await Promise.all([pair.ours, pair.peer].map((endpoint) => staysEmpty(endpoint)));
       const text = pair.ours.log();
       expect(pair.ours.kind !== "cardcage" || /password/.test(text), "ours says that it is about a password");
       return "told on both sides";

@@ -274,7 +274,7 @@ function wrongPsk(kin: Kindred, side: Side, harness: string): Case {
       await Promise.race([pair.first.initiate("net"), until("it is told", 20, () => told(pair))]);
       await until("our log tells AUTHENTICATION_FAILED", 20, () => told(pair));
       succeeded("the end of the peer's attempts", await peer.terminate("gw"));
-      for (const endpoint of [pair.ours, peer]) await staysEmpty(endpoint);
+      await Promise.all([pair.ours, peer].map((endpoint) => staysEmpty(endpoint)));
       return "AUTHENTICATION_FAILED";
     },
   };

@@ -11,6 +11,7 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { inLanes } from "../lanes.ts";
 import { Cardcage } from "./cardcage.ts";
 import { freshPsk, renderCage } from "./connection.ts";
 import type { Retransmission } from "./connection.ts";
@@ -475,10 +476,7 @@ export async function runHarness(
   try {
     const beside = turns.filter(({ scenario }) => scenario.waits === true).map(take);
     const queue = turns.filter(({ scenario }) => scenario.waits !== true);
-    const lane = async (): Promise<void> => {
-      for (let turn = queue.shift(); turn; turn = queue.shift()) await take(turn);
-    };
-    await Promise.all(Array.from({ length: LANES }, lane));
+    await inLanes(queue, LANES, take);
     await Promise.all(beside);
   } finally {
     await stopAll();
