@@ -1,8 +1,6 @@
 /** Where a successor begins: what was handed to the board of an inbound SA, what a forged number does, what is forgotten, and when nothing is known. */
-import { MAP_PORT_TABLE, REG_CONFIG_LENGTH, REG_DROPPED, REG_IN, REG_NOW, REG_SLOT } from "../../../assembly/abi/board";
+import { REG_NOW } from "../../../assembly/abi/board";
 import { CLASSIFIER_CUT_THROUGH, CLASSIFIER_STANDBY } from "../../../assembly/abi/classifier";
-import { CONFIG_CLASSIFIER, CONFIG_IKE_SLOT, CONFIG_LINK_KIND } from "../../../assembly/abi/config";
-import { LINK_ETHERNET } from "../../../assembly/abi/fabric";
 import {
   DIRECTION_INBOUND,
   LEASE_DIRECTION,
@@ -11,30 +9,13 @@ import {
   LEASE_SEQUENCE,
   LEASE_SERIAL,
   LEASE_SPI,
-  LEASE_WANTED_END,
   LEASE_WANTED_MESSAGE_OCTETS,
   LEASE_WANTED_REACHED,
-  SA_LEASE,
-  SA_RECORD_MAX,
   SA_REPLAY_WINDOW,
   SA_SEQUENCE,
 } from "../../../assembly/abi/message";
-import {
-  PORT_CHANNEL,
-  PORT_COUNT_IKE,
-  PORT_ENTRY_OCTETS,
-  PORT_TX,
-  RING_DONE,
-  RING_POSTED,
-} from "../../../assembly/abi/ring";
-import { dropsReset } from "../../../assembly/bus/drop";
 import { Frame } from "../../../assembly/bus/frame";
-import { poolReset } from "../../../assembly/bus/pool";
-import { originate, portsReclaim, portsReset } from "../../../assembly/bus/port";
-import { channelReset } from "../../../assembly/channel/channel";
-import { controlKey } from "../../../assembly/channel/control";
-import { boardOnline, boardsReset } from "../../../assembly/distribution/board_table";
-import { classifierConfigure } from "../../../assembly/distribution/classifier";
+import { originate } from "../../../assembly/bus/port";
 import {
   FORGET_NS,
   forwardedForget,
@@ -50,52 +31,21 @@ import {
   leaseStart,
   leaseSucceed,
   leaseWanted,
-  leasesReset,
 } from "../../../assembly/distribution/lease";
-import { LINK_LIVE, Link, linkAt, localDatabaseReset, recordOf } from "../../../assembly/distribution/local_database";
-import { recallBegin, recallPoll, recallReset } from "../../../assembly/distribution/recall";
-import { arenaResetAt } from "../../../assembly/rt/arena";
-import { itemWriteU32 } from "../../../assembly/rt/items";
+import { recordOf } from "../../../assembly/distribution/local_database";
+import { recallBegin, recallPoll } from "../../../assembly/distribution/recall";
 import { map } from "../../../assembly/rt/map";
-import { configAddress } from "../../../assembly/rt/registers";
+import { SPI_IN, channelDrained, lease, leaseAsked, link, linksReset, pass } from "./leased_links";
 
-/** 40 MiB behind whatever heap the runner has; grown once. */
-const ARENA: usize = 40 << 20;
-const arena: usize = (<usize>memory.grow(<i32>(ARENA >> 16))) << 16;
-const key = memory.data(32, 16);
 const LINKS: u32 = 40;
-const SPI: u32 = 0x5000;
-
-function pass(time: u64): void {
-  store<u64>(map + REG_NOW, load<u64>(map + REG_NOW) + time);
-}
-
-function link(number: u32 = 0): Link {
-  return changetype<Link>(linkAt(number));
-}
 
 function record(number: u32 = 0): usize {
   return recordOf(link(number), DIRECTION_INBOUND);
 }
 
-function end(number: u32 = 0): u64 {
-  return load<u64>(record(number), SA_LEASE);
-}
-
 /** The board has accepted up to `reached` under a lease that ends at `held`, and asks for the next one: its end. */
 function wants(reached: u64, held: u64 = u64.MAX_VALUE, number: u32 = 0): u64 {
-  const frame = changetype<Frame>(originate());
-  const m = frame.start;
-  frame.length = LEASE_WANTED_MESSAGE_OCTETS;
-  memory.fill(m, 0, LEASE_WANTED_MESSAGE_OCTETS);
-  store<u32>(m, number, LEASE_LINK);
-  store<u32>(m, SPI + number, LEASE_SPI);
-  store<u32>(m, DIRECTION_INBOUND, LEASE_DIRECTION);
-  store<u64>(m, reached, LEASE_SEQUENCE);
-  store<u64>(m, reached, LEASE_WANTED_REACHED);
-  store<u64>(m, held == u64.MAX_VALUE ? end(number) : held, LEASE_WANTED_END);
-  leaseWanted(frame, 1);
-  return end(number);
+  return leaseAsked(number, DIRECTION_INBOUND, reached, held);
 }
 
 /** Its board dies: where the next one begins. */
@@ -109,44 +59,7 @@ function hand(sequence: u64, number: u32 = 0): void {
 }
 
 function reset(): void {
-  resetWith(CLASSIFIER_STANDBY);
-}
-
-function resetWith(classifier: u32): void {
-  arenaResetAt(arena, arena + ARENA);
-  for (let r: u32 = REG_IN; r <= REG_DROPPED; r += 8) store<u64>(map + r, 0);
-  store<u32>(map + REG_SLOT, 0);
-  store<u64>(map + REG_NOW, 1_000_000_000);
-  const config = configAddress();
-  let p = itemWriteU32(config, CONFIG_LINK_KIND, LINK_ETHERNET);
-  p = itemWriteU32(p, CONFIG_IKE_SLOT, 0);
-  p = itemWriteU32(p, CONFIG_CLASSIFIER, classifier);
-  store<u32>(map + REG_CONFIG_LENGTH, <u32>(p - config));
-  dropsReset();
-  assert(channelReset() && classifierConfigure(config, p), "CONFIG");
-  boardsReset();
-  recallReset();
-  assert(poolReset() && portsReset(PORT_COUNT_IKE), "RAM");
-  assert(localDatabaseReset(LINKS) && leasesReset(LINKS, config, p), "RAM");
-  boardOnline(1, 1, LINKS);
-  controlKey(1, 1, key);
-  for (let n: u32 = 0; n < LINKS; n++) {
-    const l = link(n);
-    memory.fill(recordOf(l, DIRECTION_INBOUND), 0, SA_RECORD_MAX);
-    store<u16>(record(n), 64, SA_REPLAY_WINDOW);
-    l.spiIn = SPI + n;
-    l.stateIn = LINK_LIVE;
-    l.slot = 1;
-    l.generation = 1;
-    leaseStart(l, DIRECTION_INBOUND);
-  }
-}
-
-/** The chassis takes what waits on the internal path. */
-function drained(): void {
-  const ring = <usize>load<u32>(<usize>load<u32>(map + MAP_PORT_TABLE) + PORT_CHANNEL * PORT_ENTRY_OCTETS + PORT_TX);
-  store<u32>(ring + RING_DONE, load<u32>(ring + RING_POSTED));
-  portsReclaim();
+  linksReset(LINKS, CLASSIFIER_STANDBY);
 }
 
 /** An SA with ESN that has come to `sequence`. */
@@ -170,7 +83,7 @@ describe("where the successor of a board begins with an inbound SA", () => {
   });
 
   test("never beyond the lease, whatever number somebody writes", () => {
-    const last = end();
+    const last = lease();
     hand(7);
     hand(0xffff_ffff);
     expect(successor()).toBe(last);
@@ -213,7 +126,7 @@ describe("where the successor of a board begins with an inbound SA", () => {
 
   test("not before the board says that the lease has come, and not sooner than datagrams may overtake", () => {
     hand(0x7000_0000);
-    const before = end();
+    const before = lease();
     const first = wants(300);
     pass(FORGET_NS);
     const second = wants(1800, before);
@@ -225,7 +138,7 @@ describe("where the successor of a board begins with an inbound SA", () => {
     const fourth = wants(third + 10);
     pass(FORGET_NS - 1);
     wants(third + 1000, fourth);
-    const last = end();
+    const last = lease();
     expect(successor()).toBe(last, "too soon");
   });
 
@@ -236,7 +149,7 @@ describe("where the successor of a board begins with an inbound SA", () => {
       frame.length = LEASE_WANTED_REACHED;
       memory.fill(frame.start, 0xff, LEASE_WANTED_MESSAGE_OCTETS);
       store<u32>(frame.start, 0, LEASE_LINK);
-      store<u32>(frame.start, SPI, LEASE_SPI);
+      store<u32>(frame.start, SPI_IN, LEASE_SPI);
       store<u32>(frame.start, DIRECTION_INBOUND, LEASE_DIRECTION);
       store<u64>(frame.start, 700 + i, LEASE_SEQUENCE);
       leaseWanted(frame, 1);
@@ -270,12 +183,12 @@ describe("where the successor of a board begins with an inbound SA", () => {
     const frame = changetype<Frame>(originate());
     frame.length = LEASE_OCTETS;
     store<u32>(frame.start, 0, LEASE_LINK);
-    store<u32>(frame.start, SPI, LEASE_SPI);
+    store<u32>(frame.start, SPI_IN, LEASE_SPI);
     store<u32>(frame.start, DIRECTION_INBOUND, LEASE_DIRECTION);
     store<u64>(frame.start, 700, LEASE_SEQUENCE);
     store<u32>(frame.start, load<u32>(leaseRecord(link(), DIRECTION_INBOUND) + LEASE_RECORD_OCTETS - 4), LEASE_SERIAL);
     leaseReturned(frame, 1);
-    expect(end()).toBe(700);
+    expect(lease()).toBe(700);
     pass(FORGET_NS);
     wants(400, 700);
     hand(450);
@@ -294,7 +207,7 @@ describe("where the successor of a board begins with an inbound SA", () => {
     begins(wrap - 10);
     for (let n: u64 = wrap - 9; n <= wrap + 9; n++) hand(n);
     expect(successor() >= wrap + 9).toBe(true);
-    expect(successor() <= end()).toBe(true);
+    expect(successor() <= lease()).toBe(true);
     begins(wrap - 3000);
     hand(wrap - 2999);
     expect(successor()).toBe(wrap - 2999, "far from it all is as ever");
@@ -305,12 +218,12 @@ describe("what is not known of an inbound SA", () => {
   beforeEach(reset);
 
   test("with cut-through nothing ever is: the lease decides", () => {
-    resetWith(CLASSIFIER_CUT_THROUGH);
-    const last = end();
+    linksReset(LINKS, CLASSIFIER_CUT_THROUGH);
+    const last = lease();
     hand(5);
     expect(successor()).toBe(last);
     hand(last + 1);
-    const next = end();
+    const next = lease();
     expect(successor()).toBe(next);
   });
 
@@ -321,7 +234,7 @@ describe("what is not known of an inbound SA", () => {
     for (let i: u32 = 0; i < 2; i++) {
       expect(forwardedUncertain(link())).toBe(true);
       pass(FORGET_NS);
-      ends.push(wants(10, end()));
+      ends.push(wants(10, lease()));
       expect(ends[i + 1] > ends[i]).toBe(true, "each lease has an end of its own");
     }
     expect(forwardedUncertain(link())).toBe(false);
@@ -335,7 +248,7 @@ describe("what is not known of an inbound SA", () => {
     pass(FORGET_NS);
     wants(10);
     hand(20);
-    const last = end();
+    const last = lease();
     expect(successor()).toBe(last);
     expect(forwardedUncertain(link())).toBe(true, "it may be on the same board again");
     forwardedStart(link(), last);
@@ -355,10 +268,10 @@ describe("what is not known of an inbound SA", () => {
       rounds += 1;
       // The boards answer what came on the ring.
       if (at - load<u64>(map + REG_NOW) > 1_000_000_000) {
-        for (let n: u32 = 0; n < LINKS; n++) if (n != 3) wants(n, end(n), n);
+        for (let n: u32 = 0; n < LINKS; n++) if (n != 3) wants(n, lease(n), n);
         asked += 1;
       }
-      drained();
+      channelDrained();
       store<u64>(map + REG_NOW, at);
     }
     expect(asked).toBe(3);

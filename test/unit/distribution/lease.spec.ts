@@ -1,14 +1,6 @@
 /** Leases as the IKE board gives them: what is granted, how large, and that a number is never granted to two boards. */
-import { REG_CONFIG_LENGTH, REG_DROPPED, REG_IN, REG_NOW, REG_SLOT } from "../../../assembly/abi/board";
 import { CLASSIFIER_CUT_THROUGH, CLASSIFIER_STANDBY } from "../../../assembly/abi/classifier";
-import {
-  CONFIG_CLASSIFIER,
-  CONFIG_IKE_SLOT,
-  CONFIG_LEASE,
-  CONFIG_LINK_KIND,
-  LEASE_MIN,
-} from "../../../assembly/abi/config";
-import { LINK_ETHERNET } from "../../../assembly/abi/fabric";
+import { LEASE_MIN } from "../../../assembly/abi/config";
 import {
   DIRECTION_INBOUND,
   DIRECTION_OUTBOUND,
@@ -18,75 +10,31 @@ import {
   LEASE_SEQUENCE,
   LEASE_SERIAL,
   LEASE_SPI,
-  LEASE_WANTED_END,
-  LEASE_WANTED_MESSAGE_OCTETS,
-  LEASE_WANTED_OCTETS,
-  LEASE_WANTED_PACKETS,
-  LEASE_WANTED_REACHED,
   SA_LEASE,
-  SA_RECORD_MAX,
   SA_REPLAY_WINDOW,
   SA_SEQUENCE,
 } from "../../../assembly/abi/message";
-import { PORT_COUNT_IKE } from "../../../assembly/abi/ring";
-import { dropsReset } from "../../../assembly/bus/drop";
 import { Frame } from "../../../assembly/bus/frame";
-import { poolReset } from "../../../assembly/bus/pool";
-import { originate, portsReset } from "../../../assembly/bus/port";
-import { channelReset } from "../../../assembly/channel/channel";
-import { controlKey } from "../../../assembly/channel/control";
-import { boardOffline, boardOnline, boardsReset } from "../../../assembly/distribution/board_table";
-import { classifierConfigure } from "../../../assembly/distribution/classifier";
+import { originate } from "../../../assembly/bus/port";
+import { boardOffline } from "../../../assembly/distribution/board_table";
 import {
   LEASE_RECORD_OCTETS,
   leaseRecord,
   leaseReturned,
   leaseStart,
   leaseSucceed,
-  leaseWanted,
-  leasesReset,
 } from "../../../assembly/distribution/lease";
-import { LINK_LIVE, Link, linkAt, localDatabaseReset, recordOf } from "../../../assembly/distribution/local_database";
-import { arenaResetAt } from "../../../assembly/rt/arena";
-import { itemWriteU32 } from "../../../assembly/rt/items";
-import { map } from "../../../assembly/rt/map";
-import { configAddress } from "../../../assembly/rt/registers";
+import { recordOf } from "../../../assembly/distribution/local_database";
+import { SPI_IN, lease, leaseAsked, link, linksReset, pass } from "./leased_links";
 
-/** 40 MiB behind whatever heap the runner has; grown once. */
-const ARENA: usize = 40 << 20;
-const arena: usize = (<usize>memory.grow(<i32>(ARENA >> 16))) << 16;
-const key = memory.data(32, 16);
+const LINKS: u32 = 200;
 const LIMIT: u32 = 1000;
 const SEEN_LIMIT: u32 = 16384;
 const MS: u64 = 1_000_000;
 
-function pass(time: u64): void {
-  store<u64>(map + REG_NOW, load<u64>(map + REG_NOW) + time);
-}
-
-function link(number: u32): Link {
-  return changetype<Link>(linkAt(number));
-}
-
-function lease(number: u32, direction: u32): u64 {
-  return load<u64>(recordOf(link(number), direction), SA_LEASE);
-}
-
 /** The board has come to `sequence`; every number was a packet, or one in `lossy`. */
 function wants(number: u32, direction: u32, sequence: u64, slot: u32 = 1, lossy: u64 = 1): u64 {
-  const frame = changetype<Frame>(originate());
-  const m = frame.start;
-  frame.length = LEASE_WANTED_MESSAGE_OCTETS;
-  store<u32>(m, number, LEASE_LINK);
-  store<u32>(m, direction == DIRECTION_INBOUND ? 0x5000 + number : 0x6000 + number, LEASE_SPI);
-  store<u32>(m, direction, LEASE_DIRECTION);
-  store<u64>(m, sequence, LEASE_SEQUENCE);
-  store<u64>(m, sequence / lossy, LEASE_WANTED_PACKETS);
-  store<u64>(m, sequence * 100, LEASE_WANTED_OCTETS);
-  store<u64>(m, sequence, LEASE_WANTED_REACHED);
-  store<u64>(m, lease(number, direction), LEASE_WANTED_END);
-  leaseWanted(frame, slot);
-  return lease(number, direction);
+  return leaseAsked(number, direction, sequence, u64.MAX_VALUE, slot, lossy);
 }
 
 function serialOf(number: u32): u32 {
@@ -99,7 +47,7 @@ function returns(number: u32, sequence: u64, serial: u32, slot: u32 = 1): u64 {
   const m = frame.start;
   frame.length = LEASE_OCTETS;
   store<u32>(m, number, LEASE_LINK);
-  store<u32>(m, 0x5000 + number, LEASE_SPI);
+  store<u32>(m, SPI_IN + number, LEASE_SPI);
   store<u32>(m, DIRECTION_INBOUND, LEASE_DIRECTION);
   store<u64>(m, sequence, LEASE_SEQUENCE);
   store<u32>(m, serial, LEASE_SERIAL);
@@ -108,45 +56,11 @@ function returns(number: u32, sequence: u64, serial: u32, slot: u32 = 1): u64 {
 }
 
 function reset(): void {
-  resetWith(CLASSIFIER_CUT_THROUGH, LIMIT);
+  linksReset(LINKS, CLASSIFIER_CUT_THROUGH, LIMIT);
 }
 
 function resetSeen(): void {
-  resetWith(CLASSIFIER_STANDBY, SEEN_LIMIT);
-}
-
-/** `classifier`: CLASSIFIER_*. */
-function resetWith(classifier: u32, limit: u32): void {
-  arenaResetAt(arena, arena + ARENA);
-  for (let r: u32 = REG_IN; r <= REG_DROPPED; r += 8) store<u64>(map + r, 0);
-  store<u32>(map + REG_SLOT, 0);
-  store<u64>(map + REG_NOW, 1_000_000_000);
-  const config = configAddress();
-  let p = itemWriteU32(config, CONFIG_LINK_KIND, LINK_ETHERNET);
-  p = itemWriteU32(p, CONFIG_IKE_SLOT, 0);
-  p = itemWriteU32(p, CONFIG_LEASE, limit);
-  p = itemWriteU32(p, CONFIG_CLASSIFIER, classifier);
-  store<u32>(map + REG_CONFIG_LENGTH, <u32>(p - config));
-  dropsReset();
-  assert(channelReset() && classifierConfigure(config, p), "CONFIG");
-  boardsReset();
-  assert(poolReset() && portsReset(PORT_COUNT_IKE), "RAM");
-  assert(localDatabaseReset(200) && leasesReset(200, config, p), "RAM");
-  boardOnline(1, 1, 200);
-  controlKey(1, 1, key);
-  for (let n: u32 = 0; n < 200; n++) {
-    const l = link(n);
-    memory.fill(recordOf(l, DIRECTION_INBOUND), 0, SA_RECORD_MAX * 2);
-    store<u16>(recordOf(l, DIRECTION_INBOUND), 64, SA_REPLAY_WINDOW);
-    l.spiIn = 0x5000 + n;
-    l.spiOut = 0x6000 + n;
-    l.stateIn = LINK_LIVE;
-    l.stateOut = LINK_LIVE;
-    l.slot = 1;
-    l.generation = 1;
-    leaseStart(l, DIRECTION_INBOUND);
-    leaseStart(l, DIRECTION_OUTBOUND);
-  }
+  linksReset(LINKS, CLASSIFIER_STANDBY, SEEN_LIMIT);
 }
 
 describe("leases, with cut-through", () => {
