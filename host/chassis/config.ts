@@ -36,18 +36,22 @@ export function encodeItems(items: readonly ConfigItem[]): Uint8Array {
   return octets;
 }
 
+/** Calls back for each item: its type, where its value starts, and where that ends. Throws RangeError when they do not add up. */
+export function eachItem(octets: Uint8Array, take: (type: number, start: number, end: number) => void): void {
+  const { length } = octets;
+  for (let at = 0; at < length; ) {
+    const start = at + CONFIG_ITEM_VALUE;
+    const end = start <= length ? start + (octets[at + 2]! | (octets[at + 3]! << 8)) : Infinity;
+    if (end > length) throw new RangeError(`the item at ${at} is cut off`);
+    take(octets[at]! | (octets[at + 1]! << 8), start, end);
+    at = start + ((end - start + 3) & ~3);
+  }
+}
+
 /** Items of octets; throws RangeError when they do not add up. */
 export function decodeItems(octets: Uint8Array): { type: number; value: Uint8Array }[] {
-  const view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
   const items: { type: number; value: Uint8Array }[] = [];
-  for (let at = 0; at < octets.length; ) {
-    const length = at + CONFIG_ITEM_VALUE <= octets.length ? view.getUint16(at + 2, true) : Infinity;
-    const next = at + CONFIG_ITEM_VALUE + ((length + 3) & ~3);
-    if (!(at + CONFIG_ITEM_VALUE + length <= octets.length)) throw new RangeError(`the item at ${at} is cut off`);
-    const start = at + CONFIG_ITEM_VALUE;
-    items.push({ type: view.getUint16(at, true), value: octets.subarray(start, start + length) });
-    at = next;
-  }
+  eachItem(octets, (type, start, end) => items.push({ type, value: octets.subarray(start, end) }));
   return items;
 }
 

@@ -21,10 +21,11 @@ const ID_RFC822_ADDR = 3;
 const ID_IPV6_ADDR = 5;
 const ID_DER_ASN1_DN = 9;
 
-/** ASCII as it stands, everything else as \xNN. */
-export function printable(octets: Uint8Array): string {
+/** ASCII as it stands, everything else as \xNN: of all octets, or of those from `start` to `end`. */
+export function printable(octets: Uint8Array, start = 0, end = octets.length): string {
   let text = "";
-  for (const octet of octets) {
+  for (let i = start; i < end; i++) {
+    const octet = octets[i]!;
     text +=
       octet >= 0x20 && octet < 0x7f && octet !== 0x5c
         ? String.fromCharCode(octet)

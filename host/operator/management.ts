@@ -2,6 +2,7 @@
  * The management port's messages (abi/management.ts): commands towards a board, and what boards say, as JSON with vici's key
  * names. A message that does not add up is a RangeError, never a guess.
  */
+import { CONFIG_ITEM_VALUE } from "../../assembly/abi/config.ts";
 import { MANAGEMENT_EXPLANATION } from "../../assembly/abi/explain.ts";
 import * as abi from "../../assembly/abi/management.ts";
 import {
@@ -21,7 +22,7 @@ import {
   STATUS_SEQUENCE,
   STATUS_SPI,
 } from "../../assembly/abi/message.ts";
-import { type ConfigItem, decodeItems, encodeItems } from "../chassis/config.ts";
+import { type ConfigItem, eachItem, encodeItems } from "../chassis/config.ts";
 import { DROP_NAMES } from "../chassis/vocabulary.ts";
 import { type Explanation, explanationOf } from "./explanation.ts";
 import { addressText, identityText, printable, selectorText } from "./identity.ts";
@@ -263,37 +264,51 @@ export const EVENT_KINDS: ReadonlyMap<number, string> = new Map([
   [abi.EVENT_IKE_UPDATE, "ike-update"],
 ]);
 
-/** Items of one message, by type, with typed access. */
 const NOTHING = new Uint8Array(0);
 
+/** Items of one message, by type, with typed access. */
 class Items {
-  readonly #items: { type: number; value: Uint8Array }[];
+  readonly #octets: Uint8Array;
+  /** Of each item TYPE, where its value starts, and where that ends: what nobody asks for is not cut out. */
+  readonly #places: number[] = [];
 
-  constructor(items: Uint8Array | { type: number; value: Uint8Array }[]) {
-    this.#items = items instanceof Uint8Array ? decodeItems(items) : items;
+  /** Throws RangeError when they do not add up. */
+  constructor(octets: Uint8Array) {
+    this.#octets = octets;
+    eachItem(octets, (type, start, end) => this.#places.push(type, start, end));
   }
 
   has(type: number): boolean {
-    return this.#find(type) !== undefined;
+    return this.#find(type) >= 0;
   }
 
   all(type: number): Uint8Array[] {
-    return this.#items.filter((item) => item.type === type).map((item) => item.value);
+    const values: Uint8Array[] = [];
+    const places = this.#places;
+    for (let i = 0; i < places.length; i += 3)
+      if (places[i] === type) values.push(this.#octets.subarray(places[i + 1], places[i + 2]));
+    return values;
   }
 
   octets(type: number): Uint8Array {
-    return this.#find(type) ?? NOTHING;
+    const i = this.#find(type);
+    return i < 0 ? NOTHING : this.#octets.subarray(this.#places[i + 1], this.#places[i + 2]);
   }
 
   text(type: number): string {
-    return printable(this.octets(type));
+    const i = this.#find(type);
+    return i < 0 ? "" : printable(this.#octets, this.#places[i + 1], this.#places[i + 2]);
   }
 
   u32(type: number): number {
-    const value = this.octets(type);
-    if (value.length === 0) return 0;
-    if (value.length < 4) throw new RangeError(`item ${type} is no number`);
-    return (value[0]! | (value[1]! << 8) | (value[2]! << 16) | (value[3]! << 24)) >>> 0;
+    const i = this.#find(type);
+    if (i < 0) return 0;
+    const at = this.#places[i + 1]!;
+    const length = this.#places[i + 2]! - at;
+    if (length === 0) return 0;
+    if (length < 4) throw new RangeError(`item ${type} is no number`);
+    const octets = this.#octets;
+    return (octets[at]! | (octets[at + 1]! << 8) | (octets[at + 2]! << 16) | (octets[at + 3]! << 24)) >>> 0;
   }
 
   u64(type: number): bigint {
@@ -302,9 +317,11 @@ class Items {
     return new DataView(value.buffer, value.byteOffset).getBigUint64(0, true);
   }
 
-  #find(type: number): Uint8Array | undefined {
-    for (const item of this.#items) if (item.type === type) return item.value;
-    return undefined;
+  /** Index of the first item of a type in #places, -1: there is none. */
+  #find(type: number): number {
+    const places = this.#places;
+    for (let i = 0; i < places.length; i += 3) if (places[i] === type) return i;
+    return -1;
   }
 }
 
@@ -494,9 +511,11 @@ function auditText(found: number, slot: number): string {
 
 /** A sequence of items, an item of type `opens` beginning each part. */
 function partsOf(octets: Uint8Array, opens: number): Items[] {
-  const items = decodeItems(octets);
-  const starts = items.flatMap(({ type }, i) => (type === opens ? [i] : []));
-  return starts.map((start, i) => new Items(items.slice(start, starts[i + 1])));
+  const starts: number[] = [];
+  eachItem(octets, (type, start) => {
+    if (type === opens) starts.push(start - CONFIG_ITEM_VALUE);
+  });
+  return starts.map((start, i) => new Items(octets.subarray(start, starts[i + 1])));
 }
 
 function boardOf(items: Items): PlacedBoard {
@@ -594,8 +613,8 @@ export function decodeMessage(message: Uint8Array): ManagementMessage {
         kind: "connection",
         connection: {
           name: items.text(abi.CONNECTION_NAME),
-          children: items.all(abi.CHILD_NAME).map(printable),
-          ...(items.has(abi.SHUNT_NAME) ? { shunts: items.all(abi.SHUNT_NAME).map(printable) } : {}),
+          children: items.all(abi.CHILD_NAME).map((name) => printable(name)),
+          ...(items.has(abi.SHUNT_NAME) ? { shunts: items.all(abi.SHUNT_NAME).map((name) => printable(name)) } : {}),
           failure: items.text(abi.CONNECTION_FAILURE),
         },
       };
