@@ -19,17 +19,21 @@ import {
   CHECKPOINT_SALT,
 } from "../../assembly/abi/checkpoint.ts";
 
-/** Arrays of records that are there no more, kept for others of the same kind: to make one costs more than to fill it. */
-const SPARE_MAX = 64;
 /** Arrays are as long as a multiple of it, and a record says itself where it ends: one that replaces another has another length. */
 const ARRAY_OCTETS = 256;
+/** Arrays of one length are cut from one piece of memory of about so many octets: to make an array costs more than to fill it. */
+const PIECE_OCTETS = 65536;
+const KINDS = CHECKPOINT_LINK + 1;
 
 export class Checkpoint {
-  /** By KIND, then by INDEX. */
-  readonly #records = new Map<number, Map<number, Uint8Array>>();
-  readonly #spare = new Map<number, Uint8Array[]>();
+  /** By KIND, then by INDEX; a kind's from its first record on. */
+  readonly #records: (Uint8Array | undefined)[][] = Array.from({ length: KINDS }, () => []);
+  /** Arrays that hold no record, by length in ARRAY_OCTETS. What was needed once is kept until everything is forgotten. */
+  #spare: Uint8Array[][] = [];
   readonly #salts = new Map<number, Uint8Array>();
   readonly #capacity: { ikeSas: number; childSas: number };
+  /** Records, salts aside. */
+  size = 0;
   /** Records that were refused. */
   malformed = 0;
 
@@ -50,16 +54,16 @@ export class Checkpoint {
         this.malformed += 1;
         return;
       }
-      this.#keep(octets.subarray(at, at + length), view, at);
+      this.#keep(octets, view, at, length);
       at += Math.ceil(length / CHECKPOINT_ALIGNMENT) * CHECKPOINT_ALIGNMENT;
     }
   }
 
-  #keep(record: Uint8Array, view: DataView, at: number): void {
+  #keep(octets: Uint8Array, view: DataView, at: number, length: number): void {
     const kind = view.getUint32(at + CHECKPOINT_KIND, true);
     const index = view.getUint32(at + CHECKPOINT_INDEX, true);
     if (kind === CHECKPOINT_SALT) {
-      this.#salts.set(view.getUint32(at + CHECKPOINT_EPOCH, true), record.slice());
+      this.#salts.set(view.getUint32(at + CHECKPOINT_EPOCH, true), octets.slice(at, at + length));
       this.#forgetSalts();
       return;
     }
@@ -69,38 +73,48 @@ export class Checkpoint {
       this.malformed += 1;
       return;
     }
-    let records = this.#records.get(kind);
-    if (!records) this.#records.set(kind, (records = new Map()));
-    const before = records.get(index);
+    const records = this.#records[kind]!;
+    const before = records[index];
     // Without contents it says that there is none any more.
-    if (record.length === CHECKPOINT_HEADER) {
-      records.delete(index);
-      if (before && this.#spareOf(kind).length < SPARE_MAX) this.#spareOf(kind).push(before);
+    if (length === CHECKPOINT_HEADER) {
+      if (before === undefined) return;
+      records[index] = undefined;
+      this.#spareOf(before.length / ARRAY_OCTETS).push(before);
+      this.size -= 1;
       return;
     }
-    const room = Math.ceil(record.length / ARRAY_OCTETS) * ARRAY_OCTETS;
-    const kept = before?.length === room ? before : this.#reuse(kind, room);
-    kept.set(record);
-    if (kept !== before) records.set(index, kept);
+    const room = Math.ceil(length / ARRAY_OCTETS);
+    let kept = before;
+    if (kept === undefined || kept.length !== room * ARRAY_OCTETS) {
+      kept = this.#array(room);
+      if (records.length === 0) records.length = limit;
+      records[index] = kept;
+      if (before === undefined) this.size += 1;
+      else this.#spareOf(before.length / ARRAY_OCTETS).push(before);
+    }
+    kept.set(octets.subarray(at, at + length));
   }
 
-  #spareOf(kind: number): Uint8Array[] {
-    let spare = this.#spare.get(kind);
-    if (!spare) this.#spare.set(kind, (spare = []));
-    return spare;
+  #spareOf(room: number): Uint8Array[] {
+    return (this.#spare[room] ??= []);
   }
 
-  /** An array of `octets`: one that is spare if it fits. */
-  #reuse(kind: number, octets: number): Uint8Array {
-    const spare = this.#spareOf(kind).pop();
-    return spare?.length === octets ? spare : new Uint8Array(octets);
+  /** An array of so many ARRAY_OCTETS. */
+  #array(room: number): Uint8Array {
+    const spare = this.#spareOf(room);
+    if (spare.length === 0) {
+      const octets = room * ARRAY_OCTETS;
+      const piece = new Uint8Array(Math.floor(PIECE_OCTETS / octets) * octets);
+      for (let at = piece.length - octets; at >= 0; at -= octets) spare.push(piece.subarray(at, at + octets));
+    }
+    return spare.pop()!;
   }
 
   /** Salts that no record is of any more, but for the newest. */
   #forgetSalts(): void {
     const newest = Math.max(...this.#salts.keys());
     const used = new Set<number>();
-    for (const records of this.#records.values()) for (const record of records.values()) used.add(epochOf(record));
+    for (const records of this.#records) for (const record of records) if (record) used.add(epochOf(record));
     for (const epoch of this.#salts.keys()) if (epoch !== newest && !used.has(epoch)) this.#salts.delete(epoch);
   }
 
@@ -109,19 +123,13 @@ export class Checkpoint {
     return this.size === 0;
   }
 
-  /** Records, salts aside. */
-  get size(): number {
-    let size = 0;
-    for (const records of this.#records.values()) size += records.size;
-    return size;
-  }
-
   /** Copies of all of it, in the order in which a board takes it back: by KIND, and within that by epoch, the salt first. */
   records(): Uint8Array[] {
     const all: Uint8Array[] = [];
-    for (const kind of [...this.#records.keys()].sort((a, b) => a - b)) {
+    for (const records of this.#records) {
       const byEpoch = new Map<number, Uint8Array[]>();
-      for (const record of this.#records.get(kind)!.values()) {
+      for (const record of records) {
+        if (!record) continue;
         const epoch = epochOf(record);
         const same = byEpoch.get(epoch);
         if (same) same.push(record);
@@ -137,8 +145,9 @@ export class Checkpoint {
 
   /** Forgets everything: the next IKE board begins anew. */
   clear(): void {
-    this.#records.clear();
-    this.#spare.clear();
+    for (const records of this.#records) records.length = 0;
+    this.#spare = [];
+    this.size = 0;
     this.#salts.clear();
   }
 }
