@@ -16,7 +16,7 @@ import {
 import { addressOctets } from "../../chassis/config.ts";
 import { threadFile } from "../../thread/thread_file.ts";
 import * as libc from "./libc.ts";
-import { NIC_COUNTERS_OCTETS, NicCounters, counterIndex, counterSide, isDropCounter } from "./counters.ts";
+import { NIC_COUNTERS_OCTETS, NicCounters } from "./counters.ts";
 import { PacketRing, packetRingOctets } from "./packet_ring.ts";
 import { ReadingRight, WORKER } from "./reading_right.ts";
 import { openAddressWatch } from "./address_watch.ts";
@@ -26,11 +26,12 @@ import type { LineSenderData } from "./line_sender.ts";
 import { SharedSockets } from "./shared_sockets.ts";
 import { NicError, kernelDrops, openBypassSockets, openOuterSockets } from "./sockets.ts";
 import type { OuterSocket } from "./sockets.ts";
+import { RingNic } from "./ring_nic.ts";
 import { RING_CAPACITY, STATE_BELL, STATE_OCTETS, STATE_STOP, STATE_TOLD } from "./shared_state.ts";
 import type { NicCommand, NicMessage, NicWorkerData } from "./shared_state.ts";
 import { TunAddresses, TunRoutes, openTun } from "./tun.ts";
 import type { ProtectedRoute, TunOptions } from "./tun.ts";
-import type { Nic, PacketCounters } from "../nic.ts";
+import type { Nic } from "../nic.ts";
 
 export { NicError } from "./sockets.ts";
 export { interfaceAddresses, localAddresses, presentAddresses } from "./interfaces.ts";
@@ -79,57 +80,6 @@ const nameOf = (octets: Uint8Array): string => Buffer.from(octets).toString("hex
 
 const wakeOne = new BigUint64Array([1n]);
 const wakeOneAddress = libc.addressOf(wakeOne.buffer);
-
-/** One side as the chassis sees it: a pair of rings with the worker at the other end. */
-class RingNic implements Nic {
-  private receiver: (packets: Uint8Array[]) => void = () => undefined;
-  private readonly ringFull: number;
-
-  constructor(
-    readonly side: "unprotected" | "protected",
-    private readonly receiveRing: PacketRing,
-    private readonly transmitRing: PacketRing,
-    private readonly counters: NicCounters,
-    private readonly wake: () => void,
-    private readonly closeAll: () => Promise<void>,
-    readonly line: LineDevice,
-    private readonly count: () => Record<string, number>,
-  ) {
-    this.ringFull = counterIndex(`${side}_tx_ring_full`);
-  }
-
-  send(packets: Uint8Array[]): void {
-    for (const packet of packets) if (!this.transmitRing.push(packet)) this.counters.add(this.ringFull, 1);
-    this.wake();
-  }
-
-  onReceive(receiver: (packets: Uint8Array[]) => void): void {
-    this.receiver = receiver;
-  }
-
-  /** Hands over what the worker has received. */
-  deliver(): void {
-    const packets: Uint8Array[] = [];
-    for (let at = this.receiveRing.peek(); at >= 0; at = this.receiveRing.peek()) {
-      packets.push(this.receiveRing.view(at, this.receiveRing.length).slice());
-    }
-    this.receiveRing.release();
-    if (packets.length > 0) this.receiver(packets);
-  }
-
-  /** Those of its side. */
-  packetCounters(): PacketCounters {
-    const own = Object.entries(this.count()).filter(([name]) => counterSide(name) === this.side);
-    return {
-      moved: Object.fromEntries(own.filter(([name]) => !isDropCounter(name))),
-      dropped: Object.fromEntries(own.filter(([name]) => isDropCounter(name))),
-    };
-  }
-
-  close(): Promise<void> {
-    return this.closeAll();
-  }
-}
 
 function newRing(): PacketRing {
   return new PacketRing(new SharedArrayBuffer(packetRingOctets(RING_CAPACITY)));
