@@ -8,8 +8,8 @@
  *
  * The runners are not to be trusted with silence: as-pect passes when no spec matches and stops at the first file that
  * does not compile; uvu passes with no test at all. So every file that is found must report at least one test, each uvu
- * file runs in a process of its own with a time limit, and nothing found is a failure. Ends in `N passed, N failed`; exits
- * non-zero unless something passed and nothing failed.
+ * file runs in a process of its own with a time limit, the long ones first, and nothing found is a failure. Ends in
+ * `N passed, N failed`; exits non-zero unless something passed and nothing failed.
  */
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
