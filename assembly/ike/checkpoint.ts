@@ -221,7 +221,7 @@ export function ikeRestore(kind: u32, index: u32, at: usize, octets: u32): bool 
   if (kind == CHECKPOINT_CHILD_SA) return index < childSaCapacity && childRestore(index, at, octets);
   if (index >= ikeSaCapacity) return false;
   const sa = ikeSaAt(index);
-  if (kind == CHECKPOINT_IKE_SA) return sa.state == IKE_STATE_FREE && saRestore(sa, index, at, octets);
+  if (kind == CHECKPOINT_IKE_SA) return sa.state == IKE_STATE_FREE && saRestore(sa, at, octets);
   if (sa.state == IKE_STATE_FREE) return false;
   if (kind == CHECKPOINT_EXCHANGE) return exchangeRestore(sa, at, octets);
   if (kind != CHECKPOINT_RESPONSE && kind != CHECKPOINT_REQUEST) return false;
@@ -233,8 +233,9 @@ export function ikeRestore(kind: u32, index: u32, at: usize, octets: u32): bool 
 }
 
 /** The entry of the configuration is looked up at once: it was loaded before. */
-function saRestore(sa: IkeSa, index: u32, at: usize, octets: u32): bool {
+function saRestore(sa: IkeSa, at: usize, octets: u32): bool {
   if (octets != SA_CONTENTS) return false;
+  const index = sa.index;
   const length = load<u32>(at);
   const connection = length <= NAME_MAX ? connectionByName(at + AT_NAME, length) : -1;
   if (length != 0 && connection < 0) return false;

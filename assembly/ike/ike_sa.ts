@@ -130,7 +130,6 @@ const NAT_HASH_OCTETS: u32 = 24;
 
 @unmanaged
 export class IkeSa {
-  /** Of one that is not free. */
   index: u32;
   generation: u32;
   state: u32;
@@ -445,8 +444,10 @@ export function ikeSasReset(): bool {
   free = ikeSaCapacity;
   if (!halfOpenReset() || !identityIndexReset(ikeSaCapacity)) return false;
   uniqueIds = 0;
-  // The records themselves stay as they are: RAM that nobody has written to costs nothing.
-  for (let i: u32 = 0; i < ikeSaCapacity; i++) store<u32>(stack + ((<usize>i) << 2), ikeSaCapacity - 1 - i);
+  for (let i: u32 = 0; i < ikeSaCapacity; i++) {
+    ikeSaAt(i).index = i;
+    store<u32>(stack + ((<usize>i) << 2), ikeSaCapacity - 1 - i);
+  }
   return true;
 }
 
