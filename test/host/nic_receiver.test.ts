@@ -190,9 +190,11 @@ test(
     assert.ok(world.worker.reads, "nobody asks without an IKE board");
     receiver.turn(true);
     assert.not.ok(receiver.reads, "the worker has not given it away yet");
+    assert.ok(world.worker.mustShare(world.right), "nor may it sleep before it has");
     const rings = world.page.doorbell[RINGS]!;
     world.turnOfWorker();
     assert.not.ok(world.worker.reads);
+    assert.not.ok(world.worker.mustShare(world.right));
     assert.ok(world.page.doorbell[RINGS]! > rings, "the board's thread is told");
     receiver.turn(true);
     assert.ok(receiver.reads);
@@ -204,7 +206,9 @@ test(
 
     receiver.turn(false);
     assert.not.ok(receiver.reads);
+    assert.ok(world.worker.mustShare(world.right));
     world.turnOfWorker();
+    assert.not.ok(world.worker.mustShare(world.right));
     sendTo(socket, Uint8Array.of(3));
     world.turnOfWorker();
     assert.equal(world.taken(), [[3]]);

@@ -98,6 +98,11 @@ export class Reception {
     return this.reading;
   }
 
+  /** The worker's: whether share() has something to do. */
+  mustShare(right: ReadingRight): boolean {
+    return right.held && this.reading === right.wanted;
+  }
+
   /** The worker's: gives its right to read away where that is wanted, and takes it when nobody has it. */
   share(right: ReadingRight): void {
     if (!right.held) return;

@@ -59,7 +59,7 @@ function tell(message: NicMessage): void {
 function sleep(): void {
   Atomics.store(state, STATE_SLEEPING, 1);
   const busy = sender.pending() || tunSender.pending() || Atomics.load(state, STATE_STOP) !== 0;
-  reception.wait(busy ? 0 : SLEEP_MILLISECONDS);
+  reception.wait(busy || reception.mustShare(right) ? 0 : SLEEP_MILLISECONDS);
   Atomics.store(state, STATE_SLEEPING, 0);
 }
 
