@@ -136,7 +136,9 @@ async function main(): Promise<number> {
     return 2;
   }
   await removeStale();
-  const topologies = Array.from({ length: Math.min(LANES, chosen.length) }, (_, lane) => new Topology(lane));
+  // OpenIKED gives its kernel, which is a program of ours there, two seconds for an answer, and then drops the IKE_SA.
+  const lanes = options.foreign ? 1 : LANES;
+  const topologies = Array.from({ length: Math.min(lanes, chosen.length) }, (_, lane) => new Topology(lane));
   const directory = mkdtempSync(join(tmpdir(), "cardcage-interop-"));
   const sum: Tally = { passed: 0, failed: 0 };
   const add = ({ passed, failed }: Tally): void => {
