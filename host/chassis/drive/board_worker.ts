@@ -79,12 +79,18 @@ function earliestDeadline(): bigint {
   return earliest;
 }
 
-/** Spins a moment, then sleeps until the doorbell rings or the deadline comes. */
-function rest(heard: number): void {
+/** For a moment: true when the doorbell has rung. */
+function spin(heard: number): boolean {
   const spinEnd = performance.now() + parts.spin / 1000;
   do {
-    for (let i = 0; i < 64; i++) if (Atomics.load(doorbell, RINGS) !== heard) return;
+    for (let i = 0; i < 64; i++) if (Atomics.load(doorbell, RINGS) !== heard) return true;
   } while (performance.now() < spinEnd);
+  return false;
+}
+
+/** Sleeps until the doorbell rings or the deadline comes; what arrives at a device is not seen by spinning. */
+function rest(heard: number): void {
+  if (!receiver?.reads && spin(heard)) return;
   const left = earliestDeadline() - clock.now();
   if (left <= 0n || !allEmpty()) return;
   const milliseconds = left > 1_000_000_000n ? SLEEP_MAX : Number(left) / 1e6;
