@@ -133,6 +133,13 @@ class World {
     this.worker.share(this.right);
   }
 
+  /** The worker has the right to read, and gives it to a receiver, which asks. */
+  handOver(receiver: LineReceiver): void {
+    this.worker.share(this.right);
+    receiver.turn(true);
+    this.turnOfWorker();
+  }
+
   /** What has come to the board, without its headers. */
   taken(): number[][] {
     const packets: number[][] = [];
@@ -257,9 +264,7 @@ test(
   "a thread that has ended loses the right, and waits of nobody for its answer",
   inWorld((world) => {
     const { receiver, ended } = world.receiver();
-    world.worker.share(world.right);
-    receiver.turn(true);
-    world.turnOfWorker();
+    world.handOver(receiver);
     receiver.turn(true);
     assert.ok(receiver.reads);
     let done = 0;
@@ -304,9 +309,7 @@ test(
   "other sockets: the thread reads those, and not what has been closed",
   inWorld((world) => {
     const { receiver, ended } = world.receiver();
-    world.worker.share(world.right);
-    receiver.turn(true);
-    world.turnOfWorker();
+    world.handOver(receiver);
     look(receiver);
     world.replaceSockets();
     look(receiver);
@@ -321,9 +324,7 @@ test(
   "NICs that are about to go: nobody reads, and nobody asks",
   inWorld((world) => {
     const { receiver, ended } = world.receiver();
-    world.worker.share(world.right);
-    receiver.turn(true);
-    world.turnOfWorker();
+    world.handOver(receiver);
     look(receiver);
     world.control.end();
     ReadingRight.dismiss(world.state);

@@ -10,7 +10,7 @@ import { NicCounters } from "./counters.ts";
 import { EpollSet } from "./epoll_set.ts";
 import { ReadingRight } from "./reading_right.ts";
 import { Reception, type ReceptionParts } from "./reception.ts";
-import { type NicCommand, type ReceptionMessage, STATE_BELL, STATE_COMMANDS, STATE_TOLD } from "./shared_state.ts";
+import { type NicCommand, type ReceptionMessage, STATE_BELL, STATE_COMMANDS } from "./shared_state.ts";
 import { SharedSockets } from "./shared_sockets.ts";
 
 /** What the thread that opened the NICs says. */
@@ -18,7 +18,6 @@ export interface LineReceiverData extends ReceptionParts {
   lines: DeviceLineParts[];
   /** SharedSockets. */
   sockets: SharedArrayBuffer;
-  state: SharedArrayBuffer;
   /** The worker's eventfd, and the one that wakes the board's thread. */
   worker: number;
   wake: number;
@@ -88,7 +87,7 @@ class NicReceiver implements LineReceiver {
       this.failed = true;
       return this.giveBack();
     }
-    if (reception.tell() && Atomics.exchange(this.state, STATE_TOLD, 1) === 0) this.say({ kind: "received" });
+    if (reception.tell()) this.say({ kind: "received" });
   }
 
   sleep(milliseconds: number): void {

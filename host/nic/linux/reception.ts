@@ -11,7 +11,7 @@ import { OuterReceiver } from "./outer_receiver.ts";
 import { ArrivalSink } from "./packet_path.ts";
 import { PacketRing } from "./packet_ring.ts";
 import type { ReadingRight } from "./reading_right.ts";
-import type { NicCommand, TunParts } from "./shared_state.ts";
+import { type NicCommand, STATE_TOLD, type TunParts } from "./shared_state.ts";
 import { type OuterSocket, receives } from "./sockets.ts";
 import { TunReceiver } from "./tun_receiver.ts";
 
@@ -22,6 +22,7 @@ const BELL = 0;
 const RECEIVE_FAILED = counterIndex("receive_failed");
 
 export interface ReceptionParts {
+  state: SharedArrayBuffer;
   tun: TunParts;
   /** Rings of the thread that opened the NICs. */
   unprotectedReceive: SharedArrayBuffer;
@@ -38,6 +39,7 @@ export class Reception {
   private readonly lines: DeviceLine[] = [];
   private sockets: OuterSocket[] = [];
   private reading = false;
+  private readonly state: Int32Array;
 
   /** `own`: what the thread sleeps on besides, its eventfd first. */
   constructor(
@@ -46,6 +48,7 @@ export class Reception {
     private readonly own: readonly number[],
     private readonly descriptors = new EpollSet(),
   ) {
+    this.state = new Int32Array(parts.state);
     this.unprotected = new ArrivalSink(new PacketRing(parts.unprotectedReceive));
     this.clear = new ArrivalSink(new PacketRing(parts.protectedReceive));
     this.outer = new OuterReceiver(this.unprotected, counters);
@@ -147,10 +150,10 @@ export class Reception {
     }
   }
 
-  /** Wakes the boards' threads, where there is something for them; true when there is something for the thread that opened the NICs. */
+  /** Wakes the boards' threads, where there is something for them; true when the thread that opened the NICs is to be told of something for it. */
   tell(): boolean {
     const untold = this.unprotected.tell();
-    return this.clear.tell() || untold;
+    return (this.clear.tell() || untold) && Atomics.exchange(this.state, STATE_TOLD, 1) === 0;
   }
 
   close(): void {

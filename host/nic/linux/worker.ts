@@ -21,7 +21,7 @@ import { ReadingRight, WORKER } from "./reading_right.ts";
 import { Reception } from "./reception.ts";
 import { SharedSockets } from "./shared_sockets.ts";
 import type { OuterSocket } from "./sockets.ts";
-import { STATE_SLEEPING, STATE_STOP, STATE_TOLD } from "./shared_state.ts";
+import { STATE_SLEEPING, STATE_STOP } from "./shared_state.ts";
 import type { NicCommand, NicMessage, NicWorkerData } from "./shared_state.ts";
 import { TunSender } from "./tun_sender.ts";
 
@@ -88,7 +88,7 @@ while (Atomics.load(state, STATE_STOP) === 0) {
     tell({ kind: "addresses" });
   }
   reception.receive();
-  if (reception.tell() && Atomics.exchange(state, STATE_TOLD, 1) === 0) tell({ kind: "received" });
+  if (reception.tell()) tell({ kind: "received" });
   reception.share(right);
 }
 // What was queued before the stop still leaves: the DELETE of an SA is among it.
