@@ -153,6 +153,11 @@ export function journalOldKey(epoch: u32, key: usize): void {
   oldKeyed = true;
 }
 
+/** True when the records of this epoch can be opened. */
+export function journalOldIs(epoch: u32): bool {
+  return oldKeyed && oldEpoch == epoch;
+}
+
 /** No record of an earlier epoch is expected any more. */
 export function journalOldForget(): void {
   if (oldKeyed) gcmWipe(old);

@@ -42,6 +42,7 @@ import {
   journalIsOn,
   journalKey,
   journalOldForget,
+  journalOldIs,
   journalOldKey,
   journalPoll,
   journalRead,
@@ -65,6 +66,7 @@ import {
 } from "../../assembly/ike/checkpoint";
 import { jobField, jobHeader } from "../../assembly/ike/job";
 import { managementRestoring } from "../../assembly/ike/operator";
+import { handleSaLost } from "../../assembly/ike/placement";
 import { reportRestored } from "../../assembly/ike/report";
 import { zeroize } from "../../assembly/rt/bytes";
 import { itemFind, itemU32 } from "../../assembly/rt/items";
@@ -73,17 +75,22 @@ import { now } from "../../assembly/rt/registers";
 /** Time that the chassis has for all records, and the element for a key, ns. */
 const RESTORE_TIME: u64 = 30_000_000_000;
 const KEY_TIME: u64 = 2_000_000_000;
-/** TRANSACTION of the request for this epoch's key, and of that for an earlier one's. */
+/** Time from one request for a key to the next, ns: requests and answers may be lost on their way. */
+const ASK_TIME: u64 = 250_000_000;
+/** TRANSACTION of requests for this epoch's key. Those for an earlier one's have higher numbers, one for each salt. */
 const OWN: u32 = 1;
-const EARLIER: u32 = 2;
 
 let kept: bool = false;
 let holding: bool = false;
 let holdEnd: u64 = 0;
-/** This epoch's key has been asked for, and since when an earlier one's is, whose epoch it is. */
-let asked: bool = false;
+/** When this epoch's key is asked for, again unless it has come. */
+let askAt: u64 = 0;
+/** Since when an earlier epoch's key is waited for, and when it is asked for again; 0: it is not. */
 let waitsSince: u64 = 0;
+let askEarlierAt: u64 = 0;
+let earlier: u32 = 0;
 let epoch: u32 = 0;
+const earlierSalt: usize = memory.data(CHECKPOINT_SALT_OCTETS, 8);
 
 /** Reads CONFIG_CHECKPOINT; false when RAM is too small. */
 export function checkpointReset(start: usize, end: usize): bool {
@@ -92,8 +99,9 @@ export function checkpointReset(start: usize, end: usize): bool {
   kept = wish != 0;
   holding = wish == CHECKPOINT_RESTORE;
   holdEnd = now() + RESTORE_TIME;
-  asked = false;
+  askAt = 0;
   waitsSince = 0;
+  earlier = OWN;
   return journalReset(kept);
 }
 
@@ -112,9 +120,11 @@ export function checkpointHolds(): bool {
   return holding;
 }
 
-/** When the board looks again though nothing happens, ns: while it holds. */
+/** When the board looks again though nothing happens, ns. */
 export function checkpointDeadline(): u64 {
-  return waitsSince != 0 ? min<u64>(holdEnd, waitsSince + KEY_TIME) : holdEnd;
+  let when: u64 = holding ? holdEnd : u64.MAX_VALUE;
+  if (waitsSince != 0) when = min<u64>(when, min<u64>(askEarlierAt, waitsSince + KEY_TIME));
+  return kept && !journalIsOn() ? min<u64>(when, askAt) : when;
 }
 
 function layout(): u32 {
@@ -133,10 +143,19 @@ function ask(transaction: u32, salt: usize): bool {
 export function checkpointPoll(): void {
   if (!kept) return;
   journalPoll();
-  if (!asked) asked = ask(OWN, journalSalt());
+  if (!journalIsOn() && now() >= askAt) {
+    ask(OWN, journalSalt());
+    askAt = now() + ASK_TIME;
+  }
   if (!holding) return;
   if (waitsSince != 0 && now() - waitsSince >= KEY_TIME) waitsSince = 0;
+  if (waitsSince != 0 && now() >= askEarlierAt) askEarlier();
   if (now() >= holdEnd) restored();
+}
+
+function askEarlier(): void {
+  ask(earlier, earlierSalt);
+  askEarlierAt = now() + ASK_TIME;
 }
 
 /** A poll ends: what changed in it is written. True when there is more than has room. */
@@ -157,11 +176,12 @@ export function checkpointAnswer(frame: Frame): bool {
     <u32>load<u16>(p, PSA_FIELDS) == CHECKPOINT_KEY_OCTETS;
   const key = p + PSA_FIELDS + 2;
   const transaction = load<u32>(p, PSA_TRANSACTION);
-  if (transaction == EARLIER && waitsSince != 0) {
+  if (transaction == earlier && waitsSince != 0) {
     if (good) journalOldKey(epoch, key);
     waitsSince = 0;
-  } else if (transaction == OWN && good && kept && !journalIsOn()) {
-    journalKey(key, layout());
+  } else if (transaction == OWN && kept && !journalIsOn()) {
+    if (good) journalKey(key, layout());
+    else askAt = u64.MAX_VALUE; // it has none
   }
   zeroize(p, frame.length);
   consume(frame);
@@ -187,14 +207,19 @@ function take(at: usize, octets: u32): bool {
   const kind = load<u32>(at, CHECKPOINT_KIND);
   const index = load<u32>(at, CHECKPOINT_INDEX);
   if (kind == CHECKPOINT_SALT) {
-    journalOldForget();
     const whole = 4 + CHECKPOINT_SALT_OCTETS;
     if (octets != CHECKPOINT_HEADER + whole || load<u32>(at, CHECKPOINT_OCTETS) != whole) return false;
     // Another firmware's records are not ours to read.
     if (load<u32>(at, CHECKPOINT_HEADER) != layout()) return false;
-    epoch = load<u32>(at, CHECKPOINT_EPOCH);
-    if (!ask(EARLIER, at + CHECKPOINT_HEADER + 4)) return false;
+    const written = load<u32>(at, CHECKPOINT_EPOCH);
+    // The key of its records is here: they came behind those of another KIND, too.
+    if (journalOldIs(written)) return true;
+    journalOldForget();
+    epoch = written;
+    memory.copy(earlierSalt, at + CHECKPOINT_HEADER + 4, CHECKPOINT_SALT_OCTETS);
+    earlier += 1;
     waitsSince = now();
+    askEarlier();
     return true;
   }
   const inside = journalRead(at, octets);
@@ -218,8 +243,12 @@ export function restored(): void {
   linksRestored();
   ikeRestored();
   for (let number: u32 = 0; number < linkCapacity(); number++) {
-    if (linkHasChild(number)) continue;
     const link = changetype<Link>(linkAt(number));
+    if (linkHasChild(number)) {
+      // Its record did not come back, or not whole: nothing can be sent or received on this CHILD_SA.
+      if (link.spiIn == 0 && link.spiOut == 0) handleSaLost(number);
+      continue;
+    }
     // close() forgets the SPI of the direction that it closes.
     if (link.spiIn != 0) withdraw(number, link.spiIn, DIRECTION_INBOUND);
     if (link.spiOut != 0) withdraw(number, link.spiOut, DIRECTION_OUTBOUND);

@@ -370,7 +370,8 @@ export function boardPoll(): u32 {
   const unwritten = checkpointWrite();
   portsRefill();
   portsSettle();
-  setDeadline(min<u64>(min<u64>(ikeDeadline(), heldAt), min<u64>(min<u64>(establishAt, removalAt), takeoverAt)));
+  const coresAt = min<u64>(ikeDeadline(), checkpointDeadline());
+  setDeadline(min<u64>(min<u64>(coresAt, heldAt), min<u64>(min<u64>(establishAt, removalAt), takeoverAt)));
   let bits: u32 = portsDrained() ? 0 : POLL_TRANSMIT_READY;
   if (waiting != 0 || unwritten || untold || !quiet || takeoverPending() || drainPending() || policyListBusy())
     bits |= POLL_MORE_WORK;

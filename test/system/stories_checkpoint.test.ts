@@ -4,6 +4,8 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { CHECKPOINT_KIND, CHECKPOINT_LINK } from "../../assembly/abi/checkpoint.ts";
+import { Checkpoint } from "../../host/chassis/checkpoint.ts";
 import type { Site } from "../../host/demo/pair.ts";
 import { LINKS, type Story, tell, type StoryOptions } from "./story.ts";
 
@@ -210,5 +212,50 @@ test("with the checkpoint lost it begins anew, and what its first INITIAL_CONTAC
       "all are new, and the old ones are gone",
     );
   }));
+
+for (const seed of [1, 2, 3, 4, 5, 6])
+  test(`of the element's answers every other one is lost: the keys of the checkpoint are asked for again (seed ${seed})`, () =>
+    tell(options(), async (story) => {
+      await story.establish(30_000, 2);
+      await story.flows();
+      const spis = await spisOf(story);
+      const { chassis } = story.sun;
+      for (let deaths = 1; deaths <= 2; deaths++) {
+        chassis.injectFault({ kind: "element", lose: 0.5, seed: 10 * seed + deaths });
+        await chassis.reset(0);
+        await story.pair.drive.run(4000);
+        chassis.clearFaults();
+        assert.equal(restored(story.sun), Array(deaths).fill({ ike: 1, child: 2 }));
+        assert.is(story.drop(story.sun, "checkpoint"), 0, "every record was opened");
+        assert.equal(await spisOf(story), spis);
+        await story.flows();
+      }
+    }));
+
+test("links whose records are damaged: their CHILD_SAs came back without SAs, and are rekeyed", async () => {
+  const { records } = Checkpoint.prototype;
+  // The chassis's memory is not what it was: the last octet of each.
+  Checkpoint.prototype.records = function (this: Checkpoint): Uint8Array[] {
+    const all = records.call(this);
+    for (const record of all) if (record[CHECKPOINT_KIND] === CHECKPOINT_LINK) record[record.length - 1]! ^= 1;
+    return all;
+  };
+  try {
+    await tell(options(), async (story) => {
+      await story.establish(30_000, 2);
+      await story.flows();
+      const spis = await spisOf(story);
+      await story.sun.chassis.reset(0);
+      assert.ok(await story.recovers(10_000), "both tunnels carry again");
+      assert.is(story.drop(story.sun, "checkpoint"), 2, "the damaged records are counted");
+      assert.equal(restored(story.sun), [{ ike: 1, child: 2 }]);
+      await story.pair.drive.run(20_000);
+      assert.ok((await spisOf(story)).every((spi) => !spis.includes(spi)));
+      await story.flows();
+    });
+  } finally {
+    Checkpoint.prototype.records = records;
+  }
+});
 
 test.run();
