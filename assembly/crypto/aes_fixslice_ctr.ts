@@ -42,10 +42,13 @@ function lastOctet(rounds: u32): v128 {
   return fixsliceLayout(i8x16(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1), 0 - rounds);
 }
 
-/** Fills `table` (4 KiB) from a fixsliced schedule. */
-export function ctrTable(schedule: usize, rounds: u32, table: usize): void {
+/** Groups of a whole table. */
+export const CTR_TABLE_GROUPS: u32 = 32;
+
+/** Fills groups `first` to `end` - 1 of `table` (4 KiB) from a fixsliced schedule. A message takes as many as it is long, from group 0 on. */
+export function ctrTable(schedule: usize, rounds: u32, table: usize, first: u32, end: u32): void {
   const mask = lastOctet(rounds);
-  for (let group: u32 = 0; group < 32; group++) {
+  for (let group = first; group < end; group++) {
     const at = table + ((<usize>group) << 7);
     // Octet b of a word's octet 15 is block b, whose counter is 8 * group + b.
     v128.store(at, i8x16.splat(<i8>0xaa));

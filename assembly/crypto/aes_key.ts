@@ -13,12 +13,14 @@ import { cmacMasks } from "./cmac";
 import {
   AES_PLAIN_OCTETS,
   AES_SLOT_MASKS,
+  AES_SLOT_OCTETS,
   AES_SLOT_PLAIN,
   AES_SLOT_SCHEDULE,
   SLOT_BUILT,
   SLOT_ROUNDS,
   aesSlot,
   keyRecordOctets,
+  slotWritten,
 } from "./key_cache";
 import { MAC_AES_CMAC, MAC_NONE } from "./transform";
 
@@ -69,6 +71,7 @@ function expandXcbc(slot: usize, record: usize): void {
 export function aesKey(record: usize, mac: u32 = MAC_NONE): usize {
   const slot = aesSlot(record);
   if (load<u32>(slot, SLOT_BUILT) == mac + 1) return slot;
+  slotWritten(slot, AES_SLOT_OCTETS);
   zeroize(slot + AES_SLOT_MASKS, 32);
   if (mac == MAC_NONE) expand(slot, record, keyRecordOctets(record));
   else if (mac == MAC_AES_CMAC) expandCmac(slot, record);

@@ -18,6 +18,7 @@ import {
   ctrShared,
   ctrStream,
 } from "./aes_fixslice_ctr";
+import { gcmGroups } from "./gcm_key";
 import { SLOT_CTR, SLOT_ROUNDS, SLOT_SCHEDULE } from "./key_cache";
 
 /** Octets of a lead: the mask of the tag at STREAM_MASK, key stream after it. */
@@ -55,6 +56,7 @@ function groupsAhead(length: u32): u32 {
 /** Begins the message of `nonce` (12 octets) under the key of `slot`. `constant` (128 octets) goes with `lead`. */
 export function streamBegin(slot: usize, nonce: usize, constant: usize, lead: usize): void {
   if (ASC_FEATURE_SIMD) {
+    gcmGroups(slot, 1);
     ctrLeadBegin(slot + SLOT_SCHEDULE, load<u32>(slot, SLOT_ROUNDS), slot + SLOT_CTR, nonce, constant, lead);
   } else {
     const blocks = lead + STREAM_MASK;
@@ -88,6 +90,8 @@ export function streamApply(slot: usize, nonce: usize, constant: usize, lead: us
 // @ts-ignore: decorator
 @inline
 function streamRest(slot: usize, nonce: usize, constant: usize, group: u32, data: usize, length: u32): void {
+  if (length == 0) return;
+  gcmGroups(slot, group + ((length + 127) >>> 7));
   const rounds = load<u32>(slot, SLOT_ROUNDS);
   ctrContinue(slot + SLOT_SCHEDULE, rounds, slot + SLOT_CTR, nonce, constant, group, data, length);
 }
@@ -122,6 +126,7 @@ export function streamBatchApply(
     const rounds = load<u32>(slot, SLOT_ROUNDS);
     const group = 1 + (whole >>> 7);
     const blocks = (rest + 15) >>> 4;
+    gcmGroups(slot, group + 1);
     ctrShare(slot + SLOT_SCHEDULE, rounds, slot + SLOT_CTR, nonce, constant, group, row, placeCount, blocks);
     placeCount += blocks;
     sharerCount += 1;
@@ -149,8 +154,10 @@ export const STREAM_ALONE_OCTETS: usize = 2048;
 
 export function streamAlone(slot: usize, nonce: usize, constant: usize, stream: usize, length: u32): void {
   if (ASC_FEATURE_SIMD) {
+    const groups = groupsAhead(length);
+    gcmGroups(slot, groups);
     const rounds = load<u32>(slot, SLOT_ROUNDS);
-    ctrStream(slot + SLOT_SCHEDULE, rounds, slot + SLOT_CTR, nonce, constant, stream, groupsAhead(length));
+    ctrStream(slot + SLOT_SCHEDULE, rounds, slot + SLOT_CTR, nonce, constant, stream, groups);
   } else {
     streamBegin(slot, nonce, constant, stream);
   }

@@ -9,7 +9,8 @@
  * caller expands again: that costs time, never correctness. A slot's address holds until the next look-up. A record may be
  * moved; wiping it wipes its slots.
  *
- * Refuses to know what an expansion is: a slot is handed out zeroed, so nothing of the key before is left in it.
+ * Refuses to know what an expansion is: a slot is handed out zeroed, so nothing of the key before is left in it, and its owner says how far
+ * it writes: a key of which little was built, as one of a few messages, leaves little to wipe.
  */
 import { arenaTake } from "../rt/arena";
 import { zeroize } from "../rt/bytes";
@@ -28,7 +29,7 @@ const RECORD_TICKET: usize = 40;
 /** Most slots of a pool, by the room in a record. */
 export const KEY_SLOTS_MAX: u32 = 65535;
 
-// A slot: ticket (u64), referenced (u32), built (u32), rounds (u32), powers (u32); then the expansion.
+// A slot: ticket (u64), referenced (u32), built (u32), rounds (u32), powers (u32), groups (u32), end (u32); then the expansion.
 const SLOT_TICKET: usize = 0;
 const SLOT_REFERENCED: usize = 8;
 /** Bits of what has been built: the owner's own. */
@@ -37,14 +38,18 @@ export const SLOT_BUILT: usize = 12;
 export const SLOT_ROUNDS: usize = 16;
 /** How many powers of H there are. */
 export const SLOT_POWERS: usize = 20;
+/** How many groups the table of counter mode has. */
+export const SLOT_GROUPS: usize = 24;
+/** Behind it nothing was written: what is wiped is no more than that. */
+const SLOT_WRITTEN: usize = 28;
 const SLOT_HEADER: usize = 64;
 /** Where a GCM key's expansion begins: powers of H, the schedule, then the tables of builds with SIMD. */
 export const SLOT_H: usize = SLOT_HEADER;
 export const SLOT_SCHEDULE: usize = SLOT_H + POWERS_OCTETS;
 export const SLOT_CTR: usize = SLOT_SCHEDULE + FIXSLICE_SCHEDULE_OCTETS;
-export const SLOT_TABLE_1: usize = SLOT_CTR + CTR_TABLE_OCTETS;
-export const SLOT_TABLE_16: usize = SLOT_TABLE_1 + SWIZZLE_TABLE_OCTETS;
-export const SLOT_TABLE_2: usize = SLOT_TABLE_16 + SWIZZLE_TABLE_OCTETS;
+export const SLOT_TABLE_16: usize = SLOT_CTR + CTR_TABLE_OCTETS;
+export const SLOT_TABLE_1: usize = SLOT_TABLE_16 + SWIZZLE_TABLE_OCTETS;
+export const SLOT_TABLE_2: usize = SLOT_TABLE_1 + SWIZZLE_TABLE_OCTETS;
 const SLOT_END: usize = SLOT_TABLE_2 + SWIZZLE_TABLE_OCTETS;
 /** Octets of a GCM slot in this build. */
 export const KEY_SLOT_OCTETS: usize = ASC_FEATURE_SIMD ? SLOT_END : SLOT_SCHEDULE + AES_CONTEXT_OCTETS;
@@ -126,6 +131,17 @@ export function keyCacheMisses(): u64 {
   return misses;
 }
 
+/** Its owner is about to write to a slot as far as `end`, a place in it. */
+// @ts-ignore: decorator
+@inline
+export function slotWritten(slot: usize, end: usize): void {
+  if (load<u32>(slot, SLOT_WRITTEN) < <u32>end) store<u32>(slot, <u32>end, SLOT_WRITTEN);
+}
+
+function wipe(slot: usize): void {
+  zeroize(slot, max<u32>(<u32>SLOT_HEADER, load<u32>(slot, SLOT_WRITTEN)));
+}
+
 /** Writes a key record for `key` (at most 32 octets). Nothing is expanded yet. */
 export function keyRecord(record: usize, key: usize, keyOctets: u32): void {
   assert(keyOctets <= 32, "key too long for a key record");
@@ -163,7 +179,7 @@ function give(record: usize, kind: u32): usize {
       store<u32>(slot, 0, SLOT_REFERENCED);
       continue;
     }
-    zeroize(slot, pool.octets);
+    wipe(slot);
     store<u64>(slot, load<u64>(record, RECORD_TICKET), SLOT_TICKET);
     store<u32>(slot, 1, SLOT_REFERENCED);
     store<u16>(record + ((<usize>kind) << 1), <u16>index, RECORD_SLOTS);
@@ -195,7 +211,7 @@ export function keyWipe(record: usize): void {
   if (load<u64>(record, RECORD_TICKET) != 0) {
     for (let kind = GCM_POOL; kind <= AES_POOL; kind++) {
       const slot = held(record, kind);
-      if (slot != 0) zeroize(slot, poolOf(kind).octets);
+      if (slot != 0) wipe(slot);
     }
   }
   zeroize(record, KEY_RECORD_OCTETS);

@@ -125,6 +125,47 @@ describe("gcm", () => {
     expect(keyCacheReset(0, 0)).toBe(true);
   });
 
+  test("the first message of a key, for which little is expanded, and later ones have the same octets", () => {
+    let wrong = 0;
+    zeros();
+    gcmInit(contexts, key, 16);
+    // This context has every table from its first message on.
+    gcmSeal(contexts, nonce, text, 0, text, 1900, text + 1900);
+    for (let length: u32 = 0; length < 1200; length++) {
+      const aad = length % 35;
+      gcmInit(contexts + GCM_CONTEXT_OCTETS, key, 16);
+      for (let time = 0; time < 3; time++) {
+        const context = time == 2 ? contexts : contexts + GCM_CONTEXT_OCTETS;
+        for (let i: u32 = 0; i < length; i++) store<u8>(copy + i, <u8>(i * 7));
+        gcmSeal(context, nonce, key, aad, copy, length, copy + length);
+        if (time == 0) memory.copy(text, copy, length + 16);
+        else if (memory.compare(text, copy, length + 16) != 0) wrong += 1;
+      }
+      if (!gcmOpen(contexts, nonce, key, aad, copy, length, copy + length, 16)) wrong += 1;
+      gcmWipe(contexts + GCM_CONTEXT_OCTETS);
+    }
+    expect(wrong).toBe(0);
+  });
+
+  test("of what was expanded nothing is left, however much it was", () => {
+    let rest: u64 = 0;
+    for (let length: u32 = 1; length < 2000; length = length * 3) {
+      memory.fill(room, 0, 200000);
+      arenaResetAt(room, room + 200000);
+      keyCacheReset(3, 0);
+      zeros();
+      gcmInit(contexts, key, 16);
+      for (let time = 0; time < 3; time++) gcmSeal(contexts, nonce, key, 8, text, length, text + length);
+      let seen: u64 = 0;
+      for (let i: usize = 0; i < 3 * KEY_SLOT_OCTETS; i += 8) seen |= load<u64>(room + i);
+      expect(seen != 0).toBe(true);
+      gcmWipe(contexts);
+      for (let i: usize = 0; i < 3 * KEY_SLOT_OCTETS; i += 8) rest |= load<u64>(room + i);
+    }
+    expect(rest).toBe(0);
+    expect(keyCacheReset(0, 0)).toBe(true);
+  });
+
   test("a wiped context is empty", () => {
     gcmInit(contexts, key, 32);
     gcmSeal(contexts, nonce, text, 0, text, 16, text + 16);
