@@ -80,7 +80,7 @@ export type ThreadReport = { slot: number; generation: number } & (
 export const PORT_CHANNEL_UNSUMMED = 13;
 /** Port number under which a tapped backplane frame goes up to the chassis. */
 export const PORT_TAP = 15;
-/** That under which records of the checkpoint go up, one record a message. */
+/** That under which records of the checkpoint go up, whole ones, several a message. */
 export const PORT_CHECKPOINT = 14;
 /** What goes up in numbers and is in no hurry. */
 export const waitsForOthers = (port: number): boolean => port === PORT_CHECKPOINT || port === PORT_MANAGEMENT;

@@ -32,7 +32,7 @@ export interface ThreadedOptions {
 /** Fruitless turns of the event loop before the chassis's thread sleeps. */
 const PATIENCE = 4;
 /** Milliseconds that records of the checkpoint and messages of the MANAGEMENT port wait for others, at most. */
-const DOZE_MS = 2;
+const DOZE_MS = 5;
 const TIMER_MAX = 2 ** 31 - 1;
 
 /** Something that happens later. */

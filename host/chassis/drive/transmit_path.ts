@@ -14,6 +14,8 @@ import { PORT_CHANNEL_UNSUMMED, PORT_CHECKPOINT } from "./board_thread.ts";
 import { INJECTION, LINK_DOWN, ONLINE, TAKES_UNSUMMED } from "./page.ts";
 import type { SlotWiring } from "./slot_wiring.ts";
 
+/** Octets of records that go up in one message, so that it fits into the smallest ring wherever that stands. */
+const KEPT_AT_ONCE = 4096;
 /** Messages after which a ring's reader is let at them though the turn goes on: it has a core of its own, perhaps. */
 const PUBLISHED_AT_ONCE = 32;
 
@@ -66,8 +68,7 @@ export class TransmitPath {
   keep(records: Uint8Array): void {
     const wiring = this.#wiring;
     for (let at = 0; at < records.length; ) {
-      const octets = CHECKPOINT_HEADER + load32(records, at + CHECKPOINT_OCTETS);
-      const length = Math.min(octets, records.length - at);
+      const length = octetsAtOnce(records, at);
       while (!wiring.up.push(PORT_CHECKPOINT, 0, wiring.slot, records, at, length)) {
         wiring.upTouched = true;
         wiring.upUrgent = true;
@@ -75,7 +76,7 @@ export class TransmitPath {
         Atomics.wait(waiting, 0, 0, 1);
       }
       wiring.touchUp(PORT_CHECKPOINT);
-      at += Math.ceil(octets / CHECKPOINT_ALIGNMENT) * CHECKPOINT_ALIGNMENT;
+      at += length;
     }
   }
 
@@ -137,6 +138,24 @@ export class TransmitPath {
     peer.unpublished = 0;
     out.publish();
   }
+}
+
+/** Where the record at `at` ends. */
+function recordEnd(records: Uint8Array, at: number): number {
+  const octets = CHECKPOINT_HEADER + load32(records, at + CHECKPOINT_OCTETS);
+  return Math.min(at + Math.ceil(octets / CHECKPOINT_ALIGNMENT) * CHECKPOINT_ALIGNMENT, records.length);
+}
+
+/** Octets of the records from `at` on that go into one message: one, or as many as KEPT_AT_ONCE has room for. */
+function octetsAtOnce(records: Uint8Array, at: number): number {
+  if (records.length - at <= KEPT_AT_ONCE) return records.length - at;
+  let end = recordEnd(records, at);
+  while (end < records.length) {
+    const next = recordEnd(records, end);
+    if (next - at > KEPT_AT_ONCE) break;
+    end = next;
+  }
+  return end - at;
 }
 
 const load32 = (octets: Uint8Array, at: number): number =>
