@@ -58,21 +58,25 @@ const PLACE_OVERFLOW: u8 = 2;
 /** In `order` of a row: its priority is a configured one. */
 const ORDER_CONFIGURED: u32 = 0x80;
 
-/** One pair of selectors. Links between rows are row number + 1, 0 ends a chain. */
+/**
+ * One pair of selectors. Links between rows are row number + 1, 0 ends a chain. What a look-up reads of a row of IPv4 stands in its first 64
+ * octets, a line of the processor's cache; of IPv6 it reads the lower halves as well.
+ */
 @unmanaged
 class Row {
   localStartHigh: u64;
-  localStartLow: u64;
   localEndHigh: u64;
-  localEndLow: u64;
   remoteStartHigh: u64;
-  remoteStartLow: u64;
   remoteEndHigh: u64;
-  remoteEndLow: u64;
   localStartPort: u16;
   localEndPort: u16;
   remoteStartPort: u16;
   remoteEndPort: u16;
+  /** Priority, and in the lowest bit whether it is a trap: lower is sooner. */
+  rank: u64;
+  value: u32;
+  /** In its hash bucket, in the overflow, or in the free list. */
+  next: u32;
   protocol: u8;
   family: u8;
   /** Lengths of the longest prefixes that hold the ranges. */
@@ -84,18 +88,18 @@ class Row {
   order: u8;
   /** PLACE_*. */
   place: u8;
-  /** Priority, and in the lowest bit whether it is a trap: lower is sooner. */
-  rank: u64;
-  value: u32;
+  localStartLow: u64;
+  localEndLow: u64;
+  remoteStartLow: u64;
+  remoteEndLow: u64;
   /** Rises with each insertion: newer is larger. */
   serial: u32;
-  /** In its hash bucket, in the overflow, or in the free list. */
-  next: u32;
   /** Among the rows of equal hash of the value. */
   nextOfValue: u32;
 }
 
-const ROW_OCTETS: u32 = 104;
+/** Two lines: a row begins with one. */
+const ROW_OCTETS: u32 = 128;
 if (offsetof<Row>() > ROW_OCTETS) ERROR("size of a selector row");
 
 /** A combination of prefix lengths in use, and how many rows have it. */
@@ -164,7 +168,7 @@ export function selectorTableResetFor(links: u32): bool {
 
 /**
  * Empties the table and takes it from the arena, with room for `pairs` pairs of one local and one remote selector, about
- * 120 octets each, and 256 KiB of flow cache. False when RAM is too small.
+ * 144 octets each, and 256 KiB of flow cache. False when RAM is too small.
  */
 export function selectorTableReset(pairs: u32): bool {
   let size: u32 = 16;
@@ -379,30 +383,30 @@ export let rowSerial: u32 = 0;
 export function selectorTableRow(index: u32, local: usize, remote: usize): u32 {
   const row = rowAt(index + 1);
   if (row.place == PLACE_FREE) return SELECTOR_TABLE_NONE;
-  const at = changetype<usize>(row);
-  writeEnd(local, row, at + offsetof<Row>("localStartHigh"), row.localStartPort, row.localEndPort);
-  writeEnd(remote, row, at + offsetof<Row>("remoteStartHigh"), row.remoteStartPort, row.remoteEndPort);
+  writeEnd(local, row, row.localStartPort, row.localEndPort);
+  writeAddress(local + SELECTOR_START, row, row.localStartHigh, row.localStartLow);
+  writeAddress(local + SELECTOR_END, row, row.localEndHigh, row.localEndLow);
+  writeEnd(remote, row, row.remoteStartPort, row.remoteEndPort);
+  writeAddress(remote + SELECTOR_START, row, row.remoteStartHigh, row.remoteStartLow);
+  writeAddress(remote + SELECTOR_END, row, row.remoteEndHigh, row.remoteEndLow);
   rowPriority = <u32>(row.rank >> 1);
   rowSerial = row.serial;
   return row.value;
 }
 
-/** One end of a row as a SELECTOR_* record; `range`: its four numbers in the row. */
-function writeEnd(to: usize, row: Row, range: usize, startPort: u16, endPort: u16): void {
+/** One end of a row as a SELECTOR_* record, but for its addresses. */
+function writeEnd(to: usize, row: Row, startPort: u16, endPort: u16): void {
   memory.fill(to, 0, SELECTOR_OCTETS);
   store<u8>(to, row.family, SELECTOR_FAMILY);
   store<u8>(to, row.protocol, SELECTOR_PROTOCOL);
   store<u16>(to, startPort, SELECTOR_START_PORT);
   store<u16>(to, endPort, SELECTOR_END_PORT);
-  if (row.family == 4) {
-    storeBE32(to + SELECTOR_START, <u32>(load<u64>(range) >> 32));
-    storeBE32(to + SELECTOR_END, <u32>(load<u64>(range, 16) >> 32));
-    return;
-  }
-  storeBE64(to + SELECTOR_START, load<u64>(range));
-  storeBE64(to + SELECTOR_START + 8, load<u64>(range, 8));
-  storeBE64(to + SELECTOR_END, load<u64>(range, 16));
-  storeBE64(to + SELECTOR_END + 8, load<u64>(range, 24));
+}
+
+function writeAddress(to: usize, row: Row, high: u64, low: u64): void {
+  if (row.family == 4) return storeBE32(to, <u32>(high >> 32));
+  storeBE64(to, high);
+  storeBE64(to + 8, low);
 }
 
 /** The value for a flow of either family. */
@@ -439,10 +443,10 @@ export function selectorBucketOf(flow: Flow, index: u32): usize {
   return 0;
 }
 
-/** The same: the value of a row by its number; all of the row is read. */
+/** The same: the value of a row by its number; of IPv6 all of the row is read. */
 export function selectorRowValue(number: u32): u32 {
   const row = rowAt(number);
-  store<u64>(foreseen, row.localStartHigh ^ row.remoteStartLow ^ row.rank);
+  if (row.family != 4) store<u64>(foreseen, row.remoteEndLow);
   return row.value;
 }
 
@@ -515,6 +519,16 @@ function search(flow: Flow): u32 {
 function rowMatches(row: Row, flow: Flow): bool {
   if (<u32>row.family != (flow.kind & 0xff)) return false;
   if (row.protocol != 0 && <u32>row.protocol != flow.kind >> 8) return false;
+  if (!portInRange(flow.sourcePort, <u32>row.localStartPort, <u32>row.localEndPort)) return false;
+  if (!portInRange(flow.destinationPort, <u32>row.remoteStartPort, <u32>row.remoteEndPort)) return false;
+  if (row.family == 4) {
+    return (
+      flow.destinationHigh >= row.remoteStartHigh &&
+      flow.destinationHigh <= row.remoteEndHigh &&
+      flow.sourceHigh >= row.localStartHigh &&
+      flow.sourceHigh <= row.localEndHigh
+    );
+  }
   return (
     addressInRange(
       flow.destinationHigh,
@@ -531,9 +545,7 @@ function rowMatches(row: Row, flow: Flow): bool {
       row.localStartLow,
       row.localEndHigh,
       row.localEndLow,
-    ) &&
-    portInRange(flow.sourcePort, <u32>row.localStartPort, <u32>row.localEndPort) &&
-    portInRange(flow.destinationPort, <u32>row.remoteStartPort, <u32>row.remoteEndPort)
+    )
   );
 }
 

@@ -27,7 +27,7 @@ export interface ClassifierParts {
 /** Window, flow cache, rows of policies without an SA; pages. */
 const PAGES = 24;
 /** Entry, rows and buckets of a CHILD_SA. */
-const OCTETS_PER_LINK = 288;
+const OCTETS_PER_LINK = 336;
 /** Of an IPv4 packet nothing further behind its header is looked at: what tells ports or an SPI. */
 const IPV4_LOOKED_AT = 36;
 
