@@ -9,7 +9,7 @@
  *   --turns N           3: the median counts
  *   --json FILE         {rows: [{suite, gateway, handshakes, cpuMilliseconds, perSecond, ratio}]}
  *
- * Needs root and what the interoperability tests need. Processor time is that of the responder's process tree. What was lost
+ * Needs root and what the interoperability tests need. Processor time is that of the responder's process tree while handshakes are made. What was lost
  * or refused is told, and makes the exit status 1.
  */
 import { createPublicKey } from "node:crypto";
@@ -29,7 +29,6 @@ import { type Issued, issue, writeDirectory } from "../pki/authority.ts";
 import { SUITES, type Suite } from "./handshake/initiator.ts";
 import type { Order, Outcome } from "./handshake/load.ts";
 import { median } from "./figures/median.ts";
-import { processorTime } from "./wire/processor_time.ts";
 
 const LOAD = fileURLToPath(new URL("./handshake/load.ts", import.meta.url));
 const PSK = "the key of a bench that protects nothing";
@@ -164,14 +163,14 @@ async function turn(topology: Topology, name: Name, suite: Suite, pki: Pki, dire
     await responder.start();
     const { pid } = responder;
     if (pid === undefined) throw new Error(`${name} is not running`);
-    const order = { ...orderOf(suite, pki), local: SOURCES, remote: OUTER.b, concurrency: CONCURRENCY };
+    const from = { local: SOURCES, remote: OUTER.b, concurrency: CONCURRENCY, responder: pid };
+    const order = { ...orderOf(suite, pki), ...from };
     const first = await load(topology.gateway("a"), { ...order, count: WARM_UP, first: 0, remove: true });
-    const before = processorTime(pid);
     const outcome = await load(topology.gateway("a"), { ...order, count, first: WARM_UP, remove: false });
-    const cpu = processorTime(pid) - before;
     for (const [reason, times] of [...Object.entries(first.failures), ...Object.entries(outcome.failures)])
       console.error(`${name}, ${suite.name}: ${times} times: ${reason}`);
-    return { cpu, milliseconds: outcome.milliseconds, lost: count + WARM_UP - outcome.done - first.done };
+    const { cpu, milliseconds } = outcome;
+    return { cpu, milliseconds, lost: count + WARM_UP - outcome.done - first.done };
   } finally {
     await responder.stop();
   }

@@ -4,6 +4,8 @@
  */
 import { createSocket, type Socket } from "node:dgram";
 import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
+import { processorTime } from "../wire/processor_time.ts";
 import { SUITES, Handshake, keyShare, type KeyShare, type Step, type Suite } from "./initiator.ts";
 
 export interface Order {
@@ -20,6 +22,8 @@ export interface Order {
   remove: boolean;
   /** Number of the first initiator: identities and inner addresses follow it. */
   first: number;
+  /** The responder's process. */
+  responder: number;
 }
 
 export interface Outcome {
@@ -27,6 +31,8 @@ export interface Outcome {
   failures: Record<string, number>;
   retransmissions: number;
   milliseconds: number;
+  /** Processor time of the responder meanwhile, and for what it does of them afterwards, ms. */
+  cpu: number;
 }
 
 /** Key pairs that take turns. */
@@ -34,6 +40,8 @@ const SHARES = 16;
 const FIRST_RETRANSMISSION = 1000;
 const TRANSMISSIONS = 6;
 const NON_ESP_MARKER = Buffer.alloc(4);
+/** What a responder keeps and tells of the last handshakes it has done by then. */
+const AFTERWARDS_MS = 200;
 
 interface Attempt {
   handshake: Handshake;
@@ -60,7 +68,7 @@ function bound(address: string, port: number): Promise<Socket> {
 }
 
 class Load {
-  readonly outcome: Outcome = { done: 0, failures: {}, retransmissions: 0, milliseconds: 0 };
+  readonly outcome: Outcome = { done: 0, failures: {}, retransmissions: 0, milliseconds: 0, cpu: 0 };
   private readonly attempts = new Map<string, Attempt>();
   private begun = 0;
   private ended = 0;
@@ -82,12 +90,15 @@ class Load {
       natt.on("message", (datagram) => this.take(datagram.subarray(4)));
       all.push({ address, ike, natt });
     }
+    const before = processorTime(this.order.responder);
     const began = performance.now();
     await new Promise<void>((resolve) => {
       this.finish = resolve;
       for (let i = 0; i < this.order.concurrency; i++) this.next(all[i % all.length] as Sockets);
     });
     this.outcome.milliseconds = performance.now() - began;
+    await sleep(AFTERWARDS_MS);
+    this.outcome.cpu = processorTime(this.order.responder) - before;
     for (const { ike, natt } of all) {
       ike.close();
       natt.close();
