@@ -11,7 +11,7 @@
  *      | KIND      | INDEX     | OCTETS    | EPOCH     | SERIAL                | sealed contents  | ICV |
  *      +-----------+-----------+-----------+-----------+-----------------------+------------------+-----+
  *
- * OCTETS counts what is behind the header. Contents are sealed with AES-256-GCM: nonce EPOCH | SERIAL, the header as associated data,
+ * OCTETS counts what is behind the header. Contents are sealed with ChaCha20-Poly1305: nonce EPOCH | SERIAL, the header as associated data,
  * the key one that the secure element derives from its chassis key for the salt of this EPOCH (PSA_CHECKPOINT_KEY). The salt is the one
  * record in clear. EPOCH is the board's GENERATION. Contents are the firmware's own: LAYOUT, at the head of a salt's record, tells whether
  * another image can read them.

@@ -6,6 +6,9 @@
  *   journalForget(kind, index) there is none any more
  *   journalRead(record, ...)   opens a record of an earlier epoch, whose contents stand at journalContents then
  *
+ * They are sealed with ChaCha20-Poly1305, which takes a third of the time of AES-256-GCM for a few hundred octets where there is no AES
+ * instruction, and has no tables that each record would find cold.
+ *
  * A nonce never repeats under one key: EPOCH is a generation of the board, SERIAL counts up within it, and the salt of the key is drawn
  * anew in each.
  */
@@ -25,8 +28,14 @@ import {
   CHECKPOINT_SERIAL,
 } from "../abi/checkpoint";
 import { CHECKPOINT_KEY_OCTETS } from "../abi/psa";
+import {
+  CHACHA20_POLY1305_CONTEXT_OCTETS,
+  chacha20Poly1305Init,
+  chacha20Poly1305Open,
+  chacha20Poly1305Seal,
+  chacha20Poly1305Wipe,
+} from "../crypto/chacha20_poly1305";
 import { drbgGenerate } from "../crypto/drbg";
-import { GCM_CONTEXT_OCTETS, gcmInit, gcmOpen, gcmSeal, gcmWipe } from "../crypto/gcm";
 import { arenaTake } from "../rt/arena";
 import { zeroize } from "../rt/bytes";
 import { map } from "../rt/map";
@@ -35,8 +44,9 @@ import { PACKING_MAX, pack, unpack } from "./packing";
 
 /** Octets that the contents of one record have at most. */
 export const CHECKPOINT_CONTENTS: u32 = CHECKPOINT_RECORD_MAX - CHECKPOINT_HEADER - CHECKPOINT_ICV - PACKING_MAX;
-/** How contents are packed, as a number that changes when that does. */
-export const JOURNAL_LAYOUT: u32 = 1;
+if (CHECKPOINT_KEY_OCTETS != CHACHA20_POLY1305_CONTEXT_OCTETS) ERROR("a key of the checkpoint has another size");
+/** How contents are packed and sealed, as a number that changes when that does. */
+export const JOURNAL_LAYOUT: u32 = 2;
 /** In front of the salt: LAYOUT. */
 const LAYOUT_OCTETS: u32 = 4;
 
@@ -68,8 +78,8 @@ export function journalReset(on: bool): bool {
   store<u32>(map + REG_CHECKPOINT, 0);
   if (!on) return true;
   area = arenaTake(CHECKPOINT_AREA);
-  own = arenaTake(GCM_CONTEXT_OCTETS);
-  old = arenaTake(GCM_CONTEXT_OCTETS);
+  own = arenaTake(CHACHA20_POLY1305_CONTEXT_OCTETS);
+  old = arenaTake(CHACHA20_POLY1305_CONTEXT_OCTETS);
   if (area == 0 || own == 0 || old == 0) return false;
   store<u32>(map + MAP_CHECKPOINT, <u32>area);
   drbgGenerate(salt, CHECKPOINT_SALT_OCTETS);
@@ -83,7 +93,7 @@ export function journalSalt(): usize {
 
 /** The key of this epoch is here: its salt is written, in clear, with `layout`, and records may follow. */
 export function journalKey(key: usize, layout: u32): void {
-  gcmInit(own, key, CHECKPOINT_KEY_OCTETS);
+  chacha20Poly1305Init(own, key);
   const at = begin(CHECKPOINT_SALT, 0, LAYOUT_OCTETS + CHECKPOINT_SALT_OCTETS);
   store<u32>(at, layout, CHECKPOINT_HEADER);
   memory.copy(at + CHECKPOINT_HEADER + LAYOUT_OCTETS, salt, CHECKPOINT_SALT_OCTETS);
@@ -136,7 +146,7 @@ export function journalClose(octets: u32): void {
   const packed = pack(at, octets);
   store<u32>(record, packed + CHECKPOINT_ICV, CHECKPOINT_OCTETS);
   nonceFor(record);
-  gcmSeal(own, nonce, record, CHECKPOINT_HEADER, at, packed, at + packed);
+  chacha20Poly1305Seal(own, nonce, record, CHECKPOINT_HEADER, at, packed, at + packed);
   take(CHECKPOINT_HEADER + packed + CHECKPOINT_ICV);
 }
 
@@ -149,7 +159,7 @@ export function journalForget(kind: u32, index: u32): void {
 /** The key of an earlier epoch is here. */
 export function journalOldKey(epoch: u32, key: usize): void {
   oldEpoch = epoch;
-  gcmInit(old, key, CHECKPOINT_KEY_OCTETS);
+  chacha20Poly1305Init(old, key);
   oldKeyed = true;
 }
 
@@ -160,7 +170,7 @@ export function journalOldIs(epoch: u32): bool {
 
 /** No record of an earlier epoch is expected any more. */
 export function journalOldForget(): void {
-  if (oldKeyed) gcmWipe(old);
+  if (oldKeyed) chacha20Poly1305Wipe(old);
   oldKeyed = false;
 }
 
@@ -172,7 +182,7 @@ export function journalRead(at: usize, length: u32): i32 {
   nonceFor(at);
   const sealed = at + CHECKPOINT_HEADER;
   const packed = octets - CHECKPOINT_ICV;
-  const opens = gcmOpen(old, nonce, at, CHECKPOINT_HEADER, sealed, packed, sealed + packed, CHECKPOINT_ICV);
+  const opens = chacha20Poly1305Open(old, nonce, at, CHECKPOINT_HEADER, sealed, packed, sealed + packed);
   const inside = opens ? unpack(sealed, packed, contents, CHECKPOINT_RECORD_MAX) : -1;
   zeroize(sealed, octets);
   if (inside < 0) journalReadDone();
