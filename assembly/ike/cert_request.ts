@@ -5,7 +5,7 @@
  */
 import { PAYLOAD_CERTREQ, Writer, payloadBody, payloadFind, payloadLength } from "../wire/ike_message";
 import { AUTHORITY_OCTETS, certreqCheck, certreqWrite } from "../wire/ike_payload/certreq";
-import { CONNECTIONS_MAX, Connection, connectionAt, connectionAuthorities, connectionFits } from "./connection";
+import { Connection, connectionAt, connectionAuthorities, connectionFits, connectionsEnd } from "./connection";
 import { IkeSa } from "./ike_sa";
 
 /** Authorities that a first answer names at most. */
@@ -21,7 +21,7 @@ export function certRequestWrite(w: Writer, c: Connection): void {
 /** Responder: asks for one below an authority of any connection between these addresses. */
 export function certRequestsWrite(w: Writer, sa: IkeSa): void {
   count = 0;
-  for (let i: u32 = 0; i < CONNECTIONS_MAX; i++) {
+  for (let i: u32 = 0; i < connectionsEnd; i++) {
     const c = connectionAt(i);
     if (c.authorityCount == 0 || !connectionFits(c, sa.local, sa.remote)) continue;
     for (let a: u32 = 0; a < c.authorityCount; a++) note(connectionAuthorities(c) + <usize>(a * AUTHORITY_OCTETS));

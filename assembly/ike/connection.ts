@@ -243,11 +243,16 @@ const K_OCTETS: usize = K_REMOTE + TS_MAX * SELECTOR_OCTETS;
 
 let connections: usize = 0;
 let children: usize = 0;
+/** Behind these no entry is in use: what is looked for in a message's time is looked for among those before. */
+export let connectionsEnd: u32 = 0;
+export let childConfigsEnd: u32 = 0;
 
 export function connectionsReset(): bool {
   connections = arenaTake(CONNECTIONS_MAX * C_OCTETS);
   children = arenaTake(CHILD_CONFIGS_MAX * K_OCTETS);
   if (connections == 0 || children == 0) return false;
+  connectionsEnd = 0;
+  childConfigsEnd = 0;
   for (let i: u32 = 0; i < CONNECTIONS_MAX; i++) connectionAt(i).index = i;
   for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) childConfigAt(i).index = i;
   return true;
@@ -357,7 +362,7 @@ function addressAmong(a: IpAddress, count: u32, addresses: usize, prefixes: usiz
 /** The first connection at or behind index `from` between these addresses, or -1. Those that name the peer come first. */
 export function connectionFind(local: IpAddress, remote: IpAddress): i32 {
   let open = -1;
-  for (let i: u32 = 0; i < CONNECTIONS_MAX; i++) {
+  for (let i: u32 = 0; i < connectionsEnd; i++) {
     const c = connectionAt(i);
     if (!connectionFits(c, local, remote)) continue;
     if (c.remoteSingles != 0) return <i32>i;
@@ -367,7 +372,7 @@ export function connectionFind(local: IpAddress, remote: IpAddress): i32 {
 }
 
 export function connectionByName(name: usize, length: u32): i32 {
-  for (let i: u32 = 0; i < CONNECTIONS_MAX; i++) {
+  for (let i: u32 = 0; i < connectionsEnd; i++) {
     const c = connectionAt(i);
     if (
       c.used != 0 &&
@@ -382,7 +387,7 @@ export function connectionByName(name: usize, length: u32): i32 {
 }
 
 export function childByName(name: usize, length: u32): i32 {
-  for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
+  for (let i: u32 = 0; i < childConfigsEnd; i++) {
     const k = childConfigAt(i);
     if (k.used == 0 || connectionAt(k.connection).retired != 0 || k.nameLength != length) continue;
     if (memory.compare(childName(k), name, length) == 0) return <i32>i;
@@ -392,7 +397,7 @@ export function childByName(name: usize, length: u32): i32 {
 
 /** The child of this name that a connection has, or -1. */
 export function childInConnection(c: Connection, name: usize, length: u32): i32 {
-  for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
+  for (let i: u32 = 0; i < childConfigsEnd; i++) {
     const k = childConfigAt(i);
     if (k.used == 0 || k.connection != c.index || k.nameLength != length) continue;
     if (memory.compare(childName(k), name, length) == 0) return <i32>i;
@@ -445,13 +450,14 @@ export function connectionLoad(start: usize, end: usize): u32 {
     const before = connectionByName(connectionName(c), c.nameLength);
     if (before < 0 || connectionAt(<u32>before).digest != c.digest) {
       c.used = 1;
+      connectionsEnd = max<u32>(connectionsEnd, index + 1);
       loadedConnection = index;
       return RESULT_OK;
     }
     loadedConnection = <u32>before;
     loadedBefore = true;
   }
-  for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
+  for (let i: u32 = 0; i < childConfigsEnd; i++) {
     const k = childConfigAt(i);
     if (k.used != 0 && k.connection == index) k.used = 0;
   }
@@ -502,6 +508,7 @@ function childTake(connection: u32): ChildConfig | null {
     memory.fill(changetype<usize>(k), 0, K_OCTETS);
     k.index = i;
     k.used = 1;
+    childConfigsEnd = max<u32>(childConfigsEnd, i + 1);
     k.connection = connection;
     k.replayWindow = 32;
     k.protocol = PROTOCOL_ID_ESP;
@@ -793,13 +800,15 @@ function childItem(k: ChildConfig, item: usize): u32 {
 /** Frees a retired connection once nothing refers to it. */
 export function connectionRelease(c: Connection): void {
   if (c.used == 0 || c.retired == 0 || c.saCount != 0) return;
-  for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
+  for (let i: u32 = 0; i < childConfigsEnd; i++) {
     const k = childConfigAt(i);
     if (k.used != 0 && k.connection == c.index && (k.liveCount != 0 || k.trapEvent != 0)) return;
   }
-  for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
+  for (let i: u32 = 0; i < childConfigsEnd; i++) {
     const k = childConfigAt(i);
     if (k.used != 0 && k.connection == c.index) k.used = 0;
   }
   c.used = 0;
+  while (connectionsEnd != 0 && connectionAt(connectionsEnd - 1).used == 0) connectionsEnd -= 1;
+  while (childConfigsEnd != 0 && childConfigAt(childConfigsEnd - 1).used == 0) childConfigsEnd -= 1;
 }

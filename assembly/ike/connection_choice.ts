@@ -7,13 +7,13 @@ import { AUTH_EAP } from "../abi/management";
 import { authWayFits } from "./auth";
 import { roundAt, roundId, roundsHaveEap } from "./auth_round";
 import {
-  CONNECTIONS_MAX,
   Connection,
   connectionAt,
   connectionFits,
   connectionLocalAuth,
   connectionRemoteAuth,
   connectionTransforms,
+  connectionsEnd,
 } from "./connection";
 import { FITS_ANY, FITS_NOT, identityFits } from "./identity";
 import { IkeSa, ikePeerId, ikeSuite } from "./ike_sa";
@@ -27,7 +27,7 @@ export function connectionChoose(sa: IkeSa, wanted: usize, wantedLength: u32, wa
   const limit = again ? sa.choiceScore : u32.MAX_VALUE;
   let best = -1;
   let bestScore: u32 = 0;
-  for (let i: u32 = 0; i < CONNECTIONS_MAX; i++) {
+  for (let i: u32 = 0; i < connectionsEnd; i++) {
     const c = connectionAt(i);
     if (!connectionFits(c, sa.local, sa.remote)) continue;
     if (!proposalsHold(connectionTransforms(c), c.transformCount, ikeSuite(sa))) continue;

@@ -71,10 +71,10 @@ import {
 } from "./child_sa";
 import { childChanged } from "./changes";
 import {
-  CHILD_CONFIGS_MAX,
   ChildConfig,
   TS_MAX,
   childConfigAt,
+  childConfigsEnd,
   connectionAt,
   connectionEncap,
   connectionRelease,
@@ -196,7 +196,7 @@ function tell(kind: u32, child: ChildSa, outbound: bool): usize {
 }
 
 function trapNext(): usize {
-  for (let i: u32 = 0; i < CHILD_CONFIGS_MAX; i++) {
+  for (let i: u32 = 0; i < childConfigsEnd; i++) {
     const config = childConfigAt(i);
     if (config.used == 0 || config.trapEvent == 0) continue;
     config.trapEvent = 0;

@@ -34,7 +34,7 @@ import {
 import { PROTOCOL_ID_AH, saCheck } from "../wire/ike_payload/sa";
 import { TS_COUNT_MAX, tsCheck, tsRead, tsWrite } from "../wire/ike_payload/traffic_selector";
 import { ChildSa, childConfig, childSelectors, childSuite, childTake } from "./child_sa";
-import { CHILD_CONFIGS_MAX, ChildConfig, TS_MAX, childConfigAt, childTransforms, isShunt } from "./connection";
+import { ChildConfig, TS_MAX, childConfigAt, childConfigsEnd, childTransforms, isShunt } from "./connection";
 import { childTs } from "./dynamic_ts";
 import { IkeSa } from "./ike_sa";
 import {
@@ -233,9 +233,10 @@ export function offerChoose(sa: IkeSa, config: i32, useKe: bool): ChildSa | null
   if (body == 0 || !saCheck(body, length) || !offerRead(false)) return null;
   offerRefusal = NOTIFY_TS_UNACCEPTABLE;
   // Of several children one that has the first selectors comes first: with them the peer may name a packet (2.9).
-  const choices: u32 = offerLocalCount > 1 || offerRemoteCount > 1 ? 2 * CHILD_CONFIGS_MAX : CHILD_CONFIGS_MAX;
+  const children = childConfigsEnd;
+  const choices: u32 = offerLocalCount > 1 || offerRemoteCount > 1 ? 2 * children : children;
   for (let choice: u32 = 0; choice < choices; choice++) {
-    const i = choice % CHILD_CONFIGS_MAX;
+    const i = choice % children;
     const k = childConfigAt(i);
     if (k.used == 0 || isShunt(k) || <i32>k.connection != sa.connection || (config >= 0 && <i32>i != config)) continue;
     const mode = asked && k.mode == MODE_TRANSPORT && narrowHosts(k, sa) ? MODE_TRANSPORT : MODE_TUNNEL;
@@ -243,9 +244,9 @@ export function offerChoose(sa: IkeSa, config: i32, useKe: bool): ChildSa | null
     const localCount = narrowLocalCount;
     const remoteCount = narrowRemoteCount;
     if (localCount == 0 || remoteCount == 0) continue;
-    if (choices > CHILD_CONFIGS_MAX) {
+    if (choices > children) {
       const first = firstHeld(narrowLocal, localCount, offerLocal) && firstHeld(narrowRemote, remoteCount, offerRemote);
-      if (first != choice < CHILD_CONFIGS_MAX) continue;
+      if (first != choice < children) continue;
     }
     if (!protocolPasses(sa, k)) {
       offerRefusal = NOTIFY_NO_PROPOSAL_CHOSEN;
