@@ -1,6 +1,7 @@
 /**
- * `npm run build`: every board in every build, checked against the board ABI. `npm run build -- ipsec examples/board/policer`: boards by
- * name, and boards that lie elsewhere by their directory; `--only simd`: that build alone.
+ * `npm run build`: every board in every build, checked against the board ABI, and the host's programs (programs.ts).
+ * `npm run build -- ipsec examples/board/policer`: boards alone, by name, and boards that lie elsewhere by their directory;
+ * `--only simd`: that build alone.
  *
  *   boards/NAME/board.json, index.ts -> asc -> lint -> manifest appended -> build/NAME.{simd,base,relaxed}.wasm and .map
  *   assembly/NAME/index.ts of a part -> asc -----------------------------> the same
@@ -42,6 +43,10 @@ export interface BuildResult {
   /** False: it was up to date. */
   built: boolean;
 }
+
+/** Not an import, of which every image would be made anew when it changes: no image has anything of it. */
+const PROGRAMS = new URL("./programs.ts", import.meta.url).href;
+type BuildPrograms = (force: boolean) => Promise<Omit<BuildResult, "image">[]>;
 
 /** Where an image lies. */
 export function imagePath(board: string, build: Build): string {
@@ -136,6 +141,9 @@ async function buildPart(name: string, build: Build, force: boolean): Promise<Bu
   return { image: `${name}.${build}`, path, octets: readFileSync(path).length, built: !fresh };
 }
 
+const toldLine = ({ path, octets, built }: Omit<BuildResult, "image">): string =>
+  `${built ? "built     " : "up to date"}  ${relative(ROOT, path)}  ${octets} octets`;
+
 /** Builds all boards and parts; throws an AggregateError with what failed after everything else was built. */
 export async function buildAll(options: BuildOptions = {}): Promise<BuildResult[]> {
   const log = options.log ?? (() => undefined);
@@ -174,7 +182,7 @@ export async function buildAll(options: BuildOptions = {}): Promise<BuildResult[
       try {
         const result = await job();
         results.push(result);
-        log(`${result.built ? "built     " : "up to date"}  ${relative(ROOT, result.path)}  ${result.octets} octets`);
+        log(toldLine(result));
       } catch (error) {
         failures.push(error as Error);
       }
@@ -228,12 +236,17 @@ if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.a
     const unknown = values.only?.find((word) => !(BUILDS as readonly string[]).includes(word));
     if (unknown !== undefined) throw new Error(`${unknown} is no build: ${BUILDS.join(", ")}`);
     const only = values.only as Build[] | undefined;
+    const log = (line: string): void => console.log(line);
     await buildAll({
       force: values.force,
       ...(boards.length > 0 ? { boards } : {}),
       ...(only === undefined ? {} : { builds: only }),
-      log: (line) => console.log(line),
+      log,
     });
+    if (boards.length === 0) {
+      const { buildPrograms } = (await import(PROGRAMS)) as { buildPrograms: BuildPrograms };
+      for (const program of await buildPrograms(values.force)) log(toldLine(program));
+    }
   } catch (error) {
     console.error((error as Error).message);
     process.exitCode = 1;

@@ -10,7 +10,6 @@ import { resolve } from "node:path";
 import { Argument, Command, CommanderError, Option } from "commander";
 import type { BoardsStatus } from "../operator/gateway.ts";
 import { type PacketExplanation, renderExplanation, renderVerdict } from "../operator/explain.ts";
-import { renderError } from "../operator/configuration/configuration.ts";
 import { shelfPlace } from "../operator/configuration/value.ts";
 import { FAULT_KINDS } from "../operator/fault_order.ts";
 import { follow, type FollowOptions, RefusedError, UnreachableError } from "../operator/control_client.ts";
@@ -29,7 +28,6 @@ import { renderSas } from "../operator/sas.ts";
 import type { TracedPacket } from "../operator/trace.ts";
 import { WATCH_INTERVAL_MAX } from "../operator/watch.ts";
 import { ask } from "./ask.ts";
-import { readConfiguration, tellProblems } from "./configuration_file.ts";
 import { completionScript, type Shell, SHELLS } from "./completion.ts";
 import { EXIT_FAILED, EXIT_OK, EXIT_UNREACHABLE, EXIT_USAGE } from "./exit.ts";
 import { addImageCommands } from "./image.ts";
@@ -71,23 +69,6 @@ async function show(
   if (options.json) printJson(result);
   else print(render(result as never));
   return EXIT_OK;
-}
-
-function check(file: string, options: Options): number {
-  const checked = readConfiguration(file);
-  const { configuration, chassis, errors, warnings } = checked;
-  if (options.json) {
-    const plain = [...errors, ...warnings].map((problem) => ({ ...problem, text: renderError(problem) }));
-    printJson({ ok: configuration !== undefined, problems: plain, ...(chassis === undefined ? {} : { chassis }) });
-  } else {
-    tellProblems(checked);
-    if (configuration) {
-      const { connections, chassis } = configuration;
-      const boards = chassis.slots.map(({ slot, board }) => `${slot} ${board}`).join(", ");
-      print(`${file}: ok: ${connections.length} connections, slots ${boards}, ${chassis.link} links\n`);
-    }
-  }
-  return configuration ? EXIT_OK : EXIT_USAGE;
 }
 
 /** 2 when the configuration is wrong, 1 when it is right and wants a restart. */
@@ -322,7 +303,11 @@ Exit codes:
     .option(...CONTROL_OPTION)
     .action(async (options: Options) => done(await versions(options)));
   json(root.command("check").description("check a configuration without touching anything").argument("<file>")).action(
-    (file: string, options: Options) => done(check(file, options)),
+    async (file: string, options: Options) => {
+      // Certificates and keys are read with packages that take longer to load than any other command runs.
+      const { check } = await import("./check.ts");
+      done(check(file, options));
+    },
   );
   json(
     root.command("reload").description("have a gateway that runs take a configuration over, and show the difference"),

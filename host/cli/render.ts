@@ -2,7 +2,7 @@
 import type { ChassisStatus, SlotStatus } from "../chassis/chassis.ts";
 import type { CaptureStatus } from "../operator/capture.ts";
 import type { BoardsStatus, GatewayEvent } from "../operator/gateway.ts";
-import { quoted } from "../operator/identity.ts";
+import { quoted } from "../operator/quoted.ts";
 import { notifyName } from "../operator/notify_name.ts";
 import type { ConsoleLine } from "../operator/consoles.ts";
 import type { DropReason } from "../operator/drop_reason.ts";

@@ -11,7 +11,7 @@ import { dropsOf } from "./drops.ts";
 import { EXPLAIN_PACKET_MAX, sideOf } from "./explain.ts";
 import { faultOrder } from "./fault_order.ts";
 import type { Gateway, GatewayEvent } from "./gateway.ts";
-import { CommandError } from "./gateway.ts";
+import { CommandError } from "./command_error.ts";
 import { IMAGE_COMMANDS, ImageArgumentError } from "./images.ts";
 import { AREAS, type Area, LEVELS, type Log, type LogFilter, type LogRecord, wanted } from "./log.ts";
 import { initiateAndWait, initiateIkeAndWait, rekeyAndWait } from "./outcome.ts";

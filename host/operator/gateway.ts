@@ -42,6 +42,7 @@ import type { Credentials } from "../secure_element/credential_store.ts";
 import type { IkeSecret } from "../secure_element/psk_store.ts";
 import { SecureElement } from "../secure_element/secure_element.ts";
 import { ThreadedElement } from "../secure_element/threaded_element.ts";
+import { CommandError } from "./command_error.ts";
 import { explainPacket, type PacketExplanation } from "./explain.ts";
 import type { Explanation } from "./explanation.ts";
 import {
@@ -107,16 +108,6 @@ export type GatewayEvent =
   | { kind: "board-trap"; slot: number; generation: number; text: string }
   | { kind: "alert"; slot: number; severity: "minor" | "major"; alarm: string; raised: boolean; text: string }
   | ({ kind: "image-state" } & ImageEvent);
-
-/** A command that the gateway refused or did not answer; `message` is for people. */
-export class CommandError extends Error {
-  readonly result: number | undefined;
-
-  constructor(message: string, result?: number) {
-    super(message);
-    this.result = result;
-  }
-}
 
 const RESULTS: Record<number, string> = {
   [RESULT_NOT_FOUND]: "no such connection or child",

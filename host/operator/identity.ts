@@ -58,9 +58,6 @@ export function identityText(octets: Uint8Array): string {
   return `{${type}}:${Buffer.from(data).toString("hex")}`;
 }
 
-/** What somebody else said, in quotation marks that nothing within it ends: a backslash of the other's own is \\x5c by now. */
-export const quoted = (text: string): string => `'${text.replaceAll("'", "\\'")}'`;
-
 const isLow = (octets: Uint8Array, from: number): boolean => octets.subarray(from).every((octet) => octet === 0);
 
 /** Prefix length when start..end is one network, else undefined. */

@@ -3,7 +3,7 @@
  * Here an operator waits for that end. Works on both drives: waiting runs the drive.
  */
 import type { Gateway, GatewayEvent } from "./gateway.ts";
-import { CommandError } from "./gateway.ts";
+import { CommandError } from "./command_error.ts";
 import { notifyName } from "./notify_name.ts";
 
 /** The children that a name stands for: itself, or all of the connection of that name. */

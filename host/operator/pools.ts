@@ -1,5 +1,5 @@
 /** `pools`: the pools of virtual IPs and their leases, in the layout of `swanctl --list-pools --leases`. */
-import { quoted } from "./identity.ts";
+import { quoted } from "./quoted.ts";
 import type { LeaseStatus, ManagementMessage, PoolCounts } from "./management.ts";
 
 export interface PoolStatus extends PoolCounts {

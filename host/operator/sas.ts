@@ -2,7 +2,7 @@
  * `sas`: what the IKE board knows of its IKE_SAs and CHILD_SAs, joined by SPI with what the IPsec boards count, in the layout of
  * `swanctl --list-sas`. Keys are vici's, plus slot and link.
  */
-import { quoted } from "./identity.ts";
+import { quoted } from "./quoted.ts";
 import type { ConnectionStatus, ManagementMessage, SaStatus } from "./management.ts";
 import { suiteText } from "./transform_name.ts";
 

@@ -6,8 +6,9 @@
  * often: looking may take at most a REST_SHARE-th of the time. Rates are by the chassis's clock, and begin anew with each board.
  */
 import type { ChassisStatus, LinkStatus, SlotStatus } from "../chassis/chassis.ts";
+import { CommandError } from "./command_error.ts";
 import { type DropsStatus, dropsOf } from "./drops.ts";
-import { type BoardsStatus, CommandError, type Gateway } from "./gateway.ts";
+import type { BoardsStatus, Gateway } from "./gateway.ts";
 import type { ConnectionStatus } from "./management.ts";
 import type { ConnectionSas } from "./sas.ts";
 

@@ -2,7 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Pair } from "../../host/demo/pair.ts";
-import { CommandError } from "../../host/operator/gateway.ts";
+import { CommandError } from "../../host/operator/command_error.ts";
 import { initiateAndWait, rekeyAndWait } from "../../host/operator/outcome.ts";
 
 async function fails(promise: Promise<unknown>, message: RegExp): Promise<void> {

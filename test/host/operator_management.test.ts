@@ -24,7 +24,8 @@ import {
 import type { ConfigItem } from "../../host/chassis/config.ts";
 import { parseIdentity } from "../../host/operator/configuration/identity.ts";
 import { renderEvent } from "../../host/cli/render.ts";
-import { addressText, identityText, printable, quoted, selectorText } from "../../host/operator/identity.ts";
+import { addressText, identityText, printable, selectorText } from "../../host/operator/identity.ts";
+import { quoted } from "../../host/operator/quoted.ts";
 import { decodeMessage, encodeMessage, textValue, withTransaction } from "../../host/operator/management.ts";
 import { mergeSas, renderSas } from "../../host/operator/sas.ts";
 import { encodeTransforms } from "../../host/operator/transform_name.ts";

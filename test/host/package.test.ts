@@ -2,11 +2,12 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { importLines } from "../../host/build/imports.ts";
+import { buildPrograms } from "../../host/build/programs.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), "cardcage-package-"));
@@ -60,7 +61,9 @@ function linkDependencies(names: readonly string[], done = new Set<string>()): v
   }
 }
 
-test("the package runs where it is installed: it checks, lints its own images, and completes", () => {
+test("the package runs where it is installed, by what was built: it checks, lints its own images, and completes", async () => {
+  const programs = (await buildPrograms(false)).map(({ path }) => relative(ROOT, path));
+  assert.ok(programs.length > 1);
   const packed = spawnSync("npm", ["pack", "--ignore-scripts", "--json", "--pack-destination", directory], {
     cwd: ROOT,
     encoding: "utf8",
@@ -73,6 +76,9 @@ test("the package runs where it is installed: it checks, lints its own images, a
     "host/operator/panel/index.html",
     "host/operator/panel/panel.css",
     "host/operator/panel/panel.mjs",
+    ...programs,
+    "build/cli/cardcage.json",
+    "build/threads/host_secure_element_element_thread.json",
     "build/ike.base.wasm",
     "build/ipsec.simd.wasm",
     "docs/cli.md",
@@ -91,6 +97,8 @@ test("the package runs where it is installed: it checks, lints its own images, a
   const opened = spawnSync("tar", ["-xzf", join(directory, filename), "-C", installed, "--strip-components=1"]);
   assert.is(opened.status, 0);
   linkDependencies(Object.keys(PACKAGE.dependencies));
+  // What was built says so: else the sources would do for it unnoticed.
+  appendFileSync(join(installed, programs[0] as string), '\nconsole.error("this was built");\n');
   const cardcage = (...words: string[]): string => {
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
@@ -98,6 +106,7 @@ test("the package runs where it is installed: it checks, lints its own images, a
       { encoding: "utf8", cwd: directory },
     );
     assert.is(status, 0, stderr);
+    assert.is(stderr, "this was built\n");
     return stdout;
   };
   assert.is(cardcage("--version"), `${PACKAGE.version}\n`);
