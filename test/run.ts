@@ -189,7 +189,9 @@ function nothingFound(directory: string, what: string): Count {
 
 /** One uvu file: what its totals say, and that it said them. */
 async function uvuFile(file: string): Promise<Count> {
+  const began = performance.now();
   const { code, output } = await node(["--import", "tsx", file], UVU_LIMIT_MS);
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
   const plain = output.replace(ANSI, "");
   const number = (name: string): number => {
     const matches = [...plain.matchAll(new RegExp(`^  ${name}:\\s+(\\d+)$`, "gm"))];
@@ -200,7 +202,8 @@ async function uvuFile(file: string): Promise<Count> {
   const skipped = number("Skipped");
   // An exit code without a failed test is a failure of its own: an error outside any test.
   const failed = Math.max(total - passed, total === 0 || skipped > 0 || code !== 0 ? 1 : 0);
-  const detail = total === 0 ? "no test ran" : `${passed} of ${total}${skipped > 0 ? `, ${skipped} skipped` : ""}`;
+  const detail =
+    total === 0 ? "no test ran" : `${passed} of ${total}${skipped > 0 ? `, ${skipped} skipped` : ""}  (${seconds} s)`;
   report(failed === 0, file, detail);
   if (failed > 0) show(plain);
   return { passed, failed };

@@ -20,7 +20,7 @@ import { SUITE_CASES } from "./suites.ts";
 import { NETWORK, OUTER } from "./topology.ts";
 import type { Side } from "./topology.ts";
 import { TSHARK_CASES } from "./tshark_cases.ts";
-import { Flood, expectPing, ping, stream } from "./traffic.ts";
+import { APART, Flood, expectPing, ping, stream } from "./traffic.ts";
 import { TRANSFER_OCTETS, establish, staysEmpty } from "./world.ts";
 import type { World } from "./world.ts";
 
@@ -128,7 +128,7 @@ function deleteByPeer(side: Side): Case {
       const { code, output } = await pair.peer.terminate("gw");
       expect(code === 0, `terminate: ${output.trim()}`);
       await staysEmpty(pair.ours);
-      const { received } = await ping(world.topology, "a", 2, 0.2);
+      const { received } = await ping(world.topology, "a", 2);
       expect(received === 0, "an echo request passed without an SA");
       return "no SA left, nothing passes";
     },
@@ -218,7 +218,13 @@ const marks: Case = {
       { tos: 0x2b, df: true }, // AF11, CE
     ];
     for (const { tos, df } of asked) {
-      const { sent, received } = await ping(world.topology, "a", 3, 0.1, ["-Q", String(tos), "-M", df ? "do" : "dont"]);
+      const { sent, received } = await ping(world.topology, "a", 3, [
+        ...APART,
+        "-Q",
+        String(tos),
+        "-M",
+        df ? "do" : "dont",
+      ]);
       expect(sent === 3 && received === 3, `ping with TOS ${tos}: ${received} of ${sent} answered`);
     }
     await end();
@@ -326,7 +332,7 @@ const noPeer: Case = {
 
 /** The TUN device and its routes go with the gateway. */
 async function reachNothing(world: World): Promise<void> {
-  const { received } = await ping(world.topology, "a", 1, 0.2);
+  const { received } = await ping(world.topology, "a", 1);
   expect(received === 0, "an echo request passed without a gateway");
 }
 

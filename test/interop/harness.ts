@@ -19,7 +19,7 @@ import { AUTHENTICATION_FAILED } from "./endpoint.ts";
 import { Failure, expect, must, run, stopAll, until } from "./process.ts";
 import type { Finished } from "./process.ts";
 import type { Side } from "./topology.ts";
-import { readPing, stream } from "./traffic.ts";
+import { echoes, readPing, stream } from "./traffic.ts";
 
 interface Scenario {
   name: string;
@@ -146,7 +146,7 @@ const LEFT_OUT: Record<string, string> = {
 };
 
 /** Turns that are taken at the same time, those that mostly wait apart. */
-const LANES = 2;
+const LANES = 3;
 
 /** Octets of the checked TCP transfer through a suite; small enough for a peer that is a script. */
 const TRANSFER_OCTETS = 300_000;
@@ -187,7 +187,7 @@ class Run {
   }
 
   ping(words: readonly string[]): Promise<Finished> {
-    return run("ip", ["netns", "exec", `${this.prefix}-hostA`, "ping", "-q", "-W", "1", ...words], { seconds: 120 });
+    return run("ip", ["netns", "exec", `${this.prefix}-hostA`, "ping", ...words], { seconds: 120 });
   }
 }
 
@@ -251,7 +251,7 @@ async function virtualIp(at: Run, ipv6: boolean): Promise<string | undefined> {
 async function check(at: Run, gateway: Cardcage, line: string, lossless: boolean): Promise<void> {
   const [verb, ...words] = line.trim().split(/\s+/);
   const pings = async (source: string, target: string): Promise<number> => {
-    const { output } = await at.ping(["-I", source === "@" ? "10.1.0.2" : source, "-c", "3", "-i", "0.2", target]);
+    const { output } = await at.ping([...echoes(3, 1), "-I", source === "@" ? "10.1.0.2" : source, target]);
     const { sent, received } = readPing(output);
     return sent === 0 ? -1 : received / sent;
   };
@@ -270,21 +270,7 @@ async function check(at: Run, gateway: Cardcage, line: string, lossless: boolean
       if (words[0] === "vip") {
         const source = await virtualIp(at, words[1].includes(":"));
         expect(source !== undefined, `[${line}] gwA has no virtual IP of that family`);
-        const ping = [
-          "netns",
-          "exec",
-          `${at.prefix}-gwA`,
-          "ping",
-          "-q",
-          "-c",
-          "3",
-          "-i",
-          "0.2",
-          "-W",
-          "1",
-          "-I",
-          source!,
-        ];
+        const ping = ["netns", "exec", `${at.prefix}-gwA`, "ping", ...echoes(3, 1), "-I", source!];
         const { sent, received } = readPing((await run("ip", [...ping, words[1]], { seconds: 20 })).output);
         expect(sent === 3 && received === 3, `[${line}] ${received} of ${sent} answered from ${source}`);
         return;
@@ -292,7 +278,18 @@ async function check(at: Run, gateway: Cardcage, line: string, lossless: boolean
       expect((await pings(words[0], words[1])) === 1, `[${line}] not all answered`);
       return;
     case "pingfor": {
-      const { output } = await at.ping(["-I", "10.1.0.2", "-w", words[0], "-i", "0.05", "-c", "100000", "10.2.0.2"]);
+      const { output } = await at.ping([
+        "-q",
+        "-I",
+        "10.1.0.2",
+        "-w",
+        words[0],
+        "-i",
+        "0.05",
+        "-c",
+        "100000",
+        "10.2.0.2",
+      ]);
       const { sent, received } = readPing(output);
       // The last one may be on its way when ping ends.
       const missing = lossless ? 1 : sent / 100;

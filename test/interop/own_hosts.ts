@@ -12,7 +12,7 @@ import type { Connection } from "./connection.ts";
 import { expect, must, run } from "./process.ts";
 import { INNER, OUTER, OUTER6 } from "./topology.ts";
 import type { Side } from "./topology.ts";
-import { readPing, stream } from "./traffic.ts";
+import { echoes, readPing, stream } from "./traffic.ts";
 import type { StreamResult } from "./traffic.ts";
 import { TRANSFER_OCTETS, establish } from "./world.ts";
 import type { World } from "./world.ts";
@@ -35,7 +35,7 @@ interface Options {
 const captured = (address: string): string => addressText(addressOctets(address));
 
 async function pings(namespace: string, to: string, ...words: string[]): Promise<void> {
-  const command = ["netns", "exec", namespace, "ping", "-q", "-c", "5", "-i", "0.1", "-W", "2", ...words, to];
+  const command = ["netns", "exec", namespace, "ping", ...echoes(5), ...words, to];
   const { sent, received } = readPing((await run("ip", command)).output);
   expect(sent === 5 && received === 5, `ping ${words.join(" ")} to ${to}: ${received} of ${sent} answered`);
 }

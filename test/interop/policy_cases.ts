@@ -10,7 +10,7 @@ import { freshPsk } from "./connection.ts";
 import { expect, must, run } from "./process.ts";
 import { OUTER, other } from "./topology.ts";
 import type { Side, Topology } from "./topology.ts";
-import { readPing } from "./traffic.ts";
+import { APART, echoes, readPing } from "./traffic.ts";
 import { CAGE, establish } from "./world.ts";
 import type { World } from "./world.ts";
 
@@ -19,7 +19,7 @@ const SIDES = ["a", "b"] as const;
 
 /** Echo requests of host a from one of its addresses; how many were answered. */
 async function answered(topology: Topology, from: string, to: string): Promise<number> {
-  const words = ["-q", "-c", String(COUNT), "-i", "0.1", "-W", "1", "-I", from, to];
+  const words = [...echoes(COUNT, 1), ...APART, "-I", from, to];
   const { output } = await run("ip", ["netns", "exec", topology.host("a"), "ping", ...words]);
   return readPing(output).received;
 }

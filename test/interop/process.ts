@@ -23,11 +23,12 @@ export async function until<T>(
   condition: () => Promise<T | undefined | false> | T | undefined | false,
 ): Promise<T> {
   const deadline = Date.now() + seconds * 1000;
-  for (;;) {
+  // What takes long is not asked for more often: each time may start a process.
+  for (let wait = 20; ; wait = Math.min(2 * wait, 100)) {
     const found = await condition();
     if (found !== undefined && found !== false) return found;
     if (Date.now() > deadline) throw new Failure(`${what}: not within ${seconds} s`);
-    await pause(100);
+    await pause(wait);
   }
 }
 

@@ -19,7 +19,7 @@ const ALERT = { liveness: 1, retransmission: { seconds: 1, tries: 2 } };
 /** Kills one end and starts it again. */
 async function again(world: World, endpoint: Endpoint): Promise<void> {
   await endpoint.kill();
-  const { received } = await ping(world.topology, "a", 2, 0.2);
+  const { received } = await ping(world.topology, "a", 2);
   expect(received === 0, "an echo request was answered through a gateway that is dead");
   await world.start(endpoint);
 }

@@ -19,15 +19,28 @@ export function readPing(output: string): PingResult {
   return { sent: Number(found?.[1] ?? 0), received: Number(found?.[2] ?? 0) };
 }
 
+/**
+ * Words of a ping of so many echo requests at once, which ends when all are answered, or after `seconds`. That is the interval, too: where one
+ * is answered, ping waits for the others an interval or twice the longest time of an answer alone, and not as long as -W says.
+ */
+export function echoes(count: number, seconds = 2): string[] {
+  return ["-q", "-c", String(count), "-l", String(count), "-i", String(seconds), "-W", String(seconds)];
+}
+
+/**
+ * More words: one after another. What is sealed of those that come at once leaves as one datagram that the device cuts up, and is one in a
+ * capture.
+ */
+export const APART: readonly string[] = ["-l", "1", "-i", "0.2"];
+
 /** Echo requests from the host of one side to the other host. */
 export async function ping(
   topology: Topology,
   from: Side,
   count = 5,
-  intervalSeconds = 0.1,
   more: readonly string[] = [],
 ): Promise<PingResult> {
-  const words = ["-q", "-c", String(count), "-i", String(intervalSeconds), "-W", "2", ...more, INNER[other(from)]];
+  const words = [...echoes(count), ...more, INNER[other(from)]];
   const { output } = await run("ip", ["netns", "exec", topology.host(from), "ping", ...words]);
   return readPing(output);
 }
@@ -40,12 +53,13 @@ export async function expectAnswers(topology: Topology, from: Side, count = 3): 
   expect(received >= count, `ping from host ${from}: ${received} of ${sent} answered`);
 }
 
-/** Fails unless every echo request of both hosts is answered. */
+/** Fails unless every echo request of both hosts, which send at the same time, is answered. */
 export async function expectPing(topology: Topology): Promise<void> {
-  for (const side of ["a", "b"] as const) {
+  const expectAll = async (side: Side): Promise<void> => {
     const { sent, received } = await ping(topology, side);
     expect(sent > 0 && received === sent, `ping from host ${side}: ${received} of ${sent} answered`);
-  }
+  };
+  await Promise.all([expectAll("a"), expectAll("b")]);
 }
 
 /** A ping flood that runs until it is asked for its result. */
