@@ -206,7 +206,8 @@ export class Handshake {
   private spiR: Buffer = Buffer.alloc(8);
   private readonly nonce = randomBytes(32);
   private nonceR: Buffer = Buffer.alloc(0);
-  private cookie: Buffer | undefined;
+  /** What the responder wanted back before it did anything for us (RFC 7296 section 2.6). */
+  cookie: Buffer | undefined;
   private init: Buffer = Buffer.alloc(0);
   private keys: { pi: Buffer; pr: Buffer; ei: Buffer; er: Buffer } | undefined;
   private initR: Buffer = Buffer.alloc(0);

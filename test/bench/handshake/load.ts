@@ -30,6 +30,8 @@ export interface Outcome {
   done: number;
   failures: Record<string, number>;
   retransmissions: number;
+  /** Handshakes that took a round more because the responder asked for a cookie. */
+  cookies: number;
   milliseconds: number;
   /** Processor time of the responder meanwhile, and for what it does of them afterwards, ms. */
   cpu: number;
@@ -68,7 +70,7 @@ function bound(address: string, port: number): Promise<Socket> {
 }
 
 class Load {
-  readonly outcome: Outcome = { done: 0, failures: {}, retransmissions: 0, milliseconds: 0, cpu: 0 };
+  readonly outcome: Outcome = { done: 0, failures: {}, retransmissions: 0, cookies: 0, milliseconds: 0, cpu: 0 };
   private readonly attempts = new Map<string, Attempt>();
   private begun = 0;
   private ended = 0;
@@ -170,6 +172,7 @@ class Load {
 
   private end(attempt: Attempt, failure?: string): void {
     clearTimeout(attempt.timer);
+    if (attempt.handshake.cookie !== undefined) this.outcome.cookies += 1;
     this.attempts.delete(attempt.handshake.spi.toString("latin1"));
     if (failure !== undefined) this.outcome.failures[failure] = (this.outcome.failures[failure] ?? 0) + 1;
     this.ended += 1;
