@@ -451,6 +451,8 @@ export class ThreadedCage implements Cage {
 
   #reported(bay: Bay, worker: Worker, report: ThreadReport): void {
     if (bay.thread.worker !== worker || report.generation !== bay.generation) return;
+    // Who reports is alive, however long ago its last turn began: a board comes up in one.
+    bay.thread.restartWatch();
     if (report.kind === "online") return this.#settle(bay, { online: true });
     bay.running = false;
     // What the board sent before it ended is sent.
