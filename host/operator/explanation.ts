@@ -12,7 +12,7 @@ import { PORT_PROTECTED } from "../../assembly/abi/ring.ts";
 import { decodeItems } from "../chassis/config.ts";
 import { DROP_NAMES, traceName } from "../chassis/vocabulary.ts";
 import type { Side } from "../nic/nic.ts";
-import { addressText, printable } from "./identity.ts";
+import { addressText, printable, spiText } from "./identity.ts";
 
 /** Selector values of a clear packet; ports are absent where it shows none. Of ICMP and ICMPv6 type and code stand in both. */
 export interface FlowText {
@@ -125,7 +125,7 @@ export function explanationOf(body: Uint8Array): Explanation {
         result.octets = u32();
         break;
       case abi.EXPLAIN_SPI:
-        result.spi = u32().toString(16).padStart(8, "0");
+        result.spi = spiText(u32());
         break;
       case abi.EXPLAIN_LINK:
         result.link = u32();

@@ -1,5 +1,5 @@
 /**
- * Identities, addresses and selectors as text. What a peer says of itself is hostile until escaped: text leaves here with
+ * Identities, addresses, SPIs and selectors as text. What a peer says of itself is hostile until escaped: text leaves here with
  * every control character and non-ASCII octet written as \xNN, so that no terminal or log acts on it.
  */
 import { TS_DYNAMIC } from "../../assembly/abi/management.ts";
@@ -33,6 +33,12 @@ export function printable(octets: Uint8Array, start = 0, end = octets.length): s
   }
   return text;
 }
+
+const HEX = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, "0"));
+
+/** An SPI, eight digits. The engine's own conversion costs ten times as much, and events name many. */
+export const spiText = (spi: number): string =>
+  `${HEX[spi >>> 24]}${HEX[(spi >>> 16) & 255]}${HEX[(spi >>> 8) & 255]}${HEX[spi & 255]}`;
 
 /** `192.0.2.1`, `2001:db8:0:0:0:0:0:1`. */
 export function addressText(octets: Uint8Array): string {

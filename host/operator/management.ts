@@ -25,7 +25,7 @@ import {
 import { type ConfigItem, eachItem, encodeItems } from "../chassis/config.ts";
 import { DROP_NAMES } from "../chassis/vocabulary.ts";
 import { type Explanation, explanationOf } from "./explanation.ts";
-import { addressText, identityText, printable, selectorText } from "./identity.ts";
+import { addressText, identityText, printable, selectorText, spiText } from "./identity.ts";
 import { decodeTransforms, suiteKeys, TRANSFORM_ADDKE, transformName, type TransformValue } from "./transform_name.ts";
 
 /** Text as an item's value. */
@@ -324,11 +324,6 @@ class Items {
     return -1;
   }
 }
-
-const HEX = Array.from({ length: 256 }, (_, octet) => octet.toString(16).padStart(2, "0"));
-/** Eight digits. The engine's own conversion costs ten times as much, and events name many. */
-export const spiText = (spi: number): string =>
-  `${HEX[spi >>> 24]}${HEX[(spi >>> 16) & 255]}${HEX[(spi >>> 8) & 255]}${HEX[spi & 255]}`;
 
 const optional = <T>(items: Items, type: number, read: () => T): T | undefined =>
   items.has(type) ? read() : undefined;

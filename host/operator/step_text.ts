@@ -11,6 +11,7 @@ import {
   IKE_STATE_REKEYING,
 } from "../../assembly/abi/management.ts";
 import type { TraceEntry } from "../chassis/console.ts";
+import { spiText } from "./identity.ts";
 
 /** IKEv2 exchange types (RFC 7296 section 3.1, RFC 9242, RFC 9370). */
 const EXCHANGES: Record<number, string> = {
@@ -26,33 +27,33 @@ const RESPONSE = 0x20;
 const ikeMessage = ({ a, b, c, d }: TraceEntry): string =>
   `${EXCHANGES[a] ?? `exchange ${a}`} ${c & RESPONSE ? "response" : "request"}, message id ${b}, ${d} octets`;
 
-const hex = (spi: number): string => (spi >>> 0).toString(16).padStart(8, "0");
 const SIDES = ["unprotected", "protected"];
 
 /** Of a negotiation: the IKE messages, and the steps of figures 4 and 5. */
 const NEGOTIATION: Record<string, (entry: TraceEntry) => string> = {
   ike_sent: (entry) => `sends ${ikeMessage(entry)}`,
   ike_received: (entry) => `receives ${ikeMessage(entry)}`,
-  S401: ({ a, b }) => `S401  has negotiated a CHILD_SA: SPI ${hex(a)} in, ${hex(b)} out`,
-  S402: ({ a, b }) => `S402  selects slot ${b} for SPI ${hex(a)}`,
-  S403: ({ a, b, c }) => `S403  links SPI ${hex(a)} with slot ${b}, generation ${c}`,
-  S404: ({ a, b }) => `S404  transfers SPI ${hex(a)} to slot ${b}`,
-  S501: ({ a }) => `S501  receives the SA of SPI ${hex(a)}`,
+  S401: ({ a, b }) => `S401  has negotiated a CHILD_SA: SPI ${spiText(a)} in, ${spiText(b)} out`,
+  S402: ({ a, b }) => `S402  selects slot ${b} for SPI ${spiText(a)}`,
+  S403: ({ a, b, c }) => `S403  links SPI ${spiText(a)} with slot ${b}, generation ${c}`,
+  S404: ({ a, b }) => `S404  transfers SPI ${spiText(a)} to slot ${b}`,
+  S501: ({ a }) => `S501  receives the SA of SPI ${spiText(a)}`,
   S502: () => "S502  stores it in its local database",
 };
 
 /** Of a packet: the steps of figures 6 and 7. */
 const PACKET: Record<string, (entry: TraceEntry) => string> = {
   S601: ({ c, d }) => `IKE board receives ${c} octets on the ${SIDES[d]} side`,
-  S602: ({ a }) => (a ? `looks SPI ${hex(a)} up in its local database` : "looks the packet's selectors up"),
-  S603: ({ a }) => `finds the entry, SPI ${hex(a)}`,
+  S602: ({ a }) => (a ? `looks SPI ${spiText(a)} up in its local database` : "looks the packet's selectors up"),
+  S603: ({ a }) => `finds the entry, SPI ${spiText(a)}`,
   S604: ({ b }) => `which names the board in slot ${b}`,
   S605: ({ b, c }) => `packs it into a capsule, ${c} octets, and hands it to slot ${b}`,
   S606: () => "no entry: discards",
   S701: ({ c }) => `IPsec board receives the capsule, ${c} octets`,
   S702: ({ c }) => `takes the capsule off, ${c} octets are left`,
-  S703: ({ a }) => (a ? `looks SPI ${hex(a)} up in its own database` : "looks the selectors up in its own database"),
-  S704: ({ a }) => `finds the SA, SPI ${hex(a)}`,
+  S703: ({ a }) =>
+    a ? `looks SPI ${spiText(a)} up in its own database` : "looks the selectors up in its own database",
+  S704: ({ a }) => `finds the SA, SPI ${spiText(a)}`,
   S705: ({ b, c }) => `${c ? "seals" : "verifies and opens"} it, sequence number ${b}`,
   S706: ({ c, d }) => `sends ${c} octets to the ${SIDES[d]} network itself`,
   S707: () => "no entry: discards",

@@ -12,8 +12,8 @@ import { createHash } from "node:crypto";
 import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import * as M from "../../assembly/abi/message.ts";
-import { addressText } from "./identity.ts";
-import { type IkeKeys, spiText } from "./management.ts";
+import { addressText, spiText } from "./identity.ts";
+import type { IkeKeys } from "./management.ts";
 import { TRANSFORM_ENCR, TRANSFORM_INTEG } from "./transform_name.ts";
 
 /** IANA's transforms, Wireshark's names, octets of the salt behind the key. Those that are not here Wireshark does not open. */
