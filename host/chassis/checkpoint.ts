@@ -43,19 +43,15 @@ export class Checkpoint {
 
   /** Takes the records that a poll has left, one behind the other. The octets are copied. */
   take(octets: Uint8Array): void {
-    const view = new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
-    for (let at = 0; at < octets.length; ) {
-      const length =
-        at + CHECKPOINT_HEADER <= octets.length
-          ? CHECKPOINT_HEADER + view.getUint32(at + CHECKPOINT_OCTETS, true)
-          : CHECKPOINT_RECORD_MAX + 1;
+    const view = viewOf(octets);
+    for (let at = 0; at < octets.length; at = recordEnd(view, at)) {
+      const length = at + CHECKPOINT_HEADER <= octets.length ? recordOctets(view, at) : CHECKPOINT_RECORD_MAX + 1;
       // Where one ends is not known, then, and where the next one begins is not either.
       if (length > CHECKPOINT_RECORD_MAX || at + length > octets.length) {
         this.malformed += 1;
         return;
       }
       this.#keep(octets, view, at, length);
-      at += Math.ceil(length / CHECKPOINT_ALIGNMENT) * CHECKPOINT_ALIGNMENT;
     }
   }
 
@@ -137,7 +133,7 @@ export class Checkpoint {
       }
       for (const [epoch, records] of byEpoch) {
         const salt = this.#salts.get(epoch);
-        if (salt) all.push(salt, ...records.map((record) => record.slice(0, octetsOf(record))));
+        if (salt) all.push(salt, ...records.map((record) => record.slice(0, recordOctets(viewOf(record), 0))));
       }
     }
     return all;
@@ -152,11 +148,17 @@ export class Checkpoint {
   }
 }
 
-/** A record with its header. */
-function octetsOf(record: Uint8Array): number {
-  return CHECKPOINT_HEADER + new DataView(record.buffer, record.byteOffset).getUint32(CHECKPOINT_OCTETS, true);
+/** Octets of the record at `at`, its header included. */
+function recordOctets(view: DataView, at: number): number {
+  return CHECKPOINT_HEADER + view.getUint32(at + CHECKPOINT_OCTETS, true);
 }
 
-function epochOf(record: Uint8Array): number {
-  return new DataView(record.buffer, record.byteOffset).getUint32(CHECKPOINT_EPOCH, true);
+/** Where the record at `at` ends, and the one behind it begins; at the latest where `view` ends. */
+export function recordEnd(view: DataView, at: number): number {
+  const octets = Math.ceil(recordOctets(view, at) / CHECKPOINT_ALIGNMENT) * CHECKPOINT_ALIGNMENT;
+  return Math.min(at + octets, view.byteLength);
 }
+
+const viewOf = (octets: Uint8Array): DataView => new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
+
+const epochOf = (record: Uint8Array): number => viewOf(record).getUint32(CHECKPOINT_EPOCH, true);

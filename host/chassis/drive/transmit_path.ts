@@ -2,10 +2,10 @@
  * What a board sends: frames for its peers, straight to the peer's thread, packets for devices, the rest up to the chassis; from the board's
  * transmit rings into rings of shared memory, by way of what is injected to be wrong. A full ring drops, and counts backplane_congestion.
  */
-import { CHECKPOINT_ALIGNMENT, CHECKPOINT_HEADER, CHECKPOINT_OCTETS } from "../../../assembly/abi/checkpoint.ts";
 import { PORT_CHANNEL } from "../../../assembly/abi/ring.ts";
 import { reasonOf, WIRE_MAX } from "../backplane.ts";
 import type { Board, Outlet } from "../board.ts";
+import { recordEnd } from "../checkpoint.ts";
 import { copyOctets } from "../copy.ts";
 import { type Carry, FaultInjector } from "../tap/fault_injector.ts";
 import { FaultyDescriptors, type SlotFaults } from "../tap/slot_faults.ts";
@@ -140,23 +140,15 @@ export class TransmitPath {
   }
 }
 
-/** Where the record at `at` ends. */
-function recordEnd(records: Uint8Array, at: number): number {
-  const octets = CHECKPOINT_HEADER + load32(records, at + CHECKPOINT_OCTETS);
-  return Math.min(at + Math.ceil(octets / CHECKPOINT_ALIGNMENT) * CHECKPOINT_ALIGNMENT, records.length);
-}
-
 /** Octets of the records from `at` on that go into one message: one, or as many as KEPT_AT_ONCE has room for. */
 function octetsAtOnce(records: Uint8Array, at: number): number {
   if (records.length - at <= KEPT_AT_ONCE) return records.length - at;
-  let end = recordEnd(records, at);
+  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+  let end = recordEnd(view, at);
   while (end < records.length) {
-    const next = recordEnd(records, end);
+    const next = recordEnd(view, end);
     if (next - at > KEPT_AT_ONCE) break;
     end = next;
   }
   return end - at;
 }
-
-const load32 = (octets: Uint8Array, at: number): number =>
-  new DataView(octets.buffer, octets.byteOffset, octets.byteLength).getUint32(at, true);
