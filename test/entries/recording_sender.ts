@@ -1,13 +1,14 @@
 /** A sender in a board's thread (chassis/drive/line.ts) that puts what it is given into a ring, for a test to read. */
 import { MessageRing } from "../../host/chassis/drive/message_ring.ts";
-import type { OpenLineSender } from "../../host/chassis/drive/line.ts";
+import type { LineSender } from "../../host/chassis/drive/line.ts";
+import type { OpenLine } from "../../host/chassis/drive/line_program.ts";
 
 export interface RecordingData {
   ring: SharedArrayBuffer;
   slot: number;
 }
 
-export const openLineSender: OpenLineSender = (data) => {
+export const open: OpenLine<LineSender> = (data) => {
   const { ring, slot } = data as RecordingData;
   const record = new MessageRing(ring);
   return {

@@ -14,7 +14,7 @@ import { SeededRandom } from "../../host/chassis/entropy.ts";
 import { BoardReceivers } from "../../host/nic/linux/board_receivers.ts";
 import { NIC_COUNTERS_OCTETS, NicCounters } from "../../host/nic/linux/counters.ts";
 import * as libc from "../../host/nic/linux/libc.ts";
-import { openLineReceiver } from "../../host/nic/linux/line_receiver.ts";
+import { open as openReceiver } from "../../host/nic/linux/line_receiver.ts";
 import { PacketRing, packetRingOctets } from "../../host/nic/linux/packet_ring.ts";
 import { ReadingRight, WORKER } from "../../host/nic/linux/reading_right.ts";
 import { Reception } from "../../host/nic/linux/reception.ts";
@@ -122,7 +122,7 @@ class World {
   /** A receiver as the board's thread has it, and what its thread's end does. */
   receiver(): { receiver: LineReceiver; ended: () => void; descriptor: number } {
     const { parts, ended, descriptor } = this.receivers.open();
-    return { receiver: openLineReceiver(parts.data), ended, descriptor };
+    return { receiver: openReceiver(parts.data), ended, descriptor };
   }
 
   /** One turn of the worker. */

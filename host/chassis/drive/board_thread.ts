@@ -8,7 +8,7 @@ import type { TrapReport } from "../fault.ts";
 import type { Image } from "../image.ts";
 import type { ShelfPlace } from "./drive.ts";
 import type { BoardLineParts } from "./line.ts";
-import type { LineReceiverParts } from "./line_receiver.ts";
+import type { LineProgram } from "./line_program.ts";
 import type { PageParts } from "./page.ts";
 
 /** A peer on the backplane: the two channel rings and the peer's page, for its doorbell. */
@@ -49,7 +49,7 @@ export interface ThreadParts {
   /** Microseconds of spinning before the thread sleeps. */
   spin: number;
   /** What takes what arrives at a device, if this thread is to. */
-  receiver?: LineReceiverParts;
+  receiver?: LineProgram;
 }
 
 /** Of the thread that stands in for a board in a shelf (host/chassis/remote/remote_worker.ts). */

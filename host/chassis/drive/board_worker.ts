@@ -8,7 +8,8 @@ import { readlinkSync } from "node:fs";
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { NEVER, RealClock } from "../clock.ts";
 import type { PowerOrder, ThreadParts } from "./board_thread.ts";
-import type { LineReceiver, LineReceiverParts, OpenLineReceiver } from "./line_receiver.ts";
+import { openLine } from "./line_program.ts";
+import type { LineReceiver } from "./line_receiver.ts";
 import {
   AWAKE,
   ON_DESCRIPTOR,
@@ -41,12 +42,7 @@ const loops = await Promise.all(
 );
 
 const ike = loops.find(({ wiring }) => wiring.slot === parts.cage.ikeSlot);
-const receiver = parts.receiver && (await openReceiver(parts.receiver));
-
-async function openReceiver({ program, data }: LineReceiverParts): Promise<LineReceiver> {
-  const { openLineReceiver } = (await import(program)) as { openLineReceiver: OpenLineReceiver };
-  return openLineReceiver(data);
-}
+const receiver = parts.receiver && (await openLine<LineReceiver>(parts.receiver));
 
 /** This thread's number; 0 where there is no such file. */
 function threadNumber(): number {

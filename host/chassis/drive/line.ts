@@ -16,6 +16,7 @@
 import { writeSync } from "node:fs";
 import type { ClassifierParts } from "../classifier.ts";
 import { copyOctets } from "../copy.ts";
+import type { LineProgram } from "./line_program.ts";
 import type { LineReceiverEnd } from "./line_receiver.ts";
 import { MessageRing } from "./message_ring.ts";
 import { ONLINE, Page, type PageParts } from "./page.ts";
@@ -46,22 +47,13 @@ export interface LineSender {
   send(ram: Uint8Array, starts: Uint32Array, lengths: Uint32Array, count: number): void;
 }
 
-/** How a board's thread gets it: `program` is the URL of a module that exports `openLineSender`, which is given `data`. */
-export interface LineSenderParts {
-  program: string;
-  data: unknown;
-}
-
-/** Throws when there can be none. */
-export type OpenLineSender = (data: unknown) => LineSender;
-
 /** What a board's thread knows of a line: a ring to the device, or what sends to it. */
 export interface BoardLineParts {
   port: number;
   control: SharedArrayBuffer;
   bell: BellParts;
   toDevice?: SharedArrayBuffer;
-  sender?: LineSenderParts;
+  sender?: LineProgram;
   toBoard?: SharedArrayBuffer;
 }
 
@@ -87,7 +79,7 @@ export interface LineDevice {
   /** Messages that it has taken and not answered yet: a chassis with such is not at rest. */
   readonly busy: boolean;
   /** A device that can be sent to from any thread: the parts of a new thread of the board in `slot`, for `port`. */
-  sender?(slot: number, port: number): LineSenderParts;
+  sender?(slot: number, port: number): LineProgram;
   /** A device that can be received from in the IKE board's thread: what a new one of those needs. Until it is there, and when it has ended, the device's does. */
   receiver?(): LineReceiverEnd;
   /** A device with a classifier: tells it what the IKE board says; `done` when no packet goes by what was said before. */

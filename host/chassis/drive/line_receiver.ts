@@ -4,6 +4,7 @@
  */
 
 import type { Transferable } from "node:worker_threads";
+import type { LineProgram } from "./line_program.ts";
 
 export interface LineReceiver {
   /** Whether it reads: a thread that has nothing to do then sleeps by it. */
@@ -14,18 +15,9 @@ export interface LineReceiver {
   sleep(milliseconds: number): void;
 }
 
-/** How a thread gets it: `program` is the URL of a module that exports `openLineReceiver`, which is given `data`. */
-export interface LineReceiverParts {
-  program: string;
-  data: unknown;
-}
-
-/** Throws when there can be none. */
-export type OpenLineReceiver = (data: unknown) => LineReceiver;
-
 /** The end of it that the device keeps. */
 export interface LineReceiverEnd {
-  parts: LineReceiverParts;
+  parts: LineProgram;
   /** Objects of `data` that go to the thread. */
   transfer: Transferable[];
   /** An eventfd(2) that wakes the thread while it sleeps in the receiver. It may be written to for as long as the process lives. */

@@ -5,7 +5,8 @@
 import { createLink, type Link, type LinkReceiver } from "../backplane.ts";
 import { type CageParts, type PeerParts, type SlotParts, waitsForOthers } from "./board_thread.ts";
 import { ChassisBell } from "./chassis_bell.ts";
-import { BoardLine, type LineSender, type LineSenderParts, type OpenLineSender } from "./line.ts";
+import { BoardLine, type LineSender } from "./line.ts";
+import { openLine } from "./line_program.ts";
 import { MessageRing } from "./message_ring.ts";
 import { Page } from "./page.ts";
 
@@ -88,7 +89,7 @@ export class SlotWiring {
 
   static async open(cage: CageParts, parts: SlotParts): Promise<SlotWiring> {
     const open = async (line: SlotParts["lines"][number]): Promise<BoardLine> =>
-      new BoardLine(line, line.sender && (await openSender(line.sender)));
+      new BoardLine(line, line.sender && (await openLine<LineSender>(line.sender)));
     return new SlotWiring(cage, parts, await Promise.all(parts.lines.map(open)));
   }
 
@@ -133,9 +134,4 @@ export class SlotWiring {
     this.upTouched = false;
     this.upUrgent = false;
   }
-}
-
-async function openSender({ program, data }: LineSenderParts): Promise<LineSender> {
-  const { openLineSender } = (await import(program)) as { openLineSender: OpenLineSender };
-  return openLineSender(data);
 }

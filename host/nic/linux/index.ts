@@ -6,13 +6,8 @@
 
 import { Worker } from "node:worker_threads";
 import { PORT_PROTECTED } from "../../../assembly/abi/ring.ts";
-import {
-  type DeviceLineParts,
-  Doorbell,
-  type LineDevice,
-  type LineEnds,
-  type LineSenderParts,
-} from "../../chassis/drive/line.ts";
+import { type DeviceLineParts, Doorbell, type LineDevice, type LineEnds } from "../../chassis/drive/line.ts";
+import type { LineProgram } from "../../chassis/drive/line_program.ts";
 import { addressOctets } from "../../chassis/config.ts";
 import { threadFile } from "../../thread/thread_file.ts";
 import * as libc from "./libc.ts";
@@ -158,7 +153,7 @@ export async function openLinuxNics(options: LinuxNicOptions): Promise<LinuxNics
     /** What senders in boards' threads count, by slot and port: of those that are there, and of those that were. */
     const sending = new Map<string, NicCounters>();
     const sent = new NicCounters(new SharedArrayBuffer(NIC_COUNTERS_OCTETS));
-    const newSender = (slot: number, port: number): LineSenderParts => {
+    const newSender = (slot: number, port: number): LineProgram => {
       const name = `${slot} ${port}`;
       const before = sending.get(name);
       if (before) sent.addAll(before);

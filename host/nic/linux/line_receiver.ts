@@ -4,7 +4,8 @@
  */
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import type { DeviceLineParts } from "../../chassis/drive/line.ts";
-import type { LineReceiver, OpenLineReceiver } from "../../chassis/drive/line_receiver.ts";
+import type { OpenLine } from "../../chassis/drive/line_program.ts";
+import type { LineReceiver } from "../../chassis/drive/line_receiver.ts";
 import { Doorbell } from "../../chassis/drive/line.ts";
 import { NicCounters } from "./counters.ts";
 import { EpollSet } from "./epoll_set.ts";
@@ -114,4 +115,4 @@ class NicReceiver implements LineReceiver {
   }
 }
 
-export const openLineReceiver: OpenLineReceiver = (data) => new NicReceiver(data as LineReceiverData);
+export const open: OpenLine<LineReceiver> = (data) => new NicReceiver(data as LineReceiverData);

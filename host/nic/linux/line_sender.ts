@@ -2,7 +2,8 @@
  * The NICs' end in a board's thread (chassis/drive/line.ts): what a board has made leaves by a system call of its own thread, from its RAM, as
  * an IPsec board sends to the network itself (S706). The NIC's worker is not woken for it, and nothing is copied.
  */
-import type { LineSender, OpenLineSender } from "../../chassis/drive/line.ts";
+import type { LineSender } from "../../chassis/drive/line.ts";
+import type { OpenLine } from "../../chassis/drive/line_program.ts";
 import { NicCounters } from "./counters.ts";
 import { OuterSender } from "./outer_sender.ts";
 import { RamSource } from "./packet_path.ts";
@@ -50,7 +51,7 @@ class TunLine implements LineSender {
   }
 }
 
-export const openLineSender: OpenLineSender = (data) => {
+export const open: OpenLine<LineSender> = (data) => {
   const { counters, tun, sockets } = data as LineSenderData;
   if (tun !== undefined) return new TunLine(tun, new NicCounters(counters));
   return new OuterLine(sockets!, new NicCounters(counters));
