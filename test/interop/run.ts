@@ -158,11 +158,13 @@ async function main(): Promise<number> {
       if (needsNamespaces(chosen)) for (const topology of topologies) await topology.up();
       add(await runCases(topologies, directory, chosen));
     }
-    const harness = options.soak || options.foreign ? undefined : options.harness;
-    if (harness !== undefined) add(await runHarness(harness, directory, words));
-    else if (!options.soak) console.log("not run without --harness DIR: its scenarios");
+    const { harness } = options;
     if (harness === undefined && options["only-harness"])
       throw new Error("--only-harness needs --harness DIR or CARDCAGE_INTEROP");
+    if (!options.soak && !options.foreign) {
+      if (harness !== undefined) add(await runHarness(harness, directory, words));
+      else console.log("not run without --harness DIR: its scenarios");
+    }
   } finally {
     await clean();
   }
