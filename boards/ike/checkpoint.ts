@@ -131,31 +131,26 @@ function layout(): u32 {
   return (linkLayout() * 31 + ikeLayout()) * 31 + JOURNAL_LAYOUT;
 }
 
-function ask(transaction: u32, salt: usize): bool {
+/** Asks for the key that is derived from `salt`. Returns when to ask again. */
+function ask(transaction: u32, salt: usize): u64 {
   const frame = originate();
-  if (!frame) return false;
-  jobHeader(frame, PSA_CHECKPOINT_KEY, transaction, 0, 0);
-  jobField(frame, salt, CHECKPOINT_SALT_OCTETS);
-  return transmit(PORT_SECURE_ELEMENT, frame);
+  if (frame) {
+    jobHeader(frame, PSA_CHECKPOINT_KEY, transaction, 0, 0);
+    jobField(frame, salt, CHECKPOINT_SALT_OCTETS);
+    transmit(PORT_SECURE_ELEMENT, frame);
+  }
+  return now() + ASK_TIME;
 }
 
 /** A poll begins. */
 export function checkpointPoll(): void {
   if (!kept) return;
   journalPoll();
-  if (!journalIsOn() && now() >= askAt) {
-    ask(OWN, journalSalt());
-    askAt = now() + ASK_TIME;
-  }
+  if (!journalIsOn() && now() >= askAt) askAt = ask(OWN, journalSalt());
   if (!holding) return;
   if (waitsSince != 0 && now() - waitsSince >= KEY_TIME) waitsSince = 0;
-  if (waitsSince != 0 && now() >= askEarlierAt) askEarlier();
+  if (waitsSince != 0 && now() >= askEarlierAt) askEarlierAt = ask(earlier, earlierSalt);
   if (now() >= holdEnd) restored();
-}
-
-function askEarlier(): void {
-  ask(earlier, earlierSalt);
-  askEarlierAt = now() + ASK_TIME;
 }
 
 /** A poll ends: what changed in it is written. True when there is more than has room. */
@@ -219,7 +214,7 @@ function take(at: usize, octets: u32): bool {
     memory.copy(earlierSalt, at + CHECKPOINT_HEADER + 4, CHECKPOINT_SALT_OCTETS);
     earlier += 1;
     waitsSince = now();
-    askEarlier();
+    askEarlierAt = ask(earlier, earlierSalt);
     return true;
   }
   const inside = journalRead(at, octets);
