@@ -170,17 +170,22 @@ export function portPending(port: u32): u32 {
   return load<u32>(ring + RING_DONE) - load<u32>(ring + RING_TAKEN);
 }
 
-/** Where the octets begin of the `i`th frame that waits on a port's receive ring: to be looked at ahead of its turn, in place. */
-export function pendingOctets(port: u32, i: u32): usize {
+/** Of the `i`th frame that waits on a port's receive ring: to be looked at ahead of its turn, in place. */
+// @ts-ignore: decorator
+@inline
+function pendingDescriptor(port: u32, i: u32): usize {
   const ring = rxRing(port);
-  return <usize>load<u32>(descriptor(ring, load<u32>(ring + RING_TAKEN) + i) + DESCRIPTOR_ADDRESS);
+  return descriptor(ring, load<u32>(ring + RING_TAKEN) + i);
 }
 
-/** Its octets, as the chassis says. */
+/** Where its octets begin. */
+export function pendingStart(port: u32, i: u32): usize {
+  return <usize>load<u32>(pendingDescriptor(port, i) + DESCRIPTOR_ADDRESS);
+}
+
+/** How many there are, as the chassis says. */
 export function pendingLength(port: u32, i: u32): u32 {
-  const ring = rxRing(port);
-  const octets = load<u32>(descriptor(ring, load<u32>(ring + RING_TAKEN) + i) + DESCRIPTOR_LENGTH);
-  return min<u32>(octets, FRAME_CAPACITY);
+  return min<u32>(load<u32>(pendingDescriptor(port, i) + DESCRIPTOR_LENGTH), FRAME_CAPACITY);
 }
 
 /** The next received frame, now the caller's, or null. */

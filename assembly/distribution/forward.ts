@@ -46,7 +46,7 @@ import {
   TRACE_MASK_PACKET,
 } from "../abi/trace";
 import { Frame } from "../bus/frame";
-import { consume, drop, pendingLength, pendingOctets, transmit } from "../bus/port";
+import { consume, drop, pendingLength, pendingStart, transmit } from "../bus/port";
 import { channelLink, channelPushPacket } from "../channel/channel";
 import { FLOW_OCTETS, Flow, flowRead } from "../policy/flow";
 import {
@@ -91,7 +91,7 @@ const foreseen: usize = memory.data(4, 4);
 export function forwardAhead(count: u32): void {
   let generations: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
-    const packet = pendingOctets(PORT_UNPROTECTED, i);
+    const packet = pendingStart(PORT_UNPROTECTED, i);
     const behind = packet + IPV4_HEADER + (ipv4Protocol(packet) == PROTOCOL_UDP ? UDP_HEADER : 0);
     const link = findInbound(loadBE32(behind));
     if (link) generations ^= link.generation;
@@ -103,7 +103,7 @@ export function forwardAhead(count: u32): void {
 export function forwardProtectedAhead(count: u32): void {
   if (count < 2 || !selectorAheadPays()) return;
   for (let i: u32 = 0; i < count; i++) {
-    const packet = pendingOctets(PORT_PROTECTED, i);
+    const packet = pendingStart(PORT_PROTECTED, i);
     const octets = pendingLength(PORT_PROTECTED, i);
     if (ipv4Check(packet, octets)) selectorAheadBegin(i, packet, ipv4TotalLength(packet));
     else if (ipv6Check(packet, octets)) selectorAheadBegin(i, packet, ipv6TotalLength(packet));

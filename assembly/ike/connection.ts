@@ -359,7 +359,7 @@ function addressAmong(a: IpAddress, count: u32, addresses: usize, prefixes: usiz
   return count == 0;
 }
 
-/** The first connection at or behind index `from` between these addresses, or -1. Those that name the peer come first. */
+/** Index of the first connection between these addresses, or -1. Those that name the peer come first. */
 export function connectionFind(local: IpAddress, remote: IpAddress): i32 {
   let open = -1;
   for (let i: u32 = 0; i < connectionsEnd; i++) {

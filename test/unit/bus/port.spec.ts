@@ -51,7 +51,7 @@ import {
   consume,
   drop,
   originate,
-  pendingOctets,
+  pendingStart,
   portPending,
   portHeader,
   portsDrained,
@@ -212,10 +212,10 @@ describe("port", () => {
     // Around the ring, so that the look ahead wraps, too.
     for (let round: u32 = 0; round < RING_SIZE_DATA; round++) {
       for (let i: u8 = 0; i < 3; i++) if (!deliver(PORT_UNPROTECTED, 60, 0x40 + i)) wrong += 1;
-      for (let i: u32 = 0; i < 3; i++) if (<u32>load<u8>(pendingOctets(PORT_UNPROTECTED, i)) != 0x40 + i) wrong += 1;
+      for (let i: u32 = 0; i < 3; i++) if (<u32>load<u8>(pendingStart(PORT_UNPROTECTED, i)) != 0x40 + i) wrong += 1;
       if (portPending(PORT_UNPROTECTED) != 3) wrong += 1;
       for (let i: u32 = 0; i < 3; i++) {
-        const seen = pendingOctets(PORT_UNPROTECTED, 0);
+        const seen = pendingStart(PORT_UNPROTECTED, 0);
         const frame = receive(PORT_UNPROTECTED)!;
         if (frame.start != seen || <u32>load<u8>(frame.start) != 0x40 + i) wrong += 1;
         consume(frame);
