@@ -20,8 +20,9 @@ import {
   fixsliceTranspose,
 } from "./aes_fixslice";
 
-/** Octets of the table of a key. */
-export const CTR_TABLE_OCTETS: u32 = 4096;
+/** Groups of a whole table, and its octets. */
+export const CTR_TABLE_GROUPS: u32 = 32;
+export const CTR_TABLE_OCTETS: u32 = CTR_TABLE_GROUPS * 128;
 /** Octets of a packet's constant. */
 export const CTR_CONSTANT_OCTETS: usize = 128;
 /** Octets of a lead; the mask of the tag is at 16, the key stream of the first data octets at 32. */
@@ -32,7 +33,7 @@ export const CTR_LEAD_STREAM_OCTETS: u32 = 96;
 /** Groups that are worked on together. */
 export const CTR_GROUPS: u32 = 16;
 
-const states: usize = memory.data(16 * 128, 64);
+const states: usize = memory.data(CTR_GROUPS * 128, 64);
 const zeroKey: usize = memory.data(128, 64);
 
 /** The mask of octet 15 in the layout of the start. */
@@ -41,9 +42,6 @@ const zeroKey: usize = memory.data(128, 64);
 function lastOctet(rounds: u32): v128 {
   return fixsliceLayout(i8x16(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1), 0 - rounds);
 }
-
-/** Groups of a whole table. */
-export const CTR_TABLE_GROUPS: u32 = 32;
 
 /** Fills groups `first` to `end` - 1 of `table` (4 KiB) from a fixsliced schedule. A message takes as many as it is long, from group 0 on. */
 export function ctrTable(schedule: usize, rounds: u32, table: usize, first: u32, end: u32): void {
@@ -81,7 +79,7 @@ function packetConstant(schedule: usize, rounds: u32, nonce: usize, count: u32, 
 
 /** Counters of `count` groups from `group` on, after round 1, into the states at `to`. */
 function groupStates(table: usize, constant: usize, group: u32, count: u32, to: usize): void {
-  let contribution = table + ((<usize>(group & 31)) << 7);
+  let contribution = table + ((<usize>(group % CTR_TABLE_GROUPS)) << 7);
   for (const end = to + ((<usize>count) << 7); to < end; to += 128, contribution += 128) {
     for (let i: usize = 0; i < 128; i += 32) {
       v128.store(to + i, v128.xor(v128.load(constant + i), v128.load(contribution + i)));
@@ -149,8 +147,8 @@ export function ctrContinue(
   length: u32,
 ): void {
   while (length > 0) {
-    if ((group & 31) == 0) packetConstant(schedule, rounds, nonce, group << 3, constant);
-    const count = min<u32>(min<u32>(32 - (group & 31), CTR_GROUPS), (length + 127) >>> 7);
+    if (group % CTR_TABLE_GROUPS == 0) packetConstant(schedule, rounds, nonce, group << 3, constant);
+    const count = min<u32>(min<u32>(CTR_TABLE_GROUPS - (group % CTR_TABLE_GROUPS), CTR_GROUPS), (length + 127) >>> 7);
     groupStates(table, constant, group, count, states);
     const octets = min<u32>(length, count << 7);
     const whole = octets >>> 7;
@@ -186,8 +184,8 @@ export function ctrShare(
   place: u32,
   blocks: u32,
 ): void {
-  if ((group & 31) == 0) packetConstant(schedule, rounds, nonce, group << 3, constant);
-  const contribution = table + ((<usize>(group & 31)) << 7);
+  if (group % CTR_TABLE_GROUPS == 0) packetConstant(schedule, rounds, nonce, group << 3, constant);
+  const contribution = table + ((<usize>(group % CTR_TABLE_GROUPS)) << 7);
   const up = <i32>(place & 7);
   const bits: u32 = (1 << blocks) - 1;
   const to = row + ((<usize>(place >>> 3)) << 7);
