@@ -4,7 +4,7 @@
  */
 import { storeBE64 } from "../rt/bytes";
 import { gcmPowers, gcmTable16, gcmUnused } from "./gcm_key";
-import { ghashSum } from "./ghash";
+import { POWERS, ghashSum } from "./ghash";
 import { LANE_OCTETS, swizzleSteps, transposeOctets } from "./ghash_swizzle";
 
 const group: usize = memory.data(256, 64);
@@ -72,87 +72,87 @@ function wholeGroup(first: i32, aad: usize, aadLength: u32, data: usize, length:
   return 0;
 }
 
-/** Powers of H for the first message of a key, and blocks up to which it does with them: to build more would cost more than it saves. */
-const FEW_POWERS: i32 = 4;
-const FEW_BLOCKS: i32 = 64;
-
-/** The same for a key that may have no other message: by FEW_POWERS blocks a step. */
-function firstHash(slot: usize, blocks: i32, aad: usize, aadLength: u32, data: usize, length: u32, out: usize): void {
-  const powers = gcmPowers(slot, min<i32>(blocks, FEW_POWERS));
-  let step = blocks % FEW_POWERS;
-  if (step == 0) step = FEW_POWERS;
-  memory.fill(state, 0, 16);
-  for (let first: i32 = 0; first < blocks; first += step, step = FEW_POWERS) {
-    for (let i: i32 = 0; i < step; i++) {
-      messageBlock(first + i, aad, aadLength, data, length, group + ((<usize>i) << 4));
-    }
-    store<u64>(group, load<u64>(group) ^ load<u64>(state));
-    store<u64>(group, load<u64>(group, 8) ^ load<u64>(state, 8), 8);
-    ghashSum(group, step, powers, state);
+/** Blocks `first` to `first` + `count` - 1 of the message into `group`. */
+function gather(first: i32, count: i32, aad: usize, aadLength: u32, data: usize, length: u32): void {
+  for (let i: i32 = 0; i < count; i++) {
+    messageBlock(first + i, aad, aadLength, data, length, group + ((<usize>i) << 4));
   }
-  store<u64>(out, load<u64>(state));
-  store<u64>(out, load<u64>(state, 8), 8);
 }
 
-/** The hash of a message under the key of `slot`, into `out` (16 octets). */
-export function messageHash(slot: usize, aad: usize, aadLength: u32, data: usize, length: u32, out: usize): void {
-  const blocks = <i32>messageBlocks(aadLength, length);
-  if (blocks <= FEW_BLOCKS && gcmUnused(slot)) return firstHash(slot, blocks, aad, aadLength, data, length, out);
-  if (blocks <= 16) {
-    for (let i: i32 = 0; i < blocks; i++) {
-      messageBlock(i, aad, aadLength, data, length, group + ((<usize>i) << 4));
-    }
-    ghashSum(group, blocks, gcmPowers(slot, blocks), out);
-    return;
+/** The hash by `most` blocks a step, with as many powers of H. The first step takes what is over, so that all others are whole. */
+function hashBySteps(
+  slot: usize,
+  blocks: i32,
+  most: i32,
+  aad: usize,
+  aadLength: u32,
+  data: usize,
+  length: u32,
+  out: usize,
+): void {
+  const powers = gcmPowers(slot, min<i32>(blocks, most));
+  memory.fill(out, 0, 16);
+  let step = ((blocks - 1) % most) + 1;
+  for (let first: i32 = 0; first < blocks; first += step, step = most) {
+    gather(first, step, aad, aadLength, data, length);
+    store<u64>(group, load<u64>(group) ^ load<u64>(out));
+    store<u64>(group, load<u64>(group, 8) ^ load<u64>(out, 8), 8);
+    ghashSum(group, step, powers, out);
   }
+}
+
+/** The hash of more than POWERS blocks: of all but the last 16, by the table of H^16, then of these. */
+function hashByTable(slot: usize, blocks: i32, aad: usize, aadLength: u32, data: usize, length: u32, out: usize): void {
   // Zero blocks in front change nothing, so the first group is filled up with them.
   const last = blocks - 16;
   let first = -(-blocks & 15);
   memory.fill(state, 0, 256);
-  if (ASC_FEATURE_SIMD) {
-    const table = gcmTable16(slot);
-    while (first < last) {
-      let at = wholeGroup(first, aad, aadLength, data, length);
-      let steps: u32 = 1;
-      let next = first + 16;
-      if (at == 0) {
-        for (let i: i32 = 0; i < 16; i++) {
-          messageBlock(first + i, aad, aadLength, data, length, group + ((<usize>i) << 4));
-        }
-        at = group;
-      } else {
-        const start = at;
-        while (next < last && wholeGroup(next, aad, aadLength, data, length) == start + ((<usize>steps) << 8)) {
-          steps += 1;
-          next += 16;
-        }
+  const table = gcmTable16(slot);
+  while (first < last) {
+    let at = wholeGroup(first, aad, aadLength, data, length);
+    let steps: u32 = 1;
+    let next = first + 16;
+    if (at == 0) {
+      gather(first, 16, aad, aadLength, data, length);
+      at = group;
+    } else {
+      const start = at;
+      while (next < last && wholeGroup(next, aad, aadLength, data, length) == start + ((<usize>steps) << 8)) {
+        steps += 1;
+        next += 16;
       }
-      for (let i: usize = 0; i < 16; i++) {
-        store<u32>(lanes + i * LANE_OCTETS, <u32>(at + (i << 4)));
-        store<u32>(lanes + i * LANE_OCTETS, 256, 4);
-      }
-      swizzleSteps(table, state, lanes, steps);
-      first = next;
     }
-    for (let i: i32 = 0; i < 16; i++) {
-      messageBlock(first + i, aad, aadLength, data, length, group + ((<usize>i) << 4));
+    for (let i: usize = 0; i < 16; i++) {
+      store<u32>(lanes + i * LANE_OCTETS, <u32>(at + (i << 4)));
+      store<u32>(lanes + i * LANE_OCTETS, 256, 4);
     }
-    transposeOctets(state, lastBlocks);
-    for (let i: usize = 0; i < 256; i += 16) {
-      v128.store(group + i, v128.xor(v128.load(group + i), v128.load(lastBlocks + i)));
-    }
-    ghashSum(group, 16, gcmPowers(slot, 16), out);
-  } else {
-    const powers = gcmPowers(slot, 16);
-    for (; first <= last; first += 16) {
-      for (let i: i32 = 0; i < 16; i++) {
-        messageBlock(first + i, aad, aadLength, data, length, group + ((<usize>i) << 4));
-      }
-      store<u64>(group, load<u64>(group) ^ load<u64>(state));
-      store<u64>(group, load<u64>(group, 8) ^ load<u64>(state, 8), 8);
-      ghashSum(group, 16, powers, state);
-    }
-    store<u64>(out, load<u64>(state));
-    store<u64>(out, load<u64>(state, 8), 8);
+    swizzleSteps(table, state, lanes, steps);
+    first = next;
   }
+  gather(first, 16, aad, aadLength, data, length);
+  transposeOctets(state, lastBlocks);
+  for (let i: usize = 0; i < 256; i += 16) {
+    v128.store(group + i, v128.xor(v128.load(group + i), v128.load(lastBlocks + i)));
+  }
+  ghashSum(group, 16, gcmPowers(slot, 16), out);
+}
+
+/** Of a key that may have no other message, powers of H, and blocks up to which it does with them: to build more would cost more than it saves. */
+const FEW_POWERS: i32 = 4;
+const FEW_BLOCKS: i32 = 64;
+
+/** The hash of a message under the key of `slot`, into `out` (16 octets). */
+export function messageHash(slot: usize, aad: usize, aadLength: u32, data: usize, length: u32, out: usize): void {
+  const blocks = <i32>messageBlocks(aadLength, length);
+  if (blocks <= FEW_BLOCKS && gcmUnused(slot)) {
+    hashBySteps(slot, blocks, FEW_POWERS, aad, aadLength, data, length, out);
+    return;
+  }
+  if (ASC_FEATURE_SIMD) {
+    if (blocks > <i32>POWERS) {
+      hashByTable(slot, blocks, aad, aadLength, data, length, out);
+      return;
+    }
+  }
+  hashBySteps(slot, blocks, <i32>POWERS, aad, aadLength, data, length, out);
 }
