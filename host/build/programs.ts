@@ -4,6 +4,9 @@
  *   host/cli/cardcage.ts -> esbuild -> build/cli/cardcage-HASH.mjs, and a file for each part that a command loads when it wants it
  *   a thread's program   -> thread_file.ts -> build/threads/NAME-DIGEST.mjs
  *
+ * What was made of earlier sources stays beside it: a gateway that runs starts threads from it for as long as it lives, and nobody here knows
+ * of those that do. The package has none of it.
+ *
  * Packages stay outside and are found in node_modules as ever.
  */
 import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
@@ -12,11 +15,13 @@ import { basename, join, relative, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build, type Plugin } from "esbuild";
 import { current, digestOf, listed, type Made, replace, ROOT } from "../thread/sources.mjs";
-import { THREAD_DIRECTORY, threadFile } from "../thread/thread_file.ts";
+import { THREAD_DIRECTORY, threadFile, threadName } from "../thread/thread_file.ts";
 
 const ENTRY = "host/cli/cardcage.ts";
 const DIRECTORY = join(ROOT, "build", "cli");
 const LIST = join(DIRECTORY, "cardcage.json");
+/** Says which files of a directory are for the package. */
+const PACKED = ".npmignore";
 /** A change of how it is made makes it anew. */
 const DRIVER = relative(ROOT, fileURLToPath(import.meta.url));
 
@@ -100,7 +105,7 @@ async function buildCommand(force = false): Promise<ProgramResult> {
   const replaced = listed(LIST)?.files ?? [];
   replace(LIST, JSON.stringify({ digest, inputs, files } satisfies Made));
   // A command that has begun with the files before these loads more of them still.
-  const kept = new Set([basename(LIST), ...files, ...replaced]);
+  const kept = new Set([basename(LIST), PACKED, ...files, ...replaced]);
   for (const name of readdirSync(DIRECTORY)) if (!kept.has(name)) rmSync(join(DIRECTORY, name), { recursive: true });
   return result(DIRECTORY, files, true);
 }
@@ -114,8 +119,19 @@ function buildThreads(): ProgramResult[] {
   });
 }
 
+/** Of a directory, npm packs these lists with the files that they name, and nothing else. */
+function packOnly(directory: string, lists: readonly string[]): void {
+  const files = lists.flatMap((list) => [list, ...(listed(join(directory, list))?.files ?? [])]);
+  replace(join(directory, PACKED), ["*", ...files.map((file) => `!${file}`), ""].join("\n"));
+}
+
 /** All of them. Throws when one does not compile. */
-export const buildPrograms = async (force: boolean): Promise<ProgramResult[]> => [
-  await buildCommand(force),
-  ...buildThreads(),
-];
+export async function buildPrograms(force: boolean): Promise<ProgramResult[]> {
+  const results = [await buildCommand(force), ...buildThreads()];
+  packOnly(DIRECTORY, [basename(LIST)]);
+  packOnly(
+    THREAD_DIRECTORY,
+    THREAD_PROGRAMS.map((program) => `${threadName(program)}.json`),
+  );
+  return results;
+}

@@ -26,8 +26,11 @@ export function threadFile(source: URL): URL {
   return file;
 }
 
+/** Of the program at `entry`, a path from the root: how the names of its file and of its list begin. */
+export const threadName = (entry: string): string => entry.replace(/\.ts$/, "").replaceAll(sep, "_");
+
 function made(entry: string): URL {
-  const name = entry.replace(/\.ts$/, "").replaceAll(sep, "_");
+  const name = threadName(entry);
   const list = join(THREAD_DIRECTORY, `${name}.json`);
   const before = current(list)?.files[0];
   if (before !== undefined) return pathToFileURL(join(THREAD_DIRECTORY, before));

@@ -2,7 +2,16 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { spawnSync } from "node:child_process";
-import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -64,10 +73,14 @@ function linkDependencies(names: readonly string[], done = new Set<string>()): v
 test("the package runs where it is installed, by what was built: it checks, lints its own images, and completes", async () => {
   const programs = (await buildPrograms(false)).map(({ path }) => relative(ROOT, path));
   assert.ok(programs.length > 1);
+  // Of sources as they were before: gateways may run on them still.
+  const earlier = ["build/threads/host_nic_linux_worker-0123456789abcdef.mjs", "build/cli/cardcage-EARLIER0.mjs"];
+  for (const path of earlier) writeFileSync(join(ROOT, path), "");
   const packed = spawnSync("npm", ["pack", "--ignore-scripts", "--json", "--pack-destination", directory], {
     cwd: ROOT,
     encoding: "utf8",
   });
+  for (const path of earlier) rmSync(join(ROOT, path), { force: true });
   assert.is(packed.status, 0, packed.stderr);
   const [{ filename, files }] = JSON.parse(packed.stdout) as [{ filename: string; files: { path: string }[] }];
   const paths = files.map(({ path }) => path);
@@ -92,6 +105,18 @@ test("the package runs where it is installed, by what was built: it checks, lint
   assert.equal(
     paths.filter((path) => /^(test|boards|node_modules)\/|\.test\.ts$|\.inputs$/.test(path)),
     [],
+  );
+  const lists = programs.slice(1).map((path) => path.replace(/-[0-9a-f]{16}\.mjs$/, ".json"));
+  assert.equal(
+    paths.filter((path) => path.startsWith("build/threads/")).sort(),
+    [...programs.slice(1), ...lists].sort(),
+  );
+  const { files: command } = JSON.parse(readFileSync(join(ROOT, "build/cli/cardcage.json"), "utf8")) as {
+    files: string[];
+  };
+  assert.equal(
+    paths.filter((path) => path.startsWith("build/cli/")).sort(),
+    ["cardcage.json", ...command].map((name) => `build/cli/${name}`).sort(),
   );
   mkdirSync(installed, { recursive: true });
   const opened = spawnSync("tar", ["-xzf", join(directory, filename), "-C", installed, "--strip-components=1"]);
