@@ -4,7 +4,8 @@
  * In each poll the board writes records of what changed into an area of its RAM, one behind the other at multiples of 8, and
  * REG_CHECKPOINT says how many octets there are. The chassis takes them after every poll that returned, before it drains the transmit
  * rings: no frame leaves the board whose effect on its state is not kept. A record replaces the one of the same KIND and INDEX;
- * without contents it says that there is none any more.
+ * without contents it says that there is none any more. An area that is not whole records breaks the contract, as one beyond RAM does: the
+ * board is reset, and nothing of that poll leaves.
  *
  *       0           4           8           12          16                      24
  *      +-----------+-----------+-----------+-----------+-----------------------+------------------+-----+

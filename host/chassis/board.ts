@@ -54,6 +54,7 @@ import {
   RING_SIZE,
 } from "../../assembly/abi/ring.ts";
 import { TRACE_OCTETS } from "../../assembly/abi/trace.ts";
+import { areWhole } from "./checkpoint_record.ts";
 import { NEVER } from "./clock.ts";
 import { copyOctets } from "./copy.ts";
 import { violation } from "./conservation.ts";
@@ -314,7 +315,10 @@ export class Board {
     return frames;
   }
 
-  /** What the last poll left for the checkpoint (abi/checkpoint.ts), in place; to be taken before the transmit rings are drained. */
+  /**
+   * What the last poll left for the checkpoint (abi/checkpoint.ts), whole records, in place; to be taken before the transmit rings are drained.
+   * Throws BoardFault when it is something else: nothing may leave whose effect is not kept.
+   */
   get checkpoint(): Uint8Array {
     const octets = this.#field(REG_CHECKPOINT);
     if (octets === 0) return NOTHING;
@@ -322,7 +326,9 @@ export class Board {
     if (octets > CHECKPOINT_AREA || address + octets > this.u8.length) {
       this.#fail("contract", "the checkpoint lies outside of its area");
     }
-    return this.u8.subarray(address, address + octets);
+    const records = this.u8.subarray(address, address + octets);
+    if (!areWhole(records)) this.#fail("contract", "the checkpoint is not whole records");
+    return records;
   }
 
   /** Overwrites the RAM and gives it back: nothing of a board outlives it. The object is of no use afterwards. */

@@ -3,10 +3,9 @@
  * under a key of the secure element, and the salts of the epochs that they are of. It lives as long as the chassis has power; SAs do not
  * live longer.
  *
- * Bounded: no more records than the board's tables have entries. What does not add up is refused and counted.
+ * Bounded: no more records than the board's tables have entries. One of no such entry is refused and counted.
  */
 import {
-  CHECKPOINT_ALIGNMENT,
   CHECKPOINT_CHILD_SA,
   CHECKPOINT_EPOCH,
   CHECKPOINT_HEADER,
@@ -14,10 +13,9 @@ import {
   CHECKPOINT_INDEX,
   CHECKPOINT_KIND,
   CHECKPOINT_LINK,
-  CHECKPOINT_OCTETS,
-  CHECKPOINT_RECORD_MAX,
   CHECKPOINT_SALT,
 } from "../../assembly/abi/checkpoint.ts";
+import { recordEnd, recordOctets, viewOf } from "./checkpoint_record.ts";
 
 /** Arrays are as long as a multiple of it, and a record says itself where it ends: one that replaces another has another length. */
 const ARRAY_OCTETS = 256;
@@ -41,18 +39,10 @@ export class Checkpoint {
     this.#capacity = capacity;
   }
 
-  /** Takes the records that a poll has left, one behind the other. The octets are copied. */
+  /** Takes records that a poll has left, whole ones, one behind the other. The octets are copied. */
   take(octets: Uint8Array): void {
     const view = viewOf(octets);
-    for (let at = 0; at < octets.length; at = recordEnd(view, at)) {
-      const length = at + CHECKPOINT_HEADER <= octets.length ? recordOctets(view, at) : CHECKPOINT_RECORD_MAX + 1;
-      // Where one ends is not known, then, and where the next one begins is not either.
-      if (length > CHECKPOINT_RECORD_MAX || at + length > octets.length) {
-        this.malformed += 1;
-        return;
-      }
-      this.#keep(octets, view, at, length);
-    }
+    for (let at = 0; at < octets.length; at = recordEnd(view, at)) this.#keep(octets, view, at, recordOctets(view, at));
   }
 
   #keep(octets: Uint8Array, view: DataView, at: number, length: number): void {
@@ -147,18 +137,5 @@ export class Checkpoint {
     this.#salts.clear();
   }
 }
-
-/** Octets of the record at `at`, its header included. */
-function recordOctets(view: DataView, at: number): number {
-  return CHECKPOINT_HEADER + view.getUint32(at + CHECKPOINT_OCTETS, true);
-}
-
-/** Where the record at `at` ends, and the one behind it begins; at the latest where `view` ends. */
-export function recordEnd(view: DataView, at: number): number {
-  const octets = Math.ceil(recordOctets(view, at) / CHECKPOINT_ALIGNMENT) * CHECKPOINT_ALIGNMENT;
-  return Math.min(at + octets, view.byteLength);
-}
-
-const viewOf = (octets: Uint8Array): DataView => new DataView(octets.buffer, octets.byteOffset, octets.byteLength);
 
 const epochOf = (record: Uint8Array): number => viewOf(record).getUint32(CHECKPOINT_EPOCH, true);

@@ -5,7 +5,7 @@
 import { PORT_CHANNEL } from "../../../assembly/abi/ring.ts";
 import { reasonOf, WIRE_MAX } from "../backplane.ts";
 import type { Board, Outlet } from "../board.ts";
-import { recordEnd } from "../checkpoint.ts";
+import { recordEnd, viewOf } from "../checkpoint_record.ts";
 import { copyOctets } from "../copy.ts";
 import { type Carry, FaultInjector } from "../tap/fault_injector.ts";
 import { FaultyDescriptors, type SlotFaults } from "../tap/slot_faults.ts";
@@ -62,8 +62,8 @@ export class TransmitPath {
   }
 
   /**
-   * Hands the records of a poll to the chassis before anything leaves that the poll sent. A full ring is waited for: the chassis's thread
-   * empties it, or ends this one.
+   * Hands the records of a poll, whole ones, to the chassis before anything leaves that the poll sent. A full ring is waited for: the
+   * chassis's thread empties it, or ends this one.
    */
   keep(records: Uint8Array): void {
     const wiring = this.#wiring;
@@ -143,7 +143,7 @@ export class TransmitPath {
 /** Octets of the records from `at` on that go into one message: one, or as many as KEPT_AT_ONCE has room for. */
 function octetsAtOnce(records: Uint8Array, at: number): number {
   if (records.length - at <= KEPT_AT_ONCE) return records.length - at;
-  const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
+  const view = viewOf(records);
   let end = recordEnd(view, at);
   while (end < records.length) {
     const next = recordEnd(view, end);
