@@ -42,17 +42,23 @@ export class Checkpoint {
   /** Takes records that a poll has left, whole ones, one behind the other. The octets are copied. */
   take(octets: Uint8Array): void {
     const view = viewOf(octets);
-    for (let at = 0; at < octets.length; at = recordEnd(view, at)) this.#keep(octets, view, at, recordOctets(view, at));
+    let salted = false;
+    for (let at = 0; at < octets.length; at = recordEnd(view, at)) {
+      const kind = view.getUint32(at + CHECKPOINT_KIND, true);
+      const length = recordOctets(view, at);
+      if (kind === CHECKPOINT_SALT) {
+        this.#salts.set(view.getUint32(at + CHECKPOINT_EPOCH, true), octets.slice(at, at + length));
+        salted = true;
+      } else {
+        this.#keep(octets, view, at, length, kind);
+      }
+    }
+    // Once for all of them: it looks at every record, and a poll has room for tens of thousands of salts.
+    if (salted) this.#forgetSalts();
   }
 
-  #keep(octets: Uint8Array, view: DataView, at: number, length: number): void {
-    const kind = view.getUint32(at + CHECKPOINT_KIND, true);
+  #keep(octets: Uint8Array, view: DataView, at: number, length: number, kind: number): void {
     const index = view.getUint32(at + CHECKPOINT_INDEX, true);
-    if (kind === CHECKPOINT_SALT) {
-      this.#salts.set(view.getUint32(at + CHECKPOINT_EPOCH, true), octets.slice(at, at + length));
-      this.#forgetSalts();
-      return;
-    }
     const child = kind === CHECKPOINT_CHILD_SA || kind === CHECKPOINT_LINK;
     const limit = child ? this.#capacity.childSas : this.#capacity.ikeSas;
     if (kind < CHECKPOINT_IKE_SA || kind > CHECKPOINT_LINK || index >= limit) {
