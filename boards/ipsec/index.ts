@@ -1,186 +1,45 @@
 /**
  * The IPsec board (12, 82): main loop. Joins the internal path to the ESP core; knows no IKE.
  *
- * Reset proves the cipher, reads CONFIG, takes all tables from RAM; the board refuses service (REFUSAL_*) rather than serve
- * with less. Poll takes at most POLL_BATCH frames from each port, control and packets of the channel in their order, so that an SA
- * that travels in front of its packet (C 5, C 16) is there when the packet is looked at.
- *
- * Packets straight from a network come when the chassis has a classifier (abi/classifier.ts): sealed ones from the unprotected side, clear
- * ones from the protected side. Without it they are refused: each arrives through the IKE board.
+ * Poll takes at most POLL_BATCH frames from each port, control and packets of the channel in their order, so that an SA that travels in front of
+ * its packet (C 5, C 16) is there when the packet is looked at. What is not on a packet's way is in assembly/ipsec/board.ts.
  */
-import {
-  BOARD_CLASS_IPSEC,
-  POLL_BATCH,
-  POLL_MORE_WORK,
-  POLL_TRANSMIT_READY,
-  REFUSAL_CONFIG,
-  REFUSAL_RAM,
-  REFUSAL_SELF_TEST,
-  STATE_ONLINE,
-  STATE_SELF_TEST,
-} from "../../assembly/abi/board";
-import { CLASSIFIER_CUT_THROUGH, CLASSIFIER_STANDBY } from "../../assembly/abi/classifier";
-import { CONFIG_CLASSIFIER, CONFIG_CONTROL_KEY, CONFIG_SA_CAPACITY } from "../../assembly/abi/config";
+import { BOARD_CLASS_IPSEC, POLL_BATCH, STATE_ONLINE } from "../../assembly/abi/board";
 import { DROP_IP_NOT_FOR_US } from "../../assembly/abi/drop";
 import { DIRECTION_INBOUND, DIRECTION_OUTBOUND } from "../../assembly/abi/message";
-import {
-  PORT_CHANNEL,
-  PORT_COUNT_IPSEC,
-  PORT_MANAGEMENT,
-  PORT_PROTECTED,
-  PORT_UNPROTECTED,
-} from "../../assembly/abi/ring";
-import {
-  STEP_S701,
-  STEP_S702,
-  TRACE_BOARD_RESET,
-  TRACE_MASK_BOARD,
-  TRACE_MASK_PACKET,
-  TRACE_SELF_TEST,
-} from "../../assembly/abi/trace";
-import { dropsReset } from "../../assembly/bus/drop";
-import { poolReset } from "../../assembly/bus/pool";
-import {
-  drop,
-  portHeader,
-  portPending,
-  portsDrained,
-  portsReclaim,
-  portsRefill,
-  portsReset,
-  portsSettle,
-  receive,
-} from "../../assembly/bus/port";
+import { PORT_CHANNEL, PORT_PROTECTED, PORT_UNPROTECTED } from "../../assembly/abi/ring";
+import { STEP_S701, STEP_S702, TRACE_MASK_PACKET } from "../../assembly/abi/trace";
+import { drop, portPending, receive } from "../../assembly/bus/port";
 import {
   CHANNEL_CONTROL,
   CHANNEL_IPV4,
   CHANNEL_IPV6,
-  channelCapsuleOctets,
   channelPull,
-  channelReset,
   channelSourceSlot,
 } from "../../assembly/channel/channel";
-import { CONTROL_KEY_OCTETS, controlKey, controlOpen } from "../../assembly/channel/control";
-import { linkIkeSlot, linkIsIkeBoard } from "../../assembly/channel/link";
-import { givesUp, handleControl, leases } from "../../assembly/ipsec/install";
-import { handleManagement, listingBusy, listingContinue, listingReset } from "../../assembly/ipsec/listing";
-import { leaseReset, leaseTimeout } from "../../assembly/ipsec/lease";
-import { leaseIsSettled } from "../../assembly/ipsec/lease_orphaned";
-import { localAddressReset } from "../../assembly/policy/local_address";
-import { loadReset, loadTimeout } from "../../assembly/ipsec/load";
-import { SA_CAPACITY_MAX, localDatabaseReset } from "../../assembly/ipsec/local_database";
-import { mssReset } from "../../assembly/ipsec/mss";
-import { pathMtuReset } from "../../assembly/ipsec/path_mtu";
+import { controlOpen } from "../../assembly/channel/control";
+import { comesBehindArrivals, ipsecReset, isClassified, pollBegin, pollEnd } from "../../assembly/ipsec/board";
+import { handleControl } from "../../assembly/ipsec/install";
 import { process } from "../../assembly/ipsec/process";
-import { gcmSelfTest } from "../../assembly/crypto/gcm_self_test";
-import { chachaSelfTest } from "../../assembly/crypto/chacha_self_test";
-import { hashSelfTest } from "../../assembly/crypto/hash_self_test";
-import { suiteSelfTest } from "../../assembly/crypto/suite_self_test";
-import { arenaExhausted, arenaReset } from "../../assembly/rt/arena";
-import { zeroize } from "../../assembly/rt/bytes";
-import { itemFind, itemLength, itemU32, itemValue } from "../../assembly/rt/items";
-import {
-  configAddress,
-  configLength,
-  countPoll,
-  generation,
-  mapReset,
-  refuse,
-  setDeadline,
-  setState,
-} from "../../assembly/rt/registers";
+import { mapReset, setState } from "../../assembly/rt/registers";
 import { trace } from "../../assembly/rt/trace";
 
-const SA_CAPACITY: u32 = 1024;
-
 const batch: usize = memory.data(POLL_BATCH * 4, 16);
-/** CLASSIFIER_*: the chassis has a classifier, and NICs hand packets over; 0: they do not. */
-let classifier: u32 = 0;
-/** False until reset has succeeded: a board that refused service takes nothing from its rings. */
-let serving: bool = false;
 
 export function boardMap(): usize {
   return mapReset(BOARD_CLASS_IPSEC);
 }
 
 export function boardReset(): void {
-  serving = false;
-  mapReset(BOARD_CLASS_IPSEC);
-  setState(STATE_SELF_TEST);
-  setDeadline(u64.MAX_VALUE);
-  trace(TRACE_MASK_BOARD, TRACE_BOARD_RESET, BOARD_CLASS_IPSEC, generation());
-  arenaReset();
-  dropsReset();
-  const proved = gcmSelfTest() && hashSelfTest() && chachaSelfTest() && suiteSelfTest();
-  trace(TRACE_MASK_BOARD, TRACE_SELF_TEST, proved ? 1 : 0);
-  if (!proved) {
-    refuse(REFUSAL_SELF_TEST);
-    return;
-  }
-  if (!poolReset() || !portsReset(PORT_COUNT_IPSEC)) {
-    refuse(REFUSAL_RAM);
-    return;
-  }
-  if (!configure()) {
-    refuse(arenaExhausted() ? REFUSAL_RAM : REFUSAL_CONFIG);
-    return;
-  }
-  listingReset();
-  loadReset();
-  leaseReset(classifier != CLASSIFIER_CUT_THROUGH);
-  serving = true;
-  setState(STATE_ONLINE);
-}
-
-/** Reads CONFIG and builds what it sizes. */
-function configure(): bool {
-  if (!channelReset() || linkIsIkeBoard()) return false;
-  portHeader(PORT_CHANNEL, channelCapsuleOctets());
-  const start = configAddress();
-  const end = start + configLength();
-  const keyItem = itemFind(start, end, CONFIG_CONTROL_KEY);
-  if (keyItem == 0 || itemLength(keyItem) != CONTROL_KEY_OCTETS) return false;
-  controlKey(linkIkeSlot(), generation(), itemValue(keyItem));
-  zeroize(itemValue(keyItem), CONTROL_KEY_OCTETS);
-  const capacityItem = itemFind(start, end, CONFIG_SA_CAPACITY);
-  const capacity = capacityItem != 0 ? itemU32(capacityItem) : SA_CAPACITY;
-  if (capacity == 0 || capacity > SA_CAPACITY_MAX) return false;
-  const classifierItem = itemFind(start, end, CONFIG_CLASSIFIER);
-  classifier = classifierItem != 0 ? itemU32(classifierItem) : 0;
-  mssReset(start, end);
-  return localAddressReset(start, end) && pathMtuReset(start, end) && localDatabaseReset(capacity);
+  if (ipsecReset()) setState(STATE_ONLINE);
 }
 
 export function boardPoll(): u32 {
-  countPoll();
-  if (!serving) return 0;
-  portsReclaim();
-  portsRefill();
-  pollManagement();
+  if (!pollBegin()) return 0;
   pollChannel();
   pollArrivals(PORT_UNPROTECTED, DIRECTION_INBOUND, POLL_BATCH);
   pollArrivals(PORT_PROTECTED, DIRECTION_OUTBOUND, POLL_BATCH);
-  setDeadline(min<u64>(leaseTimeout(), loadTimeout()));
-  portsRefill();
-  portsSettle();
-  const more =
-    listingBusy() ||
-    leaseIsSettled() ||
-    portPending(PORT_CHANNEL) != 0 ||
-    portPending(PORT_MANAGEMENT) != 0 ||
-    portPending(PORT_UNPROTECTED) != 0 ||
-    portPending(PORT_PROTECTED) != 0;
-  return (portsDrained() ? 0 : POLL_TRANSMIT_READY) | (more ? POLL_MORE_WORK : 0);
-}
-
-/** Commands and listings share one small ring: a listing goes on, or a few commands are taken. */
-function pollManagement(): void {
-  for (let i: u32 = 0; i < POLL_BATCH / 4 && !listingBusy(); i++) {
-    const frame = receive(PORT_MANAGEMENT);
-    if (!frame) break;
-    handleManagement(frame);
-  }
-  listingContinue();
+  return pollEnd();
 }
 
 /**
@@ -203,7 +62,7 @@ function pollChannel(): void {
       if (packets != 0) process(batch, packets);
       packets = 0;
       if (!controlOpen(frame, channelSourceSlot())) continue;
-      if (classifier != 0 && (givesUp(frame) || (classifier == CLASSIFIER_STANDBY && leases(frame)))) settleArrivals();
+      if (comesBehindArrivals(frame)) settleArrivals();
       handleControl(frame);
     }
   }
@@ -216,7 +75,7 @@ function pollArrivals(port: u32, direction: u32, most: u32): void {
   for (let i: u32 = 0; i < most; i++) {
     const frame = receive(port);
     if (!frame) break;
-    if (classifier == 0) {
+    if (!isClassified()) {
       drop(frame, DROP_IP_NOT_FOR_US);
       continue;
     }
@@ -226,10 +85,7 @@ function pollArrivals(port: u32, direction: u32, most: u32): void {
   if (packets != 0) process(batch, packets, direction);
 }
 
-/**
- * All that has arrived by now: an SA that is given up has packets among it; and with the first lease of an IKE board that comes back it is over with
- * those that came while there was none (distribution/forwarded.ts).
- */
+/** All packets of the networks that have arrived by now. */
 function settleArrivals(): void {
   settleArrivalsOf(PORT_UNPROTECTED, DIRECTION_INBOUND);
   settleArrivalsOf(PORT_PROTECTED, DIRECTION_OUTBOUND);
