@@ -50,15 +50,15 @@ import { consume, drop, pendingLength, pendingStart, transmit } from "../bus/por
 import { channelLink, channelPushPacket } from "../channel/channel";
 import { FLOW_OCTETS, Flow, flowRead } from "../policy/flow";
 import {
-  selectorAheadBegin,
+  selectorAheadAdd,
+  selectorAheadClear,
   selectorAheadGo,
-  selectorAheadPays,
   selectorAheadValue,
   selectorAheadValues,
 } from "../policy/selector_ahead";
 import { trace, tracing } from "../rt/trace";
 import { loadBE32 } from "../rt/bytes";
-import { IPV4_HEADER, PROTOCOL_UDP, ipv4Check, ipv4HeaderOctets, ipv4Protocol, ipv4TotalLength } from "../wire/ipv4";
+import { IPV4_HEADER, PROTOCOL_UDP, ipv4HeaderOctets, ipv4Protocol, ipv4TotalLength } from "../wire/ipv4";
 import { ipv6Check, ipv6TotalLength, ipv6WalkOctets } from "../wire/ipv6";
 import { UDP_HEADER } from "../wire/udp";
 import { DISTRIBUTION_ACQUIRE, raise } from "./event";
@@ -99,19 +99,20 @@ export function forwardAhead(count: u32): void {
   store<u32>(foreseen, generations);
 }
 
-/** The same for `count` waiting packets of the protected network, by way of the selector table. */
+/** The same for `count` waiting packets of the protected network, by way of the selector table; 0 when there are none any more. */
 export function forwardProtectedAhead(count: u32): void {
-  if (count < 2 || !selectorAheadPays()) return;
+  selectorAheadClear();
+  if (count < 2) return;
   for (let i: u32 = 0; i < count; i++) {
     const packet = pendingStart(PORT_PROTECTED, i);
     const octets = pendingLength(PORT_PROTECTED, i);
-    if (ipv4Check(packet, octets)) selectorAheadBegin(i, packet, ipv4TotalLength(packet));
-    else if (ipv6Check(packet, octets)) selectorAheadBegin(i, packet, ipv6TotalLength(packet));
-    else selectorAheadBegin(i, 0, 0);
+    // Of IPv4 nothing is read beyond the frame, whatever the header says; what is not sound is never looked up.
+    if ((<u32>load<u8>(packet)) >> 4 == 4) selectorAheadAdd(packet, ipv4TotalLength(packet));
+    else if (ipv6Check(packet, octets)) selectorAheadAdd(packet, ipv6TotalLength(packet));
   }
-  selectorAheadGo(count);
+  selectorAheadGo();
   let generations: u32 = 0;
-  for (let at: u32 = 0; at < selectorAheadValues(count); at++) {
+  for (let at: u32 = 0; at < selectorAheadValues(); at++) {
     const value = selectorAheadValue(at);
     const link = isLink(value) ? linkAt(value) : null;
     if (link) generations ^= link.generation;

@@ -33,7 +33,8 @@ import {
 } from "../abi/explain";
 import { STEP_S601, STEP_S602, STEP_S603, STEP_S604 } from "../abi/trace";
 import { channelFits } from "../channel/channel";
-import { SELECTOR_TABLE_NONE, selectorTableLookupInbound, selectorTableLookupPacket } from "../policy/selector_table";
+import { selectorAheadLookup } from "../policy/selector_ahead";
+import { SELECTOR_TABLE_NONE, selectorTableLookupInbound } from "../policy/selector_table";
 import { loadBE32 } from "../rt/bytes";
 import {
   PROTOCOL_AH,
@@ -188,7 +189,7 @@ export function routeProtected(p: usize, length: u32): Route {
   if (unsound != SOUND) return dropped(r, unsound);
   r.step = STEP_S602;
   const sealed = seemsSealed(p);
-  const value = selectorTableLookupPacket(p, r.octets);
+  const value = selectorAheadLookup(p, r.octets);
   if (!isLink(value)) return unlinked(r, value);
   if (sealed) return dropped(r, DROP_IP_NOT_FOR_US);
   const link = linkAt(value);

@@ -12,12 +12,8 @@ import { DIRECTION_INBOUND, DIRECTION_OUTBOUND } from "../abi/message";
 import { CIPHER_CONTEXT_OCTETS } from "../crypto/job";
 import { keyCacheReset } from "../crypto/key_cache";
 import { suiteWipe } from "../crypto/suite";
-import {
-  SELECTOR_TABLE_NONE,
-  selectorTableLookupPacket,
-  selectorTableRemove,
-  selectorTableReset,
-} from "../policy/selector_table";
+import { selectorAheadLookup } from "../policy/selector_ahead";
+import { SELECTOR_TABLE_NONE, selectorTableRemove, selectorTableReset } from "../policy/selector_table";
 import { arenaTake } from "../rt/arena";
 import { zeroize } from "../rt/bytes";
 import { coldHome, coldReset, coldWipe } from "./cold_record";
@@ -106,7 +102,7 @@ export function findInbound(spi: u32): Sa | null {
 
 /** S703 for a clear packet that ipv4Check or ipv6Check accepted: the outbound SA whose selectors cover it, or null. */
 export function findOutbound(packet: usize, length: u32): Sa | null {
-  const number = selectorTableLookupPacket(packet, length);
+  const number = selectorAheadLookup(packet, length);
   return number == SELECTOR_TABLE_NONE ? null : saAt(number);
 }
 

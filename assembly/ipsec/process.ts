@@ -1,7 +1,8 @@
 /**
  * The walk of a packet over an IPsec board, S703 to S707, a batch at a time and phase by phase:
  *
- *   1 look up     S703/S704  which SA: by SPI when the packet is sealed and for us, by selectors otherwise; S707 no entry
+ *   1 look up     S703/S704  which SA: by SPI when the packet is sealed and for us, by selectors otherwise; S707 no entry. First what
+ *                            each is, then, for all, a look ahead at what that leads to, then each one's SA
  *   2 prepare                inbound: shape, replay; outbound: size, limits, sequence number, lease, trailer, header
  *   3 run                    the cipher over all jobs: verify, then decrypt; or encrypt
  *   4 finish      S705       inbound: lease, replay again and its commitment, padding, tunnel, selectors; outbound: outer headers
@@ -33,6 +34,7 @@ import { Frame, framePull } from "../bus/frame";
 import { consume, drop, transmit } from "../bus/port";
 import { CIPHER_JOB_OCTETS, CipherJob } from "../crypto/job";
 import { isLocalAddress, isLocalAddress6, portNatt } from "../policy/local_address";
+import { selectorAheadAdd, selectorAheadClear, selectorAheadGo } from "../policy/selector_ahead";
 import { trace, tracing } from "../rt/trace";
 import { AH_HEADER, ahSpi } from "../wire/ah";
 import { ESP_HEADER, ESP_KEEPALIVE, espSpi } from "../wire/esp";
@@ -73,11 +75,17 @@ import { LEASE_AWAITED } from "./lease";
 import { leaseAsk, leaseHold, leaseNext } from "./lease_held";
 import { loadPackets } from "./load";
 import { findInbound, findOutbound } from "./local_database";
-import { SHAPE_AH, Sa, isAh, isIpv6, isTransport, localAddress6 } from "./sa";
+import { Sa, isAh, isIpv6, isTransport, localAddress6 } from "./sa";
 import { saDropsCount } from "./sa_drops";
 import { IN_PIECES, NOTHING_INSIDE, PASS } from "./tunnel";
 
 const pieces: usize = memory.data(FRAGMENTS_MAX * 4, 16);
+/** By frame of a batch: what examine said. */
+const examined: usize = memory.data(POLL_BATCH * 4, 4);
+/** What a packet is (scratch0, before its SA stands there): clear, or sealed and for us. */
+const CLEAR: u32 = 0;
+const SEALED_ESP: u32 = 1;
+const SEALED_AH: u32 = 2;
 /** Whatever SA a packet meets, the IKE board has seen to it that it may. */
 const ANY_DIRECTION: u32 = 2;
 /** DIRECTION_* of the SAs that packets of this batch may meet, or ANY_DIRECTION. */
@@ -95,6 +103,7 @@ export function process(frames: usize, count: u32, only: u32 = ANY_DIRECTION): v
   assert(count <= POLL_BATCH, "batch too large");
   direction = only;
   loadPackets(count);
+  examineAll(frames, count);
   let from: u32 = 0;
   jobsBegin();
   for (let i: u32 = 0; i < count; i++) {
@@ -109,8 +118,21 @@ export function process(frames: usize, count: u32, only: u32 = ANY_DIRECTION): v
     jobsBegin();
     from = i + 1;
   }
+  selectorAheadClear();
   settle(frames, from, count);
   leaseAsk();
+}
+
+/** Phase 1 for a batch, but for the SAs. */
+function examineAll(frames: usize, count: u32): void {
+  selectorAheadClear();
+  for (let i: u32 = 0; i < count; i++) {
+    const frame = changetype<Frame>(<usize>load<u32>(frames + ((<usize>i) << 2)));
+    const what = examine(frame);
+    store<u32>(examined + ((<usize>i) << 2), what);
+    if (what == PASS && frame.scratch0 == CLEAR) selectorAheadAdd(frame.start, frame.length);
+  }
+  selectorAheadGo();
 }
 
 /** The lease of an SA has come: phases 4 and 5 of its packets that waited for it. */
@@ -148,9 +170,10 @@ function sealPieces(frame: Frame): void {
   settle(pieces, 0, count);
 }
 
-/** Phases 1 and 2: PASS; IN_PIECES, the frame is the caller's still; anything else, it has ended. */
+/** The rest of phase 1, and 2: PASS; IN_PIECES, the frame is the caller's still; anything else, it has ended. */
 function begin(frame: Frame, index: u32): u32 {
-  const found = lookUp(frame);
+  const what = load<u32>(examined + ((<usize>index) << 2));
+  const found = what == PASS ? findSa(frame) : what;
   if (tracing(TRACE_MASK_PACKET)) tell(frame, found);
   if (found == NOTHING_INSIDE) {
     consume(frame);
@@ -239,9 +262,16 @@ export function outlet(sa: Sa): u32 {
  * Nothing on the link tells the direction: inbound is what is addressed to us and is AH or ESP, by itself or in UDP.
  */
 export function lookUp(frame: Frame): u32 {
+  const what = examine(frame);
+  return what == PASS ? findSa(frame) : what;
+}
+
+/** The same, but for the SA: on PASS frame.scratch0 is what the packet is. */
+function examine(frame: Frame): u32 {
   const p = frame.start;
+  frame.scratch0 = CLEAR;
   frame.scratch5 = 0;
-  if (frame.length != 0 && (<u32>load<u8>(p)) >> 4 == 6) return lookUp6(frame);
+  if (frame.length != 0 && (<u32>load<u8>(p)) >> 4 == 6) return examine6(frame);
   if (!ipv4Check(p, frame.length)) return DROP_IP_MALFORMED;
   frame.length = ipv4TotalLength(p);
   const protocol = ipv4Protocol(p);
@@ -253,19 +283,19 @@ export function lookUp(frame: Frame): u32 {
     frame.scratch1 = <u32>load<u8>(p, IPV4_TOS);
     frame.scratch3 = header | (IPV4_PROTOCOL << 16);
     if (ipv4IsFragment(p)) return DROP_IP_FRAGMENT;
-    if (protocol == PROTOCOL_ESP) return lookUpInbound(frame, header);
-    if (protocol == PROTOCOL_AH) return lookUpAh(frame, header);
+    if (protocol == PROTOCOL_ESP) return examineEsp(frame, header);
+    if (protocol == PROTOCOL_AH) return examineAh(frame, header);
     if (!udpCheck(p + header, frame.length - header)) return DROP_UDP_MALFORMED;
     if (udpDestinationPort(p + header) == portNatt()) {
       frame.length = header + udpLength(p + header);
-      return lookUpInbound(frame, header + UDP_HEADER);
+      return examineEsp(frame, header + UDP_HEADER);
     }
   }
-  return lookUpOutbound(frame);
+  return PASS;
 }
 
 /** The same for IPv6. */
-function lookUp6(frame: Frame): u32 {
+function examine6(frame: Frame): u32 {
   const p = frame.start;
   if (!ipv6Check(p, frame.length)) return DROP_IP_MALFORMED;
   frame.length = ipv6TotalLength(p);
@@ -279,47 +309,56 @@ function lookUp6(frame: Frame): u32 {
     frame.scratch1 = ipv6TrafficClass(p);
     frame.scratch3 = header | (ipv6WalkNextHeaderAt() << 16);
     if (ipv6WalkFragmented()) return DROP_IP_FRAGMENT;
-    if (protocol == PROTOCOL_ESP) return lookUpInbound(frame, header);
-    if (protocol == PROTOCOL_AH) return lookUpAh(frame, header);
+    if (protocol == PROTOCOL_ESP) return examineEsp(frame, header);
+    if (protocol == PROTOCOL_AH) return examineAh(frame, header);
     if (!udpCheck(p + header, frame.length - header)) return DROP_UDP_MALFORMED;
     if (udpDestinationPort(p + header) == portNatt()) {
       frame.length = header + udpLength(p + header);
-      return lookUpInbound(frame, header + UDP_HEADER);
+      return examineEsp(frame, header + UDP_HEADER);
     }
   }
-  return lookUpOutbound(frame);
+  return PASS;
 }
 
 /** `outer`: octets in front of the ESP header. A peer may change between plain ESP and UDP at any time (RFC 7296 2.23). */
-function lookUpInbound(frame: Frame, outer: u32): u32 {
-  const packet = frame.start;
+function examineEsp(frame: Frame, outer: u32): u32 {
+  frame.scratch0 = SEALED_ESP;
   frame.scratch2 = outer;
   framePull(frame, outer);
   if (frame.length == 1 && load<u8>(frame.start) == ESP_KEEPALIVE) return NOTHING_INSIDE;
   if (frame.length < ESP_HEADER) return DROP_ESP_MALFORMED;
   const spi = espSpi(frame.start);
-  if (spi == 0) return DROP_UDP_PORT;
-  return inboundSa(frame, spi, packet, 0);
+  frame.scratch5 = <u64>spi;
+  return spi == 0 ? DROP_UDP_PORT : PASS;
 }
 
 /** `headers`: octets in front of AH. */
-function lookUpAh(frame: Frame, headers: u32): u32 {
+function examineAh(frame: Frame, headers: u32): u32 {
+  frame.scratch0 = SEALED_AH;
   frame.scratch2 = headers;
   if (frame.length - headers < AH_HEADER) return DROP_AH_MALFORMED;
-  return inboundSa(frame, ahSpi(frame.start + headers), frame.start, SHAPE_AH);
+  frame.scratch5 = <u64>ahSpi(frame.start + headers);
+  return PASS;
+}
+
+/** S703 for a frame that examine let pass: PASS, its SA in frame.scratch0, or DROP_NO_SA_ENTRY_IPSEC_BOARD. */
+function findSa(frame: Frame): u32 {
+  const what = frame.scratch0;
+  const sa = what == CLEAR ? findOutbound(frame.start, frame.length) : inboundSa(frame, what);
+  if (!sa) return DROP_NO_SA_ENTRY_IPSEC_BOARD;
+  frame.scratch0 = <u32>changetype<usize>(sa);
+  return PASS;
 }
 
 /**
- * S703 for a sealed packet to one of our addresses: the SA of this SPI and protocol (SHAPE_AH or 0). To which of them is no matter in
- * tunnel mode (RFC 4301 4.1): a peer that moves may send to, or from, its new place before we have been told (RFC 4555 3.5).
+ * The SA of the SPI and protocol of a sealed packet to one of our addresses. To which of them is no matter in tunnel mode (RFC 4301 4.1): a
+ * peer that moves may send to, or from, its new place before we have been told (RFC 4555 3.5).
  */
-function inboundSa(frame: Frame, spi: u32, packet: usize, shape: u32): u32 {
-  frame.scratch5 = <u64>spi;
-  const sa = findInbound(spi);
-  if (!sa || ((<u32>sa.shape) & SHAPE_AH) != shape) return DROP_NO_SA_ENTRY_IPSEC_BOARD;
-  if (isTransport(sa) && !isToItsEnd(sa, packet)) return DROP_NO_SA_ENTRY_IPSEC_BOARD;
-  frame.scratch0 = <u32>changetype<usize>(sa);
-  return PASS;
+function inboundSa(frame: Frame, what: u32): Sa | null {
+  const sa = findInbound(<u32>frame.scratch5);
+  if (!sa || isAh(sa) != (what == SEALED_AH)) return null;
+  if (isTransport(sa) && !isToItsEnd(sa, what == SEALED_AH ? frame.start : frame.start - frame.scratch2)) return null;
+  return sa;
 }
 
 /** True when a packet's destination is our end of an SA. */
@@ -329,13 +368,6 @@ function isToItsEnd(sa: Sa, packet: usize): bool {
   return six
     ? ipv6SameAddress(localAddress6(sa), packet + IPV6_DESTINATION)
     : sa.localAddress == ipv4Destination(packet);
-}
-
-function lookUpOutbound(frame: Frame): u32 {
-  const sa = findOutbound(frame.start, frame.length);
-  if (!sa) return DROP_NO_SA_ENTRY_IPSEC_BOARD;
-  frame.scratch0 = <u32>changetype<usize>(sa);
-  return PASS;
 }
 
 /** Phase 2, for a frame that lookUp let pass: PASS, IN_PIECES or a drop reason. What it changes is the frame and `sa`. */

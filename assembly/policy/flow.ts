@@ -47,9 +47,12 @@ export class Flow {
   /** 0..65535 or PORT_NONE. */
   sourcePort: u32;
   destinationPort: u32;
+  /** Where the selector table's cache has it: of a flow that selectorFlowHash was given. */
+  hash: u32;
 }
 
 export const FLOW_OCTETS: u32 = 48;
+if (offsetof<Flow>() != FLOW_OCTETS) ERROR("size of a flow");
 
 /** The KIND of a flow. */
 // @ts-ignore: decorator

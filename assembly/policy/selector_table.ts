@@ -153,8 +153,6 @@ let tupleCount: u32 = 0;
 let cache: usize = 0;
 let epoch: u32 = 0;
 let serial: u32 = 0;
-/** Of rows that were read ahead: written so that it is not left out, read by nobody. */
-const foreseen: usize = memory.data(8, 8);
 
 /** Pairs of selectors that a CHILD_SA has on average at most; one with more takes from the others. */
 const PAIRS_PER_LINK: u32 = 2;
@@ -411,6 +409,12 @@ function writeAddress(to: usize, row: Row, high: u64, low: u64): void {
 
 /** The value for a flow of either family. */
 export function selectorTableLookupFlow(flow: Flow): u32 {
+  selectorFlowHash(flow);
+  return selectorTableLookupHashed(flow);
+}
+
+/** The same for a flow that selectorFlowHash was given. */
+export function selectorTableLookupHashed(flow: Flow): u32 {
   const entry = cacheEntryOf(flow);
   if (isOf(entry, flow)) return entry.value;
   const value = search(flow);
@@ -426,34 +430,62 @@ export function selectorTableLookupFlow(flow: Flow): u32 {
   return value;
 }
 
-/** For a look ahead (selector_ahead.ts): whether the flow is in the cache. */
-export function selectorFlowIsCached(flow: Flow): bool {
-  return isOf(cacheEntryOf(flow), flow);
+/** Notes in a flow where the cache has it. */
+// @ts-ignore: decorator
+@inline
+export function selectorFlowHash(flow: Flow): void {
+  flow.hash = hashFlow(flow);
 }
 
-/** The same: the bucket of a flow in the combination that is asked as the `index`th of its family; 0 when there are fewer. */
-export function selectorBucketOf(flow: Flow, index: u32): usize {
+/** For a look ahead (selector_ahead.ts), of a flow that selectorFlowHash was given: reads its entry of the cache. */
+// @ts-ignore: decorator
+@inline
+export function selectorFlowRead(flow: Flow): u32 {
+  return cacheEntryOf(flow).epoch;
+}
+
+/** The same: the flow's value if it is in the cache, else SELECTOR_TABLE_NONE. */
+// @ts-ignore: decorator
+@inline
+export function selectorFlowValue(flow: Flow): u32 {
+  const entry = cacheEntryOf(flow);
+  return isOf(entry, flow) ? entry.value : SELECTOR_TABLE_NONE;
+}
+
+/** The same: the addresses of the flow's buckets in the combinations that are asked first of its family, `most` at most, go to `to`; how many. */
+export function selectorBuckets(flow: Flow, to: usize, most: u32): u32 {
   const family = flow.kind & 0xff;
-  for (let t: u32 = 0; t < tupleCount; t++) {
+  let count: u32 = 0;
+  for (let t: u32 = 0; t < tupleCount && count < most; t++) {
     const tuple = tupleAt(t);
     if (<u32>tuple.family != family) continue;
-    if (index == 0) return bucketOfTuple(tuple, flow);
-    index -= 1;
+    store<u32>(to + ((<usize>count) << 2), <u32>bucketOfTuple(tuple, flow));
+    count += 1;
   }
-  return 0;
+  return count;
 }
 
-/** The same: the value of a row by its number; of IPv6 all of the row is read. */
+/** The same: whether a row, by its number, is one that the flow meets; its value; and the number of the next one in its bucket, 0 none. */
+export function selectorRowCovers(number: u32, flow: Flow): bool {
+  return rowMatches(rowAt(number), flow);
+}
+
+// @ts-ignore: decorator
+@inline
 export function selectorRowValue(number: u32): u32 {
-  const row = rowAt(number);
-  if (row.family != 4) store<u64>(foreseen, row.remoteEndLow);
-  return row.value;
+  return rowAt(number).value;
+}
+
+// @ts-ignore: decorator
+@inline
+export function selectorRowNext(number: u32): u32 {
+  return rowAt(number).next;
 }
 
 // @ts-ignore: decorator
 @inline
 function cacheEntryOf(flow: Flow): CacheEntry {
-  return changetype<CacheEntry>(cache + <usize>((hashFlow(flow) & (CACHE_ENTRIES - 1)) * CACHE_ENTRY_OCTETS));
+  return changetype<CacheEntry>(cache + <usize>((flow.hash & (CACHE_ENTRIES - 1)) * CACHE_ENTRY_OCTETS));
 }
 
 // @ts-ignore: decorator

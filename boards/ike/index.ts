@@ -584,10 +584,11 @@ function pollProtected(): void {
   forwardProtectedAhead(min<u32>(portPending(PORT_PROTECTED), POLL_BATCH));
   for (let i: u32 = 0; i < POLL_BATCH; i++) {
     const frame = receive(PORT_PROTECTED);
-    if (!frame) return;
+    if (!frame) break;
     forwardProtected(frame);
     carriedAt = now();
   }
+  forwardProtectedAhead(0);
 }
 
 /** Carries the events of one core to the other; false when rounds ran out before both were quiet. */
