@@ -5,9 +5,13 @@
  * There are two pools: slots of GCM keys, with the tables of counter mode and of GHASH, and small ones of plain AES keys (CBC,
  * CTR, CCM, CMAC, XCBC). A key record is 48 octets in the SA: the key, the slot that it last had in each pool, and a ticket.
  * Tickets are given once and never again, so a slot whose ticket equals the record's holds that key's expansion and no other's;
- * a look-up is one comparison. A record whose slot went to another key gets a slot anew (second chance, by the clock) and the
- * caller expands again: that costs time, never correctness. A slot's address holds until the next look-up. A record may be
- * moved; wiping it wipes its slots.
+ * a look-up is one comparison. A record whose slot went to another key gets a slot anew and the caller expands again: that costs time, never
+ * correctness. A slot's address holds until the next look-up. A record may be moved; wiping it wipes its slots.
+ *
+ * Which slot that is: once a pool has no unused ones a key is on trial, in the first TRIAL slots, in turn; one that comes again while fewer keys
+ * were given slots than the pool has is there to stay, in the others (second chance, by the clock). So keys of very many SAs that all are
+ * used now and then do not drive out those of the busy ones, and slots that are written all the time stay in the processor's caches (as
+ * 2Q does it: Johnson and Shasha, 1994; the list of who was there lately is a stamp in each record).
  *
  * Refuses to know what an expansion is: a slot is handed out zeroed, so nothing of the key before is left in it, and its owner says how far
  * it writes: a key of which little was built, as one of a few messages, leaves little to wipe.
@@ -22,8 +26,11 @@ import { SWIZZLE_TABLE_OCTETS } from "./ghash_swizzle";
 
 /** Octets of a key record. */
 export const KEY_RECORD_OCTETS: u32 = 48;
+/** Of the key, u16. */
 const RECORD_KEY_OCTETS: usize = 32;
-/** The number of the record's slot, u16 for each pool. */
+/** How many slots had been given when the record was given one, u16. */
+const RECORD_STAMP: usize = 34;
+/** The number of the record's slot, u16 for each pool; KEY_SLOTS_MAX, it never had one. */
 const RECORD_SLOTS: usize = 36;
 const RECORD_TICKET: usize = 40;
 /** Most slots of a pool, by the room in a record. */
@@ -68,17 +75,28 @@ const OWN_SLOTS: u32 = 2;
 const ownGcmSlots: usize = memory.data(2 * 31488, 64);
 const ownAesSlots: usize = memory.data(2 * 2304, 64);
 
+/** Slots in which keys are on trial, and of a pool that has some. */
+const TRIAL: u32 = 16;
+const TRIAL_POOL: u32 = 128;
+
 /** Slots of one size. */
 @unmanaged
 class Pool {
   base: usize;
   octets: usize;
   slots: u32;
-  /** The clock's hand: the slot that is looked at next. */
+  /** Of them, those for keys on trial. */
+  trial: u32;
+  /** The next one of those. */
+  next: u32;
+  /** The clock's hand: which of the others is looked at next. */
   hand: u32;
+  /** Slots from here on have not been used. */
+  unused: u32;
 }
 
-const pools: usize = memory.data(2 * 16, 16);
+const pools: usize = memory.data(2 * 32, 16);
+if (offsetof<Pool>() > 32) ERROR("size of a pool");
 const GCM_POOL: u32 = 0;
 const AES_POOL: u32 = 1;
 
@@ -88,7 +106,7 @@ let misses: u64 = 0;
 // @ts-ignore: decorator
 @inline
 function poolOf(kind: u32): Pool {
-  return changetype<Pool>(pools + <usize>kind * offsetof<Pool>());
+  return changetype<Pool>(pools + ((<usize>kind) << 5));
 }
 
 /** Gives a pool `count` slots at `room`, all of them free. */
@@ -96,7 +114,10 @@ function poolReset(pool: Pool, octets: usize, room: usize, count: u32): void {
   pool.base = room;
   pool.octets = octets;
   pool.slots = count;
-  pool.hand = 0;
+  pool.trial = count < TRIAL_POOL ? 0 : TRIAL;
+  pool.next = 0;
+  pool.hand = pool.trial;
+  pool.unused = pool.trial;
 }
 
 /** Octets of `count` slots from the arena. */
@@ -148,12 +169,13 @@ export function keyRecord(record: usize, key: usize, keyOctets: u32): void {
   memory.fill(record, 0, KEY_RECORD_OCTETS);
   memory.copy(record, key, keyOctets);
   lastTicket += 1;
-  store<u32>(record, keyOctets, RECORD_KEY_OCTETS);
+  store<u16>(record, <u16>keyOctets, RECORD_KEY_OCTETS);
+  store<u32>(record, 0xffffffff, RECORD_SLOTS);
   store<u64>(record, lastTicket, RECORD_TICKET);
 }
 
 export function keyRecordOctets(record: usize): u32 {
-  return load<u32>(record, RECORD_KEY_OCTETS);
+  return <u32>load<u16>(record, RECORD_KEY_OCTETS);
 }
 
 /** The slot of pool `kind` that holds the record's expansion, or 0. */
@@ -169,22 +191,42 @@ function held(record: usize, kind: u32): usize {
 
 function give(record: usize, kind: u32): usize {
   if (poolOf(kind).slots == 0) keyCacheReset(0, 0);
-  misses += 1;
   const pool = poolOf(kind);
-  for (;;) {
-    const index = pool.hand;
-    const slot = pool.base + <usize>index * pool.octets;
-    pool.hand = index + 1 == pool.slots ? 0 : index + 1;
-    if (load<u32>(slot, SLOT_REFERENCED) != 0) {
-      store<u32>(slot, 0, SLOT_REFERENCED);
-      continue;
-    }
-    wipe(slot);
-    store<u64>(slot, load<u64>(record, RECORD_TICKET), SLOT_TICKET);
-    store<u32>(slot, 1, SLOT_REFERENCED);
-    store<u16>(record + ((<usize>kind) << 1), <u16>index, RECORD_SLOTS);
-    return slot;
+  const index = choose(pool, record, kind);
+  misses += 1;
+  const slot = pool.base + <usize>index * pool.octets;
+  wipe(slot);
+  store<u64>(slot, load<u64>(record, RECORD_TICKET), SLOT_TICKET);
+  store<u32>(slot, 1, SLOT_REFERENCED);
+  store<u16>(record + ((<usize>kind) << 1), <u16>index, RECORD_SLOTS);
+  store<u16>(record, <u16>misses, RECORD_STAMP);
+  return slot;
+}
+
+/** The number of the slot that a record gets which has none. */
+function choose(pool: Pool, record: usize, kind: u32): u32 {
+  if (pool.unused != pool.slots) {
+    pool.unused += 1;
+    return pool.unused - 1;
   }
+  // The stamp of very long ago may look like one of late: that key is there to stay too early.
+  const since = (<u32>misses - <u32>load<u16>(record, RECORD_STAMP)) & 0xffff;
+  const isNew = <u32>load<u16>(record + ((<usize>kind) << 1), RECORD_SLOTS) == KEY_SLOTS_MAX;
+  if (pool.trial != 0 && (isNew || since > pool.slots)) {
+    const index = pool.next;
+    pool.next = index + 1 == pool.trial ? 0 : index + 1;
+    return index;
+  }
+  let index: u32 = 0;
+  let referenced: u32 = 1;
+  while (referenced != 0) {
+    index = pool.hand;
+    const slot = pool.base + <usize>index * pool.octets;
+    pool.hand = index + 1 == pool.slots ? pool.trial : index + 1;
+    referenced = load<u32>(slot, SLOT_REFERENCED);
+    store<u32>(slot, 0, SLOT_REFERENCED);
+  }
+  return index;
 }
 
 // @ts-ignore: decorator

@@ -60,7 +60,7 @@ const PATIENCE_MS = 30_000;
  * Packets in a gateway at a time. Of those that are opened as many as a board holds of an SA that waits for its lease
  * (assembly/ipsec/lease.ts): after the pause between two bursts leases are those of a slow SA.
  */
-const IN_FLIGHT: Record<SiteName, number> = { moon: 512, sun: 192 };
+const IN_FLIGHT: Record<SiteName, number> = { moon: 512, sun: 256 };
 /** What the thread that fills and empties the NICs leaves to others, ms. */
 const PAUSE_MS = 0.05;
 const PAUSE = new Int32Array(new SharedArrayBuffer(4));

@@ -20,7 +20,14 @@ import {
   jobOf,
   nonceOf,
 } from "../../../assembly/crypto/job";
-import { AES_SLOT_OCTETS, keyCacheMisses, keyCacheReset, keyRecord, keyWipe } from "../../../assembly/crypto/key_cache";
+import {
+  AES_SLOT_OCTETS,
+  keyCacheMisses,
+  keyCacheReset,
+  keyRecord,
+  keyRecordOctets,
+  keyWipe,
+} from "../../../assembly/crypto/key_cache";
 import { MAC_AES_CMAC, MAC_AES_XCBC } from "../../../assembly/crypto/transform";
 import { xcbcInit } from "../../../assembly/crypto/xcbc";
 import { arenaResetAt } from "../../../assembly/rt/arena";
@@ -124,7 +131,7 @@ function clearOf(job: CipherJob): usize {
 
 function keyOf(job: CipherJob): void {
   const index = (job.context - <u32>contexts) / CIPHER_CONTEXT_OCTETS;
-  aesInit(expanded, keys + <usize>(32 * index), load<u32>(job.context, 32));
+  aesInit(expanded, keys + <usize>(32 * index), keyRecordOctets(job.context));
 }
 
 /** Octets outside the jobs' data (and tags) that changed. */
