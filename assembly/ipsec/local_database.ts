@@ -19,7 +19,7 @@ import { zeroize } from "../rt/bytes";
 import { coldHome, coldReset, coldWipe } from "./cold_record";
 import { REPLAY_BITMAP_OCTETS } from "./replay";
 import { SA_OCTETS, Sa } from "./sa";
-import { SPI_INDEX_NONE, spiIndexFind, spiIndexInsert, spiIndexRemove, spiIndexTake } from "./spi_index";
+import { SPI_INDEX_NONE, spiIndexFind, spiIndexInsert, spiIndexRead, spiIndexRemove, spiIndexTake } from "./spi_index";
 
 /** Pairs of selectors that the table holds per CHILD_SA on average, and at least. */
 const PAIRS_PER_CHILD_SA: u32 = 4;
@@ -32,6 +32,7 @@ export const SA_CAPACITY_MAX: u32 = 131072;
 
 let capacity: u32 = 0;
 let hot: usize = 0;
+let contexts: usize = 0;
 let inboundIndex: usize = 0;
 let outboundIndex: usize = 0;
 let freeInbound: u32 = 0;
@@ -44,7 +45,7 @@ export function localDatabaseReset(childSas: u32): bool {
   live = 0;
   const records = capacity << 1;
   hot = arenaTake(<usize>records * SA_OCTETS);
-  const contexts = arenaTake(<usize>records * CIPHER_CONTEXT_OCTETS);
+  contexts = arenaTake(<usize>records * CIPHER_CONTEXT_OCTETS);
   const bitmaps = arenaTake(<usize>capacity * REPLAY_BITMAP_OCTETS);
   inboundIndex = spiIndexTake(capacity);
   outboundIndex = spiIndexTake(capacity);
@@ -57,7 +58,7 @@ export function localDatabaseReset(childSas: u32): bool {
     const sa = saAt(i - 1);
     sa.number = i - 1;
     sa.cold = coldHome(i - 1);
-    sa.context = contexts + <usize>(i - 1) * CIPHER_CONTEXT_OCTETS;
+    sa.context = contextHome(i - 1);
     if (i > capacity) {
       sa.link = freeOutbound;
       freeOutbound = i;
@@ -92,6 +93,18 @@ export function localDatabaseLive(): u32 {
 @inline
 export function saAt(number: u32): Sa {
   return changetype<Sa>(hot + <usize>number * SA_OCTETS);
+}
+
+/** Where the keys of the record of this number stand. */
+// @ts-ignore: decorator
+@inline
+export function contextHome(number: u32): usize {
+  return contexts + <usize>number * CIPHER_CONTEXT_OCTETS;
+}
+
+/** For a look ahead (sa_ahead.ts): reads where the index has this SPI. */
+export function readInbound(spi: u32): u64 {
+  return spiIndexRead(inboundIndex, <u64>spi);
 }
 
 /** S703 for a sealed packet: the inbound SA of this SPI, or null. */

@@ -34,7 +34,13 @@ import { Frame, framePull } from "../bus/frame";
 import { consume, drop, transmit } from "../bus/port";
 import { CIPHER_JOB_OCTETS, CipherJob } from "../crypto/job";
 import { isLocalAddress, isLocalAddress6, portNatt } from "../policy/local_address";
-import { selectorAheadAdd, selectorAheadClear, selectorAheadGo } from "../policy/selector_ahead";
+import {
+  selectorAheadAdd,
+  selectorAheadClear,
+  selectorAheadGo,
+  selectorAheadValue,
+  selectorAheadValues,
+} from "../policy/selector_ahead";
 import { trace, tracing } from "../rt/trace";
 import { AH_HEADER, ahSpi } from "../wire/ah";
 import { ESP_HEADER, ESP_KEEPALIVE, espSpi } from "../wire/esp";
@@ -76,6 +82,7 @@ import { leaseAsk, leaseHold, leaseNext } from "./lease_held";
 import { loadPackets } from "./load";
 import { findInbound, findOutbound } from "./local_database";
 import { Sa, isAh, isIpv6, isTransport, localAddress6 } from "./sa";
+import { saAheadClear, saAheadFind, saAheadGo, saAheadNumber, saAheadPays, saAheadSpi } from "./sa_ahead";
 import { saDropsCount } from "./sa_drops";
 import { IN_PIECES, NOTHING_INSIDE, PASS } from "./tunnel";
 
@@ -126,13 +133,20 @@ export function process(frames: usize, count: u32, only: u32 = ANY_DIRECTION): v
 /** Phase 1 for a batch, but for the SAs. */
 function examineAll(frames: usize, count: u32): void {
   selectorAheadClear();
+  saAheadClear();
   for (let i: u32 = 0; i < count; i++) {
     const frame = changetype<Frame>(<usize>load<u32>(frames + ((<usize>i) << 2)));
     const what = examine(frame);
     store<u32>(examined + ((<usize>i) << 2), what);
-    if (what == PASS && frame.scratch0 == CLEAR) selectorAheadAdd(frame.start, frame.length);
+    if (what != PASS) continue;
+    if (frame.scratch0 == CLEAR) selectorAheadAdd(frame.start, frame.length);
+    else saAheadSpi(<u32>frame.scratch5);
   }
   selectorAheadGo();
+  if (!saAheadPays()) return;
+  saAheadFind();
+  for (let at: u32 = 0; at < selectorAheadValues(); at++) saAheadNumber(selectorAheadValue(at));
+  saAheadGo();
 }
 
 /** The lease of an SA has come: phases 4 and 5 of its packets that waited for it. */

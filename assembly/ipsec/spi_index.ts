@@ -47,6 +47,12 @@ export function spiIndexFind(index: usize, key: u64): u32 {
   return found == 0 ? SPI_INDEX_NONE : numberAt(i, at);
 }
 
+/** What stands where a look-up of `key` begins. */
+export function spiIndexRead(index: usize, key: u64): u64 {
+  const i = changetype<Index>(index);
+  return keyAt(i, home(key, i.mask));
+}
+
 /** Puts `number` under `key`, which is not there yet. The index has more slots than there are records. */
 export function spiIndexInsert(index: usize, key: u64, number: u32): void {
   const i = changetype<Index>(index);
