@@ -8,7 +8,7 @@
  *   --links KIND,...      ethernet,atm
  *   --paths PATH,...      ike,cut: established traffic through the IKE board, and past it (cut_through)
  *   --turns N             9: bursts of each cell; medians count
- *   --burst N             4096: packets of a burst
+ *   --burst N             8192: packets of a burst; before each the caches are somebody else's, so that shorter ones cost more
  *   --json FILE           {rows: [{transform, octets, op, boards, link, path, ...}]}
  *
  *   board       processor time of an IPsec board's thread for a packet, ns: its firmware, DMA in and out, and the backplane
@@ -62,7 +62,7 @@ const { values } = parseArgs({
     links: { type: "string", default: "ethernet,atm" },
     paths: { type: "string", default: "ike,cut" },
     turns: { type: "string", default: "9" },
-    burst: { type: "string", default: "4096" },
+    burst: { type: "string", default: "8192" },
     json: { type: "string" },
   },
 });
@@ -235,10 +235,10 @@ const met = (reached: number, goal: number): string => (reached >= goal ? "met" 
 for (const row of rows) {
   if (row.octets !== GOAL_OCTETS) continue;
   const what = `${row.transform}, ${row.op}, ${row.link}, ${row.path}, ${row.boards} board${row.boards > 1 ? "s" : ""}`;
+  // A board is never faster than its kernel: then that ran slowly, as now and then the engine lets it in a process.
+  const kernel = row.ofKernel > 1 ? "not measured" : met(row.ofKernel, GOAL_KERNEL);
   if (row.boards === 1)
-    console.log(
-      `${what}: ${row.ofKernel.toFixed(2)} of its kernel (goal ${GOAL_KERNEL}): ${met(row.ofKernel, GOAL_KERNEL)}`,
-    );
+    console.log(`${what}: ${row.ofKernel.toFixed(2)} of its kernel (goal ${GOAL_KERNEL}): ${kernel}`);
   const one = rows.find(
     ({ transform, octets, op, link, path, boards }) =>
       boards === 1 &&
