@@ -138,10 +138,12 @@ function examineAll(frames: usize, count: u32): void {
     const frame = changetype<Frame>(<usize>load<u32>(frames + ((<usize>i) << 2)));
     const what = examine(frame);
     store<u32>(examined + ((<usize>i) << 2), what);
-    if (what != PASS) continue;
+    // One by itself has no neighbour to wait for.
+    if (what != PASS || count < 2) continue;
     if (frame.scratch0 == CLEAR) selectorAheadAdd(frame.start, frame.length);
     else saAheadSpi(<u32>frame.scratch5);
   }
+  if (count < 2) return;
   selectorAheadGo();
   if (!saAheadPays()) return;
   saAheadFind();
