@@ -125,6 +125,7 @@ async function turn(
     await drive.run(RISING * milliseconds);
     const evenly = await flow.saturate(WINDOW, milliseconds);
     storm.end();
+    assert.ok(evenly.counted > 0, "no handshake is done");
     assert.deepEqual(storm.failures, [], "handshakes that failed");
     await drive.run(SETTLING);
     // Before and behind the storms: the processor's caches are shared with others, whose demands change.

@@ -110,8 +110,8 @@ export class Flow {
     };
     if (!last) return passage;
     this.#running = false;
+    // What comes later yet, where the machine has taken the processor away in a poll that time is measured by, is still one that was sent.
     await this.#drive.run(UNDER_WAY);
-    this.#sentAt.clear();
     return passage;
   }
 
